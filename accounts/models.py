@@ -1,0 +1,100 @@
+"""Members, whom they follow, and the categories that they and posts choose from."""
+
+from typing import Any
+from uuid import uuid4
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.db import models
+from django.db.models.functions import Lower
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        user = self.model(email=email.strip().lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email=(username or "").strip().lower())
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    email = models.EmailField(max_length=255, unique=True)
+    phone = models.CharField(max_length=20, unique=True, null=True, blank=True)
+    password = models.CharField(max_length=255, db_column="password_hash")
+    first_name = models.CharField(max_length=100)
+    last_name = models.CharField(max_length=100, blank=True)
+    date_of_birth = models.DateField(null=True, blank=True)
+    job = models.CharField(max_length=255, null=True, blank=True)
+    avatar_url = models.TextField(null=True, blank=True)
+    cover_url = models.TextField(null=True, blank=True)
+    bio = models.TextField(null=True, blank=True)
+    auth_provider = models.CharField(max_length=50, default="credential")
+    google_id = models.CharField(max_length=255, unique=True, null=True, blank=True)
+    is_verified = models.BooleanField(default=False)
+    is_active = models.BooleanField(default=True)
+    is_staff = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = UserManager()
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS = ["first_name", "last_name"]
+
+    class Meta:
+        db_table = "users"
+        constraints = [models.UniqueConstraint(Lower("email"), name="users_email_ci_unique")]
+
+    def __str__(self) -> str:
+        return self.full_name
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.first_name} {self.last_name}".strip()
+
+
+class Follow(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    follower = models.ForeignKey(User, models.CASCADE, related_name="following_set")
+    following = models.ForeignKey(User, models.CASCADE, related_name="follower_set")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "follows"
+        constraints = [
+            models.UniqueConstraint(fields=["follower", "following"], name="follows_once"),
+            models.CheckConstraint(
+                condition=~models.Q(follower=models.F("following")), name="follows_not_oneself"
+            ),
+        ]
+        indexes = [models.Index(fields=["-created_at"], name="idx_follows_created_at")]
+
+    def __str__(self) -> str:
+        return f"{self.follower_id} → {self.following_id}"
+
+
+class Category(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    name = models.CharField(max_length=100, unique=True)
+    slug = models.SlugField(max_length=100, unique=True)
+    description = models.TextField(null=True, blank=True)
+    icon_url = models.TextField(null=True, blank=True)
+    prompt = models.CharField(
+        max_length=200,
+        help_text="What an image of this category shows, in the language of the CLIP model.",
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "categories"
+        ordering = ["name"]
+        verbose_name_plural = "categories"
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,164 @@
+"""Posts and their images. `visible_to` is the one rule of who may see what."""
+
+from typing import Any
+from uuid import uuid4
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+from pgvector.django import CosineDistance, VectorField
+
+from accounts.models import Category, Follow
+
+EMBEDDING_DIMENSIONS = 512
+
+
+class Visibility(models.TextChoices):
+    PUBLIC = "public"
+    FRIENDS = "friends"  # those who follow the author and whom the author follows
+    PRIVATE = "private"
+
+
+class AIStatus(models.TextChoices):
+    PENDING = "pending", "waiting"
+    EMBEDDED = "embedded", "searchable, caption to come"
+    DONE = "done", "done"
+    FAILED = "failed", "failed"
+
+
+def visible_posts(viewer: Any, prefix: str = "") -> Q:
+    """The visibility rule as a condition on posts, or on rows that reach a post by `prefix`."""
+    rule = Q(**{f"{prefix}visibility": Visibility.PUBLIC})
+    if viewer is None or not viewer.is_authenticated:
+        return rule
+    author = OuterRef(f"{prefix}user_id")
+    friends = Exists(Follow.objects.filter(follower=viewer, following=author)) & Exists(
+        Follow.objects.filter(follower=author, following=viewer)
+    )
+    return (
+        rule
+        | Q(**{f"{prefix}user_id": viewer.pk})
+        | (Q(**{f"{prefix}visibility": Visibility.FRIENDS}) & friends)
+    )
+
+
+class PostQuerySet(models.QuerySet["Post"]):
+    def visible_to(self, viewer: Any) -> "PostQuerySet":
+        return self.filter(visible_posts(viewer))
+
+    def for_display(self) -> "PostQuerySet":
+        """With all that a card or a page shows, in a constant number of queries."""
+        return self.select_related("user", "category").prefetch_related(
+            models.Prefetch("images", PostImage.objects.without_vectors())
+        )
+
+
+class Post(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="posts")
+    title = models.CharField(max_length=255)
+    description = models.TextField(null=True, blank=True)
+    category = models.ForeignKey(
+        Category, models.PROTECT, null=True, blank=True, related_name="posts"
+    )
+    tags = ArrayField(models.TextField(), null=True, blank=True)
+    visibility = models.CharField(
+        max_length=20, choices=Visibility.choices, default=Visibility.PUBLIC
+    )
+    view_count = models.IntegerField(default=0)
+    like_count = models.IntegerField(default=0)
+    comment_count = models.IntegerField(default=0)
+    caption = models.TextField(null=True, blank=True, help_text="AI caption of the first image")
+    # Names of the fields that the author left open; only these may the AI fill.
+    open_fields = ArrayField(models.CharField(max_length=20), default=list, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = PostQuerySet.as_manager()
+
+    class Meta:
+        db_table = "posts"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(visibility__in=Visibility.values), name="posts_visibility_valid"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["-created_at", "-id"], name="idx_posts_created_at"),
+            models.Index(fields=["visibility"], name="idx_posts_visibility"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class PostImageQuerySet(models.QuerySet["PostImage"]):
+    def visible_to(self, viewer: Any) -> "PostImageQuerySet":
+        return self.filter(visible_posts(viewer, prefix="post__"))
+
+    def without_vectors(self) -> "PostImageQuerySet":
+        """2 kB a row that nothing but the database reads."""
+        return self.defer("embedding")
+
+    def searchable(self, model: str) -> "PostImageQuerySet":
+        """Embedded by `model`: vectors of two models are never compared."""
+        return self.filter(embedding__isnull=False, embedding_model=model)
+
+    def nearest(self, vector: list[float]) -> "PostImageQuerySet":
+        """Ordered by cosine distance (0..2) to `vector`, 512 floats of unit length."""
+        return self.annotate(distance=CosineDistance("embedding", vector)).order_by("distance")
+
+
+class PostImage(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    post = models.ForeignKey(Post, models.CASCADE, related_name="images")
+    image_url = models.TextField(help_text="Path below this site, or an absolute URL")
+    image_path = models.TextField(help_text="Name in the storage; empty for an external image")
+    width = models.IntegerField(null=True)
+    height = models.IntegerField(null=True)
+    file_size = models.IntegerField(null=True, help_text="bytes")
+    checksum = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the upload")
+    placeholder = models.TextField(blank=True, help_text="Blurred preview as a data: URL")
+    caption = models.TextField(null=True, blank=True, help_text="Legacy AI caption (imports)")
+    ai_caption = models.TextField(null=True, blank=True)
+    user_caption = models.TextField(null=True, blank=True)
+    display_order = models.IntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    embedding = VectorField(dimensions=EMBEDDING_DIMENSIONS, null=True, blank=True)
+    embedding_model = models.CharField(max_length=200, blank=True)
+    caption_model = models.CharField(max_length=200, blank=True)
+    ai_status = models.CharField(
+        "AI state", max_length=10, choices=AIStatus.choices, default=AIStatus.PENDING
+    )
+    ai_error = models.TextField("AI error", blank=True)
+    ai_attempts = models.PositiveSmallIntegerField("AI attempts", default=0)
+    ai_queued_at = models.DateTimeField("queued for the AI at", null=True)
+
+    objects = PostImageQuerySet.as_manager()
+
+    class Meta:
+        db_table = "post_images"
+        ordering = ["display_order", "created_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(ai_status__in=AIStatus.values), name="post_images_ai_status_valid"
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["ai_queued_at"],
+                condition=Q(ai_status__in=[AIStatus.PENDING, AIStatus.EMBEDDED]),
+                name="idx_post_images_unfinished",
+            ),
+            models.Index(fields=["image_path"], name="idx_post_images_path"),
+        ]
+
+    def __str__(self) -> str:
+        return self.alt_text or str(self.pk)
+
+    @property
+    def alt_text(self) -> str:
+        """The author's words before the machine's."""
+        return self.user_caption or self.ai_caption or self.caption or ""

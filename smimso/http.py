@@ -1,0 +1,104 @@
+"""The envelope of every JSON answer, and the one place where an error becomes a response."""
+
+import logging
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.http import Http404, HttpRequest, JsonResponse
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from smimso import errors
+
+logger = logging.getLogger(__name__)
+
+
+def success(data: Any = None, message: str | None = None, *, status: int = 200) -> Response:
+    body: dict[str, Any] = {"success": True}
+    if message is not None:
+        body["message"] = message
+    return Response({**body, "data": data}, status=status)
+
+
+def paginated(data: list[Any], *, page: int, limit: int, total: int) -> Response:
+    pagination = {
+        "page": page,
+        "limit": limit,
+        "total": total,
+        "totalPages": math.ceil(total / limit),
+    }
+    return Response({"success": True, "data": data, "pagination": pagination})
+
+
+def page_and_limit(query: Mapping[str, str], *, default: int = 20, most: int = 100) -> tuple[int, int]:
+    """`page` and `limit` of a query string; what is missing, odd or out of range is clamped."""
+    return (
+        clamped_int(query.get("page"), default=1, least=1, most=10_000),
+        clamped_int(query.get("limit"), default=default, least=1, most=most),
+    )
+
+
+def clamped_int(text: str | None, *, default: int, least: int, most: int) -> int:
+    try:
+        number = int(text or default)
+    except ValueError:
+        number = default
+    return max(least, min(most, number))
+
+
+def error_body(text: str) -> dict[str, Any]:
+    """`error` and `message` both: the frontend reads the one here and the other there."""
+    return {"success": False, "error": text, "message": text}
+
+
+def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
+    set_rollback()
+    status, text, headers = _status_and_text(error)
+    if status >= 500 and not isinstance(error, errors.SmimsoError):
+        logger.exception("Unhandled error", exc_info=error)
+    return Response(error_body(text), status=status, headers=headers)
+
+
+def _status_and_text(error: Exception) -> tuple[int, str, dict[str, str]]:
+    match error:
+        case errors.SmimsoError():
+            return error.status, str(error), {}
+        case exceptions.ValidationError():
+            return 400, _first_text(error.detail), {}
+        case exceptions.NotAuthenticated():
+            return 401, errors.AuthenticationFailed.default, {"WWW-Authenticate": "Bearer"}
+        case exceptions.AuthenticationFailed():
+            return 401, str(error.detail), {"WWW-Authenticate": "Bearer"}
+        case exceptions.Throttled():
+            headers = {"Retry-After": str(math.ceil(error.wait))} if error.wait else {}
+            return 429, errors.Overloaded.default, headers
+        case exceptions.APIException():
+            return error.status_code, _first_text(error.detail), {}
+        case Http404():
+            return 404, errors.NotFound.default, {}
+        case PermissionDenied():
+            return 403, errors.NotAllowed.default, {}
+        case RequestDataTooBig():
+            return 413, errors.TooLarge.default, {}
+    return 500, errors.SmimsoError.default, {}
+
+
+def _first_text(detail: Any, field: str = "") -> str:
+    """The first message of DRF's nested error detail, led by its field's name."""
+    if isinstance(detail, Mapping):
+        name, value = next(iter(detail.items()))
+        return _first_text(value, "" if name == "non_field_errors" else str(name))
+    if isinstance(detail, list):
+        return _first_text(detail[0], field) if detail else "Invalid input"
+    return f"{field}: {detail}" if field else str(detail)
+
+
+def route_not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
+    return JsonResponse(error_body("Route not found"), status=404)
+
+
+def server_error(request: HttpRequest) -> JsonResponse:
+    return JsonResponse(error_body(errors.SmimsoError.default), status=500)

@@ -1,0 +1,212 @@
+"""Settings. Everything that differs between machines comes from the environment (.env.example)."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+from environs import Env
+
+from smimso import embedded
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = Env()
+env.read_env(BASE_DIR / ".env", recurse=False)
+
+# --- Where SMIMSO runs ---------------------------------------------------------------------
+ENVIRONMENT = env.str("SMIMSO_ENV", "development")
+PRODUCTION = ENVIRONMENT == "production"
+DEBUG = env.bool("SMIMSO_DEBUG", False)
+DATA_DIR = Path(env.str("SMIMSO_DATA_DIR", str(BASE_DIR / "var"))).expanduser().resolve()
+ALLOWED_HOSTS = env.list("SMIMSO_ALLOWED_HOSTS", ["*"] if not PRODUCTION else [])
+CSRF_TRUSTED_ORIGINS = env.list("SMIMSO_TRUSTED_ORIGINS", [])
+
+# --- Secrets -------------------------------------------------------------------------------
+# Outside production a secret that is not set is made once and kept in the data directory.
+SECRET_KEY = env.str("SECRET_KEY", "") or ("" if PRODUCTION else embedded.local_secret(DATA_DIR))
+JWT_SECRET = env.str("JWT_SECRET", "") or ("" if PRODUCTION else SECRET_KEY)
+JWT_LIFETIME = timedelta(days=env.int("JWT_EXPIRES_DAYS", 30))
+for name, secret in (("SECRET_KEY", SECRET_KEY), ("JWT_SECRET", JWT_SECRET)):
+    if len(secret) < 32:
+        raise ImproperlyConfigured(f"{name} must be set to a random text of 32 or more characters.")
+
+# --- Applications --------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "django_htmx",
+    "rest_framework",
+    "smimso",
+    "accounts",
+    "ai",
+    "posts",
+    "search",
+]
+AUTH_USER_MODEL = "accounts.User"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+ROOT_URLCONF = "smimso.urls"
+ASGI_APPLICATION = "smimso.asgi.application"
+APPEND_SLASH = False  # the frontend's bodies and preflights do not survive a redirect
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "feed"
+LOGOUT_REDIRECT_URL = "login"
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 6},
+    },
+]
+
+# --- PostgreSQL and Redis (embedded unless a URL is given) -----------------------------------
+DATABASES = {"default": env.dj_db_url("DATABASE_URL", embedded.database_url(DATA_DIR))}
+# ASGI serves each request on a thread of its own: a pool, not a connection per thread.
+DATABASES["default"]["OPTIONS"] = {
+    **DATABASES["default"].get("OPTIONS", {}),
+    "pool": {"min_size": 0, "max_size": env.int("SMIMSO_DB_POOL", 16), "timeout": 10},
+}
+REDIS_URL = env.str("REDIS_URL", embedded.redis_url(DATA_DIR))
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "smimso",
+    }
+}
+
+# --- Celery ----------------------------------------------------------------------------------
+CELERY_BROKER_URL = embedded.kombu_url(REDIS_URL)
+CELERY_RESULT_BACKEND = CELERY_BROKER_URL
+CELERY_RESULT_EXPIRES = 120
+CELERY_TASK_DEFAULT_QUEUE = "maintenance"
+CELERY_TASK_ROUTES = {
+    "ai.tasks.*": {"queue": "interactive"},
+    "posts.tasks.embed_images": {"queue": "embed"},
+    "posts.tasks.caption_images": {"queue": "caption"},
+}
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A dead broker must not hold up a request: the row is saved, the reconciler queues it later.
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 5}
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
+CELERY_BEAT_SCHEDULE = {
+    "reconcile-images": {
+        "task": "posts.tasks.reconcile_images",
+        "schedule": env.float("SMIMSO_RECONCILE_SECONDS", 10.0),
+    },
+    "maintain-index": {"task": "search.tasks.maintain_index", "schedule": 300.0},
+}
+
+# --- AI --------------------------------------------------------------------------------------
+# open_clip names; "local-dir:/path" is a directory. OpenAI's weights were trained with QuickGELU.
+AI_CLIP_MODEL = env.str("SMIMSO_CLIP_MODEL", "ViT-B-32-quickgelu")
+AI_CLIP_PRETRAINED = env.str("SMIMSO_CLIP_PRETRAINED", "openai")
+AI_BLIP_MODEL = env.str("SMIMSO_BLIP_MODEL", "Salesforce/blip-image-captioning-base")
+AI_DEVICE = env.str("SMIMSO_AI_DEVICE", "auto")  # auto, cpu, cuda
+AI_DTYPE = env.str("SMIMSO_AI_DTYPE", "auto")  # auto, fp32, bf16, fp16
+AI_THREADS = env.int("SMIMSO_AI_THREADS", 0)  # CPU threads of this worker; 0: torch decides
+AI_TIMEOUT = env.float("SMIMSO_AI_TIMEOUT", 10.0)  # seconds that a request waits for a worker
+AI_PUBLIC = env.bool("SMIMSO_AI_PUBLIC", False)  # /api/ai/* without a token (the demo)
+AI_EMBED_BATCH = env.int("SMIMSO_EMBED_BATCH", 16)
+AI_CAPTION_BATCH = env.int("SMIMSO_CAPTION_BATCH", 4)
+AI_MAX_ATTEMPTS = env.int("SMIMSO_AI_MAX_ATTEMPTS", 5)
+# An image that has been waiting this many seconds since it was last queued is queued again.
+AI_REQUEUE_SECONDS = env.float("SMIMSO_AI_REQUEUE_SECONDS", 60.0)
+
+# --- Uploads ---------------------------------------------------------------------------------
+MEDIA_ROOT = DATA_DIR / "uploads"
+MEDIA_URL = "/uploads/"
+UPLOAD_MAX_BYTES = env.int("MAX_FILE_SIZE", 10 * 1024 * 1024)
+UPLOAD_MAX_FILES = 10
+UPLOAD_MAX_PIXELS = env.int("SMIMSO_MAX_PIXELS", 50_000_000)
+UPLOAD_THUMBNAIL_WIDTHS = {"thumbnail": 480, "preview": 1280}
+UPLOAD_URL_LIFETIME = timedelta(hours=env.int("SMIMSO_UPLOAD_URL_HOURS", 12))
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # JSON and form fields; files are not counted
+FILE_UPLOAD_MAX_MEMORY_SIZE = UPLOAD_MAX_BYTES
+
+# --- Web -------------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = not PRODUCTION
+if PRODUCTION:
+    STORAGES = {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+        "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    }
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+CORS_ALLOWED_ORIGINS = env.list(
+    "SMIMSO_CORS_ORIGINS", [] if PRODUCTION else ["http://localhost:3000"]
+)
+CORS_ALLOW_METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
+CORS_PREFLIGHT_MAX_AGE = 86400
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "smimso.auth.JWTAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": [
+        "rest_framework.parsers.JSONParser",
+        "rest_framework.parsers.MultiPartParser",
+        "rest_framework.parsers.FormParser",
+    ],
+    "EXCEPTION_HANDLER": "smimso.http.exception_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+
+# --- Security (check --deploy) ---------------------------------------------------------------
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+if PRODUCTION:
+    SECURE_SSL_REDIRECT = env.bool("SMIMSO_SSL_REDIRECT", True)
+    SECURE_REDIRECT_EXEMPT = [r"^(api/)?health$"]
+    SECURE_HSTS_SECONDS = env.int("SMIMSO_HSTS_SECONDS", 31_536_000)
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+    if env.bool("SMIMSO_BEHIND_PROXY", False):
+        SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("SMIMSO_LOG_LEVEL", "INFO")},
+}
