@@ -1,0 +1,191 @@
+"""What the AI workers do with queued images: embed, then caption, each in batches.
+
+Idempotent: a row that is past a step is left alone, so a message may come twice or be lost.
+An attempt is counted before the work starts, so that an image that kills its worker is given up
+after settings.AI_MAX_ATTEMPTS. The engine is passed in; nothing here knows how it computes.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import Protocol
+from uuid import UUID
+
+import numpy as np
+from django.conf import settings
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+from PIL import Image
+
+from accounts.models import Category
+from posts import captions, queue
+from posts.models import AIStatus, Post, PostImage
+from smimso.errors import InvalidInput
+from smimso.uploads import decode_file
+
+logger = logging.getLogger(__name__)
+
+CATEGORY_PROMPT = "a photo of {}"
+LEAST_CATEGORY_SCORE = 0.25
+
+
+class Engine(Protocol):
+    """The part of `ai.engine.Engine` that the pipeline uses."""
+
+    clip_name: str
+    blip_name: str
+
+    def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray: ...
+    def caption_images(self, images: Sequence[Image.Image]) -> list[str]: ...
+    def classify(self, image_vectors: np.ndarray, prompts: Sequence[str]) -> np.ndarray: ...
+
+
+Step = Callable[[list[PostImage], list[Image.Image]], None]
+
+
+def embed_images(image_ids: Sequence[UUID], engine: Engine) -> None:
+    """pending → embedded: searchable from then on; the caption follows on its own queue."""
+
+    def embed(images: list[PostImage], pictures: list[Image.Image]) -> None:
+        vectors = engine.embed_images(pictures)
+        for image, vector in zip(images, vectors, strict=True):
+            _advance(
+                image,
+                AIStatus.EMBEDDED,
+                embedding=vector.tolist(),
+                embedding_model=engine.clip_name,
+            )
+
+    for batch in _batches(image_ids, AIStatus.PENDING):
+        _run(batch, embed)
+        queue.enqueue(queue.CAPTION, [image.pk for image in batch])
+
+
+def caption_images(image_ids: Sequence[UUID], engine: Engine) -> None:
+    """embedded → done; the first image's caption fills what the author left open."""
+
+    def caption(images: list[PostImage], pictures: list[Image.Image]) -> None:
+        texts = engine.caption_images(pictures)
+        for image, text in zip(images, texts, strict=True):
+            _advance(image, AIStatus.DONE, ai_caption=text, caption_model=engine.blip_name)
+            if image.display_order == 0:
+                fill_open_fields(image.post_id, text, _category_of(image, engine))
+
+    for batch in _batches(image_ids, AIStatus.EMBEDDED):
+        _run(batch, caption)
+
+
+def fill_open_fields(post_id: UUID, caption: str, category: Category | None) -> None:
+    """Writes only where the author wrote nothing, and never a second time."""
+    values = {
+        "title": captions.title_from(caption),
+        "description": caption,
+        "tags": captions.tags_from(caption),
+        "category": category,
+    }
+    with transaction.atomic():
+        post = Post.objects.select_for_update().filter(pk=post_id).first()
+        if post is None:
+            return
+        filled = [name for name in post.open_fields if values.get(name)]
+        for name in filled:
+            setattr(post, name, values[name])
+        post.caption = caption
+        post.open_fields = [name for name in post.open_fields if name not in filled]
+        post.save(update_fields=[*filled, "caption", "open_fields", "updated_at"])
+
+
+def reconcile(*, most: int = 500) -> int:
+    """Queues again what has waited too long; gives up what failed too often. Images queued."""
+    unfinished = PostImage.objects.filter(ai_status__in=[AIStatus.PENDING, AIStatus.EMBEDDED])
+    long_ago = timezone.now() - timedelta(seconds=settings.AI_REQUEUE_SECONDS)
+    waiting = unfinished.exclude(ai_queued_at__gte=long_ago).exclude(image_path="")
+    waiting.filter(ai_attempts__gte=settings.AI_MAX_ATTEMPTS).update(
+        ai_status=AIStatus.FAILED,
+        ai_error=f"Given up after {settings.AI_MAX_ATTEMPTS} attempts; the worker did not survive",
+    )
+    total = 0
+    for name, status in ((queue.EMBED, AIStatus.PENDING), (queue.CAPTION, AIStatus.EMBEDDED)):
+        room = most - queue.depth(name)  # a long queue is busy, not lost
+        if room > 0:
+            rows = waiting.filter(ai_status=status).order_by(
+                F("ai_queued_at").asc(nulls_first=True)
+            )
+            ids = list(rows.values_list("pk", flat=True)[:room])
+            total += len(ids) if ids and queue.enqueue(name, ids) else 0
+    return total
+
+
+def _batches(image_ids: Sequence[UUID], status: AIStatus) -> Iterator[list[PostImage]]:
+    """Claimed rows in `status`; one that failed before goes alone, to spare its neighbours."""
+    rows = PostImage.objects.filter(
+        pk__in=image_ids, ai_status=status, ai_attempts__lt=settings.AI_MAX_ATTEMPTS
+    ).without_vectors()
+    fresh = [image for image in rows if image.ai_attempts == 0]
+    tried = [[image] for image in rows if image.ai_attempts > 0]
+    for batch in ([fresh] if fresh else []) + tried:
+        PostImage.objects.filter(pk__in=[image.pk for image in batch]).update(
+            ai_attempts=F("ai_attempts") + 1, ai_queued_at=timezone.now()
+        )
+        yield batch
+
+
+def _run(batch: list[PostImage], step: Step) -> None:
+    """One image that cannot be read, or makes the step fail, never fails its neighbours."""
+    readable = [(image, picture) for image in batch if (picture := _picture(image)) is not None]
+    if readable:
+        _apply(step, readable)
+
+
+def _apply(step: Step, readable: list[tuple[PostImage, Image.Image]]) -> None:
+    try:
+        step([image for image, _ in readable], [picture for _, picture in readable])
+    except (RuntimeError, ValueError) as error:
+        if len(readable) > 1:
+            for one in readable:
+                _apply(step, [one])
+            return
+        image = readable[0][0]
+        logger.exception("AI step failed for image %s", image.pk)
+        _note_failure(image, f"{type(error).__name__}: {error}")
+
+
+def _picture(image: PostImage) -> Image.Image | None:
+    """The decoded picture, or None after the row was marked as failed."""
+    try:
+        with default_storage.open(image.image_path) as file:
+            return decode_file(file)
+    except FileNotFoundError:
+        reason = "The image file is missing"
+    except InvalidInput as error:
+        reason = str(error)
+    PostImage.objects.filter(pk=image.pk).update(ai_status=AIStatus.FAILED, ai_error=reason)
+    return None
+
+
+def _advance(image: PostImage, status: AIStatus, **values: object) -> None:
+    PostImage.objects.filter(pk=image.pk).update(
+        ai_status=status, ai_error="", ai_attempts=0, **values
+    )
+
+
+def _note_failure(image: PostImage, reason: str) -> None:
+    """Kept with the row; the reconciler tries again until the attempts are used up."""
+    rows = PostImage.objects.filter(pk=image.pk)
+    rows.update(ai_error=reason)
+    rows.filter(ai_attempts__gte=settings.AI_MAX_ATTEMPTS).update(ai_status=AIStatus.FAILED)
+
+
+def _category_of(image: PostImage, engine: Engine) -> Category | None:
+    """By zero-shot classification of the stored vector; None when unsure."""
+    stored = PostImage.objects.filter(pk=image.pk, embedding_model=engine.clip_name)
+    vector = stored.values_list("embedding", flat=True).first()
+    categories = list(Category.objects.all())
+    if vector is None or not categories:
+        return None
+    prompts = [CATEGORY_PROMPT.format(category.prompt) for category in categories]
+    scores = engine.classify(np.asarray([vector], dtype=np.float32), prompts)[0]
+    best = int(scores.argmax())
+    return categories[best] if scores[best] > LEAST_CATEGORY_SCORE else None

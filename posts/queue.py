@@ -1,0 +1,46 @@
+"""Puts images on the AI queues. Rows are the truth: a message that is lost is queued again."""
+
+import logging
+from collections.abc import Iterable
+from uuid import UUID
+
+import redis
+from celery import current_app
+from django.conf import settings
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from posts.models import PostImage
+
+logger = logging.getLogger(__name__)
+
+EMBED, CAPTION = "embed", "caption"
+_TASKS = {EMBED: "posts.tasks.embed_images", CAPTION: "posts.tasks.caption_images"}
+
+
+def enqueue(queue: str, image_ids: Iterable[UUID]) -> bool:
+    """Sends one message per image. False, and nothing raised, when Redis is away."""
+    ids = list(image_ids)
+    try:
+        with current_app.pool.acquire(block=True) as connection:
+            for image_id in ids:
+                current_app.send_task(
+                    _TASKS[queue],
+                    args=[str(image_id)],
+                    queue=queue,
+                    connection=connection,
+                    ignore_result=True,
+                    retry=False,
+                )
+    except (OperationalError, redis.RedisError, OSError) as error:
+        logger.warning("Redis is away, %d images stay pending: %s", len(ids), error)
+        PostImage.objects.filter(pk__in=ids).update(ai_queued_at=None)
+        return False
+    PostImage.objects.filter(pk__in=ids).update(ai_queued_at=timezone.now())
+    return True
+
+
+def depth(queue: str) -> int:
+    """Messages that no worker has taken yet."""
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        return client.llen(queue)

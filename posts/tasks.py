@@ -1,0 +1,40 @@
+"""Celery's interface to the pipeline: ids in, one service call, nothing else."""
+
+import logging
+from uuid import UUID
+
+from ai.worker import engine
+from celery import shared_task
+from celery_batches import Batches, SimpleRequest
+from django.conf import settings
+from django.db import close_old_connections
+
+from posts import pipeline
+from smimso.errors import Unavailable
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(base=Batches, flush_every=settings.AI_EMBED_BATCH, flush_interval=0.2)
+def embed_images(requests: list[SimpleRequest]) -> None:
+    _run(pipeline.embed_images, requests)
+
+
+@shared_task(base=Batches, flush_every=settings.AI_CAPTION_BATCH, flush_interval=0.2)
+def caption_images(requests: list[SimpleRequest]) -> None:
+    _run(pipeline.caption_images, requests)
+
+
+@shared_task(ignore_result=True)
+def reconcile_images() -> None:
+    pipeline.reconcile()
+
+
+def _run(step, requests: list[SimpleRequest]) -> None:  # type: ignore[no-untyped-def]
+    close_old_connections()  # celery-batches runs outside Celery's own hooks for Django
+    try:
+        step([UUID(request.args[0]) for request in requests], engine())
+    except Unavailable as error:
+        logger.warning("%d images stay pending: %s", len(requests), error)
+    finally:
+        close_old_connections()
