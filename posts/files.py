@@ -6,6 +6,7 @@ Files of public posts have plain URLs; others have signed ones that expire.
 
 import re
 import time
+from pathlib import PurePath
 from uuid import UUID
 
 from django.conf import settings
@@ -15,10 +16,16 @@ from django.core.signing import Signer
 from django.utils.crypto import constant_time_compare
 
 from posts.models import PostImage, Visibility
-from smimso.uploads import CheckedImage
+from smimso.uploads import EXTENSIONS, CheckedImage
 
 FOLDER = "posts"
 _NAME = re.compile(rf"{FOLDER}/([0-9a-f-]{{36}})(?:\.[a-z]+)?\.(?:jpg|png|webp|gif)")
+_CONTENT_TYPES = {
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".gif": "image/gif",
+}
 _SIGNER = Signer(salt="posts.files")
 
 
@@ -34,7 +41,7 @@ def remove_image(image_id: UUID) -> None:
     """Removes every file of the image; what is already gone is no error."""
     for name in settings.UPLOAD_THUMBNAIL_WIDTHS:
         default_storage.delete(f"{FOLDER}/{image_id}.{name}.webp")
-    for extension in ("jpg", "png", "webp", "gif"):
+    for extension in EXTENSIONS.values():
         default_storage.delete(f"{FOLDER}/{image_id}.{extension}")
 
 
@@ -50,6 +57,10 @@ def file_url(image: PostImage, visibility: str, rendition: str | None = None) ->
     half = int(settings.UPLOAD_URL_LIFETIME.total_seconds() / 2)
     expires = (int(time.time()) // half + 2) * half
     return f"{url}?expires={expires}&signature={_signature(str(image.pk), expires)}"
+
+
+def content_type(name: str) -> str:
+    return _CONTENT_TYPES[PurePath(name).suffix]
 
 
 def image_id_of(name: str) -> UUID | None:

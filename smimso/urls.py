@@ -1,1 +1,23 @@
-urlpatterns: list = []
+"""The map of routes: the REST API under both `/api/` and `/`, the pages, files and the admin."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from posts.views import uploaded_file
+
+rest = [
+    path("", include("accounts.urls")),
+    path("", include("ai.urls")),
+    path("", include("search.urls")),
+    path("", include("posts.urls")),
+]
+
+urlpatterns = [
+    path("api/", include(rest)),
+    path("", include(rest)),
+    path("uploads/<path:name>", uploaded_file),
+    path("admin/", admin.site.urls),
+]
+
+handler404 = "smimso.http.route_not_found"
+handler500 = "smimso.http.server_error"

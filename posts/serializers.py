@@ -1,0 +1,140 @@
+"""Shapes of requests and responses about posts."""
+
+import json
+from typing import Any
+
+from rest_framework import serializers
+
+from accounts.serializers import CategoryBriefSerializer, UserBriefSerializer
+from posts import files
+from posts.models import Post, PostImage, Visibility
+
+
+class JSONListField(serializers.ListField):
+    """A list as a JSON array inside a multipart field, as the frontend sends it."""
+
+    def get_value(self, dictionary: Any) -> Any:
+        return dictionary.get(self.field_name, serializers.empty)
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if isinstance(data, str):
+            data = self._parse(data)
+        return super().to_internal_value(data)
+
+    def _parse(self, text: str) -> Any:
+        try:
+            parsed = json.loads(text)
+        except ValueError:
+            return [text]
+        return parsed if isinstance(parsed, list) else [text]
+
+
+class TagsField(JSONListField):
+    """Also comma separated; blanks and repetitions are dropped."""
+
+    child = serializers.CharField(max_length=50, allow_blank=True)
+
+    def _parse(self, text: str) -> Any:
+        parsed = super()._parse(text)
+        return text.split(",") if parsed == [text] else parsed
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        tags = [tag.strip() for tag in super().to_internal_value(data)]
+        return list(dict.fromkeys(tag for tag in tags if tag))
+
+
+class NewPostSerializer(serializers.Serializer):
+    title = serializers.CharField(max_length=255, allow_blank=True, default="")
+    description = serializers.CharField(max_length=10_000, allow_blank=True, default="")
+    category_id = serializers.UUIDField(required=False, allow_null=True, default=None)
+    visibility = serializers.ChoiceField(Visibility.choices, default=Visibility.PUBLIC)
+    tags = TagsField(default=list, max_length=30)
+    user_captions = JSONListField(
+        child=serializers.CharField(max_length=2_000, allow_blank=True), default=list
+    )
+
+    def to_internal_value(self, data: Any) -> Any:
+        # A form cannot send null: the frontend leaves category_id blank.
+        if data.get("category_id") == "":
+            data = {**data.dict(), "category_id": None}
+        return super().to_internal_value(data)
+
+
+class PostImageSerializer(serializers.ModelSerializer):
+    image_url = serializers.SerializerMethodField()
+    image_path = serializers.SerializerMethodField(method_name="get_image_url")
+    thumbnail_url = serializers.SerializerMethodField()
+    preview_url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = PostImage
+        fields = [
+            "id",
+            "post_id",
+            "image_url",
+            "image_path",
+            "thumbnail_url",
+            "preview_url",
+            "placeholder",
+            "width",
+            "height",
+            "file_size",
+            "caption",
+            "ai_caption",
+            "user_caption",
+            "ai_status",
+            "display_order",
+            "created_at",
+        ]
+
+    def get_image_url(self, image: PostImage) -> str:
+        return files.file_url(image, image.post.visibility)
+
+    def get_thumbnail_url(self, image: PostImage) -> str:
+        return files.file_url(image, image.post.visibility, "thumbnail")
+
+    def get_preview_url(self, image: PostImage) -> str:
+        return files.file_url(image, image.post.visibility, "preview")
+
+
+class PostRowSerializer(serializers.ModelSerializer):
+    user = UserBriefSerializer()
+    category = CategoryBriefSerializer(allow_null=True)
+
+    class Meta:
+        model = Post
+        fields = [
+            "id",
+            "user_id",
+            "title",
+            "description",
+            "category_id",
+            "tags",
+            "visibility",
+            "caption",
+            "view_count",
+            "like_count",
+            "comment_count",
+            "created_at",
+            "updated_at",
+            "user",
+            "category",
+        ]
+
+
+class PostListItemSerializer(PostRowSerializer):
+    image = serializers.SerializerMethodField()
+
+    class Meta(PostRowSerializer.Meta):
+        fields = [*PostRowSerializer.Meta.fields, "image"]
+
+    def get_image(self, post: Post) -> dict[str, Any] | None:
+        image = next(iter(post.images.all()), None)
+        return PostImageSerializer(image).data if image else None
+
+
+class PostDetailSerializer(PostRowSerializer):
+    images = PostImageSerializer(many=True)
+
+    class Meta(PostRowSerializer.Meta):
+        fields = [*PostRowSerializer.Meta.fields, "images"]

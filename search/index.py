@@ -1,0 +1,86 @@
+"""The ivfflat index on post_images.embedding: built after data exists, rebuilt as it grows.
+
+An ivfflat index learns its cluster centres from the rows that exist when it is built; on an
+empty table it is useless. Lists and probes follow pgvector's README ("IVFFlat"): rows / 1000
+lists up to a million rows, sqrt(rows) above, sqrt(lists) probes.
+"""
+
+import logging
+import math
+
+from django.db import connection
+
+logger = logging.getLogger(__name__)
+
+NAME = "idx_post_images_embedding"
+BUILDING = f"{NAME}_new"
+LEAST_ROWS = 10_000  # below this an exact scan takes a few milliseconds
+GROWTH = 2.0  # rebuilt when the table needs this many times the lists, or a fraction
+_LOCK = 0x534D494D534F  # advisory lock: one builder at a time
+
+
+def lists_for(rows: int) -> int:
+    return max(10, round(rows / 1000 if rows <= 1_000_000 else math.sqrt(rows)))
+
+
+def probes_for(lists: int) -> int:
+    return max(1, round(math.sqrt(lists)))
+
+
+def current_lists() -> int | None:
+    """The number of lists of the index in use; None without an index."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT substring(option FROM 'lists=([0-9]+)')::int"
+            " FROM pg_class JOIN pg_index ON indexrelid = oid, unnest(reloptions) AS option"
+            " WHERE relname = %s AND indisvalid AND option LIKE 'lists=%%'",
+            [NAME],
+        )
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def maintain(*, least_rows: int = LEAST_ROWS, force: bool = False) -> str:
+    """Builds, rebuilds or leaves the index as the row count asks; what was done, in words."""
+    rows = _embedded_rows()
+    lists, wanted = current_lists(), lists_for(rows)
+    if rows < least_rows:
+        if lists is None:
+            return f"{rows} vectors: searched exactly, no index needed"
+        _run(f"DROP INDEX CONCURRENTLY IF EXISTS {NAME}")
+        return f"{rows} vectors: too few for an index, dropped it"
+    fits = lists is not None and 1 / GROWTH < wanted / lists < GROWTH
+    if fits and not force:
+        return f"{rows} vectors: the index with {lists} lists fits"
+    return _build(rows, wanted)
+
+
+def _build(rows: int, lists: int) -> str:
+    """Beside the old index, which serves until the new one is ready; writes go on."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+        if not cursor.fetchone()[0]:
+            return "another process is building the index"
+        try:
+            cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {BUILDING}")
+            cursor.execute(
+                f"CREATE INDEX CONCURRENTLY {BUILDING} ON post_images"
+                f" USING ivfflat (embedding vector_cosine_ops) WITH (lists = {lists})"
+            )
+            cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {NAME}")
+            cursor.execute(f"ALTER INDEX {BUILDING} RENAME TO {NAME}")
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+    logger.info("Built the vector index: %d lists for %d vectors", lists, rows)
+    return f"{rows} vectors: built an index with {lists} lists"
+
+
+def _embedded_rows() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM post_images WHERE embedding IS NOT NULL")
+        return cursor.fetchone()[0]
+
+
+def _run(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)

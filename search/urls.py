@@ -1,0 +1,9 @@
+from django.urls import path
+
+from search import views
+
+urlpatterns = [
+    path("search/text", views.TextSearchView.as_view()),
+    path("search/image", views.ImageSearchView.as_view()),
+    path("posts/<uuid:post_id>/similar", views.SimilarPostsView.as_view()),
+]

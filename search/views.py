@@ -1,0 +1,76 @@
+"""REST: search by text and by image, similar posts."""
+
+from uuid import UUID
+
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from search import services
+from search.serializers import TextQuerySerializer, match_data
+from smimso.errors import InvalidInput
+from smimso.http import clamped_int, success
+from smimso.uploads import decode_upload
+
+TEXT_SCORE, IMAGE_SCORE = 0.3, 0.25  # the frontend's own values of minSimilarity
+
+
+class TextSearchView(APIView):
+    def post(self, request: Request) -> Response:
+        form = TextQuerySerializer(data=request.data)
+        if not form.is_valid():
+            raise InvalidInput("Search query is required")
+        query = form.validated_data["query"]
+        found = services.search_text(
+            request.user, query, limit=_limit(request), least_score=_score(request, TEXT_SCORE)
+        )
+        message = "Text search completed successfully"
+        if not found.by_meaning:
+            message = "The AI is not available: searched by words"
+        data = {**_results(found.matches), "query_type": "text", "query": query}
+        return success({**data, "ai_available": found.by_meaning}, message)
+
+
+class ImageSearchView(APIView):
+    parser_classes = [MultiPartParser]
+
+    def post(self, request: Request) -> Response:
+        upload = request.FILES.get("image")
+        if upload is None:
+            raise InvalidInput("Image file is required")
+        found = services.search_image(
+            request.user,
+            decode_upload(upload),
+            limit=_limit(request),
+            least_score=_score(request, IMAGE_SCORE),
+        )
+        data = {
+            **_results(found.matches),
+            "query_type": "image",
+            "generated_caption": found.caption,
+        }
+        return success(data, "Image search completed successfully")
+
+
+class SimilarPostsView(APIView):
+    def get(self, request: Request, post_id: UUID) -> Response:
+        matches = services.similar_posts(request.user, post_id, limit=_limit(request, default=12))
+        return success(_results(matches))
+
+
+def _results(matches: list[services.Match]) -> dict:
+    return {"results": [match_data(match) for match in matches], "count": len(matches)}
+
+
+def _limit(request: Request, default: int = 20) -> int:
+    return clamped_int(request.query_params.get("limit"), default=default, least=1, most=100)
+
+
+def _score(request: Request, default: float) -> float:
+    """0..1; what is missing or no number is the default, and 0 means 0."""
+    try:
+        score = float(request.query_params.get("minSimilarity", default))
+    except ValueError:
+        return default
+    return min(1.0, max(0.0, score)) if score == score else default
