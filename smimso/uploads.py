@@ -118,8 +118,8 @@ def _renditions(data: bytes) -> tuple[dict[str, bytes], str]:
     files = {}
     for name, width in sorted(widths.items(), key=lambda item: -item[1]):
         image = _narrowed(image, width)
-        # method 1: half the time of the default for 3 % more bytes
-        files[name] = _encoded(image, "WEBP", quality=80, method=1)
+        # method 0: a third of the time of the default for 4 % more bytes
+        files[name] = _encoded(image, "WEBP", quality=80, method=0)
     tiny = _narrowed(image, PLACEHOLDER_WIDTH)
     encoded = base64.b64encode(_encoded(tiny, "WEBP", quality=50)).decode()
     return files, f"data:image/webp;base64,{encoded}"
@@ -129,7 +129,7 @@ def _narrowed(image: Image.Image, width: int) -> Image.Image:
     if image.width <= width:
         return image
     height = max(1, round(image.height * width / image.width))
-    return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
 
 
 def _encoded(image: Image.Image, image_format: str, **options: object) -> bytes:
