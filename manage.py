@@ -4,8 +4,22 @@
 import os
 import sys
 
+if sys.version_info[:2] != (3, 11):
+    sys.exit(f"SMIMSO needs Python 3.11; this is {sys.version.split()[0]}.")
+
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
-if __name__ == "__main__":
+from smimso.embedded import CannotStart
+
+
+def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smimso.settings")
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except (CannotStart, ImproperlyConfigured) as error:
+        sys.exit(f"manage.py: {error}")
+
+
+if __name__ == "__main__":
+    main()

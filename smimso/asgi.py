@@ -1,0 +1,9 @@
+"""The web entry: `uvicorn smimso.asgi:application`."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smimso.settings")
+
+application = get_asgi_application()

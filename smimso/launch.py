@@ -1,0 +1,50 @@
+"""Becomes another program that dies with its parent: `launch.py [options] -- program …`.
+
+The supervisor starts every child through this file. It runs before the program, so it is told
+nothing of Django and imports only the standard library (about 15 ms with `python -I -S`).
+
+Why a parent-death signal and not only a list of pids: after `kill -9` of the supervisor nobody is
+left to read a list, and a PostgreSQL that lives on holds its data directory. The signal is
+the kernel's and is lost when the user id changes, so it is set after that. Other systems than
+Linux have none; there the next start waits for the lock that the children hold.
+"""
+
+import argparse
+import ctypes
+import os
+import pwd
+import signal
+import sys
+import time
+
+PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--parent", type=int, required=True, help="pid that this must not outlive")
+    parser.add_argument("--death-signal", default="SIGKILL")
+    parser.add_argument("--nice", type=int, default=0)
+    parser.add_argument("--user", help="account to become")
+    parser.add_argument("--wait", type=float, default=0, help="seconds before the start")
+    parser.add_argument("program", nargs="+")
+    options = parser.parse_args()
+
+    if options.user:
+        account = pwd.getpwnam(options.user)
+        os.setgroups([])
+        os.setgid(account.pw_gid)
+        os.setuid(account.pw_uid)
+        os.chdir("/")
+    if sys.platform == "linux":
+        number = signal.Signals[options.death_signal]
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
+    if os.getppid() != options.parent:
+        sys.exit("The process that started this one is gone.")
+    os.nice(options.nice)
+    time.sleep(options.wait)
+    os.execv(options.program[0], options.program)
+
+
+if __name__ == "__main__":
+    main()

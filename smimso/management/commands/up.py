@@ -1,0 +1,146 @@
+"""`manage.py up`: all of SMIMSO on this machine, until Ctrl-C."""
+
+import asyncio
+import fcntl
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import time
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import IO, Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from smimso.embedded import CannotStart, socket_directory
+
+PREVIOUS_SECONDS = 30.0  # that the children of a killed `up` get to end
+
+
+class Command(BaseCommand):
+    help = "Runs all of SMIMSO (PostgreSQL, Redis, web, workers, beat) until Ctrl-C."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--demo", action="store_true", help="bundled models, demo content")
+        parser.add_argument("--without-ai", action="store_true", help="no AI workers")
+        parser.add_argument("--verbose", action="store_true", help="also print all logs")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if importlib.util.find_spec("circus") is None:
+            raise CannotStart("circus is not installed: pip install '.[embedded]'")
+        self.began = time.monotonic()
+        data_dir: Path = settings.DATA_DIR
+        host = os.environ.get("SMIMSO_HOST") or "127.0.0.1"
+        port = port_number(os.environ.get("PORT") or "5000")
+        with open_lock(data_dir / "up.lock") as own, open_lock(data_dir / "children.lock") as left:
+            if not locked(own):
+                raise CannotStart(f"{data_dir} is in use: SMIMSO already runs on it.")
+            require_free_port(host, port)
+            self.wait_for_previous(left, data_dir)
+            (data_dir / "logs").mkdir(exist_ok=True)
+            asyncio.run(self.run(data_dir, host, port, children_lock=left, options=options))
+
+    async def run(
+        self, data_dir: Path, host: str, port: int, *, children_lock: IO[str], options: Any
+    ) -> None:
+        from smimso.processes import demo_environment
+        from smimso.stack import Stack, reachable
+        from smimso.supervisor import Supervisor
+
+        own = {"SMIMSO_DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1"}
+        defaults = demo_environment() if options["demo"] else {}
+        stack = Stack(
+            data_dir=data_dir,
+            host=host,
+            port=port,
+            environment=defaults | dict(os.environ) | own,
+            with_ai=not options["without_ai"],
+            demo=options["demo"],
+            say=self.say,
+        )
+        supervisor = Supervisor(
+            data_dir / "logs",
+            say=self.say,
+            inherit=children_lock.fileno(),
+            verbose=options["verbose"],
+        )
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await supervisor.open()
+        try:
+            if await finished_before(stack.start(supervisor), stop):
+                self.say(f"SMIMSO is ready: http://{reachable(host)}:{port}/ (Ctrl-C stops it)")
+                await stop.wait()
+            self.say("Stopping")
+        finally:
+            await supervisor.close()
+            # Emptied by the servers themselves, unless one of them was killed.
+            shutil.rmtree(socket_directory(data_dir), ignore_errors=True)
+        self.say("Stopped")
+
+    def say(self, line: str) -> None:
+        self.stdout.write(f"{time.monotonic() - self.began:5.1f} s  {line}")
+        self.stdout.flush()
+
+    def wait_for_previous(self, lock: IO[str], data_dir: Path) -> None:
+        """Every child holds this lock: while it is taken, a killed `up` is not quite dead."""
+        deadline = time.monotonic() + PREVIOUS_SECONDS
+        while not locked(lock):
+            if time.monotonic() > deadline:
+                raise CannotStart(f"{data_dir} is in use by programs of an earlier start.")
+            time.sleep(0.1)
+        fcntl.flock(lock, fcntl.LOCK_SH)
+
+
+async def finished_before(work: Any, stop: asyncio.Event) -> bool:
+    """Whether `work` ran to its end; it is given up when `stop` is set. Raises what it raises."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            await working
+            return True
+        return False
+    finally:
+        working.cancel()
+        stopping.cancel()
+        await asyncio.gather(working, stopping, return_exceptions=True)
+
+
+def open_lock(path: Path) -> IO[str]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a")
+    except OSError as error:
+        raise CannotStart(f"{path.parent} cannot be written: {error.strerror}") from error
+
+
+def locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def port_number(text: str) -> int:
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise CannotStart(f"PORT is {text!r}: it must be a number from 1 to 65535.")
+    return int(text)
+
+
+def require_free_port(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise CannotStart(
+                f"Port {port} on {host} is not free ({error.strerror}); PORT names another."
+            ) from error

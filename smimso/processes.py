@@ -1,0 +1,102 @@
+"""What SMIMSO consists of when it runs: one table of programs."""
+
+import pwd
+import signal
+import sys
+from pathlib import Path
+
+from smimso import embedded
+from smimso.supervisor import Program
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def postgres(data_dir: Path, account: pwd.struct_passwd | None) -> Program:
+    return Program(
+        name="postgres",
+        command=embedded.postgres_command(data_dir),
+        user=account.pw_name if account else None,
+        # Fast shutdown. SIGTERM would wait until the last client has gone.
+        stop_signal=signal.SIGINT,
+        death_signal=signal.SIGINT,
+        stop_seconds=30,
+        foundation=True,
+    )
+
+
+def redis(data_dir: Path, account: pwd.struct_passwd | None) -> Program:
+    return Program(
+        name="redis",
+        command=embedded.redis_command(data_dir),
+        user=account.pw_name if account else None,
+        death_signal=signal.SIGTERM,
+        foundation=True,
+    )
+
+
+def web(environment: dict[str, str], *, host: str, port: int) -> Program:
+    options = ["--host", host, "--port", str(port), "--timeout-graceful-shutdown", "3"]
+    return Program(
+        name="web",
+        command=[sys.executable, "-m", "uvicorn", "smimso.asgi:application", *options],
+        environment=environment,
+    )
+
+
+def workers(environment: dict[str, str], *, with_ai: bool) -> list[Program]:
+    """Someone waits for `interactive`; `bulk` is niced, so that it takes what is left over."""
+    maintenance = _worker("maintenance", "maintenance", environment)
+    if not with_ai:
+        return [maintenance]
+    cores = embedded.machine_cores()
+    interactive = {"SMIMSO_AI_THREADS": str(max(1, cores // 2))} | environment
+    bulk = {"SMIMSO_AI_THREADS": str(max(1, cores - cores // 2))} | environment
+    return [
+        _worker("interactive", "interactive", interactive),
+        _worker("bulk", "embed,caption", bulk, nice=10),
+        maintenance,
+    ]
+
+
+def beat(environment: dict[str, str]) -> Program:
+    return _celery("beat", environment, "beat")
+
+
+def seed_demo(environment: dict[str, str], *options: str) -> Program:
+    return Program(
+        name="seed_demo",
+        command=[sys.executable, str(REPOSITORY / "manage.py"), "seed_demo", *options],
+        environment=environment,
+    )
+
+
+def demo_environment() -> dict[str, str]:
+    """The bundled models: trained for the demo, loaded from this repository."""
+    models = REPOSITORY / "ai" / "demo_models"
+    return {
+        "SMIMSO_CLIP_MODEL": f"local-dir:{models / 'clip'}",
+        "SMIMSO_CLIP_PRETRAINED": "",
+        "SMIMSO_BLIP_MODEL": str(models / "blip"),
+        "SMIMSO_AI_PUBLIC": "1",
+        "HF_HUB_OFFLINE": "1",
+    }
+
+
+def node_name(worker: str) -> str:
+    return f"{worker}@smimso"
+
+
+def _worker(name: str, queues: str, environment: dict[str, str], *, nice: int = 0) -> Program:
+    options = ["worker", "--hostname", node_name(name), "--queues", queues]
+    # solo: no fork after torch, and one task at a time has all the threads.
+    options += ["--pool", "solo", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
+    return _celery(name, environment, *options, nice=nice)
+
+
+def _celery(name: str, environment: dict[str, str], *words: str, nice: int = 0) -> Program:
+    return Program(
+        name=name,
+        command=[sys.executable, "-m", "celery", "-A", "smimso", *words],
+        environment=environment,
+        nice=nice,
+    )

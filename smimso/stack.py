@@ -1,0 +1,146 @@
+"""Brings SMIMSO up in the right order, and waits until each part answers."""
+
+import asyncio
+import http.client
+import importlib.util
+import io
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import redis
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+
+from smimso import embedded, processes
+from smimso.celery import app as celery_app
+from smimso.embedded import CannotStart
+from smimso.supervisor import Program, Supervisor
+
+
+@dataclass
+class Stack:
+    data_dir: Path
+    host: str
+    port: int
+    environment: dict[str, str]  # of the programs
+    with_ai: bool
+    demo: bool
+    say: Callable[[str], None]
+
+    async def start(self, supervisor: Supervisor) -> None:
+        await self._start_servers(supervisor)
+        await asyncio.to_thread(self._prepare_database)
+        self.say("The database is up to date")
+        web = processes.web(self.environment, host=self.host, port=self.port)
+        workers = processes.workers(self.environment, with_ai=self._with_ai())
+        # The one that people see comes first: loading torch takes both cores for seconds.
+        await supervisor.start(web)
+        await supervisor.until(self._web_answers, web, what="The web server", seconds=60)
+        self.say("The web server answers")
+        await supervisor.start(*workers, processes.beat(self.environment))
+        waiting = [self._wait_for_worker(supervisor, worker) for worker in workers]
+        await asyncio.gather(*waiting)
+        if self.demo:
+            await self._seed_demo(supervisor)
+
+    async def _start_servers(self, supervisor: Supervisor) -> None:
+        """PostgreSQL and Redis, unless the environment names others."""
+        database_wanted = not os.environ.get("DATABASE_URL")
+        redis_wanted = not os.environ.get("REDIS_URL")
+        account = None
+        if database_wanted or redis_wanted:
+            account = embedded.server_account()
+            embedded.prepare_directories(self.data_dir, account)
+        redis_server = postgres = None
+        if redis_wanted:
+            redis_server = processes.redis(self.data_dir, account)
+            await supervisor.start(redis_server)
+        if database_wanted:
+            if not (self.data_dir / "postgres").exists():
+                self.say("Making a new database")
+            await asyncio.to_thread(embedded.initialise_postgres, self.data_dir, account)
+            postgres = processes.postgres(self.data_dir, account)
+            await supervisor.start(postgres)
+        await supervisor.until(_redis_answers, redis_server, what="Redis", seconds=30)
+        await supervisor.until(
+            self._database_answers, postgres, what="PostgreSQL", seconds=120 if postgres else 15
+        )
+        if database_wanted:
+            await asyncio.to_thread(embedded.create_database, self.data_dir)
+        self.say("PostgreSQL and Redis answer")
+
+    def _database_answers(self) -> bool:
+        """The server itself: the embedded one has no database of ours yet."""
+        url = os.environ.get("DATABASE_URL") or embedded.database_url(self.data_dir, "postgres")
+        try:
+            psycopg.connect(url, connect_timeout=3).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _prepare_database(self) -> None:
+        """In this process: a child would spend a second or two on importing all of it again."""
+        output = io.StringIO()
+        try:
+            call_command("migrate", interactive=False, stdout=output, no_color=True)
+        finally:
+            connection.close()
+            (self.data_dir / "logs" / "migrate.log").write_text(output.getvalue())
+        if settings.PRODUCTION:
+            call_command("collectstatic", interactive=False, stdout=output, no_color=True)
+
+    def _with_ai(self) -> bool:
+        if self.with_ai and importlib.util.find_spec("torch") is None:
+            self.say("No AI workers: torch is not installed (pip install '.[ai]' brings it)")
+            return False
+        return self.with_ai
+
+    def _web_answers(self) -> bool:
+        http_connection = http.client.HTTPConnection(reachable(self.host), self.port, timeout=5)
+        try:
+            http_connection.request("GET", "/health")
+            return http_connection.getresponse().status < 500
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            http_connection.close()
+
+    async def _wait_for_worker(self, supervisor: Supervisor, worker: Program) -> None:
+        node = processes.node_name(worker.name)
+
+        def answers() -> bool:
+            return bool(celery_app.control.ping(destination=[node], timeout=0.5))
+
+        # A solo worker does not answer in the middle of a task, and bulk tasks may be waiting.
+        await supervisor.until(answers, worker, what=f"Worker {worker.name}", seconds=180)
+        self.say(f"Worker {worker.name} answers")
+
+    async def _seed_demo(self, supervisor: Supervisor) -> None:
+        self.say("Filling in the demo")
+        seed = processes.seed_demo(self.environment)
+        code = await supervisor.run(seed, tell=self.say)
+        if code != 0:
+            path = supervisor.log_path(seed.name)
+            raise CannotStart(f"seed_demo ended with exit code {code} (more in {path})")
+        accounts = processes.seed_demo(self.environment, "--accounts")
+        await supervisor.run(accounts, tell=self.say)
+
+
+def _redis_answers() -> bool:
+    client: Any = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=3)
+    try:
+        return bool(client.ping())
+    except redis.RedisError:  # also while it loads its data
+        return False
+    finally:
+        client.close()
+
+
+def reachable(host: str) -> str:
+    """An address of this machine for a server that listens on all of them."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
