@@ -3,12 +3,12 @@
 import logging
 from uuid import UUID
 
-from ai.worker import engine
 from celery import shared_task
 from celery_batches import Batches, SimpleRequest
 from django.conf import settings
 from django.db import close_old_connections
 
+from ai.worker import engine
 from posts import pipeline
 from smimso.errors import Unavailable
 

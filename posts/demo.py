@@ -1,0 +1,110 @@
+"""The demo site's members and posts: drawn scenes, posted through the ordinary services."""
+
+import io
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
+
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.services import follow_user
+from ai.demo_models.descriptions import full_description
+from ai.demo_models.drawing import draw_scene
+from ai.demo_models.scenes import Scene, demo_scenes
+from posts.models import Post, Visibility
+from posts.services import create_post
+
+DOMAIN = "demo.smimso.test"
+PASSWORD = "smimso-demo"  # noqa: S105 - printed on the terminal, and only for the demo
+MEMBERS = {
+    "linh": ("Linh", "Nguyễn", "photographer", "Chụp mọi thứ có màu sắc."),
+    "minh": ("Minh", "Trần", "developer", "Lập trình ban ngày, vẽ ban đêm."),
+    "thao": ("Thảo", "Lê", "designer", "Thích biển, mèo và màu cam."),
+    "quang": ("Quang", "Phạm", "artist", "Tranh phong cảnh mỗi ngày."),
+    "an": ("An", "Võ", "student", "Đi đâu cũng mang theo máy ảnh."),
+}
+POST_WIDTH = 1200  # pixels
+SCENES_PER_ALBUM = 3
+
+
+@dataclass(frozen=True)
+class PlannedPost:
+    """What a demo member posts. `described`: whether the member wrote a description."""
+
+    author: str
+    scenes: tuple[Scene, ...]
+    visibility: str
+    described: bool
+
+
+def plan_posts(count: int) -> list[PlannedPost]:
+    """The same posts every time; every eighth is an album of three pictures."""
+    names = list(MEMBERS)
+    scenes = iter(demo_scenes(count + 2 * (count // 8 + 1)))
+    return [
+        PlannedPost(
+            author=names[n % len(names)],
+            scenes=tuple(next(scenes) for _ in range(SCENES_PER_ALBUM if n % 8 == 7 else 1)),
+            visibility=_visibility_of(n),
+            described=n % 3 == 0,
+        )
+        for n in range(count)
+    ]
+
+
+def _visibility_of(n: int) -> str:
+    if n % 9 == 4:
+        return Visibility.PRIVATE
+    return Visibility.FRIENDS if n % 7 == 3 else Visibility.PUBLIC
+
+
+def create_members() -> dict[str, User]:
+    """The five members, each a friend of the next, and an administrator. Idempotent."""
+    members = {}
+    for name, (first_name, last_name, job, bio) in MEMBERS.items():
+        user = User.objects.filter(email=f"{name}@{DOMAIN}").first()
+        members[name] = user or User.objects.create_user(
+            f"{name}@{DOMAIN}",
+            PASSWORD,
+            first_name=first_name,
+            last_name=last_name,
+            job=job,
+            bio=bio,
+            is_verified=True,
+        )
+    if not User.objects.filter(email=f"admin@{DOMAIN}").exists():
+        User.objects.create_superuser(
+            f"admin@{DOMAIN}", PASSWORD, first_name="Admin", last_name="SMIMSO"
+        )
+    for one, other in pairwise(members.values()):
+        follow_user(follower=one, following_id=other.pk)
+        follow_user(follower=other, following_id=one.pk)
+    return members
+
+
+def create_posts(count: int, members: dict[str, User]) -> Iterator[Post]:
+    """Posts that are still missing, oldest first, one every few hours up to now."""
+    existing = Post.objects.filter(user__in=members.values()).count()
+    now = timezone.now()
+    for n, planned in list(enumerate(plan_posts(count)))[existing:]:
+        described = planned.described
+        text = full_description(planned.scenes[0], "vi", random.Random(n)).text
+        post = create_post(
+            author=members[planned.author],
+            uploads=[_drawn(scene) for scene in planned.scenes],
+            description=f"{text[:1].upper()}{text[1:]}." if described else "",
+            visibility=planned.visibility,
+        )
+        posted = now - timedelta(hours=5 * (count - n), minutes=(37 * n) % 60)
+        Post.objects.filter(pk=post.pk).update(created_at=posted)
+        yield post
+
+
+def _drawn(scene: Scene) -> SimpleUploadedFile:
+    file = io.BytesIO()
+    draw_scene(scene, POST_WIDTH).save(file, "JPEG", quality=92)
+    return SimpleUploadedFile(f"{scene.seed}.jpg", file.getvalue(), "image/jpeg")

@@ -1,0 +1,30 @@
+"""`manage.py seed_demo`: members and posts of the demo, once; a second run adds what is missing."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from posts import demo
+
+
+class Command(BaseCommand):
+    help = "Create the demo's members and posts. Adds only what is missing."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--posts", type=int, default=72, help="number of posts (default 72)")
+        parser.add_argument("--accounts", action="store_true", help="only print the accounts")
+
+    def handle(self, *args: Any, posts: int, accounts: bool, **options: Any) -> None:
+        if accounts:
+            self.stdout.write(f"Members:  {', '.join(f'{m}@{demo.DOMAIN}' for m in demo.MEMBERS)}")
+            self.stdout.write(f"Staff:    admin@{demo.DOMAIN} (in /admin/ too)")
+            self.stdout.write(f"Password: {demo.PASSWORD}")
+            return
+        members = demo.create_members()
+        created = 0
+        for created, _ in enumerate(demo.create_posts(posts, members), start=1):
+            if created % 10 == 0:
+                self.stdout.write(f"Drew and posted {created} demo posts")
+                self.stdout.flush()
+        self.stdout.write(f"The demo has {posts} posts by {len(members)} members")
