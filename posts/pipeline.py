@@ -22,7 +22,7 @@ from PIL import Image
 from accounts.models import Category
 from posts import captions, queue
 from posts.models import AIStatus, Post, PostImage
-from smimso.errors import InvalidInput
+from smimso.errors import InvalidInput, Unavailable
 from smimso.uploads import decode_file
 
 logger = logging.getLogger(__name__)
@@ -142,7 +142,11 @@ def _run(batch: list[PostImage], step: Step) -> None:
 def _apply(step: Step, readable: list[tuple[PostImage, Image.Image]]) -> None:
     try:
         step([image for image, _ in readable], [picture for _, picture in readable])
-    except (RuntimeError, ValueError) as error:
+    except Unavailable:  # the model is missing: not the images' fault
+        ids = [image.pk for image, _ in readable]
+        PostImage.objects.filter(pk__in=ids).update(ai_attempts=F("ai_attempts") - 1)
+        raise
+    except (RuntimeError, ValueError, ArithmeticError) as error:
         if len(readable) > 1:
             for one in readable:
                 _apply(step, [one])

@@ -22,15 +22,16 @@ def enqueue(queue: str, image_ids: Iterable[UUID]) -> bool:
     """Sends one message per image. False, and nothing raised, when Redis is away."""
     ids = list(image_ids)
     try:
-        with current_app.pool.acquire(block=True) as connection:
+        with current_app.producer_pool.acquire(block=True) as producer:
             for image_id in ids:
                 current_app.send_task(
                     _TASKS[queue],
                     args=[str(image_id)],
                     queue=queue,
-                    connection=connection,
+                    producer=producer,
                     ignore_result=True,
-                    retry=False,
+                    retry=True,  # once: the connection may be stale since Redis restarted
+                    retry_policy={"max_retries": 1, "interval_start": 0},
                 )
     except (OperationalError, redis.RedisError, OSError) as error:
         logger.warning("Redis is away, %d images stay pending: %s", len(ids), error)

@@ -1,6 +1,7 @@
 """Celery's interface to the pipeline: ids in, one service call, nothing else."""
 
 import logging
+from collections.abc import Callable
 from uuid import UUID
 
 from celery import shared_task
@@ -17,12 +18,12 @@ logger = logging.getLogger(__name__)
 
 @shared_task(base=Batches, flush_every=settings.AI_EMBED_BATCH, flush_interval=0.2)
 def embed_images(requests: list[SimpleRequest]) -> None:
-    _run(pipeline.embed_images, requests)
+    _run(pipeline.embed_images, "clip", requests)
 
 
 @shared_task(base=Batches, flush_every=settings.AI_CAPTION_BATCH, flush_interval=0.2)
 def caption_images(requests: list[SimpleRequest]) -> None:
-    _run(pipeline.caption_images, requests)
+    _run(pipeline.caption_images, "blip", requests)
 
 
 @shared_task(ignore_result=True)
@@ -30,10 +31,12 @@ def reconcile_images() -> None:
     pipeline.reconcile()
 
 
-def _run(step, requests: list[SimpleRequest]) -> None:  # type: ignore[no-untyped-def]
+def _run(step: Callable[..., None], model: str, requests: list[SimpleRequest]) -> None:
     close_old_connections()  # celery-batches runs outside Celery's own hooks for Django
     try:
-        step([UUID(request.args[0]) for request in requests], engine())
+        current = engine()
+        getattr(current, model).get()  # missing weights are nobody's failed attempt
+        step([UUID(request.args[0]) for request in requests], current)
     except Unavailable as error:
         logger.warning("%d images stay pending: %s", len(requests), error)
     finally:
