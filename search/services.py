@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
-from ai.calibration import similarity_score
 from PIL import Image
 
 from ai import services as ai
+from ai.calibration import similarity_score
 from posts.models import Post, PostImage
 from posts.services import visible_post
 from search.nearest import nearest_images
