@@ -176,18 +176,18 @@ def initialise_postgres(
     if not durable:
         command.append("--no-sync")
     done = subprocess.run(  # noqa: S603
-        command, capture_output=True, text=True, cwd="/", **_as(account)
+        command,
+        capture_output=True,
+        text=True,
+        cwd="/",
+        user=account.pw_uid if account else None,
+        group=account.pw_gid if account else None,
+        extra_groups=[] if account else None,
     )
     if done.returncode != 0:
         raise CannotStart(f"initdb failed: {' '.join(done.stderr.split())}")
     staged.rename(cluster)
     return True
-
-
-def _as(account: pwd.struct_passwd | None) -> dict[str, object]:
-    if account is None:
-        return {}
-    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 
 
 def _remove_stale_pid_file(cluster: Path) -> None:

@@ -100,7 +100,7 @@ def _redis_answers() -> bool:
         return False
 
 
-def _redis() -> "redis.Redis[bytes]":
+def _redis() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL)
 
 
