@@ -126,10 +126,10 @@ _parent: dict[str, Any] = {}  # name, queues and process id of the worker, befor
 _keeper: Keeper | None = None
 
 
-@signals.celeryd_after_setup.connect
-def _remember_worker(sender: str, instance: Any, **_: Any) -> None:
-    queues = set(instance.app.amqp.queues.consume_from)
-    _parent.update(name=str(sender), queues=queues, pid=os.getpid())
+@signals.worker_init.connect  # the last one before the solo pool says that its process is there
+def _remember_worker(sender: Any, **_: Any) -> None:
+    queues = set(sender.app.amqp.queues.consume_from)
+    _parent.update(name=sender.hostname, queues=queues, pid=os.getpid())
 
 
 @signals.worker_process_init.connect

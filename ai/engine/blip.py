@@ -62,14 +62,17 @@ def load_blip(model: str, *, device: torch.device, dtype: str) -> Blip:
         # Pillow's resize, as the model was trained with: torchvision's differs in the last bits.
         processor = BlipImageProcessorPil.from_pretrained(directory, local_files_only=True)
         tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
+        blip = Blip(
+            model=network.to(device).eval().requires_grad_(False),
+            processor=processor,
+            tokenizer=tokenizer,
+            device=device,
+            dtype=DTYPES[dtype],
+            location=directory,
+            tokenizer_lock=threading.Lock(),
+        )
+        # Now, not when someone waits: the first pass takes seconds.
+        blip.caption_images([Image.new("RGB", (384, 384))], max_new_tokens=2)
     except Exception as error:  # whatever transformers raises over a bad directory
         raise weights.unavailable(name, str(directory), error) from error
-    return Blip(
-        model=network.to(device).eval().requires_grad_(False),
-        processor=processor,
-        tokenizer=tokenizer,
-        device=device,
-        dtype=DTYPES[dtype],
-        location=directory,
-        tokenizer_lock=threading.Lock(),
-    )
+    return blip

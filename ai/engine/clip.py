@@ -113,22 +113,24 @@ def load_clip(
         else:
             parts = transformers_clip.load(directory, device, dtype)
         network, tokenizer, location = parts
-        _check_size(network, tokenizer, device, vector_size)
+        clip = Clip(
+            model=network.eval().requires_grad_(False),
+            preprocess=image_transform_v2(
+                PreprocessCfg(**network.visual.preprocess_cfg), is_train=False
+            ),
+            tokenizer=tokenizer,
+            device=device,
+            dtype=DTYPES[dtype],
+            vector_size=vector_size,
+            location=location,
+            tokenizer_lock=threading.Lock(),
+        )
+        _try_out(clip)
     except ModelUnavailable:
         raise
-    except Exception as error:  # whatever three libraries raise over a bad name or file
+    except Exception as error:  # whatever three libraries raise over a bad file or name
         raise weights.unavailable(name, sought, error) from error
-    preprocess = image_transform_v2(PreprocessCfg(**network.visual.preprocess_cfg), is_train=False)
-    return Clip(
-        model=network.eval().requires_grad_(False),
-        preprocess=preprocess,
-        tokenizer=tokenizer,
-        device=device,
-        dtype=DTYPES[dtype],
-        vector_size=vector_size,
-        location=location,
-        tokenizer_lock=threading.Lock(),
-    )
+    return clip
 
 
 def _from_architecture(
@@ -171,8 +173,10 @@ def _from_open_clip(directory: Path, device: torch.device, dtype: str) -> tuple[
 
 
 @torch.inference_mode()
-def _check_size(network: Any, tokenizer: Any, device: torch.device, expected: int) -> None:
+def _try_out(clip: Clip) -> None:
+    """ValueError when the vectors have another size; also takes the slow first pass (seconds)."""
     # By computing one: architectures keep their output size in different places.
-    size = network.encode_text(tokenizer(["a photo"]).to(device)).shape[-1]
-    if size != expected:
-        raise ValueError(f"its vectors have {size} numbers, the database stores {expected}")
+    size = clip.model.encode_text(clip.tokenizer(["a photo"]).to(clip.device)).shape[-1]
+    if size != clip.vector_size:
+        raise ValueError(f"its vectors have {size} numbers, the database stores {clip.vector_size}")
+    clip.embed_images([Image.new("RGB", (224, 224))])
