@@ -43,29 +43,32 @@ def web(environment: dict[str, str], *, host: str, port: int) -> Program:
     )
 
 
-def workers(environment: dict[str, str], *, with_ai: bool) -> list[Program]:
-    """Someone waits for `interactive`; `bulk` is niced, so that it takes what is left over."""
-    maintenance = _worker("maintenance", "maintenance", environment)
-    if not with_ai:
-        return [maintenance]
+def interactive_worker(environment: dict[str, str]) -> Program:
+    """Someone is waiting for each of its answers."""
+    threads = max(1, embedded.machine_cores() // 2)
+    environment = {"SMIMSO_AI_THREADS": str(threads)} | environment
+    return _worker("interactive", "interactive", environment)
+
+
+def bulk_worker(environment: dict[str, str]) -> Program:
+    """Niced, so that it takes what the others leave over."""
     cores = embedded.machine_cores()
-    interactive = {"SMIMSO_AI_THREADS": str(max(1, cores // 2))} | environment
-    bulk = {"SMIMSO_AI_THREADS": str(max(1, cores - cores // 2))} | environment
-    return [
-        _worker("interactive", "interactive", interactive),
-        _worker("bulk", "embed,caption", bulk, nice=10),
-        maintenance,
-    ]
+    environment = {"SMIMSO_AI_THREADS": str(cores - cores // 2)} | environment
+    return _worker("bulk", "embed,caption", environment, nice=10)
+
+
+def maintenance_worker(environment: dict[str, str]) -> Program:
+    return _worker("maintenance", "maintenance", environment)
 
 
 def beat(environment: dict[str, str]) -> Program:
     return _celery("beat", environment, "beat")
 
 
-def seed_demo(environment: dict[str, str], *options: str) -> Program:
+def seed_demo(environment: dict[str, str]) -> Program:
     return Program(
         name="seed_demo",
-        command=[sys.executable, str(REPOSITORY / "manage.py"), "seed_demo", *options],
+        command=[sys.executable, str(REPOSITORY / "manage.py"), "seed_demo"],
         environment=environment,
     )
 

@@ -33,20 +33,28 @@ class Stack:
     say: Callable[[str], None]
 
     async def start(self, supervisor: Supervisor) -> None:
+        """What people wait for. The import of torch takes seconds of a core: one at a time."""
         await self._start_servers(supervisor)
         await asyncio.to_thread(self._prepare_database)
         self.say("The database is up to date")
+        self.with_ai = self.with_ai and self._has_torch()
         web = processes.web(self.environment, host=self.host, port=self.port)
-        workers = processes.workers(self.environment, with_ai=self._with_ai())
-        # The one that people see comes first: loading torch takes both cores for seconds.
-        await supervisor.start(web)
-        await supervisor.until(self._web_answers, web, what="The web server", seconds=60)
-        self.say("The web server answers")
-        await supervisor.start(*workers, processes.beat(self.environment))
-        waiting = [self._wait_for_worker(supervisor, worker) for worker in workers]
+        front = [processes.interactive_worker(self.environment)] if self.with_ai else []
+        await supervisor.start(web, *front)
+        waiting = [self._wait_for_web(supervisor, web)]
+        waiting += [self._wait_for_worker(supervisor, worker) for worker in front]
+        if self.demo:
+            waiting.append(self._seed_demo(supervisor))
         await asyncio.gather(*waiting)
         if self.demo:
-            await self._seed_demo(supervisor)
+            call_command("seed_demo", accounts=True, stdout=_Lines(self.say))
+
+    async def start_background(self, supervisor: Supervisor) -> None:
+        workers = [processes.maintenance_worker(self.environment)]
+        if self.with_ai:
+            workers.append(processes.bulk_worker(self.environment))
+        await supervisor.start(*workers, processes.beat(self.environment))
+        await asyncio.gather(*(self._wait_for_worker(supervisor, worker) for worker in workers))
 
     async def _start_servers(self, supervisor: Supervisor) -> None:
         """PostgreSQL and Redis, unless the environment names others."""
@@ -94,11 +102,15 @@ class Stack:
         if settings.PRODUCTION:
             call_command("collectstatic", interactive=False, stdout=output, no_color=True)
 
-    def _with_ai(self) -> bool:
-        if self.with_ai and importlib.util.find_spec("torch") is None:
+    def _has_torch(self) -> bool:
+        found = importlib.util.find_spec("torch") is not None
+        if not found:
             self.say("No AI workers: torch is not installed (pip install '.[ai]' brings it)")
-            return False
-        return self.with_ai
+        return found
+
+    async def _wait_for_web(self, supervisor: Supervisor, web: Program) -> None:
+        await supervisor.until(self._web_answers, web, what="The web server", seconds=60)
+        self.say("The web server answers")
 
     def _web_answers(self) -> bool:
         http_connection = http.client.HTTPConnection(reachable(self.host), self.port, timeout=5)
@@ -125,14 +137,23 @@ class Stack:
             self.say(f"Worker {worker.name} answers")
 
     async def _seed_demo(self, supervisor: Supervisor) -> None:
-        self.say("Filling in the demo")
         seed = processes.seed_demo(self.environment)
         code = await supervisor.run(seed, tell=self.say)
         if code != 0:
             path = supervisor.log_path(seed.name)
             raise CannotStart(f"seed_demo ended with exit code {code} (more in {path})")
-        accounts = processes.seed_demo(self.environment, "--accounts")
-        await supervisor.run(accounts, tell=self.say)
+
+
+class _Lines(io.TextIOBase):
+    """A file for a command's output, which goes line by line to `say`."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+
+    def write(self, text: str) -> int:
+        for line in text.splitlines():
+            self._say(line)
+        return len(text)
 
 
 def _redis_answers() -> bool:

@@ -75,6 +75,7 @@ class Command(BaseCommand):
         try:
             if await finished_before(stack.start(supervisor), stop):
                 self.say(f"SMIMSO is ready: http://{reachable(host)}:{port}/ (Ctrl-C stops it)")
+                await finished_before(stack.start_background(supervisor), stop)
                 await stop.wait()
             self.say("Stopping")
         finally:
