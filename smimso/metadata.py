@@ -12,9 +12,17 @@ from collections.abc import Callable
 
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # skips stuffed bytes and restarts
 _JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
-_JPEG_COMMENT = 0xFE
-_PNG_PRIVATE = {b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"tIME"}
-_WEBP_PRIVATE = {b"EXIF", b"XMP "}
+_JPEG_APPLICATION = {  # size and colour; all others describe, or hold other pictures
+    0xE0: b"JFIF\0",
+    0xE2: b"ICC_PROFILE\0",
+    0xEE: b"Adobe",
+}
+_PNG_PICTURE = {
+    *(b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"bKGD", b"hIST", b"sPLT", b"pHYs"),
+    *(b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"cICP", b"mDCV", b"cLLI"),
+    *(b"acTL", b"fcTL", b"fdAT"),  # animation
+}
+_WEBP_PICTURE = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP"}
 _WEBP_EXIF_FLAG, _WEBP_XMP_FLAG = 0x08, 0x04
 _GIF_LOOPING = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 
@@ -44,16 +52,15 @@ def _strip_jpeg(data: bytes) -> bytes:
             if following is None:
                 raise ValueError("The JPEG has no end")
             end = following.start()
-        if not _is_private_jpeg(marker, data[at + 4 : at + 16]):
+        if _is_picture_jpeg(marker, data[at + 4 : at + 16]):
             parts.append(data[at:end])
         at = end
 
 
-def _is_private_jpeg(marker: int, head: bytes) -> bool:
-    if marker == 0xE2:  # colour profiles stay; other APP2 segments point to embedded pictures
-        return not head.startswith(b"ICC_PROFILE\0")
-    needed = marker in (0xE0, 0xEE)  # JFIF, and Adobe's colour transform
-    return marker == _JPEG_COMMENT or (0xE0 <= marker <= 0xEF and not needed)
+def _is_picture_jpeg(marker: int, head: bytes) -> bool:
+    if marker in _JPEG_APPLICATION:
+        return head.startswith(_JPEG_APPLICATION[marker])
+    return 0xC0 <= marker <= 0xDF  # frames, tables and scans
 
 
 def _strip_png(data: bytes) -> bytes:
@@ -64,7 +71,7 @@ def _strip_png(data: bytes) -> bytes:
         end = at + 12 + length
         if end > len(data):
             raise ValueError("A PNG chunk reaches past the end of the file")
-        if kind not in _PNG_PRIVATE:
+        if kind in _PNG_PICTURE:
             parts.append(data[at:end])
         if kind == b"IEND":
             return b"".join(parts)
@@ -82,7 +89,7 @@ def _strip_webp(data: bytes) -> bytes:
         if kind == b"VP8X":
             flags = chunk[8] & ~(_WEBP_EXIF_FLAG | _WEBP_XMP_FLAG)
             chunk = chunk[:8] + bytes([flags]) + chunk[9:]
-        if kind not in _WEBP_PRIVATE:
+        if kind in _WEBP_PICTURE:
             parts.append(chunk)
         at = end
     body = b"WEBP" + b"".join(parts)

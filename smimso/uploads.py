@@ -15,15 +15,26 @@ from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from django.conf import settings
-from PIL import Image, ImageOps
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from smimso.errors import InvalidInput
 from smimso.metadata import without_metadata
 
 EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif"}
 ORIENTATION = 0x0112  # EXIF tag
+UPRIGHT = {  # what an EXIF orientation asks for; Pillow turns counter-clockwise
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 MODEL_SIDE = 768  # pixels; twice what the largest model input needs
 PLACEHOLDER_WIDTH = 20  # pixels
+WEBP_SIDE = 16_383  # pixels; more is beyond the format
 _DECODERS = ThreadPoolExecutor(2, thread_name_prefix="decode")  # Pillow releases the GIL
 
 Image.MAX_IMAGE_PIXELS = None  # _opened has the limit, and refuses before anything is decoded
@@ -77,6 +88,8 @@ def decode_bytes(data: bytes, side: int = MODEL_SIDE) -> Image.Image:
 
 def decode_file(file: BinaryIO, side: int = MODEL_SIDE) -> Image.Image:
     image = _decoded(file, side)
+    if image.mode in ("1", "P"):  # which Pillow resizes without smoothing
+        image = _flattened(image)
     image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
     return _flattened(image)
 
@@ -91,8 +104,7 @@ def _read(upload: Upload) -> bytes:
 def _check_image(data: bytes) -> CheckedImage:
     image_format = _opened(io.BytesIO(data)).format or ""
     checksum = hashlib.sha256(data).hexdigest()
-    if _orientation(data) != 1:
-        data = _upright(data)
+    data = _upright(data)
     try:
         data = without_metadata(data, image_format)
     except ValueError as error:
@@ -114,22 +126,26 @@ def _renditions(data: bytes) -> tuple[dict[str, bytes], str]:
     """WebP files no wider than settings.UPLOAD_THUMBNAIL_WIDTHS, and the blurred placeholder."""
     widths = settings.UPLOAD_THUMBNAIL_WIDTHS
     image = _decoded(io.BytesIO(data), max(widths.values()))
+    # The profile of a grey or CMYK picture does not fit what it is converted to.
+    profile = image.info.get("icc_profile") if image.mode in ("RGB", "RGBA", "P") else None
     image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     files = {}
     for name, width in sorted(widths.items(), key=lambda item: -item[1]):
-        image = _narrowed(image, width)
+        image = _reduced(image, width, WEBP_SIDE)
         # method 0: a third of the time of the default for 4 % more bytes
-        files[name] = _encoded(image, "WEBP", quality=80, method=0)
-    tiny = _narrowed(image, PLACEHOLDER_WIDTH)
+        options = {"quality": 80, "method": 0, "icc_profile": profile}
+        files[name] = _encoded(image, "WEBP", **options)
+    tiny = _reduced(image, PLACEHOLDER_WIDTH, 4 * PLACEHOLDER_WIDTH)
     encoded = base64.b64encode(_encoded(tiny, "WEBP", quality=50)).decode()
     return files, f"data:image/webp;base64,{encoded}"
 
 
-def _narrowed(image: Image.Image, width: int) -> Image.Image:
-    if image.width <= width:
+def _reduced(image: Image.Image, most_width: int, most_height: int) -> Image.Image:
+    scale = min(most_width / image.width, most_height / image.height)
+    if scale >= 1:
         return image
-    height = max(1, round(image.height * width / image.width))
-    return image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
 
 
 def _encoded(image: Image.Image, image_format: str, **options: object) -> bytes:
@@ -139,19 +155,23 @@ def _encoded(image: Image.Image, image_format: str, **options: object) -> bytes:
 
 
 def _upright(data: bytes) -> bytes:
-    """Encoded again with the EXIF orientation applied: the one case in which pixels change."""
+    """Encoded again if the EXIF orientation asks for it: the one case in which pixels change."""
     with _refusing_broken_images():
         image = _opened(io.BytesIO(data))
-        options = {"JPEG": {"quality": 95}, "WEBP": {"quality": 95}}.get(image.format or "", {})
-        profile = image.info.get("icc_profile")
-        if profile:
-            options = {**options, "icc_profile": profile}
-        return _encoded(ImageOps.exif_transpose(image), image.format or "", **options)
+        turn = _turn(image)
+        if turn is None:
+            return data
+        options = {"icc_profile": image.info.get("icc_profile")}
+        if image.format in ("JPEG", "WEBP"):
+            options["quality"] = 95
+        return _encoded(image.transpose(turn), image.format or "", **options)
 
 
-def _orientation(data: bytes) -> int:
-    with _refusing_broken_images():
-        return _opened(io.BytesIO(data)).getexif().get(ORIENTATION, 1)
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """What makes the picture upright. Not ImageOps.exif_transpose: it also writes the EXIF data
+    anew, and stumbles over what was odd in it. An animation would lose its other frames."""
+    turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
+    return None if turn is None or getattr(image, "is_animated", False) else turn
 
 
 def _decoded(file: BinaryIO, side: int) -> Image.Image:
@@ -161,17 +181,31 @@ def _decoded(file: BinaryIO, side: int) -> Image.Image:
         if image.format == "JPEG":
             image.draft(None, (side, side))
         image.load()
-        return ImageOps.exif_transpose(image)
+        turn = _turn(image)
+    if turn is not None:
+        image = image.transpose(turn)
+    return _with_eight_bits(image)
 
 
 def _opened(file: BinaryIO) -> Image.Image:
     """The header only. Refuses other formats and sizes before any pixel is decoded."""
     with _refusing_broken_images():
-        image = Image.open(file, formats=tuple(EXTENSIONS))
+        image: Image.Image = Image.open(file, formats=tuple(EXTENSIONS))
+        if image.format == "MPO":  # a JPEG with more pictures behind it, as some cameras make it
+            file.seek(0)
+            image = JpegImageFile(file)
     if image.width * image.height > settings.UPLOAD_MAX_PIXELS:
         most = settings.UPLOAD_MAX_PIXELS // 1_000_000
         raise InvalidInput(f"The image is too large. At most {most} megapixels are allowed")
     return image
+
+
+def _with_eight_bits(image: Image.Image) -> Image.Image:
+    """Greys of 16 bits scaled down: Pillow's own conversion cuts them off at 255."""
+    if not image.mode.startswith("I"):
+        return image
+    image.info.pop("transparency", None)
+    return image.point(lambda grey: grey * (1 / 256)).convert("L")
 
 
 def _flattened(image: Image.Image) -> Image.Image:
