@@ -1,0 +1,82 @@
+"""Small random models, so that tests of the engine need neither weights nor minutes."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from ai import connection
+from ai.engine import Engine
+
+
+@pytest.fixture(scope="session")
+def pictures() -> list[Image.Image]:
+    """Eight pictures of coloured discs with different sizes and aspect ratios."""
+    sizes = [(640, 480), (480, 640), (301, 224), (1000, 333), (224, 224), (97, 131), (768, 511)]
+    return [_discs(seed, size) for seed, size in enumerate([*sizes, (512, 512)])]
+
+
+def _discs(seed: int, size: tuple[int, int]) -> Image.Image:
+    random = np.random.default_rng(seed)
+    image = Image.new("RGB", size, tuple(random.integers(0, 255, 3).tolist()))
+    draw = ImageDraw.Draw(image)
+    for _ in range(30):
+        x, y = random.integers(0, size[0]), random.integers(0, size[1])
+        radius = random.integers(5, max(6, size[1] // 3))
+        color = tuple(random.integers(0, 255, 3).tolist())
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=color)
+    return image
+
+
+def save_clip(directory: Path, *, width: int = 512, **vision: Any) -> Path:
+    """A CLIP of two thin layers with random weights, as transformers saves it."""
+    import torch
+    from transformers import CLIPConfig, CLIPModel
+
+    torch.manual_seed(0)
+    tower = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
+    tower |= {"num_attention_heads": 2}
+    config = CLIPConfig(
+        text_config=tower,
+        vision_config={**tower, "image_size": 32, "patch_size": 8, **vision},
+        projection_dim=width,
+    )
+    CLIPModel(config).save_pretrained(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_clip(tmp_path_factory.mktemp("models") / "tiny-clip")
+
+
+@pytest.fixture(scope="session")
+def make_engine(tiny_clip: Path) -> Callable[..., Engine]:
+    """`make_engine(clip_model=…)`: an engine that computes in fp32 on the CPU."""
+
+    def make(**options: Any) -> Engine:
+        defaults = {"clip_model": str(tiny_clip), "clip_pretrained": "", "device": "cpu"}
+        defaults |= {"blip_model": "ai/demo_models/blip", "dtype": "fp32"}
+        return Engine(**{**defaults, **options})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_engine(make_engine: Callable[..., Engine]) -> Engine:
+    return make_engine()
+
+
+@pytest.fixture
+def redis_at(settings: Any) -> Iterator[Callable[[str], None]]:
+    """`redis_at(url)`: `ai` speaks to the server at that URL for the rest of the test."""
+
+    def point(url: str) -> None:
+        settings.REDIS_URL = url
+        connection.redis_client.cache_clear()
+
+    yield point
+    connection.redis_client.cache_clear()

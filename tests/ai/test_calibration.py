@@ -1,0 +1,26 @@
+"""Scores that the frontend's fixed thresholds can be compared with."""
+
+from typing import get_args
+
+import pytest
+
+from ai.calibration import _SCALES, Kind, similarity_score
+
+MODELS = [*_SCALES, "never/measured"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_scores_rise_with_the_cosine_from_zero_to_one(model: str, kind: Kind) -> None:
+    scores = [similarity_score(step / 50 - 1, kind, model) for step in range(101)]
+    assert scores == sorted(scores)
+    assert scores[0] == 0.0
+    assert scores[-1] == 1.0
+
+
+def test_a_typical_match_of_openai_s_model_passes_the_frontend_s_thresholds() -> None:
+    model = "ViT-B-32-quickgelu/openai"
+    assert similarity_score(0.27, "text", model) >= 0.3
+    assert similarity_score(0.18, "text", model) < 0.3
+    assert similarity_score(0.80, "image", model) >= 0.25
+    assert similarity_score(0.50, "image", model) < 0.25

@@ -1,0 +1,164 @@
+"""The engine: vectors of unit length, in order, and one clear error when weights are missing."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ai.engine import Engine
+from ai.engine.precision import choose_dtype
+from ai.errors import ModelUnavailable
+from tests.ai.conftest import save_clip
+
+Make = Callable[..., Engine]
+
+
+def test_vectors_are_512_float32_numbers_of_unit_length(
+    tiny_engine: Engine, pictures: list[Image.Image]
+) -> None:
+    for vectors in (tiny_engine.embed_images(pictures), tiny_engine.embed_texts(["a", "b"] * 4)):
+        assert vectors.shape == (8, 512)
+        assert vectors.dtype == np.float32
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
+
+
+def test_a_batch_gives_the_vectors_of_its_images_in_their_order(
+    tiny_engine: Engine, pictures: list[Image.Image]
+) -> None:
+    batch = tiny_engine.embed_images(pictures)
+    singles = np.concatenate([tiny_engine.embed_images([picture]) for picture in pictures])
+    assert (batch * singles).sum(axis=1).min() >= 0.9999
+
+
+def test_more_images_than_one_pass_takes_keep_their_order(tiny_engine: Engine) -> None:
+    images = [Image.new("RGB", (40, 40), (6 * index, 0, 255 - 6 * index)) for index in range(40)]
+    vectors = tiny_engine.embed_images(images)
+    np.testing.assert_allclose(vectors[39:], tiny_engine.embed_images(images[39:]), atol=1e-5)
+    assert vectors.shape == (40, 512)
+
+
+def test_no_images_give_no_vectors(tiny_engine: Engine) -> None:
+    assert tiny_engine.embed_images([]).shape == (0, 512)
+    assert tiny_engine.embed_texts([]).shape == (0, 512)
+
+
+def test_a_text_beyond_the_context_length_is_cut(tiny_engine: Engine) -> None:
+    long, longer = tiny_engine.embed_texts(["word " * 200, "word " * 400])
+    np.testing.assert_allclose(long, longer, atol=1e-6)
+
+
+def test_probabilities_of_the_prompts_sum_to_one(
+    tiny_engine: Engine, pictures: list[Image.Image]
+) -> None:
+    scores = tiny_engine.classify(tiny_engine.embed_images(pictures), ["a cat", "a dog", "a sea"])
+    assert scores.shape == (8, 3)
+    np.testing.assert_allclose(scores.sum(axis=1), 1.0, atol=1e-5)
+
+
+def test_probabilities_use_the_scale_that_the_model_was_trained_with(
+    tiny_engine: Engine, pictures: list[Image.Image]
+) -> None:
+    vectors, prompts = tiny_engine.embed_images(pictures), ["a cat", "a dog"]
+    logits = 1 / 0.07 * vectors @ tiny_engine.embed_texts(prompts).T  # CLIPModel's initial scale
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(tiny_engine.classify(vectors, prompts), expected, atol=1e-3)
+
+
+def test_a_batch_has_one_caption_for_each_image(
+    make_engine: Make, pictures: list[Image.Image]
+) -> None:
+    engine = make_engine()
+    captions = engine.caption_images(pictures, max_new_tokens=8)
+    assert captions == [
+        engine.caption_images([picture], max_new_tokens=8)[0] for picture in pictures
+    ]
+    assert all(caption == caption.strip() and "[" not in caption for caption in captions)
+
+
+def test_a_vector_that_is_not_finite_is_an_error(make_engine: Make) -> None:
+    engine = make_engine()
+    with torch.no_grad():
+        engine.clip.get().model.visual.proj[0] = float("nan")
+    with pytest.raises(FloatingPointError):
+        engine.embed_images([Image.new("RGB", (32, 32))])
+
+
+def test_half_precision_gives_nearly_the_same_vectors(
+    make_engine: Make, tiny_engine: Engine, pictures: list[Image.Image]
+) -> None:
+    half = make_engine(dtype="bf16").embed_images(pictures)
+    assert half.dtype == np.float32
+    assert (half * tiny_engine.embed_images(pictures)).sum(axis=1).min() > 0.999
+
+
+def test_a_model_with_vectors_of_another_size_is_refused(make_engine: Make, tmp_path: Path) -> None:
+    engine = make_engine(clip_model=str(save_clip(tmp_path / "narrow", width=384)))
+    with pytest.raises(ModelUnavailable, match="384 numbers, the database stores 512"):
+        engine.embed_texts(["a"])
+
+
+@pytest.mark.parametrize(
+    ("clip_model", "clip_pretrained", "sought"),
+    [
+        ("ViT-B-32-quickgelu", "openai", "timm/vit_base_patch32_clip_224.openai"),
+        ("ViT-B-32-quickgelu", "no-such-tag", "no-such-tag"),
+        ("No-Such-Architecture", "openai", "No-Such-Architecture"),
+        ("openai/clip-vit-base-patch32", "", "openai/clip-vit-base-patch32"),
+        ("not a name/at all", "", "not a name/at all"),
+        ("local-dir:/no/such/directory", "", "/no/such/directory"),
+    ],
+)
+def test_missing_weights_are_one_clear_error_at_once(
+    make_engine: Make, clip_model: str, clip_pretrained: str, sought: str
+) -> None:
+    engine = make_engine(clip_model=clip_model, clip_pretrained=clip_pretrained)
+    started = time.monotonic()
+    with pytest.raises(ModelUnavailable) as caught:
+        engine.embed_texts(["a"])
+    assert sought in str(caught.value)
+    assert "manage.py warm_models" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert time.monotonic() - started < 5
+
+
+def test_a_directory_without_weights_does_not_become_a_random_model(
+    make_engine: Make, tiny_clip: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text((tiny_clip / "config.json").read_text())
+    for options in ({"clip_model": str(tmp_path)}, {"blip_model": str(tmp_path)}):
+        engine = make_engine(**options)
+        with pytest.raises(ModelUnavailable, match=str(tmp_path)):
+            engine.embed_texts(["a"]) if "clip_model" in options else engine.blip.get()
+
+
+def test_after_a_failure_the_disk_is_asked_again_only_after_a_pause(
+    make_engine: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr("ai.engine.lazy.time.monotonic", lambda: now)
+    engine = make_engine(clip_model=str(tmp_path / "later"))
+    with pytest.raises(ModelUnavailable):
+        engine.embed_texts(["a"])
+    save_clip(tmp_path / "later")
+    with pytest.raises(ModelUnavailable):
+        engine.embed_texts(["a"])
+    now += 15.1
+    assert engine.embed_texts(["a"]).shape == (1, 512)
+
+
+def test_a_name_never_shows_where_a_directory_lies(make_engine: Make, tiny_clip: Path) -> None:
+    engine = make_engine(clip_model=f"local-dir:{tiny_clip}")
+    assert engine.clip_name == "local-dir/tiny-clip"
+
+
+def test_numbers_follow_the_device_and_the_setting() -> None:
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    assert choose_dtype("auto", cpu) in {"fp32", "bf16"}
+    assert choose_dtype("auto", cuda) == "fp16"
+    assert choose_dtype("fp32", cuda) == "fp32"
+    with pytest.raises(ValueError, match="SMIMSO_AI_DTYPE"):
+        choose_dtype("int3", cpu)

@@ -1,0 +1,232 @@
+"""Asking the AI: answers from a real worker, and a prompt refusal when there is none."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from django.core.cache import cache
+from PIL import Image
+
+from ai import calls, heartbeat, services, tasks
+from ai.connection import redis_client
+from ai.heartbeat import ModelState, WorkerState
+from smimso.errors import InvalidInput, Overloaded, Unavailable
+
+
+def wait_for_models() -> None:
+    deadline = time.monotonic() + 60
+    while not any(w.clip.loaded and w.blip.loaded for w in services.worker_states()):
+        assert time.monotonic() < deadline, "the worker's models are not loaded"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def ready(worker: None) -> None:
+    wait_for_models()
+
+
+@pytest.fixture
+def deaf_worker(servers: Path) -> Iterator[Callable[..., None]]:
+    """`deaf_worker()`: a state in Redis, as of a worker that is there and never answers."""
+    names = []
+
+    def appear(**changes: Any) -> None:
+        loaded = {
+            "clip": ModelState(services.clip_name(), loaded=True),
+            "blip": ModelState(services.blip_name(), loaded=True),
+        }
+        fields = {"name": f"deaf-{len(names)}", "queues": ("interactive",), "device": "cpu"}
+        heartbeat.publish(WorkerState(**{**fields, "dtype": "fp32", **loaded, **changes}))
+        names.append(fields["name"])
+
+    yield appear
+    for name in names:
+        heartbeat.withdraw(name)
+    redis_client().delete(calls.QUEUE)
+
+
+@pytest.fixture
+def picture() -> Image.Image:
+    return Image.effect_noise((300, 200), 80).convert("RGB")
+
+
+# --- With a worker --------------------------------------------------------------------------
+
+
+def test_a_text_becomes_a_vector_of_unit_length(ready: None) -> None:
+    vector = services.embed_text("a red boat")
+    assert len(vector) == 512
+    assert np.linalg.norm(vector) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_a_text_is_computed_once_whatever_its_spacing(
+    ready: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = services.embed_text("a  red boat ")
+    monkeypatch.setattr(services, "ask", lambda *a, **k: pytest.fail("asked again"))
+    assert services.embed_text("a red\nboat") == first
+
+
+def test_an_image_is_described_by_its_vector_and_a_caption(
+    ready: None, picture: Image.Image
+) -> None:
+    vector, caption = services.describe_image(picture)
+    assert np.dot(vector, services.embed_image(picture)) == pytest.approx(1.0, abs=1e-4)
+    assert caption == services.caption_image(picture)
+
+
+def test_predictions_come_best_first_and_sum_to_one(ready: None, picture: Image.Image) -> None:
+    found = services.classify_image(picture, ["a boat", "a house", "a tree"])
+    assert {prediction.label for prediction in found} == {"a boat", "a house", "a tree"}
+    scores = [prediction.score for prediction in found]
+    assert scores == sorted(scores, reverse=True)
+    assert sum(scores) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_what_a_task_refuses_comes_back_as_invalid_input(ready: None) -> None:
+    with pytest.raises(InvalidInput):
+        calls.ask(tasks.embed_image, image="bm90IGFuIGltYWdl")
+
+
+def test_a_task_that_breaks_is_answered_before_the_time_out(ready: None) -> None:
+    started = time.monotonic()
+    with pytest.raises(Unavailable):
+        calls.ask(tasks.embed_text, text=None)
+    assert time.monotonic() - started < 5
+
+
+def test_many_threads_get_their_own_answers(ready: None) -> None:
+    words = [f"thing number {index}" for index in range(12)]
+    found: dict[str, list[float]] = {}
+
+    def embed(word: str) -> None:
+        found[word] = services.embed_text(word)
+
+    threads = [threading.Thread(target=embed, args=(word,)) for word in words]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    cache.clear()
+    for word in words:
+        assert np.dot(found[word], services.embed_text(word)) == pytest.approx(1.0, abs=1e-4)
+
+
+# --- Without one ----------------------------------------------------------------------------
+
+
+def test_a_blank_text_is_refused() -> None:
+    with pytest.raises(InvalidInput):
+        services.embed_text(" \n ")
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"queues": ("embed", "caption")},
+        {"clip": ModelState("another/model", loaded=True)},
+        {"clip": ModelState("local-dir/clip", loaded=False, error="no weights")},
+    ],
+    ids=["none that answers requests", "none with the configured model", "none with weights"],
+)
+def test_without_a_fitting_worker_nobody_waits(
+    deaf_worker: Callable[..., None], state: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "_NAMES", "test:workers")  # apart from a running worker
+    monkeypatch.setattr(heartbeat, "_KEY", "test:worker:{}")
+    deaf_worker(**state)
+    started = time.monotonic()
+    with pytest.raises(Unavailable):
+        services.embed_text("a red boat")
+    assert time.monotonic() - started < 0.5
+
+
+def test_a_cached_text_needs_no_worker(servers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "_NAMES", "test:workers")
+    monkeypatch.setattr(services, "_ask", lambda *a, **k: _found([1.0] + [0.0] * 511))
+    vector = services.embed_text("a red boat")
+    monkeypatch.undo()
+    monkeypatch.setattr(heartbeat, "_NAMES", "test:workers")
+    assert services.embed_text("a red boat") == vector
+
+
+def test_vectors_of_two_models_are_never_mixed(
+    servers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {"model": "another/model", "vector": [1.0] + [0.0] * 511}
+    monkeypatch.setattr(services, "_ask", lambda *a, **k: found)
+    with pytest.raises(Unavailable):
+        services.embed_text("a red boat")
+
+
+def test_a_worker_that_never_answers_costs_the_time_out(
+    deaf_worker: Callable[..., None], servers: Path, settings: Any, deaf_queue: None
+) -> None:
+    settings.AI_TIMEOUT = 0.5
+    deaf_worker()
+    started = time.monotonic()
+    with pytest.raises(Unavailable):
+        services.embed_text("a red boat")
+    assert 0.4 < time.monotonic() - started < 2
+
+
+def test_when_too_many_wait_the_next_is_refused_at_once(
+    deaf_worker: Callable[..., None], settings: Any, deaf_queue: None
+) -> None:
+    settings.AI_QUEUE_LIMIT = 3
+    deaf_worker()
+    redis_client().rpush(calls.QUEUE, "a", "b", "c")
+    started = time.monotonic()
+    with pytest.raises(Overloaded):
+        services.embed_text("a red boat")
+    assert time.monotonic() - started < 0.5
+
+
+@pytest.fixture
+def deaf_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A queue that no worker of this test run consumes."""
+    monkeypatch.setattr(calls, "QUEUE", "deaf")
+
+
+def test_a_stopped_worker_is_forgotten(deaf_worker: Callable[..., None]) -> None:
+    deaf_worker(name="gone")
+    assert "gone" in {worker.name for worker in services.worker_states()}
+    heartbeat.withdraw("gone")
+    assert "gone" not in {worker.name for worker in services.worker_states()}
+
+
+def test_a_killed_worker_is_forgotten_when_its_state_expires(
+    deaf_worker: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "TTL", 1)
+    deaf_worker(name="killed")
+    time.sleep(1.2)
+    assert "killed" not in {worker.name for worker in services.worker_states()}
+
+
+def test_a_dead_redis_is_unavailable_within_two_seconds(
+    redis_at: Callable[[str], None], tmp_path: Path
+) -> None:
+    redis_at(f"unix://{tmp_path}/nobody.sock?db=0")
+    started = time.monotonic()
+    with pytest.raises(Unavailable):
+        services.embed_text("a red boat")
+    assert time.monotonic() - started < 2
+
+
+def test_a_hanging_redis_is_unavailable_within_seconds(redis_at: Callable[[str], None]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        redis_at(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        started = time.monotonic()
+        with pytest.raises(Unavailable):
+            services.embed_text("a red boat")
+        assert time.monotonic() - started < 5
+
+
+def _found(vector: list[float]) -> dict[str, Any]:
+    return {"model": services.clip_name(), "vector": vector}

@@ -1,0 +1,101 @@
+"""The worker's life: models loaded early, state published, missing weights waited for."""
+
+import logging
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from ai import heartbeat, worker
+from ai.engine import Engine
+from ai.errors import ModelUnavailable
+from tests.ai.conftest import save_clip
+
+
+@pytest.fixture
+def missing(
+    make_engine: Callable[..., Engine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """This process's engine looks for CLIP in this directory, which does not exist yet."""
+    engine = make_engine(clip_model=str(tmp_path / "later"))
+    monkeypatch.setattr(worker, "_engine", engine)
+    return tmp_path / "later"
+
+
+def test_the_web_process_never_loads_torch() -> None:
+    program = (
+        "import sys, smimso.asgi, django.urls, ai.services, ai.tasks, ai.calibration;"
+        "django.urls.get_resolver().url_patterns;"
+        "print(sorted({'torch', 'torchvision', 'open_clip', 'transformers'} & set(sys.modules)))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "[]"
+
+
+def test_a_worker_starts_by_itself_once_the_weights_are_there(
+    servers: Path,
+    missing: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("ai.engine.lazy.FIRST_PAUSE", 0.1)
+    worker.engine().clip._pause = 0.1
+    keeper = worker.Keeper("test-late", {"embed"})
+    with caplog.at_level(logging.INFO, logger="ai.worker"):
+        keeper.start(wait=10)
+        try:
+            _wait_until(lambda: _state("test-late") is not None)
+            assert not _state("test-late").clip.loaded
+            assert str(missing) in _state("test-late").clip.error
+            time.sleep(0.5)  # a few attempts more
+            save_clip(missing)
+            _wait_until(lambda: _state("test-late").clip.loaded)
+        finally:
+            keeper.stop()
+    assert _state("test-late") is None
+    lines = [r.getMessage() for r in caplog.records if r.name == "ai.worker"]
+    assert len(lines) == 2, lines
+    assert lines[0].startswith("Images stay pending.")
+    assert lines[1].startswith("local-dir/later is loaded")
+
+
+def test_a_worker_loads_only_what_its_queues_need(servers: Path, missing: Path) -> None:
+    save_clip(missing)
+    keeper = worker.Keeper("test-embed", {"embed", "maintenance"})
+    keeper.start(wait=30)
+    keeper.stop()
+    assert worker.engine().clip.loaded
+    assert not worker.engine().blip.loaded
+
+
+def test_warm_models_says_where_the_weights_are(missing: Path) -> None:
+    save_clip(missing)
+    out = StringIO()
+    call_command("warm_models", stdout=out)
+    assert f"local-dir/later: {missing}" in out.getvalue()
+
+
+def test_warm_models_fails_with_the_one_message(missing: Path) -> None:
+    with pytest.raises(CommandError, match="warm_models") as caught:
+        call_command("warm_models")
+    assert str(missing) in str(caught.value)
+    assert isinstance(caught.value.__cause__, ModelUnavailable)
+
+
+def _state(name: str) -> heartbeat.WorkerState | None:
+    return next((state for state in heartbeat.live_workers() if state.name == name), None)
+
+
+def _wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
