@@ -47,6 +47,12 @@ class PostQuerySet(models.QuerySet["Post"]):
     def visible_to(self, viewer: Any) -> "PostQuerySet":
         return self.filter(visible_posts(viewer))
 
+    def older_than(self, post: "Post") -> "PostQuerySet":
+        """What follows `post` when the newest come first; ids tell equal times apart."""
+        return self.filter(created_at__lte=post.created_at).exclude(
+            created_at=post.created_at, id__gte=post.pk
+        )
+
     def for_display(self) -> "PostQuerySet":
         """With all that a card or a page shows, in a constant number of queries."""
         return self.select_related("user", "category").prefetch_related(

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from smimso import errors
+from smimso.pages import not_found_page, server_error_page, wants_page
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,9 @@ def paginated(data: list[Any], *, page: int, limit: int, total: int) -> Response
     return Response({"success": True, "data": data, "pagination": pagination})
 
 
-def page_and_limit(query: Mapping[str, str], *, default: int = 20, most: int = 100) -> tuple[int, int]:
+def page_and_limit(
+    query: Mapping[str, str], *, default: int = 20, most: int = 100
+) -> tuple[int, int]:
     """`page` and `limit` of a query string; what is missing, odd or out of range is clamped."""
     return (
         clamped_int(query.get("page"), default=1, least=1, most=10_000),
@@ -67,7 +70,7 @@ def _status_and_text(error: Exception) -> tuple[int, str, dict[str, str]]:
         case errors.SmimsoError():
             return error.status, str(error), {}
         case exceptions.ValidationError():
-            return 400, _first_text(error.detail), {}
+            return 400, first_text(error.detail), {}
         case exceptions.NotAuthenticated():
             return 401, errors.AuthenticationFailed.default, {"WWW-Authenticate": "Bearer"}
         case exceptions.AuthenticationFailed():
@@ -76,7 +79,7 @@ def _status_and_text(error: Exception) -> tuple[int, str, dict[str, str]]:
             headers = {"Retry-After": str(math.ceil(error.wait))} if error.wait else {}
             return 429, errors.Overloaded.default, headers
         case exceptions.APIException():
-            return error.status_code, _first_text(error.detail), {}
+            return error.status_code, first_text(error.detail), {}
         case Http404():
             return 404, errors.NotFound.default, {}
         case PermissionDenied():
@@ -86,19 +89,23 @@ def _status_and_text(error: Exception) -> tuple[int, str, dict[str, str]]:
     return 500, errors.SmimsoError.default, {}
 
 
-def _first_text(detail: Any, field: str = "") -> str:
+def first_text(detail: Any, field: str = "") -> str:
     """The first message of DRF's nested error detail, led by its field's name."""
     if isinstance(detail, Mapping):
         name, value = next(iter(detail.items()))
-        return _first_text(value, "" if name == "non_field_errors" else str(name))
+        return first_text(value, "" if name == "non_field_errors" else str(name))
     if isinstance(detail, list):
-        return _first_text(detail[0], field) if detail else "Invalid input"
+        return first_text(detail[0], field) if detail else "Invalid input"
     return f"{field}: {detail}" if field else str(detail)
 
 
-def route_not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
+def route_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    if wants_page(request):
+        return not_found_page(request)
     return JsonResponse(error_body("Route not found"), status=404)
 
 
-def server_error(request: HttpRequest) -> JsonResponse:
+def server_error(request: HttpRequest) -> HttpResponse:
+    if wants_page(request):
+        return server_error_page()
     return JsonResponse(error_body(errors.SmimsoError.default), status=500)

@@ -12,9 +12,16 @@ rest = [
     path("", include("posts.urls")),
 ]
 
+pages = [
+    path("", include("accounts.page_urls")),
+    path("", include("posts.page_urls")),
+    path("", include("search.page_urls")),
+]
+
 urlpatterns = [
     path("api/", include(rest)),
     path("", include(rest)),
+    path("", include(pages)),
     path("uploads/<path:name>", uploaded_file),
     path("admin/", admin.site.urls),
 ]

@@ -1,0 +1,77 @@
+"""Pages: register, log in, log out."""
+
+from django.contrib import auth
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render, resolve_url
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts import services
+from accounts.forms import LoginForm, RegistrationForm
+from smimso.errors import AuthenticationFailed, InvalidInput
+from smimso.pages import translated
+
+FORM_METHODS = ["GET", "HEAD", "POST"]
+
+
+@sensitive_post_parameters()
+@never_cache
+@require_http_methods(FORM_METHODS)
+def log_in(request: HttpRequest) -> HttpResponse:
+    if request.user.is_authenticated:
+        return redirect(_next(request))
+    form = LoginForm(request.POST or None)
+    if form.is_valid():
+        try:
+            user = services.authenticate_user(**form.cleaned_data)
+        except AuthenticationFailed as error:
+            form.add_error(None, translated(str(error)))
+        else:
+            auth.login(request, user)
+            return redirect(_next(request))
+    return _form_page(request, "accounts/login.html", form)
+
+
+@sensitive_post_parameters()
+@never_cache
+@require_http_methods(FORM_METHODS)
+def register(request: HttpRequest) -> HttpResponse:
+    if request.user.is_authenticated:
+        return redirect(_next(request))
+    form = RegistrationForm(request.POST or None)
+    if form.is_valid():
+        try:
+            user = services.register_user(**form.cleaned_data)
+        except InvalidInput as error:
+            form.add_error(None, translated(str(error)))
+        else:
+            auth.login(request, user)
+            return redirect(_next(request))
+    return _form_page(request, "accounts/register.html", form)
+
+
+@require_POST
+def log_out(request: HttpRequest) -> HttpResponse:
+    auth.logout(request)
+    return redirect("feed")
+
+
+def _form_page(request: HttpRequest, template: str, form: Form) -> HttpResponse:
+    status = 400 if form.is_bound else 200
+    return render(request, template, {"form": form, "next": _wanted(request)}, status=status)
+
+
+def _wanted(request: HttpRequest) -> str:
+    return request.POST.get("next") or request.GET.get("next", "")
+
+
+def _next(request: HttpRequest) -> str:
+    """Where the member wanted to go, if that is on this site."""
+    wanted = _wanted(request)
+    safe = url_has_allowed_host_and_scheme(
+        wanted, {request.get_host()}, require_https=request.is_secure()
+    )
+    return wanted if safe else resolve_url("feed")

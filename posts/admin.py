@@ -1,0 +1,202 @@
+"""Administration of posts and images: what the AI made of them, and another try for it."""
+
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.db import models, transaction
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from posts import files, services
+from posts.models import Post, PostImage
+
+RETRY = "Give the AI another try"
+
+
+def _thumbnail(post: Post, image: PostImage, *, large: bool = False) -> SafeString:
+    return format_html(
+        '<img class="admin-thumbnail{}" src="{}" alt="{}" loading="lazy">',
+        " large" if large else "",
+        files.file_url(image, post.visibility, "thumbnail"),
+        image.alt_text,
+    )
+
+
+def _retry(request: HttpRequest, image_ids: list[UUID]) -> None:
+    count = services.retry_images(image_ids)
+    if count:
+        messages.success(request, f"{count} of {len(image_ids)} images wait for the AI again.")
+    else:
+        messages.warning(request, "None of these images is stored here, so none can be retried.")
+
+
+class _WithFiles(admin.ModelAdmin):
+    """Deletes the files of images with their rows."""
+
+    def images_of(self, queryset: models.QuerySet) -> models.QuerySet[PostImage]:
+        raise NotImplementedError
+
+    def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
+        self.delete_queryset(request, type(obj)._default_manager.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet) -> None:
+        with transaction.atomic():
+            image_ids = list(self.images_of(queryset).values_list("pk", flat=True))
+            queryset.delete()
+            for image_id in image_ids:
+                transaction.on_commit(partial(files.remove_image, image_id))
+
+
+class PostImageInline(admin.TabularInline):
+    model = PostImage
+    fields = [
+        "thumbnail",
+        "user_caption",
+        "ai_caption",
+        "ai_status",
+        "ai_attempts",
+        "ai_error",
+        "display_order",
+    ]
+    readonly_fields = ["thumbnail", "ai_status", "ai_attempts", "ai_error"]
+    extra = 0
+    can_delete = False
+    show_change_link = True
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[PostImage]:
+        return super().get_queryset(request).select_related("post").without_vectors()
+
+    def has_add_permission(self, request: HttpRequest, obj: Post | None = None) -> bool:
+        return False
+
+    @admin.display(description="picture")
+    def thumbnail(self, image: PostImage) -> SafeString:
+        return _thumbnail(image.post, image)
+
+
+@admin.register(Post)
+class PostAdmin(_WithFiles):
+    list_display = ["thumbnail", "title", "user", "visibility", "ai_states", "created_at"]
+    list_display_links = ["thumbnail", "title"]
+    list_filter = ["visibility", ("images__ai_status", admin.ChoicesFieldListFilter), "category"]
+    search_fields = ["title", "description", "user__email", "user__first_name", "user__last_name"]
+    autocomplete_fields = ["user"]
+    ordering = ["-created_at", "-id"]
+    list_per_page = 50
+    show_full_result_count = False
+    inlines = [PostImageInline]
+    actions = ["retry_ai"]
+    readonly_fields = [
+        "caption",
+        "open_fields",
+        "view_count",
+        "like_count",
+        "comment_count",
+        "created_at",
+        "updated_at",
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Post]:
+        return super().get_queryset(request).for_display()
+
+    def images_of(self, queryset: models.QuerySet) -> models.QuerySet[PostImage]:
+        return PostImage.objects.filter(post__in=queryset)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """A post begins with its pictures, on the upload page."""
+        return False
+
+    def view_on_site(self, post: Post) -> str:
+        return reverse("post", args=[post.pk])
+
+    @admin.display(description="picture")
+    def thumbnail(self, post: Post) -> SafeString | str:
+        image = next(iter(post.images.all()), None)
+        return _thumbnail(post, image) if image else "–"
+
+    @admin.display(description="AI states")
+    def ai_states(self, post: Post) -> str:
+        return ", ".join(image.ai_status for image in post.images.all())
+
+    @admin.action(description=RETRY, permissions=["change"])
+    def retry_ai(self, request: HttpRequest, queryset: models.QuerySet[Post]) -> None:
+        images = PostImage.objects.filter(post__in=queryset.order_by())
+        _retry(request, list(images.values_list("pk", flat=True)))
+
+
+@admin.register(PostImage)
+class PostImageAdmin(_WithFiles):
+    list_display = [
+        "thumbnail",
+        "post_link",
+        "ai_status",
+        "ai_attempts",
+        "ai_error",
+        "embedding_model",
+        "created_at",
+    ]
+    list_filter = ["ai_status", "ai_attempts", "embedding_model"]
+    list_select_related = ["post"]
+    search_fields = ["post__title", "post__user__email", "ai_caption", "user_caption"]
+    ordering = ["-created_at", "-id"]
+    list_per_page = 50
+    show_full_result_count = False
+    actions = ["retry_ai"]
+    fields = [
+        "picture",
+        "post_link",
+        "user_caption",
+        "ai_caption",
+        "display_order",
+        "ai_status",
+        "ai_attempts",
+        "ai_error",
+        "ai_queued_at",
+        "embedding_model",
+        "caption_model",
+        "width",
+        "height",
+        "file_size",
+        "checksum",
+        "image_path",
+        "created_at",
+    ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        editable = {"user_caption", "ai_caption", "display_order"}
+        return [name for name in self.fields if name not in editable]
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[PostImage]:
+        return super().get_queryset(request).select_related("post").without_vectors()
+
+    def images_of(self, queryset: models.QuerySet) -> models.QuerySet[PostImage]:
+        return queryset
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Images come with a post, through the upload page."""
+        return False
+
+    @admin.display(description="picture")
+    def thumbnail(self, image: PostImage) -> SafeString:
+        return _thumbnail(image.post, image)
+
+    @admin.display(description="picture")
+    def picture(self, image: PostImage) -> SafeString:
+        return format_html(
+            '<a href="{}">{}</a>',
+            files.file_url(image, image.post.visibility),
+            _thumbnail(image.post, image, large=True),
+        )
+
+    @admin.display(description="post", ordering="post__title")
+    def post_link(self, image: PostImage) -> SafeString:
+        url = reverse("admin:posts_post_change", args=[image.post_id])
+        return format_html('<a href="{}">{}</a>', url, image.post.title)
+
+    @admin.action(description=RETRY, permissions=["change"])
+    def retry_ai(self, request: HttpRequest, queryset: models.QuerySet[PostImage]) -> None:
+        _retry(request, list(queryset.order_by().values_list("pk", flat=True)))

@@ -1,0 +1,85 @@
+"""How templates show pictures and name their states."""
+
+from typing import Any
+
+from django import template
+from django.utils.translation import gettext, gettext_lazy
+
+from posts.files import file_url
+from posts.models import AIStatus, Post, PostImage, Visibility
+from posts.services import UNTITLED
+
+register = template.Library()
+
+# Beyond these a picture is cropped in a grid, so that no row is a sliver or a tower.
+NARROWEST, WIDEST = 0.66, 2.2
+VISIBILITIES = {
+    Visibility.PUBLIC: gettext_lazy("Everyone"),
+    Visibility.FRIENDS: gettext_lazy("Friends"),
+    Visibility.PRIVATE: gettext_lazy("Only me"),
+}
+AI_STATES = {
+    AIStatus.PENDING: gettext_lazy("Waiting for the AI"),
+    AIStatus.EMBEDDED: gettext_lazy("Searchable, caption to come"),
+    AIStatus.DONE: gettext_lazy("Searchable and captioned"),
+    AIStatus.FAILED: gettext_lazy("The AI could not read this picture"),
+}
+
+
+@register.inclusion_tag("posts/_picture.html")
+def picture(post: Post, image: PostImage, size: str = "card") -> dict[str, Any]:
+    """An <img> with its place reserved; `size` is "card", "page" or "small"."""
+    return {
+        "image": image,
+        "size": size,
+        "alt": image.alt_text or (post.title if size == "page" else ""),
+        "thumbnail": file_url(image, post.visibility, "thumbnail"),
+        "preview": file_url(image, post.visibility, "preview"),
+        "thumbnail_width": min(480, image.width or 480),
+        "preview_width": min(1280, image.width or 1280),
+        "several_sizes": bool(image.image_path) and (image.width or 0) > 480,
+    }
+
+
+@register.simple_tag
+def picture_url(post: Post, image: PostImage, rendition: str | None = None) -> str:
+    return file_url(image, post.visibility, rendition)
+
+
+@register.filter
+def ratio(image: PostImage | None) -> str:
+    """Width over height, for CSS."""
+    if image is None or not image.width or not image.height:
+        return "1.333"
+    return f"{image.width / image.height:.3f}"
+
+
+@register.filter
+def grid_ratio(image: PostImage | None) -> str:
+    return f"{min(max(float(ratio(image)), NARROWEST), WIDEST):.3f}"
+
+
+@register.filter
+def shown_title(post: Post) -> str:
+    return gettext("Untitled") if post.title == UNTITLED else post.title
+
+
+@register.filter
+def visibility_name(value: str) -> str:
+    return str(VISIBILITIES[Visibility(value)])
+
+
+@register.filter
+def ai_state_name(value: str) -> str:
+    return str(AI_STATES[AIStatus(value)])
+
+
+@register.filter
+def waits_for_ai(post: Post) -> bool:
+    unfinished = (AIStatus.PENDING, AIStatus.EMBEDDED)
+    return any(image.ai_status in unfinished for image in post.images.all())
+
+
+@register.filter
+def percent(score: float) -> str:
+    return f"{round(score * 100)} %"

@@ -1,0 +1,8 @@
+from django.urls import path
+
+from search import pages
+
+urlpatterns = [
+    path("search", pages.search, name="search"),
+    path("post/<uuid:post_id>/similar", pages.similar, name="similar"),
+]

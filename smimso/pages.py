@@ -1,0 +1,49 @@
+"""What the pages of every app share: the members' language, and the answer to a lost browser."""
+
+import re
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils.translation import gettext, gettext_noop
+
+# What services say, in the words that a page may show. A number stands as %(number)s.
+SERVICE_TEXTS = (
+    gettext_noop("Invalid credentials"),
+    gettext_noop("Account is deactivated"),
+    gettext_noop("User with this email or phone already exists"),
+    gettext_noop("At least one image is required"),
+    gettext_noop("The category does not exist"),
+    gettext_noop("Image file is required"),
+    gettext_noop("Too many files. Maximum %(number)s files allowed"),
+    gettext_noop("File size exceeds the maximum limit of %(number)sMB"),
+    gettext_noop("The image is too large. At most %(number)s megapixels are allowed"),
+    gettext_noop("The file is not a readable image. Only JPEG, PNG, WebP, and GIF are allowed."),
+    gettext_noop("The AI is not available at the moment. Please try again later."),
+    gettext_noop("Too many requests. Please try again later."),
+    gettext_noop("The request is too large"),
+    gettext_noop("Internal server error"),
+)
+
+
+def translated(text: str) -> str:
+    """A text of SERVICE_TEXTS in the viewer's language; any other text as it is."""
+    number = re.search(r"\d+", text)
+    if number is None:
+        return gettext(text) if text in SERVICE_TEXTS else text
+    pattern = f"{text[: number.start()]}%(number)s{text[number.end() :]}"
+    return gettext(pattern) % {"number": number[0]} if pattern in SERVICE_TEXTS else text
+
+
+def wants_page(request: HttpRequest) -> bool:
+    """Whether a browser's navigation asks, and not a program for JSON."""
+    return not request.path.startswith("/api/") and "text/html" in request.headers.get("Accept", "")
+
+
+def not_found_page(request: HttpRequest) -> HttpResponse:
+    return render(request, "404.html", status=404)
+
+
+def server_error_page() -> HttpResponse:
+    """Without the request: what failed may be the session or the database."""
+    return HttpResponse(render_to_string("500.html"), status=500)

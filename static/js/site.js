@@ -1,0 +1,28 @@
+// Small things that every page has: menus that close, placeholders that go once a picture is there.
+
+const closeMenus = (except) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (menu !== except) menu.open = false;
+  }
+};
+
+document.addEventListener("click", (event) => closeMenus(event.target.closest("details.menu")));
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  const menu = document.querySelector("details.menu[open]");
+  if (!menu) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
+
+// Through a transparent picture its placeholder would show.
+const unveil = (picture) => {
+  if (picture.matches?.("img.picture")) picture.style.backgroundImage = "";
+};
+
+document.addEventListener("load", (event) => unveil(event.target), true);
+for (const picture of document.images) {
+  if (picture.complete && picture.naturalWidth > 0) unveil(picture);
+}
+
+document.documentElement.classList.add("has-script");

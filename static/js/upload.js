@@ -1,0 +1,140 @@
+// The upload page: choose, send with progress, then follow the AI.
+
+import { ChosenPictures } from "./chosen.js";
+import { onFiles } from "./dropzone.js";
+
+const byId = (id) => document.getElementById(id);
+const form = byId("upload");
+const input = byId("images");
+const limits = form.dataset;
+const serviceTexts = JSON.parse(byId("service-texts").textContent);
+const text = (key) =>
+  byId("texts").content.querySelector(`[data-text="${key}"]`).textContent;
+
+const chosen = new ChosenPictures(byId("chosen"), byId("chosen-picture"), (key, name) => {
+  if (key) say(`${text(key)} ${name}`);
+});
+let request = null;
+
+input.required = false; // the list below is what is sent
+onFiles(form.querySelector("[data-dropzone]"), input, (files) => {
+  if (!request) addAll(files);
+  input.value = "";
+});
+
+function addAll(files) {
+  const problems = [];
+  for (const file of files) {
+    const problem = problemOf(file);
+    if (problem) problems.push(problem);
+    else chosen.add(file);
+  }
+  showError([...new Set(problems)].join(" "));
+}
+
+function problemOf(file) {
+  if (!limits.contentTypes.split(",").includes(file.type)) return `${text("type")} ${file.name}.`;
+  if (file.size > Number(limits.mostMegabytes) * 1024 * 1024) {
+    return `${text("large")} ${file.name}.`;
+  }
+  return chosen.files.size >= Number(limits.mostFiles) ? text("many") : "";
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (request) return;
+  if (chosen.files.size === 0) {
+    showError(text("none"));
+    input.focus();
+    return;
+  }
+  send();
+});
+
+function send() {
+  const body = new FormData(form); // before the captions' inputs are disabled
+  body.delete("images");
+  for (const file of chosen.inOrder) body.append("images", file, file.name);
+  body.append("user_captions", JSON.stringify(chosen.captions));
+  const token = body.get("csrfmiddlewaretoken");
+  body.delete("csrfmiddlewaretoken");
+
+  request = new XMLHttpRequest();
+  request.responseType = "json";
+  request.upload.addEventListener("progress", showProgress);
+  request.addEventListener("load", () => finish(request.status, request.response));
+  request.addEventListener("error", () => stop(text("network")));
+  request.addEventListener("abort", () => stop(text("cancelled")));
+  request.open("POST", limits.api);
+  request.setRequestHeader("X-CSRFToken", token);
+  request.setRequestHeader("Accept", "application/json");
+  setBusy(true);
+  byId("cancel").focus();
+  request.send(body);
+}
+
+function showProgress({ loaded, total }) {
+  const share = total ? loaded / total : 0;
+  chosen.showProgress(share);
+  byId("progress").value = 100 * share;
+  const words = share < 1 ? text("uploading") : text("checking");
+  byId("progress-text").textContent = `${words} · ${Math.floor(100 * share)} %`;
+  const quarter = `${words} ${25 * Math.floor(4 * share)} %`;
+  if (byId("said").textContent !== quarter) say(quarter);
+}
+
+function finish(status, answer) {
+  if (status === 201) return showUploaded(answer.data.id);
+  if (status === 401 || status === 403) return stop(text("login"));
+  stop(serviceText(answer?.error) || text("failed"));
+}
+
+/** The service's text in the member's language; a number in it stands as %(number)s. */
+function serviceText(error = "") {
+  const number = error.match(/\d+/)?.[0] ?? "";
+  const known = serviceTexts[number ? error.replace(number, "%(number)s") : error];
+  return known ? known.replace("%(number)s", number) : error;
+}
+
+function stop(message) {
+  request = null;
+  setBusy(false);
+  showError(message);
+  byId("send").focus();
+}
+
+function showUploaded(postId) {
+  request = null;
+  form.hidden = true;
+  const post = `/post/${postId}`;
+  byId("uploaded").hidden = false;
+  byId("uploaded-link").href = post;
+  byId("uploaded").querySelector("h2").focus();
+  window.htmx.ajax("GET", `${post}/state`, { target: "#uploaded-state" });
+}
+
+function setBusy(busy) {
+  byId("sending").hidden = !busy;
+  byId("send").hidden = busy;
+  chosen.setBusy(busy);
+  form.classList.toggle("busy", busy);
+  input.disabled = busy;
+  if (busy) {
+    showError("");
+    showProgress({ loaded: 0, total: 1 });
+  }
+}
+
+function showError(message) {
+  byId("error").textContent = message;
+  byId("error").hidden = !message;
+}
+
+function say(message) {
+  byId("said").textContent = message;
+}
+
+byId("cancel").addEventListener("click", () => request?.abort());
+window.addEventListener("beforeunload", (event) => {
+  if (request || (chosen.files.size > 0 && !form.hidden)) event.preventDefault();
+});
