@@ -64,8 +64,9 @@ def ask(task: Task, **arguments: Any) -> Any:
     return found["value"]
 
 
-def answer(call_id: str, compute: Callable[[], Any]) -> None:
+def answer(task: Task, compute: Callable[[], Any]) -> None:
     """In the worker: send what `compute` returns, or the error that it raises, to the caller."""
+    call_id = str(task.request.id)
     try:
         found = {"value": compute()}
     except tuple(_KINDS.values()) as error:

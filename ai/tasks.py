@@ -21,7 +21,7 @@ def embed_text(self: Task, *, text: str) -> None:
     def compute() -> dict[str, Any]:
         return _vector(engine().embed_texts([text])[0])
 
-    answer(self.request.id, compute)
+    answer(self, compute)
 
 
 @shared_task(bind=True, ignore_result=True)
@@ -29,7 +29,7 @@ def embed_image(self: Task, *, image: str) -> None:
     def compute() -> dict[str, Any]:
         return _vector(engine().embed_images([from_message(image)])[0])
 
-    answer(self.request.id, compute)
+    answer(self, compute)
 
 
 @shared_task(bind=True, ignore_result=True)
@@ -39,12 +39,12 @@ def describe_image(self: Task, *, image: str) -> None:
         vector = _vector(engine().embed_images([picture])[0])
         return {**vector, "caption": _caption_or_none(picture)}
 
-    answer(self.request.id, compute)
+    answer(self, compute)
 
 
 @shared_task(bind=True, ignore_result=True)
 def caption_image(self: Task, *, image: str) -> None:
-    answer(self.request.id, lambda: engine().caption_images([from_message(image)])[0])
+    answer(self, lambda: engine().caption_images([from_message(image)])[0])
 
 
 @shared_task(bind=True, ignore_result=True)
@@ -53,7 +53,7 @@ def classify_image(self: Task, *, image: str, prompts: list[str]) -> None:
         vectors = engine().embed_images([from_message(image)])
         return engine().classify(vectors, prompts)[0].tolist()
 
-    answer(self.request.id, compute)
+    answer(self, compute)
 
 
 def _vector(vector: Any) -> dict[str, Any]:

@@ -103,7 +103,8 @@ def _image(request: Request) -> Image.Image:
 
 
 def _form_fields(request: Request) -> dict[str, Any]:
-    return {"labels": request.data["labels"]} if request.data.get("labels") else {}
+    data: Any = request.data  # a form: without a file in it, `_image` has refused already
+    return {"labels": data["labels"]} if data.get("labels") else {}
 
 
 def _workers() -> tuple[list[WorkerState], bool]:
