@@ -1,0 +1,41 @@
+# syntax=docker/dockerfile:1
+# Two images: `web` has no torch and also runs migrations, maintenance and beat; `worker` has it.
+FROM python:3.11-slim-bookworm AS base
+ENV PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    SMIMSO_ENV=production \
+    SMIMSO_DATA_DIR=/data \
+    HF_HOME=/models
+RUN useradd --system --uid 10001 --no-create-home smimso \
+    && install --directory --owner smimso /data /models
+WORKDIR /app
+# pip wants the file that pyproject.toml names; its text would only spoil the layer's cache.
+RUN touch README.md
+COPY pyproject.toml constraints.txt ./
+RUN pip install --constraint constraints.txt .
+
+FROM base AS web
+COPY . .
+USER smimso
+VOLUME /data
+EXPOSE 5000
+# By a name that ALLOWED_HOSTS knows: Django answers 400 to any other.
+HEALTHCHECK --interval=15s --timeout=5s --start-period=20s CMD ["python", "-c", "\
+import os, urllib.request as r; \
+host = os.environ['SMIMSO_ALLOWED_HOSTS'].split(',')[0].strip('.'); \
+r.urlopen(r.Request('http://127.0.0.1:5000/health', headers={'Host': host}), timeout=4)"]
+CMD ["uvicorn", "smimso.asgi:application", "--host", "0.0.0.0", "--port", "5000"]
+
+FROM base AS worker
+# The package index's torch is the CUDA build, which runs on a CPU too. A CPU build is gigabytes
+# smaller: --build-arg PIP_EXTRA_INDEX_URL=(an index that has it)
+ARG PIP_EXTRA_INDEX_URL=""
+RUN pip install --constraint constraints.txt ".[ai]"
+COPY . .
+USER smimso
+VOLUME /data /models
+# No health check: a solo worker answers no ping in the middle of a batch. /health tells which
+# workers live, from what they publish about themselves.
+CMD ["celery", "-A", "smimso", "worker", "--queues", "interactive,embed,caption", "--pool", "solo"]

@@ -1,0 +1,208 @@
+"""What can be checked of a deployment without Docker."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+COMPOSE = REPOSITORY / "docker-compose.yml"
+READ_OUTSIDE_SETTINGS = {"PORT", "SMIMSO_HOST", "POSTGRES_PASSWORD"}  # by `up` and by compose
+REQUIRED = {"SECRET_KEY", "JWT_SECRET", "SMIMSO_ALLOWED_HOSTS", "POSTGRES_PASSWORD"}
+ONLY_WITH_CUDA = ("nvidia-", "cuda-", "triton")  # torch's own pins choose these
+QUEUES = {"interactive", "embed", "caption", "maintenance"}
+
+
+def settings_variables() -> set[str]:
+    text = (REPOSITORY / "smimso" / "settings.py").read_text()
+    return set(re.findall(r'\benv\.\w+\(\s*"([A-Z_]+)"', text))
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, dict[str, Any]]:
+    return yaml.safe_load(COMPOSE.read_text())["services"]
+
+
+def production(tmp_path: Path, *words: str, **changes: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "SMIMSO_ENV": "production",
+        "SMIMSO_DATA_DIR": str(tmp_path),
+        "SECRET_KEY": "a long random text of fifty characters, or nearly so",
+        "JWT_SECRET": "another long random text of fifty characters or so",
+        "SMIMSO_ALLOWED_HOSTS": "smimso.example",
+        "DATABASE_URL": "postgresql://smimso:secret@db:5432/smimso",
+        "REDIS_URL": "redis://redis:6379/0",
+        **changes,
+    }
+    return subprocess.run(
+        [sys.executable, "manage.py", *words],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+# --- Settings -------------------------------------------------------------------------------
+
+
+def test_env_example_names_exactly_what_is_read() -> None:
+    lines = (REPOSITORY / ".env.example").read_text().splitlines()
+    documented = [match[1] for line in lines if (match := re.match(r"(?:# )?([A-Z_]+)=", line))]
+    assert sorted(documented) == sorted(settings_variables() | READ_OUTSIDE_SETTINGS)
+
+
+def test_env_example_leaves_open_exactly_what_compose_requires() -> None:
+    lines = (REPOSITORY / ".env.example").read_text().splitlines()
+    assert {line.removesuffix("=") for line in lines if re.fullmatch(r"[A-Z_]+=", line)} == REQUIRED
+
+
+def test_the_deployment_checks_find_nothing_in_production(tmp_path: Path) -> None:
+    done = production(tmp_path, "check", "--deploy", "--fail-level", "WARNING")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "JWT_SECRET"])
+@pytest.mark.parametrize("value", ["", "short"])
+def test_production_refuses_to_start_without_real_secrets(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    done = production(tmp_path, "check", **{name: value})
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"manage.py: {name} must be set to a random text of 32 or more characters."
+    ]
+
+
+# --- Docker ---------------------------------------------------------------------------------
+
+
+def test_compose_has_every_process(services: dict[str, dict[str, Any]]) -> None:
+    assert set(services) == {
+        *("db", "redis", "migrate", "web", "interactive", "bulk", "maintenance", "beat"),
+        *("interactive-gpu", "bulk-gpu"),
+    }
+
+
+def test_every_queue_has_a_worker(services: dict[str, dict[str, Any]]) -> None:
+    commands = [s["command"] for s in services.values() if "celery" in str(s.get("command"))]
+    queues = [re.search(r"--queues (\S+)", command) for command in commands]
+    assert {name for match in queues if match for name in match[1].split(",")} == QUEUES
+
+
+def test_compose_builds_targets_that_the_dockerfile_has(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    text = (REPOSITORY / "Dockerfile").read_text()
+    targets = set(re.findall(r"^FROM \S+ AS (\w+)$", text, re.MULTILINE))
+    built = {service["build"]["target"] for service in services.values() if "build" in service}
+    assert built == {"web", "worker"}
+    assert built <= targets
+
+
+def test_compose_refuses_to_start_without_what_env_example_leaves_open() -> None:
+    text = COMPOSE.read_text()
+    assert set(re.findall(r"\$\{([A-Z_]+):\?", text)) == REQUIRED
+
+
+def test_compose_sets_only_what_the_settings_read(services: dict[str, dict[str, Any]]) -> None:
+    for name, service in services.items():
+        if "build" in service:
+            assert set(service["environment"]) <= settings_variables(), name
+
+
+def test_compose_names_existing_services_and_volumes(services: dict[str, dict[str, Any]]) -> None:
+    volumes = set(yaml.safe_load(COMPOSE.read_text())["volumes"])
+    for service in services.values():
+        for needed, condition in service.get("depends_on", {}).items():
+            assert needed in services
+            if condition["condition"] == "service_healthy":
+                assert "healthcheck" in services[needed]
+        assert {volume.split(":")[0] for volume in service.get("volumes", [])} <= volumes
+
+
+def test_the_workers_on_a_gpu_wait_for_their_profile(services: dict[str, dict[str, Any]]) -> None:
+    for name, service in services.items():
+        assert (service.get("profiles") == ["gpu"]) == name.endswith("-gpu")
+        if name.endswith("-gpu"):
+            [device] = service["deploy"]["resources"]["reservations"]["devices"]
+            assert device["capabilities"] == ["gpu"]
+
+
+def test_the_images_run_as_an_ordinary_user_and_copy_what_exists() -> None:
+    stages = re.split(r"^FROM ", (REPOSITORY / "Dockerfile").read_text(), flags=re.MULTILINE)
+    for stage in stages[2:]:
+        assert "\nUSER smimso\n" in stage
+        assert stage.index("\nUSER smimso\n") < stage.index("\nCMD ")
+    kept = [
+        line.removeprefix("!")
+        for line in (REPOSITORY / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    ]
+    assert [name for name in kept if not (REPOSITORY / name).exists()] == []
+
+
+# --- Pins -----------------------------------------------------------------------------------
+
+
+def test_everything_that_is_installed_is_pinned_as_it_is() -> None:
+    pins = dict(
+        line.split("==")
+        for line in (REPOSITORY / "constraints.txt").read_text().splitlines()
+        if not line.startswith("#")
+    )
+    installed = installed_versions(declared_requirements())
+    unpinned = {name: version for name, version in installed.items() if pins.get(name) != version}
+    assert unpinned == {}
+
+
+def declared_requirements() -> list[Requirement]:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    return [Requirement(text) for group in groups for text in group]
+
+
+def installed_versions(requirements: list[Requirement]) -> dict[str, str]:
+    """Name to version of these packages and of all that they need, where installed."""
+    versions: dict[str, str] = {}
+    seen = set()
+    while requirements:
+        requirement = requirements.pop()
+        name = canonicalize_name(requirement.name)
+        if (name, *sorted(requirement.extras)) in seen or name.startswith(ONLY_WITH_CUDA):
+            continue
+        seen.add((name, *sorted(requirement.extras)))
+        try:
+            distribution = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue
+        versions[name] = distribution.version.partition("+")[0]
+        for text in distribution.requires or []:
+            needed = Requirement(text)
+            extras = requirement.extras or {""}
+            if not needed.marker or any(needed.marker.evaluate({"extra": e}) for e in extras):
+                requirements.append(needed)
+    return versions
+
+
+def test_torch_and_torchvision_are_pinned_together() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    ai = {
+        Requirement(text).name: Requirement(text) for text in project["optional-dependencies"]["ai"]
+    }
+    [torch] = ai["torch"].specifier
+    [torchvision] = ai["torchvision"].specifier
+    assert torch.operator == torchvision.operator == "=="
+    # PyTorch's own rule: torch 2.N goes with torchvision 0.(N + 15).
+    assert int(torchvision.version.split(".")[1]) == int(torch.version.split(".")[1]) + 15

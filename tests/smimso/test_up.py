@@ -1,0 +1,201 @@
+"""`manage.py up` as an operator meets it: real programs, real signals, real crashes."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from smimso import embedded
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PATIENCE = 90.0  # seconds; a loaded machine needs most of them
+
+
+class Up:
+    """One `manage.py up --without-ai` on a data directory and a port of its own."""
+
+    def __init__(self, data_dir: Path, port: int, output: Path) -> None:
+        self.data_dir = data_dir
+        self.port = port
+        self.output = output
+        ours = ("SMIMSO_", "DATABASE_URL", "REDIS_URL", "DJANGO_", "SECRET_KEY", "JWT_SECRET")
+        kept = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
+        with output.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "up", "--without-ai"],
+                cwd=REPOSITORY,
+                env=kept | {"SMIMSO_DATA_DIR": str(data_dir), "PORT": str(port)},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def until(self, text: str) -> float:
+        """Waits until `text` (a pattern) was printed; the seconds that it took."""
+        began = time.monotonic()
+        while not re.search(text, self.output.read_text()):
+            ended = self.process.poll() is not None
+            assert not ended or re.search(text, self.output.read_text()), self.output.read_text()
+            assert time.monotonic() - began < PATIENCE, self.output.read_text()
+            time.sleep(0.05)
+        return time.monotonic() - began
+
+    def children(self) -> dict[str, psutil.Process]:
+        """The programs by name."""
+        found = {}
+        for child in psutil.Process(self.process.pid).children():
+            command = " ".join(child.cmdline())
+            for name in ("postgres", "redis-server", "uvicorn", "maintenance", "beat"):
+                if name in command and "launch.py" not in command:
+                    found.setdefault(name, child)
+        return found
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+    def status(self) -> int:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health") as response:
+            return response.status
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def on(data_dir: Path) -> list[psutil.Process]:
+    """Every process of this machine that works on the data directory."""
+    sockets = str(embedded.socket_directory(data_dir.resolve()))
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = " ".join(process.cmdline())
+            environment = process.environ().get("SMIMSO_DATA_DIR", "")
+        except psutil.Error:
+            continue
+        if str(data_dir) in (words + environment) or sockets in words:
+            found.append(process)
+    return found
+
+
+def gone(data_dir: Path) -> bool:
+    deadline = time.monotonic() + 30
+    while on(data_dir) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return not on(data_dir)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
+    started: list[Up] = []
+
+    def start_one(data_dir: Path | None = None, port: int | None = None) -> Up:
+        output = tmp_path / f"output-{len(started)}.txt"
+        started.append(Up(data_dir or tmp_path / "var", port or free_port(), output))
+        return started[-1]
+
+    yield start_one
+    for up in started:
+        if up.process.poll() is None:
+            up.stop()
+        shutil.rmtree(embedded.socket_directory(up.data_dir.resolve()), ignore_errors=True)
+
+
+def test_it_starts_restarts_what_crashes_stops_and_keeps_its_data(
+    start: Callable[..., Up],
+) -> None:
+    up = start()
+    up.until("SMIMSO is ready: http://127.0.0.1:")
+    up.until("Worker maintenance answers")
+    assert up.status() == 200
+    assert set(up.children()) == {"postgres", "redis-server", "uvicorn", "maintenance", "beat"}
+
+    for name, said in (("uvicorn", "web"), ("redis-server", "redis"), ("postgres", "postgres")):
+        before = up.children()[name]
+        before.kill()
+        up.until(rf"{said} was killed \(SIGKILL\); starting it again")
+        wait_for(lambda name=name, before=before: up.children().get(name) not in (None, before))
+    wait_for(lambda: answers(up))
+    assert up.stop(signal.SIGINT) == 0
+    assert up.output.read_text().endswith("Stopped\n")
+    assert gone(up.data_dir)
+
+    again = start()
+    assert again.until("SMIMSO is ready") < 10
+    assert "Making a new database" not in again.output.read_text()
+    assert again.stop() == 0
+    assert gone(again.data_dir)
+
+
+def test_after_kill_9_nothing_is_left_and_the_next_start_works(start: Callable[..., Up]) -> None:
+    up = start()
+    up.until("SMIMSO is ready")
+    up.process.kill()
+    up.process.wait()
+    again = start()  # while the children of the first are still on their way out
+    again.until("SMIMSO is ready")
+    assert again.stop() == 0
+    assert gone(up.data_dir)
+
+
+def test_a_second_start_on_the_same_data_is_refused(start: Callable[..., Up]) -> None:
+    first = start()
+    first.until("PostgreSQL and Redis answer")
+    second = start()
+    assert second.process.wait(PATIENCE) == 1
+    assert second.output.read_text() == (
+        f"manage.py: {second.data_dir} is in use: SMIMSO already runs on it.\n"
+    )
+    assert first.process.poll() is None
+
+
+def test_it_stops_cleanly_in_the_middle_of_a_start(start: Callable[..., Up]) -> None:
+    up = start()
+    up.until("Making a new database")
+    assert up.stop(signal.SIGINT) == 0
+    assert gone(up.data_dir)
+
+
+def test_a_busy_port_is_named(start: Callable[..., Up]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        up = start(port=server.getsockname()[1])
+        assert up.process.wait(PATIENCE) == 1
+    assert up.output.read_text() == (
+        f"manage.py: Port {up.port} on 127.0.0.1 is not free (Address already in use); "
+        "PORT names another.\n"
+    )
+
+
+def test_a_data_directory_that_cannot_be_written_is_named(
+    start: Callable[..., Up], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    up = start(data_dir=tmp_path / "file" / "var")
+    assert up.process.wait(PATIENCE) == 1
+    [line] = up.output.read_text().splitlines()
+    assert line.startswith(f"manage.py: The data directory {tmp_path / 'file' / 'var'} cannot be")
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def answers(up: Up) -> bool:
+    try:
+        return up.status() == 200
+    except OSError:
+        return False
