@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -86,6 +86,8 @@ def _status_and_text(error: Exception) -> tuple[int, str, dict[str, str]]:
             return 403, errors.NotAllowed.default, {}
         case RequestDataTooBig():
             return 413, errors.TooLarge.default, {}
+        case SuspiciousOperation():  # a form of a hundred files, a thousand fields
+            return 400, errors.InvalidInput.default, {}
     return 500, errors.SmimsoError.default, {}
 
 

@@ -1,0 +1,36 @@
+"""Bodies of requests, up to a limit."""
+
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+
+from django.conf import settings
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import BaseParser, FormParser, JSONParser
+
+from smimso.errors import TooLarge
+
+
+class _LimitedParser(BaseParser):
+    """DRF reads such a body whatever its size; Django's limit is for what Django reads itself."""
+
+    def parse(
+        self,
+        stream: BinaryIO,
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        meta = (parser_context or {})["request"].META
+        if int(meta.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            raise TooLarge
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except RecursionError as error:
+            raise ParseError("The body is nested too deeply") from error
+
+
+class LimitedJSONParser(_LimitedParser, JSONParser):
+    pass
+
+
+class LimitedFormParser(_LimitedParser, FormParser):
+    pass

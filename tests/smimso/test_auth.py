@@ -1,0 +1,168 @@
+"""Tokens: those that the Node backend made go on, and nothing else gets in."""
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import jwt
+import pytest
+from django.conf import settings
+from django.utils import timezone
+from rest_framework import exceptions
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from smimso.auth import INVALID_TOKEN, issue_token, user_for_token
+
+REQUIRED = "Authentication required. Please provide a valid token."
+pytestmark = pytest.mark.django_db
+
+
+def node_claims(user: User, **changes: Any) -> dict[str, Any]:
+    """What `jsonwebtoken` signed on the Node backend."""
+    now = int(time.time())
+    claims = {"id": str(user.pk), "email": user.email, "iat": now, "exp": now + 3600}
+    return {name: value for name, value in {**claims, **changes}.items() if value is not None}
+
+
+def signed(claims: Any, secret: str | None = None, algorithm: str = "HS256") -> str:
+    return jwt.encode(claims, settings.JWT_SECRET if secret is None else secret, algorithm)
+
+
+def unsigned(claims: dict[str, Any]) -> str:
+    def part(value: Any) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+    return f"{part({'alg': 'none', 'typ': 'JWT'})}.{part(claims)}."
+
+
+def me(header: str | None) -> Any:
+    client = APIClient()
+    if header is not None:
+        client.credentials(HTTP_AUTHORIZATION=header)
+    return client.get("/api/auth/me")
+
+
+def assert_refused(response: Any, text: str) -> None:
+    assert response.status_code == 401
+    assert response.json() == {"success": False, "error": text, "message": text}
+    assert response["WWW-Authenticate"] == "Bearer"  # "Basic" would open a window
+
+
+def test_a_token_leads_back_to_its_user(owner: User) -> None:
+    assert user_for_token(issue_token(owner)) == owner
+
+
+def test_a_token_has_the_claims_of_the_node_backend_and_lasts_thirty_days(owner: User) -> None:
+    token = issue_token(owner)
+    claims = jwt.decode(token, settings.JWT_SECRET, algorithms=["HS256"])
+    assert claims.keys() == {"id", "email", "iat", "exp"}
+    assert claims["id"] == str(owner.pk)
+    assert claims["email"] == owner.email
+    assert claims["exp"] - claims["iat"] == 30 * 24 * 3600
+    assert abs(claims["iat"] - timezone.now().timestamp()) < 5
+    assert jwt.get_unverified_header(token)["alg"] == "HS256"
+
+
+def test_a_token_of_the_node_backend_is_accepted(owner: User) -> None:
+    response = me(f"Bearer {signed(node_claims(owner))}")
+    assert response.status_code == 200
+    assert response.json()["data"]["id"] == str(owner.pk)
+
+
+def test_a_token_without_an_email_is_accepted(owner: User) -> None:
+    assert user_for_token(signed(node_claims(owner, email=""))) == owner
+
+
+def test_a_token_from_a_server_whose_clock_is_ahead_is_accepted(owner: User) -> None:
+    assert user_for_token(signed(node_claims(owner, iat=int(time.time()) + 3))) == owner
+
+
+@pytest.mark.parametrize(
+    "header", [None, "", "Bearer", "Basic dXNlcjpwYXNz", "bearer token", "Token abc"]
+)
+def test_no_bearer_token_is_told_so(header: str | None) -> None:
+    assert_refused(me(header), REQUIRED)
+
+
+BAD: dict[str, Callable[[User], str]] = {
+    "no algorithm": lambda user: unsigned(node_claims(user)),
+    "another algorithm": lambda user: signed(node_claims(user), 2 * settings.JWT_SECRET, "HS384"),
+    "another secret": lambda user: signed(node_claims(user), "x" * 40),
+    "a lifetime that is over": lambda user: signed(node_claims(user, exp=int(time.time()) - 1)),
+    "no end": lambda user: signed(node_claims(user, exp=None)),
+    "an end that is no number": lambda user: signed(node_claims(user, exp="soon")),
+    "a start that is to come": lambda user: signed(node_claims(user, nbf=int(time.time()) + 60)),
+    "no id": lambda user: signed(node_claims(user, id=None)),
+    "an id that is no uuid": lambda user: signed(node_claims(user, id="1 OR 1=1")),
+    "an id that is a number": lambda user: signed(node_claims(user, id=1)),
+    "an id that is a list": lambda user: signed(node_claims(user, id=[str(user.pk)])),
+    "an unknown id": lambda user: signed(node_claims(user, id=str(uuid4()))),
+    "a changed payload": lambda user: tampered(signed(node_claims(user))),
+    "rubbish": lambda user: "rubbish",
+    "nothing": lambda user: " ",
+    "letters beyond ASCII": lambda user: "é.é.é",
+}
+
+
+def tampered(token: str) -> str:
+    head, payload, signature = token.split(".")
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    changed = json.dumps({**claims, "id": str(uuid4())}).encode()
+    return f"{head}.{base64.urlsafe_b64encode(changed).decode().rstrip('=')}.{signature}"
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_token_is_refused(owner: User, name: str) -> None:
+    token = BAD[name](owner)
+    with pytest.raises(exceptions.AuthenticationFailed):
+        user_for_token(token)
+    assert_refused(me(f"Bearer {token}"), INVALID_TOKEN)
+
+
+def test_a_deleted_user_is_out_at_once(owner: User) -> None:
+    token = issue_token(owner)
+    owner.delete()
+    assert_refused(me(f"Bearer {token}"), INVALID_TOKEN)
+
+
+def test_a_deactivated_user_is_out_at_once(owner: User) -> None:
+    token = issue_token(owner)
+    owner.is_active = False
+    owner.save()
+    assert_refused(me(f"Bearer {token}"), INVALID_TOKEN)
+
+
+def test_a_bad_token_is_refused_even_beside_a_session(owner: User) -> None:
+    client = APIClient()
+    client.force_login(owner)
+    assert client.get("/api/auth/me").status_code == 200
+    client.credentials(HTTP_AUTHORIZATION="Bearer rubbish")
+    assert_refused(client.get("/api/auth/me"), INVALID_TOKEN)
+
+
+def test_a_session_needs_the_csrf_token_for_what_changes_something(owner: User) -> None:
+    client = APIClient(enforce_csrf_checks=True)
+    client.force_login(owner)
+    response = client.post("/api/posts", {}, format="multipart")
+    assert response.status_code == 403
+    assert response.json()["success"] is False
+
+
+PROTECTED = [
+    ("get", "/api/auth/me"),
+    ("get", "/api/posts"),
+    ("post", "/api/posts"),
+    ("get", f"/api/posts/{uuid4()}"),
+    ("get", f"/api/posts/{uuid4()}/similar"),
+    ("post", "/api/search/text"),
+    ("post", "/api/search/image"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), PROTECTED)
+def test_a_route_without_a_token_is_refused_before_anything_else(method: str, path: str) -> None:
+    assert_refused(getattr(APIClient(), method)(path), REQUIRED)
