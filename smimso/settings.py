@@ -18,7 +18,7 @@ PRODUCTION = ENVIRONMENT == "production"
 DEBUG = env.bool("SMIMSO_DEBUG", False)
 DATA_DIR = Path(env.str("SMIMSO_DATA_DIR", str(BASE_DIR / "var"))).expanduser().resolve()
 ALLOWED_HOSTS = env.list("SMIMSO_ALLOWED_HOSTS", ["*"] if not PRODUCTION else [])
-CSRF_TRUSTED_ORIGINS = env.list("SMIMSO_TRUSTED_ORIGINS", [])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("SMIMSO_TRUSTED_ORIGINS", [])
 
 # --- Secrets -------------------------------------------------------------------------------
 # Outside production a secret that is not set is made once and kept in the data directory.
