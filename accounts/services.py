@@ -1,5 +1,6 @@
 """What members do with their accounts."""
 
+import re
 from datetime import date
 from uuid import UUID
 
@@ -7,10 +8,11 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 
 from accounts.models import Follow, User
 from smimso.errors import AuthenticationFailed, InvalidInput
+
+_PHONE = re.compile(r"\+?[0-9 ().-]*[0-9][0-9 ().-]*")
 
 
 def register_user(
@@ -23,7 +25,9 @@ def register_user(
     date_of_birth: date | None = None,
     job: str | None = None,
 ) -> User:
-    """Raises InvalidInput when the password is weak or the e-mail or phone is taken."""
+    """Raises InvalidInput on a weak password, an odd phone, and when e-mail or phone is taken."""
+    if phone and not _PHONE.fullmatch(phone):
+        raise InvalidInput("Enter a valid phone number")
     user = User(
         email=email.strip().lower(),
         phone=phone or None,
@@ -48,7 +52,9 @@ def register_user(
 def authenticate_user(*, email_or_phone: str, password: str) -> User:
     """The member with these credentials; what is wrong is told only to who knows the password."""
     login = email_or_phone.strip()
-    user = User.objects.filter(Q(email=login.lower()) | Q(phone=login)).first()
+    # One or the other: a "phone" that is somebody's e-mail must not stand in their way.
+    known = {"email": login.lower()} if "@" in login else {"phone": login}
+    user = User.objects.filter(**known).first()
     if user is None:
         make_password(password)  # takes as long as a check: absence must not show in the time
         raise AuthenticationFailed("Invalid credentials")
