@@ -1,0 +1,85 @@
+"""Measures the scale of `ai.calibration` for the bundled demo model, on scenes unseen in training.
+
+    python benchmarks/calibration.py [directory of an open_clip model]
+
+The rule: an unrelated pair at the 90th percentile gets exactly the score that the frontend asks for
+at least (0.3 for texts, 0.25 for images), and a matching pair at the 90th percentile gets 1.
+"""
+
+import os
+import random
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import django
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smimso.settings")
+MODEL = sys.argv[1] if len(sys.argv) > 1 else str(ROOT / "ai" / "demo_models" / "clip")
+os.environ |= {"SMIMSO_CLIP_MODEL": f"local-dir:{MODEL}", "SMIMSO_AI_DTYPE": "fp32"}
+django.setup()
+
+from ai.demo_models.descriptions import full_description, partial_description  # noqa: E402
+from ai.demo_models.drawing import draw_scene  # noqa: E402
+from ai.demo_models.scenes import TEST_SEEDS, Scene, sample_scenes  # noqa: E402
+from ai.worker import engine  # noqa: E402
+
+SCENES, WIDTH = 200, 480
+LEAST_SCORES = {"text": 0.3, "image": 0.25}
+PERCENTILES = [5, 25, 50, 75, 90, 95]
+
+
+def main() -> None:
+    scenes = sample_scenes(SCENES, TEST_SEEDS)
+    images = engine().embed_images([draw_scene(scene, WIDTH) for scene in scenes])
+    unrelated = unrelated_pairs(scenes)
+    matches, others = [], []
+    for language in ("en", "vi"):
+        for describe in (full_description, partial_description):
+            cosines = texts_of(scenes, language, describe) @ images.T
+            matches.append(np.diag(cosines))
+            others.append(cosines[unrelated])
+    report("text", np.concatenate(matches), np.concatenate(others))
+
+    arranged_anew = [draw_scene(replace(s, seed=s.seed + 1_000_000), WIDTH) for s in scenes]
+    report("image", same_content(images, arranged_anew), (images @ images.T)[unrelated])
+
+
+def unrelated_pairs(scenes: list[Scene]) -> np.ndarray:
+    """bool [n, n]: neither the place nor any kind of object in common."""
+    kinds = [{item.kind for item in scene.objects} for scene in scenes]
+    return np.array(
+        [
+            [not (kinds[i] & kinds[j]) and a.place != b.place for j, b in enumerate(scenes)]
+            for i, a in enumerate(scenes)
+        ]
+    )
+
+
+def texts_of(scenes: list[Scene], language: str, describe: Callable[..., object]) -> np.ndarray:
+    random_numbers = random.Random(1)
+    return engine().embed_texts(
+        [str(describe(scene, language, random_numbers).text) for scene in scenes]  # type: ignore[attr-defined]
+    )
+
+
+def same_content(images: np.ndarray, arranged_anew: list[Image.Image]) -> np.ndarray:
+    return (images * engine().embed_images(arranged_anew)).sum(axis=1)
+
+
+def report(kind: str, match: np.ndarray, unrelated: np.ndarray) -> None:
+    least, cut, high = LEAST_SCORES[kind], np.percentile(unrelated, 90), np.percentile(match, 90)
+    low = (cut - least * high) / (1 - least)
+    print(f"{kind}: percentiles {PERCENTILES}")
+    print("  matching ", np.percentile(match, PERCENTILES).round(3))
+    print("  unrelated", np.percentile(unrelated, PERCENTILES).round(3))
+    print(f"  Scale({low:.2f}, {high:.2f}) keeps {(match >= cut).mean():.0%} of the matching pairs")
+
+
+if __name__ == "__main__":
+    main()
