@@ -26,7 +26,7 @@ class RegistrationForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "given-name"}),
     )
     last_name = forms.CharField(
-        label=_("Last name"),
+        label=_("Last name (optional)"),
         max_length=100,
         required=False,
         widget=forms.TextInput(attrs={"autocomplete": "family-name"}),
@@ -38,7 +38,7 @@ class RegistrationForm(forms.Form):
     )
     phone = forms.RegexField(
         r"^\+?[0-9][0-9 .-]*$",
-        label=_("Phone"),
+        label=_("Phone (optional)"),
         max_length=20,
         required=False,
         error_messages={"invalid": _("Enter a valid phone number.")},

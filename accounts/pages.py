@@ -23,7 +23,7 @@ FORM_METHODS = ["GET", "HEAD", "POST"]
 def log_in(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect(_next(request))
-    form = LoginForm(request.POST or None)
+    form = LoginForm(request.POST or None, label_suffix="")
     if form.is_valid():
         try:
             user = services.authenticate_user(**form.cleaned_data)
@@ -41,7 +41,7 @@ def log_in(request: HttpRequest) -> HttpResponse:
 def register(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect(_next(request))
-    form = RegistrationForm(request.POST or None)
+    form = RegistrationForm(request.POST or None, label_suffix="")
     if form.is_valid():
         try:
             user = services.register_user(**form.cleaned_data)

@@ -1,7 +1,6 @@
 """Administration of posts and images: what the AI made of them, and another try for it."""
 
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
@@ -68,7 +67,7 @@ class PostImageInline(admin.TabularInline):
     show_change_link = True
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[PostImage]:
-        return super().get_queryset(request).select_related("post").without_vectors()
+        return PostImage.objects.select_related("post").without_vectors()
 
     def has_add_permission(self, request: HttpRequest, obj: Post | None = None) -> bool:
         return False
@@ -101,7 +100,7 @@ class PostAdmin(_WithFiles):
     ]
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Post]:
-        return super().get_queryset(request).for_display()
+        return Post.objects.for_display()
 
     def images_of(self, queryset: models.QuerySet) -> models.QuerySet[PostImage]:
         return PostImage.objects.filter(post__in=queryset)
@@ -165,13 +164,25 @@ class PostImageAdmin(_WithFiles):
         "image_path",
         "created_at",
     ]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        editable = {"user_caption", "ai_caption", "display_order"}
-        return [name for name in self.fields if name not in editable]
+    readonly_fields = [
+        "picture",
+        "post_link",
+        "ai_status",
+        "ai_attempts",
+        "ai_error",
+        "ai_queued_at",
+        "embedding_model",
+        "caption_model",
+        "width",
+        "height",
+        "file_size",
+        "checksum",
+        "image_path",
+        "created_at",
+    ]
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[PostImage]:
-        return super().get_queryset(request).select_related("post").without_vectors()
+        return PostImage.objects.select_related("post").without_vectors()
 
     def images_of(self, queryset: models.QuerySet) -> models.QuerySet[PostImage]:
         return queryset

@@ -1,7 +1,7 @@
 """Pages: feed, a member's posts, a post, upload."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.conf import settings
@@ -19,7 +19,7 @@ from posts.models import AIStatus, Post, PostQuerySet, Visibility
 from posts.serializers import NewPostSerializer
 from smimso.errors import NotFound, SmimsoError
 from smimso.http import first_text
-from smimso.pages import SERVICE_TEXTS, translated
+from smimso.pages import SERVICE_TEXTS, PageRequest, translated
 from smimso.uploads import EXTENSIONS
 
 PAGE_SIZE = 24
@@ -28,14 +28,14 @@ UNFINISHED = {AIStatus.PENDING, AIStatus.EMBEDDED}
 
 @require_safe
 @vary_on_headers("HX-Request")
-def feed(request: HttpRequest) -> HttpResponse:
+def feed(request: PageRequest) -> HttpResponse:
     posts = Post.objects.visible_to(request.user)
     return _grid_page(request, "posts/feed.html", posts)
 
 
 @require_safe
 @vary_on_headers("HX-Request")
-def member(request: HttpRequest, member_id: UUID) -> HttpResponse:
+def member(request: PageRequest, member_id: UUID) -> HttpResponse:
     author = get_object_or_404(User, pk=member_id, is_active=True)
     posts = Post.objects.visible_to(request.user).filter(user=author)
     return _grid_page(request, "posts/member.html", posts, {"author": author})
@@ -58,9 +58,9 @@ def ai_state(request: HttpRequest, post_id: UUID) -> HttpResponse:
     known = request.GET.get("known")
     if known == state["known"]:
         return HttpResponse(status=204)
-    headers = {"HX-Trigger": "post-changed"} if known else {}
     response = render(request, "posts/_ai_state.html", {"post": shown, **state})
-    response.headers.update(headers)
+    if known:
+        response.headers["HX-Trigger"] = "post-changed"  # the post page shows the new caption
     return response
 
 
@@ -93,7 +93,9 @@ def _create_post(request: HttpRequest) -> Post:
     form = NewPostSerializer(data=request.POST)
     form.is_valid(raise_exception=True)
     return services.create_post(
-        author=request.user, uploads=request.FILES.getlist("images"), **form.validated_data
+        author=cast(User, request.user),
+        uploads=request.FILES.getlist("images"),
+        **form.validated_data,
     )
 
 
@@ -116,7 +118,7 @@ def _state_of(request: HttpRequest, shown: Post) -> dict[str, Any]:
 
 
 def _grid_page(
-    request: HttpRequest, template: str, posts: PostQuerySet, more: dict[str, Any] | None = None
+    request: PageRequest, template: str, posts: PostQuerySet, more: dict[str, Any] | None = None
 ) -> HttpResponse:
     """One page of a grid that goes on as one scrolls, newest first, by the last post's key."""
     last = _post_before(request.GET.get("before", ""))

@@ -12,7 +12,7 @@ from django.views.decorators.vary import vary_on_headers
 from search import services
 from search.serializers import TextQuerySerializer
 from smimso.errors import InvalidInput, NotFound, SmimsoError
-from smimso.pages import translated
+from smimso.pages import PageRequest, translated
 from smimso.uploads import decode_upload
 
 TEXT_SCORE, IMAGE_SCORE = 0.3, 0.25
@@ -22,7 +22,7 @@ MOST_SIMILAR = 12
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @vary_on_headers("HX-Request")
-def search(request: HttpRequest) -> HttpResponse:
+def search(request: PageRequest) -> HttpResponse:
     """GET: by the words in `q`, also for visitors. POST: by a picture, which costs more."""
     if request.method != "POST":
         query = " ".join(request.GET.get("q", "").split())
@@ -59,7 +59,7 @@ def _by_image(request: HttpRequest) -> services.Matches:
     )
 
 
-def _results(request: HttpRequest, page: dict[str, Any], find: Any) -> HttpResponse:
+def _results(request: PageRequest, page: dict[str, Any], find: Any) -> HttpResponse:
     """The whole page, or its results for htmx; an error has its status and a text in both."""
     status = 200
     try:

@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext, gettext_noop
+from django_htmx.middleware import HtmxDetails
 
 # What services say, in the words that a page may show. A number stands as %(number)s.
 SERVICE_TEXTS = (
@@ -24,6 +25,12 @@ SERVICE_TEXTS = (
     gettext_noop("The request is too large"),
     gettext_noop("Internal server error"),
 )
+
+
+class PageRequest(HttpRequest):
+    """As the middleware of django-htmx hands it on."""
+
+    htmx: HtmxDetails
 
 
 def translated(text: str) -> str:

@@ -15,9 +15,12 @@ document.addEventListener("keydown", (event) => {
   menu.querySelector("summary").focus();
 });
 
-// Through a transparent picture its placeholder would show.
+// Through a transparent picture its placeholder would show. A loaded picture is not painted
+// until it is decoded, and one that fails keeps its placeholder.
 const unveil = (picture) => {
-  if (picture.matches?.("img.picture")) picture.style.backgroundImage = "";
+  if (!picture.matches?.("img.picture")) return;
+  const clear = () => picture.style.removeProperty("background-image");
+  picture.decode().then(clear, () => {});
 };
 
 document.addEventListener("load", (event) => unveil(event.target), true);

@@ -116,6 +116,7 @@ function showUploaded(postId) {
 function setBusy(busy) {
   byId("sending").hidden = !busy;
   byId("send").hidden = busy;
+  byId("details").inert = busy;
   chosen.setBusy(busy);
   form.classList.toggle("busy", busy);
   input.disabled = busy;
