@@ -7,7 +7,11 @@ import sys
 if sys.version_info[:2] != (3, 11):
     sys.exit(f"SMIMSO needs Python 3.11; this is {sys.version.split()[0]}.")
 
-from django.core.exceptions import ImproperlyConfigured
+try:
+    from django.core.exceptions import ImproperlyConfigured
+except ModuleNotFoundError:
+    sys.exit("Django is not installed for this Python; `make demo` makes .venv, which has it.")
+
 from django.core.management import execute_from_command_line
 
 from smimso.embedded import CannotStart

@@ -15,6 +15,7 @@ import redis
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
+from kombu.exceptions import OperationalError
 
 from smimso import embedded, processes
 from smimso.celery import app as celery_app
@@ -126,7 +127,10 @@ class Stack:
         node = processes.node_name(worker.name)
 
         def answers() -> bool:
-            return bool(celery_app.control.ping(destination=[node], timeout=0.5))
+            try:
+                return bool(celery_app.control.ping(destination=[node], timeout=0.5))
+            except (OperationalError, redis.RedisError):  # Redis is being started again
+                return False
 
         # A solo worker does not answer in the middle of a task, and bulk tasks may be waiting.
         try:

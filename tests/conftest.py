@@ -3,7 +3,6 @@
 import importlib
 import io
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -81,8 +80,6 @@ def servers() -> Iterator[Path]:
         wait_until(_database_answers, database, seconds=60)
         wait_until(_redis_answers, queue, seconds=30)
         yield data_dir
-    shutil.rmtree(data_dir, ignore_errors=True)
-    shutil.rmtree(embedded.socket_directory(data_dir), ignore_errors=True)
 
 
 def _database_answers() -> bool:

@@ -4,14 +4,20 @@ The environment is set before the real settings read it: neither a developer's `
 DATABASE_URL in the shell can lead the tests to data that someone needs.
 """
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 from smimso import embedded
 from smimso.processes import demo_environment
 
-_directory = os.environ.get("SMIMSO_TEST_DIR") or tempfile.mkdtemp(prefix="smimso-test-")
+_directory = os.environ.get("SMIMSO_TEST_DIR")
+if not _directory:
+    _directory = tempfile.mkdtemp(prefix="smimso-test-")
+    for _path in (Path(_directory), embedded.socket_directory(Path(_directory).resolve())):
+        atexit.register(shutil.rmtree, _path, ignore_errors=True)
 (Path(_directory) / "static").mkdir(exist_ok=True)  # whitenoise warns when there is none
 os.environ |= {
     "SMIMSO_TEST_DIR": _directory,  # for the workers, which are started with these settings too
