@@ -20,6 +20,7 @@ from smimso.uploads import EXTENSIONS, CheckedImage
 
 FOLDER = "posts"
 _NAME = re.compile(rf"{FOLDER}/([0-9a-f-]{{36}})(?:\.[a-z]+)?\.(?:jpg|png|webp|gif)")
+_EXPIRY = re.compile("[0-9]{1,12}")  # seconds since 1970
 _CONTENT_TYPES = {
     ".jpg": "image/jpeg",
     ".png": "image/png",
@@ -73,7 +74,7 @@ def image_id_of(name: str) -> UUID | None:
 
 
 def is_signed(image_id: UUID, expires: str, signature: str) -> bool:
-    if not expires.isdecimal() or int(expires) < time.time():
+    if not _EXPIRY.fullmatch(expires) or int(expires) < time.time():
         return False
     return constant_time_compare(signature, _signature(str(image_id), int(expires)))
 

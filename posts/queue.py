@@ -43,5 +43,6 @@ def enqueue(queue: str, image_ids: Iterable[UUID]) -> bool:
 
 def depth(queue: str) -> int:
     """Messages that no worker has taken yet."""
-    with redis.Redis.from_url(settings.REDIS_URL) as client:
+    limits = {"socket_connect_timeout": 2.0, "socket_timeout": 5.0}
+    with redis.Redis.from_url(settings.REDIS_URL, **limits) as client:
         return client.llen(queue)

@@ -24,7 +24,7 @@ class JSONListField(serializers.ListField):
     def _parse(self, text: str) -> Any:
         try:
             parsed = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):  # brackets, thousands deep
             return [text]
         return parsed if isinstance(parsed, list) else [text]
 

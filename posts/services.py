@@ -67,11 +67,12 @@ def _save_post(post: Post, checked: list[CheckedImage], user_captions: list[str]
         with transaction.atomic():
             post.save(force_insert=True)
             PostImage.objects.bulk_create(images)
-            transaction.on_commit(partial(queue.enqueue, queue.EMBED, image_ids))
     except BaseException:
         for image_id in image_ids:
             files.remove_image(image_id)
         raise
+    # Outside: once the rows are committed, no failure may take their files away.
+    transaction.on_commit(lambda: queue.enqueue(queue.EMBED, image_ids), robust=True)
     return post
 
 

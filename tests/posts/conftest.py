@@ -1,0 +1,179 @@
+"""Posts to look at, a queue that no worker empties, and an engine that sees colours."""
+
+import base64
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+import redis
+from django.conf import settings as django_settings
+from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import SimpleUploadedFile
+from PIL import Image
+
+from accounts.models import User
+from ai.errors import ModelUnavailable
+from posts.models import Post
+from posts.services import create_post
+from smimso import embedded
+from smimso.celery import app as celery_app
+
+COLOURS = {
+    "red": (224, 32, 32),
+    "green": (32, 224, 32),
+    "blue": (32, 32, 224),
+    "black": (16, 16, 16),
+    "white": (240, 240, 240),
+}
+
+
+def png(colour: str, size: tuple[int, int] = (12, 8)) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", size, COLOURS[colour]).save(file, "PNG")
+    return file.getvalue()
+
+
+def upload(colour: str, name: str = "IMG_0001.png") -> SimpleUploadedFile:
+    return SimpleUploadedFile(name, png(colour), "image/png")
+
+
+@pytest.fixture
+def new_post(owner: User) -> Callable[..., Post]:
+    """`new_post("red", "blue")`: a saved post with a picture of each colour."""
+
+    def make(*colours: str, author: User = owner, **fields: Any) -> Post:
+        uploads = [upload(colour) for colour in colours or ("red",)]
+        return create_post(author=author, uploads=uploads, **fields)
+
+    return make
+
+
+def stored_files() -> set[str]:
+    folder = Path(default_storage.location) / "posts"
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+
+
+@pytest.fixture(autouse=True)
+def _own_uploads(tmp_path: Path, settings: Any, request: pytest.FixtureRequest) -> None:
+    """An empty folder for each test, but not for those that share one with a real worker."""
+    if "worker" not in request.fixturenames:
+        settings.MEDIA_ROOT = tmp_path / "uploads"
+
+
+# --- Queues ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def broker_at(settings: Any) -> Iterator[Callable[[str], None]]:
+    """`broker_at(url)`: messages go to the Redis at that URL for the rest of the test."""
+    usual = settings.REDIS_URL
+
+    def point(url: str) -> None:
+        settings.REDIS_URL = url
+        settings.CELERY_BROKER_URL = embedded.kombu_url(url)
+        celery_app.amqp._producer_pool = None
+        celery_app._pool = None
+
+    yield point
+    point(usual)
+
+
+class Queues:
+    """The messages that wait in a Redis database of this test's own."""
+
+    def __init__(self, client: "redis.Redis[bytes]") -> None:
+        self.client = client
+
+    def __getitem__(self, queue: str) -> list[UUID]:
+        """Ids of images, in the order of sending."""
+        messages = [json.loads(message) for message in self.client.lrange(queue, 0, -1)]
+        bodies = [json.loads(base64.b64decode(message["body"])) for message in messages]
+        return [UUID(body[0][0]) for body in reversed(bodies)]
+
+    def fill(self, queue: str, count: int) -> None:
+        self.client.rpush(queue, *[b"{}"] * count)
+
+    def clear(self) -> None:
+        self.client.flushdb()
+
+
+@pytest.fixture
+def queues(servers: Path, broker_at: Callable[[str], None]) -> Iterator[Queues]:
+    url = django_settings.REDIS_URL.replace("db=0", "db=7")
+    broker_at(url)
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+        yield Queues(client)
+        client.flushdb()
+
+
+@pytest.fixture
+def redis_away(broker_at: Callable[[str], None], tmp_path: Path) -> None:
+    """Nothing listens where Redis should be."""
+    broker_at(f"unix://{tmp_path}/nobody.sock?db=0")
+
+
+# --- The engine -----------------------------------------------------------------------------
+
+
+class ColourEngine:
+    """A vector is the histogram of 8 x 8 x 8 colours, which happens to have 512 entries."""
+
+    clip_name = "colours/histogram"
+    blip_name = "colours/words"
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.most_at_once = 100
+        self.unbearable: set[str] = set()
+        self.missing: set[str] = set()  # of "clip", "blip"
+        self.category_prompt = ""
+        self.category_score = 0.0
+
+    def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray:
+        self._accept(images, "clip")
+        vectors = np.zeros((len(images), 512), dtype=np.float32)
+        for vector, image in zip(vectors, images, strict=True):
+            red, green, blue = (np.asarray(image).reshape(-1, 3) // 32).astype(int).T
+            np.add.at(vector, red * 64 + green * 8 + blue, 1)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    def caption_images(self, images: Sequence[Image.Image]) -> list[str]:
+        self._accept(images, "blip")
+        return [f"a {colour_of(image)} picture of nothing" for image in images]
+
+    def classify(self, image_vectors: np.ndarray, prompts: Sequence[str]) -> np.ndarray:
+        if "clip" in self.missing:
+            raise ModelUnavailable("no weights in /some/directory")
+        scores = np.full((len(image_vectors), len(prompts)), 1e-3, dtype=np.float32)
+        if self.category_prompt:
+            scores[:, prompts.index(self.category_prompt)] = self.category_score
+        return scores
+
+    def _accept(self, images: Sequence[Image.Image], model: str) -> None:
+        if model in self.missing:
+            raise ModelUnavailable("no weights in /some/directory")
+        self.batches.append(len(images))
+        if len(images) > self.most_at_once:
+            raise RuntimeError("out of memory")
+        if unbearable := self.unbearable & {colour_of(image) for image in images}:
+            raise ValueError(f"cannot bear {', '.join(unbearable)}")
+
+
+def colour_of(image: Image.Image) -> str:
+    seen = image.resize((1, 1)).getpixel((0, 0))
+    return next(name for name, colour in COLOURS.items() if colour == seen)
+
+
+@pytest.fixture
+def engine() -> ColourEngine:
+    return ColourEngine()
+
+
+def vector_of(colour: str) -> list[float]:
+    return ColourEngine().embed_images([Image.open(io.BytesIO(png(colour)))])[0].tolist()

@@ -1,0 +1,204 @@
+"""The administration of posts, images and members."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import User
+from posts import services
+from posts.models import AIStatus, Post, PostImage, Visibility
+from tests.conftest import PASSWORD
+
+pytestmark = pytest.mark.django_db
+PAGES = [
+    "/admin/",
+    "/admin/posts/post/",
+    "/admin/posts/postimage/",
+    "/admin/accounts/user/",
+    "/admin/accounts/follow/",
+    "/admin/accounts/category/",
+]
+
+
+@pytest.fixture
+def admin(member: Callable[..., User]) -> User:
+    return member("Admin", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def shared(owner: User, picture: Callable[..., bytes]) -> Callable[..., Post]:
+    def make(images: int = 1, **fields: str) -> Post:
+        uploads = [SimpleUploadedFile("a.jpg", picture()) for _ in range(images)]
+        return services.create_post(author=owner, uploads=uploads, **fields)
+
+    return make
+
+
+def retry(client: Client, path: str, *ids: object) -> str:
+    form = {"action": "retry_ai", "_selected_action": [str(pk) for pk in ids]}
+    return client.post(path, form, follow=True).text
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_only_staff_comes_in(client: Client, stranger: User, path: str) -> None:
+    assert client.get(path).headers["Location"].startswith("/admin/login/")
+    client.force_login(stranger)
+    assert client.get(path).headers["Location"].startswith("/admin/login/")
+
+
+def test_an_administrator_logs_in_with_an_email_in_any_case(client: Client, admin: User) -> None:
+    form = {"username": admin.email.upper(), "password": PASSWORD}
+    assert client.post("/admin/login/?next=/admin/", form).headers["Location"] == "/admin/"
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_list_can_be_shown(
+    client: Client, admin: User, shared: Callable[..., Post], path: str
+) -> None:
+    shared()
+    client.force_login(admin)
+    response = client.get(path)
+    assert response.status_code == 200
+    assert "script-src 'self';" in response.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("path", ["/admin/posts/post/", "/admin/posts/postimage/"])
+def test_lists_need_no_query_per_row_and_never_load_vectors(
+    client: Client, admin: User, shared: Callable[..., Post], path: str
+) -> None:
+    client.force_login(admin)
+    counts = []
+    for number in (2, 6):
+        for _ in range(number):
+            shared()
+        with CaptureQueriesContext(connection) as queries:
+            client.get(path)
+        counts.append(len(queries))
+        assert not any('"embedding"' in query["sql"] for query in queries.captured_queries)
+    assert counts[0] == counts[1]
+
+
+def test_a_private_picture_can_be_seen_by_its_signed_thumbnail(
+    client: Client, admin: User, shared: Callable[..., Post]
+) -> None:
+    image = shared(visibility=Visibility.PRIVATE).images.get()
+    client.force_login(admin)
+    page = client.get(f"/admin/posts/postimage/{image.pk}/change/")
+    start = page.text.index(f"/uploads/posts/{image.pk}.thumbnail.webp?")
+    url = page.text[start : page.text.index('"', start)].replace("&amp;", "&")
+    assert client.get(url).headers["Content-Type"] == "image/webp"
+
+
+def test_failed_images_are_filtered_show_why_and_get_another_try(
+    client: Client, admin: User, shared: Callable[..., Post]
+) -> None:
+    good, bad = shared().images.get(), shared().images.get()
+    PostImage.objects.filter(pk=bad.pk).update(
+        ai_status=AIStatus.FAILED, ai_error="The worker did not survive", ai_attempts=5
+    )
+    client.force_login(admin)
+    page = client.get("/admin/posts/postimage/?ai_status__exact=failed").text
+    assert "The worker did not survive" in page
+    assert str(bad.pk) in page
+    assert str(good.pk) not in page
+
+    assert "1 of 1 images wait" in retry(client, "/admin/posts/postimage/", bad.pk)
+    bad.refresh_from_db()
+    assert (bad.ai_status, bad.ai_error, bad.ai_attempts) == (AIStatus.PENDING, "", 0)
+
+
+def test_a_posts_images_get_another_try_together(
+    client: Client, admin: User, shared: Callable[..., Post]
+) -> None:
+    post = shared(images=2)
+    post.images.update(ai_status=AIStatus.FAILED)
+    client.force_login(admin)
+    assert str(post.pk) in client.get("/admin/posts/post/?images__ai_status__exact=failed").text
+    assert "2 of 2 images wait" in retry(client, "/admin/posts/post/", post.pk)
+    assert set(post.images.values_list("ai_status", flat=True)) == {AIStatus.PENDING}
+
+
+def test_an_image_that_is_stored_elsewhere_cannot_be_retried(
+    client: Client, admin: User, owner: User
+) -> None:
+    post = Post.objects.create(user=owner, title="Imported")
+    image = PostImage.objects.create(post=post, image_url="https://elsewhere.test/a.jpg")
+    client.force_login(admin)
+    assert "none can be retried" in retry(client, "/admin/posts/postimage/", image.pk)
+
+
+def test_staff_without_the_right_to_change_images_cannot_retry(
+    client: Client, member: Callable[..., User], shared: Callable[..., Post]
+) -> None:
+    image = shared().images.get()
+    PostImage.objects.filter(pk=image.pk).update(ai_status=AIStatus.FAILED)
+    client.force_login(member("Helper", is_staff=True))
+    assert client.get("/admin/posts/postimage/").status_code == 403
+    retry(client, "/admin/posts/postimage/", image.pk)
+    image.refresh_from_db()
+    assert image.ai_status == AIStatus.FAILED
+
+
+def test_editing_an_image_leaves_what_the_workers_wrote(
+    client: Client, admin: User, shared: Callable[..., Post]
+) -> None:
+    image = shared().images.get()
+    vector = [1.0] + [0.0] * 511
+    PostImage.objects.filter(pk=image.pk).update(embedding=vector, embedding_model="m")
+    client.force_login(admin)
+    form = {"user_caption": "By hand", "ai_caption": "", "display_order": 0}
+    client.post(f"/admin/posts/postimage/{image.pk}/change/", form)
+    image.refresh_from_db()
+    assert image.user_caption == "By hand"
+    assert list(image.embedding) == vector
+
+
+def test_what_an_administrator_wrote_is_no_longer_for_the_ai_to_fill(
+    client: Client, admin: User, shared: Callable[..., Post]
+) -> None:
+    post = shared()
+    client.force_login(admin)
+    form = {
+        "title": "By hand",
+        "description": "",
+        "category": "",
+        "tags": "",
+        "visibility": "public",
+        "images-TOTAL_FORMS": 0,
+        "images-INITIAL_FORMS": 0,
+    }
+    response = client.post(f"/admin/posts/post/{post.pk}/change/", form)
+    assert response.status_code == 302
+    post.refresh_from_db()
+    assert post.title == "By hand"
+    assert post.open_fields == ["description", "category", "tags"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_deleting_a_post_deletes_its_files(
+    client: Client, admin: User, shared: Callable[..., Post]
+) -> None:
+    post, kept = shared(images=2), shared()
+    folder = Path(settings.MEDIA_ROOT) / "posts"
+    doomed = [path for image in post.images.all() for path in folder.glob(f"{image.pk}*")]
+    assert len(doomed) == 6
+    client.force_login(admin)
+    client.post(f"/admin/posts/post/{post.pk}/delete/", {"post": "yes"})
+    assert not any(path.exists() for path in doomed)
+    assert list(Post.objects.all()) == [kept]
+    assert len(list(folder.glob(f"{kept.images.get().pk}*"))) == 3
+
+
+def test_members_are_deactivated_and_never_deleted(
+    client: Client, admin: User, owner: User
+) -> None:
+    client.force_login(admin)
+    url = f"/admin/accounts/user/{owner.pk}/delete/"
+    assert client.post(url, {"post": "yes"}).status_code == 403
+    assert User.objects.filter(pk=owner.pk).exists()
