@@ -1,14 +1,17 @@
 """Administration of posts and images: what the AI made of them, and another try for it."""
 
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
 from django.db import models, transaction
+from django.forms import ModelForm
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 
 from posts import files, services
 from posts.models import Post, PostImage
@@ -33,11 +36,15 @@ def _retry(request: HttpRequest, image_ids: list[UUID]) -> None:
         messages.warning(request, "None of these images is stored here, so none can be retried.")
 
 
-class _WithFiles(admin.ModelAdmin):
-    """Deletes the files of images with their rows."""
+class _ContentAdmin(admin.ModelAdmin):
+    """Deletes the files of images with their rows; writes only the columns that were edited."""
 
     def images_of(self, queryset: models.QuerySet) -> models.QuerySet[PostImage]:
         raise NotImplementedError
+
+    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
+        """A worker may have written the other columns since this form was read."""
+        obj.save(update_fields=form.changed_data)
 
     def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
         self.delete_queryset(request, type(obj)._default_manager.filter(pk=obj.pk))
@@ -51,17 +58,18 @@ class _WithFiles(admin.ModelAdmin):
 
 
 class PostImageInline(admin.TabularInline):
+    """To look at; an image is edited on its own page."""
+
     model = PostImage
-    fields = [
+    fields = ["thumbnail", "user_caption", "ai_caption", "ai_status", "ai_attempts", "ai_error"]
+    readonly_fields = [
         "thumbnail",
         "user_caption",
         "ai_caption",
         "ai_status",
         "ai_attempts",
         "ai_error",
-        "display_order",
     ]
-    readonly_fields = ["thumbnail", "ai_status", "ai_attempts", "ai_error"]
     extra = 0
     can_delete = False
     show_change_link = True
@@ -78,18 +86,33 @@ class PostImageInline(admin.TabularInline):
 
 
 @admin.register(Post)
-class PostAdmin(_WithFiles):
+class PostAdmin(_ContentAdmin):
     list_display = ["thumbnail", "title", "user", "visibility", "ai_states", "created_at"]
     list_display_links = ["thumbnail", "title"]
     list_filter = ["visibility", ("images__ai_status", admin.ChoicesFieldListFilter), "category"]
     search_fields = ["title", "description", "user__email", "user__first_name", "user__last_name"]
-    autocomplete_fields = ["user"]
     ordering = ["-created_at", "-id"]
     list_per_page = 50
     show_full_result_count = False
     inlines = [PostImageInline]
     actions = ["retry_ai"]
+    fields = [
+        "user",
+        "title",
+        "description",
+        "category",
+        "tags",
+        "visibility",
+        "caption",
+        "open_fields",
+        "view_count",
+        "like_count",
+        "comment_count",
+        "created_at",
+        "updated_at",
+    ]
     readonly_fields = [
+        "user",
         "caption",
         "open_fields",
         "view_count",
@@ -104,6 +127,12 @@ class PostAdmin(_WithFiles):
 
     def images_of(self, queryset: models.QuerySet) -> models.QuerySet[PostImage]:
         return PostImage.objects.filter(post__in=queryset)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
+        """What was edited here is no longer for the AI to fill in."""
+        post = Post.objects.select_for_update().get(pk=obj.pk)
+        obj.open_fields = [name for name in post.open_fields if name not in form.changed_data]
+        obj.save(update_fields=[*form.changed_data, "open_fields", "updated_at"])
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """A post begins with its pictures, on the upload page."""
@@ -128,7 +157,7 @@ class PostAdmin(_WithFiles):
 
 
 @admin.register(PostImage)
-class PostImageAdmin(_WithFiles):
+class PostImageAdmin(_ContentAdmin):
     list_display = [
         "thumbnail",
         "post_link",
@@ -138,7 +167,7 @@ class PostImageAdmin(_WithFiles):
         "embedding_model",
         "created_at",
     ]
-    list_filter = ["ai_status", "ai_attempts", "embedding_model"]
+    list_filter = ["ai_status", "embedding_model"]
     list_select_related = ["post"]
     search_fields = ["post__title", "post__user__email", "ai_caption", "user_caption"]
     ordering = ["-created_at", "-id"]
@@ -206,7 +235,7 @@ class PostImageAdmin(_WithFiles):
     @admin.display(description="post", ordering="post__title")
     def post_link(self, image: PostImage) -> SafeString:
         url = reverse("admin:posts_post_change", args=[image.post_id])
-        return format_html('<a href="{}">{}</a>', url, image.post.title)
+        return format_html('<a href="{}">{}</a>', url, Truncator(image.post.title).chars(60))
 
     @admin.action(description=RETRY, permissions=["change"])
     def retry_ai(self, request: HttpRequest, queryset: models.QuerySet[PostImage]) -> None:

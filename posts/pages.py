@@ -92,11 +92,9 @@ def upload(request: HttpRequest) -> HttpResponse:
 def _create_post(request: HttpRequest) -> Post:
     form = NewPostSerializer(data=request.POST)
     form.is_valid(raise_exception=True)
-    return services.create_post(
-        author=cast(User, request.user),
-        uploads=request.FILES.getlist("images"),
-        **form.validated_data,
-    )
+    uploads: list[Any] = request.FILES.getlist("images")
+    author = cast(User, request.user)
+    return services.create_post(author=author, uploads=uploads, **form.validated_data)
 
 
 def _visible_post(request: HttpRequest, post_id: UUID) -> Post:

@@ -51,7 +51,7 @@ def _by_text(request: HttpRequest, query: str) -> services.Matches | None:
 
 
 def _by_image(request: HttpRequest) -> services.Matches:
-    picture = request.FILES.get("image")
+    picture: Any = request.FILES.get("image")
     if picture is None:
         raise InvalidInput("Image file is required")
     return services.search_image(

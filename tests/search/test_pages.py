@@ -1,0 +1,152 @@
+"""The search page, and the posts that are similar to one."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from accounts.models import User
+from ai import services as ai
+from posts.models import EMBEDDING_DIMENSIONS, AIStatus, Post, PostImage, Visibility
+from smimso.uploads import decode_bytes
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
+VIETNAMESE = {"Accept-Language": "vi"}
+
+
+@pytest.fixture
+def found_by(owner: User) -> Callable[..., Post]:
+    """Makes a post whose one image points in the given direction of the vector space."""
+
+    def make(title: str, direction: tuple[float, float], **fields: object) -> Post:
+        vector = np.zeros(EMBEDDING_DIMENSIONS)
+        vector[:2] = np.asarray(direction) / np.linalg.norm(direction)
+        post = Post.objects.create(user=owner, title=title, **fields)
+        PostImage.objects.create(
+            post=post,
+            image_url="https://elsewhere.test/a.jpg",
+            ai_status=AIStatus.DONE,
+            embedding=vector.tolist(),
+            embedding_model=ai.clip_name(),
+        )
+        return post
+
+    return make
+
+
+def upload(data: bytes) -> SimpleUploadedFile:
+    return SimpleUploadedFile("a.jpg", data, "image/jpeg")
+
+
+def test_an_empty_search_page_suggests_what_to_ask(client: Client) -> None:
+    page = client.get("/search")
+    assert page.status_code == 200
+    assert "Search by meaning" in page.text
+    assert client.get("/search", {"q": "  "}).status_code == 200
+
+
+def test_without_ai_posts_are_found_by_words_and_the_page_says_so(
+    client: Client, found_by: Callable[..., Post]
+) -> None:
+    found_by("Phố cổ Hội An", (1, 0))
+    found_by("Phố vắng", (1, 0), visibility=Visibility.PRIVATE)
+    page = client.get("/search", {"q": "phố"})
+    assert page.status_code == 200
+    assert "Phố cổ Hội An" in page.text
+    assert "Phố vắng" not in page.text
+    assert "Found by words" in page.text
+    assert "%</span" not in page.text
+    assert 'value="phố"' in page.text
+
+
+def test_htmx_gets_the_results_alone(client: Client, found_by: Callable[..., Post]) -> None:
+    found_by("Phố cổ", (1, 0))
+    response = client.get("/search", {"q": "phố"}, headers={**HTMX, **VIETNAMESE})
+    assert "<html" not in response.text
+    assert "Tìm thấy 1 bài đăng" in response.text
+    assert "HX-Request" in response.headers["Vary"]
+
+
+def test_nothing_found_is_said(client: Client) -> None:
+    assert "Nothing found" in client.get("/search", {"q": "zzz"}).text
+
+
+@pytest.mark.parametrize("query", ["x" * 5000, "a\x00b"])
+def test_a_query_that_is_not_allowed_is_refused_with_a_page(client: Client, query: str) -> None:
+    response = client.get("/search", {"q": query})
+    assert response.status_code == 400
+    assert "The search did not work" in response.text
+
+
+def test_what_was_asked_is_shown_as_text(client: Client) -> None:
+    assert "<script>alert" not in client.get("/search", {"q": "<script>alert(1)</script>"}).text
+
+
+def test_searching_by_a_picture_needs_a_login(
+    client: Client, picture: Callable[..., bytes]
+) -> None:
+    response = client.post("/search", {"image": upload(picture())})
+    assert response.headers["Location"] == "/login?next=/search"
+    assert 'id="search-image"' not in client.get("/search").text
+
+
+def test_without_ai_a_search_by_picture_says_so(
+    client: Client, stranger: User, picture: Callable[..., bytes]
+) -> None:
+    client.force_login(stranger)
+    response = client.post("/search", {"image": upload(picture())}, headers={**HTMX, **VIETNAMESE})
+    assert response.status_code == 503
+    assert "AI hiện không hoạt động" in response.text
+    assert "<html" not in response.text
+
+
+def test_a_file_that_is_no_picture_is_refused(client: Client, stranger: User) -> None:
+    client.force_login(stranger)
+    assert client.post("/search", {"image": upload(b"no")}).status_code == 400
+    assert "Image file is required" in client.post("/search").text
+
+
+@pytest.mark.usefixtures("worker")
+@pytest.mark.django_db(transaction=True)
+def test_with_ai_matches_come_with_a_percentage(
+    client: Client, owner: User, picture: Callable[..., bytes]
+) -> None:
+    client.force_login(owner)
+    data = picture(size=(320, 240), color="red")
+    vector = ai.embed_image(decode_bytes(data))
+    post = Post.objects.create(user=owner, title="The same", visibility=Visibility.PRIVATE)
+    PostImage.objects.create(
+        post=post,
+        image_url="https://elsewhere.test/a.jpg",
+        ai_status=AIStatus.DONE,
+        embedding=vector,
+        embedding_model=ai.clip_name(),
+    )
+    response = client.post("/search", {"image": upload(data)}, headers=HTMX)
+    assert response.status_code == 200
+    assert "The same" in response.text
+    assert "100 %" in response.text
+    assert client.get("/search", {"q": "a red car"}).text.count("Found by words") == 0
+
+
+def test_similar_posts_are_the_nearest_visible_ones(
+    client: Client, found_by: Callable[..., Post]
+) -> None:
+    asked = found_by("Asked", (1, 0))
+    found_by("Far", (0, 1))
+    found_by("Near", (1, 0.1))
+    found_by("Hidden", (1, 0), visibility=Visibility.PRIVATE)
+    text = client.get(f"/post/{asked.pk}/similar").text
+    assert text.index("Near") < text.index("Far")
+    assert "Hidden" not in text
+    assert "Asked" not in text
+
+
+def test_a_post_that_is_not_embedded_yet_has_no_similar_ones(client: Client, owner: User) -> None:
+    post = Post.objects.create(user=owner, title="New")
+    response = client.get(f"/post/{post.pk}/similar")
+    assert response.status_code == 200
+    assert response.text.strip() == ""
