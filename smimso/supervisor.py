@@ -76,12 +76,14 @@ class _Log(FileStream):
         super().__init__(filename=str(path), max_bytes=LOG_BYTES, backup_count=LOG_COPIES)
         self._name = name
         self._echo = echo
+        self._unfinished = b""
 
     def __call__(self, data: dict[str, Any]) -> None:
         super().__call__(data)
         if self._echo:
-            for line in data["data"].decode(errors="replace").splitlines():
-                self._echo(f"{self._name}: {line}")
+            *lines, self._unfinished = (self._unfinished + data["data"]).split(b"\n")
+            for line in lines:
+                self._echo(f"{self._name}: {line.decode(errors='replace')}")
 
 
 class Supervisor:
@@ -99,6 +101,7 @@ class Supervisor:
         self._inherit = inherit
         self._echo = say if verbose else None
         self._programs: dict[str, Program] = {}
+        self._logs: list[_Log] = []
         self._started: dict[str, float] = {}
         self._failures: dict[str, int] = {}
         # Told what happens by hooks, not over its sockets: those stay inside this process.
@@ -116,6 +119,7 @@ class Supervisor:
             log = _Log(self.log_path(program.name), program.name, self._echo)
             launch = program.launch()
             self._programs[program.name] = program
+            self._logs.append(log)
             watcher = self._arbiter.add_watcher(
                 program.name,
                 shlex.quote(launch[0]),
@@ -165,6 +169,8 @@ class Supervisor:
             lambda: self._arbiter.stop_watchers(watcher_iter_func=lambda reverse: standing)
         )
         await self._alone(self._arbiter.stop)
+        for log in self._logs:
+            log.close()
 
     async def until(
         self, answers: Callable[[], bool], program: Program | None, *, what: str, seconds: float

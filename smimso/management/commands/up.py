@@ -39,8 +39,8 @@ class Command(BaseCommand):
         with open_lock(data_dir / "up.lock") as own, open_lock(data_dir / "children.lock") as left:
             if not locked(own):
                 raise CannotStart(f"{data_dir} is in use: SMIMSO already runs on it.")
-            require_free_port(host, port)
             self.wait_for_previous(left, data_dir)
+            require_free_port(host, port)
             (data_dir / "logs").mkdir(exist_ok=True)
             asyncio.run(self.run(data_dir, host, port, children_lock=left, options=options))
 

@@ -1,0 +1,88 @@
+"""Programs that fail are started again, ever more slowly, and said so."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from smimso.embedded import CannotStart
+from smimso.supervisor import Program, Supervisor
+
+
+def python(name: str, code: str) -> Program:
+    return Program(name=name, command=[sys.executable, "-c", code])
+
+
+def supervised(
+    logs: Path, work: Callable[[Supervisor], Awaitable[None]], *, verbose: bool = False
+) -> list[str]:
+    """Runs `work` with a supervisor; what was said."""
+    said: list[str] = []
+
+    async def run() -> None:
+        with (logs / "lock").open("w") as lock:
+            supervisor = Supervisor(logs, say=said.append, inherit=lock.fileno(), verbose=verbose)
+            await supervisor.open()
+            try:
+                await work(supervisor)
+            finally:
+                await supervisor.close()
+
+    asyncio.run(run())
+    return said
+
+
+def test_a_program_that_fails_at_its_start_is_given_up_with_its_last_words(tmp_path: Path) -> None:
+    broken = python("broken", "raise SystemExit('no such thing')")
+
+    async def work(supervisor: Supervisor) -> None:
+        await supervisor.start(broken)
+        with pytest.raises(
+            CannotStart, match=r"It fails at its start.* no such thing .*broken.log"
+        ):
+            await supervisor.until(lambda: False, broken, what="It", seconds=30)
+
+    said = supervised(tmp_path, work)
+    log = tmp_path / "broken.log"
+    assert said[:3] == [
+        f"broken ended with exit code 1; starting it again ({log})",
+        f"broken ended with exit code 1; starting it again in 1 s ({log})",
+        f"broken ended with exit code 1; starting it again in 2 s ({log})",
+    ]
+
+
+def test_a_program_that_never_answers_is_given_up_after_a_while(tmp_path: Path) -> None:
+    silent = python("silent", "import time; time.sleep(60)")
+
+    async def work(supervisor: Supervisor) -> None:
+        await supervisor.start(silent)
+        with pytest.raises(CannotStart, match="It gave no answer in 0 s"):
+            await supervisor.until(lambda: False, silent, what="It", seconds=0.3)
+
+    assert supervised(tmp_path, work) == []
+
+
+def test_a_program_that_ends_by_itself_gives_its_lines_and_its_exit_code(tmp_path: Path) -> None:
+    lines: list[str] = []
+    codes: list[int] = []
+
+    async def work(supervisor: Supervisor) -> None:
+        once = python("once", "print('one'); print('two'); raise SystemExit(3)")
+        codes.append(await supervisor.run(once, tell=lines.append))
+
+    supervised(tmp_path, work)
+    assert (lines, codes) == (["one", "two"], [3])
+    assert (tmp_path / "once.log").read_text() == "one\ntwo\n"
+
+
+def test_verbose_shows_what_the_programs_log(tmp_path: Path) -> None:
+    talking = python("talking", "import time; print('hello', flush=True); time.sleep(60)")
+
+    async def work(supervisor: Supervisor) -> None:
+        await supervisor.start(talking)
+        log = supervisor.log_path("talking")
+        await supervisor.until(lambda: log.read_text() == "hello\n", talking, what="It", seconds=30)
+
+    assert supervised(tmp_path, work, verbose=True) == ["talking: hello"]
