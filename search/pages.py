@@ -47,7 +47,9 @@ def _by_text(request: HttpRequest, query: str) -> services.Matches | None:
     form = TextQuerySerializer(data={"query": query})
     if not form.is_valid():
         raise InvalidInput(str(form.errors["query"][0]))
-    return services.search_text(request.user, query, limit=MOST_MATCHES, least_score=TEXT_SCORE)
+    return services.search_text(
+        request.user, form.validated_data["query"], limit=MOST_MATCHES, least_score=TEXT_SCORE
+    )
 
 
 def _by_image(request: HttpRequest) -> services.Matches:

@@ -74,9 +74,8 @@ def test_nothing_found_is_said(client: Client) -> None:
     assert "Nothing found" in client.get("/search", {"q": "zzz"}).text
 
 
-@pytest.mark.parametrize("query", ["x" * 5000, "a\x00b"])
-def test_a_query_that_is_not_allowed_is_refused_with_a_page(client: Client, query: str) -> None:
-    response = client.get("/search", {"q": query})
+def test_a_query_that_is_not_allowed_is_refused_with_a_page(client: Client) -> None:
+    response = client.get("/search", {"q": "a\x00b"})
     assert response.status_code == 400
     assert "The search did not work" in response.text
 
