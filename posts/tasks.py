@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 from celery import shared_task
@@ -16,12 +17,24 @@ from smimso.errors import Unavailable
 logger = logging.getLogger(__name__)
 
 
-@shared_task(base=Batches, flush_every=settings.AI_EMBED_BATCH, flush_interval=0.2)
+class ImageBatches(Batches):
+    """Batches whose flush timer survives a lost connection to Redis.
+
+    Celery clears the worker's timers when the connection is lost, while celery-batches 0.11 still
+    believes in its own: what does not fill a batch would then wait for ever.
+    """
+
+    def Strategy(self, *args: Any) -> Callable[..., None]:  # noqa: N802 - Celery's name
+        self._tref = None  # asked for at every (re)connection
+        return super().Strategy(*args)
+
+
+@shared_task(base=ImageBatches, flush_every=settings.AI_EMBED_BATCH, flush_interval=0.2)
 def embed_images(requests: list[SimpleRequest]) -> None:
     _run(pipeline.embed_images, "clip", requests)
 
 
-@shared_task(base=Batches, flush_every=settings.AI_CAPTION_BATCH, flush_interval=0.2)
+@shared_task(base=ImageBatches, flush_every=settings.AI_CAPTION_BATCH, flush_interval=0.2)
 def caption_images(requests: list[SimpleRequest]) -> None:
     _run(pipeline.caption_images, "blip", requests)
 

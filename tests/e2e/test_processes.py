@@ -1,0 +1,18 @@
+"""What the processes of a running installation hold."""
+
+from pathlib import Path
+
+import psutil
+
+from tests.e2e.conftest import Site
+
+MEGABYTE = 1024 * 1024
+
+
+def test_the_web_process_has_no_torch_and_stays_under_200_megabytes(site: Site) -> None:
+    for path in ("/", "/search?q=cat", "/health", "/login", "/api/posts"):
+        site.get(path)
+    web = psutil.Process(site.pid_of("web"))
+    libraries = Path(f"/proc/{web.pid}/maps").read_text()
+    assert "libtorch" not in libraries
+    assert web.memory_info().rss < 200 * MEGABYTE

@@ -1,0 +1,62 @@
+"""Nothing is lost: a worker dies in the middle of a batch, Redis is away during uploads."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+from ai.demo_models.scenes import demo_scenes
+from tests.e2e.conftest import Site
+
+IMAGES_PER_POST = 10
+
+
+def test_a_worker_killed_in_the_middle_of_fifty_images_loses_none(
+    site: Site, drawn: Callable[..., bytes]
+) -> None:
+    author = site.register("Author")
+    scenes = demo_scenes(50, seed=7)
+    posts = []
+    for start in range(0, 50, IMAGES_PER_POST):
+        pictures = [drawn(scene, 480) for scene in scenes[start : start + IMAGES_PER_POST]]
+        posts.append(site.upload(author, *pictures)["id"])
+    killed = site.pid_of("bulk")
+    time.sleep(0.5)
+    os.kill(killed, signal.SIGKILL)
+    assert _unfinished(site, author, posts) > 0, "the worker was done before it was killed"
+
+    site.wait_until_done(author, *posts, seconds=150)
+    assert site.pid_of("bulk") != killed
+    assert any("bulk was killed" in line and "starting it again" in line for line in site.log)
+
+
+def test_redis_away_for_thirty_seconds_during_uploads_loses_no_image(
+    site: Site, drawn: Callable[..., bytes]
+) -> None:
+    author = site.register("Author")
+    pictures = [drawn(scene, 480) for scene in demo_scenes(6, seed=8)]
+    posts = [site.upload(author, pictures[0])["id"]]
+    site.redis.stop()
+    stopped = time.monotonic()
+    try:
+        for picture in pictures[1:]:
+            posts.append(site.upload(author, picture)["id"])
+            time.sleep(5)
+        # Words answer while the AI is out of reach.
+        answer = site.post("/api/search/text", author, json={"query": "cat"})
+        assert answer.status_code == 200
+        assert not answer.json()["data"]["ai_available"]
+        assert site.get("/health").status_code == 200
+        time.sleep(max(0.0, stopped + 30 - time.monotonic()))
+    finally:
+        site.redis.start()
+    site.wait_until_done(author, *posts, seconds=150)
+
+
+def _unfinished(site: Site, token: str, posts: list[str]) -> int:
+    images = [
+        image
+        for post_id in posts
+        for image in site.get(f"/api/posts/{post_id}", token).json()["data"]["images"]
+    ]
+    return sum(image["ai_status"] != "done" for image in images)
