@@ -7,6 +7,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+import psycopg
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
@@ -25,6 +26,7 @@ from smimso.errors import InvalidInput, Unavailable
 from smimso.uploads import decode_upload
 
 VERSION = "1.0.0"  # of the API
+PROBE_TIMEOUT = 2.0  # seconds
 _STARTED = time.monotonic()
 
 
@@ -116,9 +118,16 @@ def _workers() -> tuple[list[WorkerState], bool]:
 
 
 def _database_answers() -> bool:
+    """Within PROBE_TIMEOUT seconds; a request would wait longer for a pooled connection."""
+    pool: Any = getattr(connection, "pool", None)
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError:
+        if pool is None:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+            return True
+        pool.open()  # nothing happens when it is open
+        with pool.connection(timeout=PROBE_TIMEOUT) as pooled:
+            pooled.execute("SELECT 1")
+    except (DatabaseError, psycopg.Error):
         return False
     return True
