@@ -21,7 +21,7 @@ from PIL import Image
 
 from accounts.models import Category
 from posts import captions, queue
-from posts.models import AIStatus, Post, PostImage
+from posts.models import AIStatus, Post, PostImage, PostImageQuerySet
 from smimso.errors import InvalidInput, Unavailable
 from smimso.uploads import decode_file
 
@@ -47,20 +47,20 @@ Step = Callable[[list[PostImage], list[Image.Image]], None]
 
 def embed_images(image_ids: Sequence[UUID], engine: Engine) -> None:
     """pending → embedded: searchable from then on; the caption follows on its own queue."""
+    embedded: list[UUID] = []
 
     def embed(images: list[PostImage], pictures: list[Image.Image]) -> None:
         vectors = engine.embed_images(pictures)
         for image, vector in zip(images, vectors, strict=True):
-            _advance(
-                image,
-                AIStatus.EMBEDDED,
-                embedding=vector.tolist(),
-                embedding_model=engine.clip_name,
-            )
+            values = {"embedding": vector.tolist(), "embedding_model": engine.clip_name}
+            if _advance(image, AIStatus.EMBEDDED, **values):
+                embedded.append(image.pk)
 
     for batch in _batches(image_ids, AIStatus.PENDING):
+        embedded.clear()
         _run(batch, embed)
-        queue.enqueue(queue.CAPTION, [image.pk for image in batch])
+        if embedded:
+            queue.enqueue(queue.CAPTION, embedded)
 
 
 def caption_images(image_ids: Sequence[UUID], engine: Engine) -> None:
@@ -69,9 +69,12 @@ def caption_images(image_ids: Sequence[UUID], engine: Engine) -> None:
     def caption(images: list[PostImage], pictures: list[Image.Image]) -> None:
         texts = engine.caption_images(pictures)
         for image, text in zip(images, texts, strict=True):
-            _advance(image, AIStatus.DONE, ai_caption=text, caption_model=engine.blip_name)
-            if image.display_order == 0:
-                fill_open_fields(image.post_id, text, _category_of(image, engine))
+            first = image.display_order == 0
+            category = _category_of(image, engine) if first else None
+            values = {"ai_caption": text, "caption_model": engine.blip_name}
+            with transaction.atomic():  # a row that is done is never looked at again
+                if _advance(image, AIStatus.DONE, **values) and first:
+                    fill_open_fields(image.post_id, text, category)
 
     for batch in _batches(image_ids, AIStatus.EMBEDDED):
         _run(batch, caption)
@@ -144,7 +147,8 @@ def _apply(step: Step, readable: list[tuple[PostImage, Image.Image]]) -> None:
         step([image for image, _ in readable], [picture for _, picture in readable])
     except Unavailable:  # the model is missing: not the images' fault
         ids = [image.pk for image, _ in readable]
-        PostImage.objects.filter(pk__in=ids).update(ai_attempts=F("ai_attempts") - 1)
+        counted = PostImage.objects.filter(pk__in=ids, ai_attempts__gt=0)  # not what is through
+        counted.update(ai_attempts=F("ai_attempts") - 1)
         raise
     except (RuntimeError, ValueError, ArithmeticError) as error:
         if len(readable) > 1:
@@ -165,19 +169,25 @@ def _picture(image: PostImage) -> Image.Image | None:
         reason = "The image file is missing"
     except InvalidInput as error:
         reason = str(error)
-    PostImage.objects.filter(pk=image.pk).update(ai_status=AIStatus.FAILED, ai_error=reason)
+    _unchanged(image).update(ai_status=AIStatus.FAILED, ai_error=reason)
     return None
 
 
-def _advance(image: PostImage, status: AIStatus, **values: object) -> None:
-    PostImage.objects.filter(pk=image.pk).update(
-        ai_status=status, ai_error="", ai_attempts=0, **values
-    )
+def _unchanged(image: PostImage) -> PostImageQuerySet:
+    """The row, unless it has left the state in which it was claimed: a message may come twice."""
+    return PostImage.objects.filter(pk=image.pk, ai_status=image.ai_status)
+
+
+def _advance(image: PostImage, status: AIStatus, **values: object) -> bool:
+    """False when the image is through already. A success may come after it was given up."""
+    given_up = PostImage.objects.filter(pk=image.pk, ai_status=AIStatus.FAILED)
+    rows = _unchanged(image) | given_up
+    return bool(rows.update(ai_status=status, ai_error="", ai_attempts=0, **values))
 
 
 def _note_failure(image: PostImage, reason: str) -> None:
     """Kept with the row; the reconciler tries again until the attempts are used up."""
-    rows = PostImage.objects.filter(pk=image.pk)
+    rows = _unchanged(image)
     rows.update(ai_error=reason)
     rows.filter(ai_attempts__gte=settings.AI_MAX_ATTEMPTS).update(ai_status=AIStatus.FAILED)
 

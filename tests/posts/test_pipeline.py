@@ -1,0 +1,502 @@
+"""From pending to done: each image its own vector, no neighbour harmed, nothing done twice."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import numpy as np
+import pytest
+from django.core.files.storage import default_storage
+from django.db import connection, transaction
+from PIL import Image
+
+from accounts.models import Category
+from ai.errors import ModelUnavailable
+from posts.models import AIStatus, Post, PostImage
+from posts.pipeline import caption_images, embed_images, fill_open_fields
+from posts.services import retry_images
+from tests.posts.conftest import ColourEngine, Queues, vector_of
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("queues")]
+NewPost = Callable[..., Post]
+MOST = 5  # settings.AI_MAX_ATTEMPTS
+
+
+def ids(*posts: Post) -> list[UUID]:
+    images = PostImage.objects.filter(post__in=posts).order_by("post__created_at", "display_order")
+    return list(images.values_list("pk", flat=True))
+
+
+def rows(*posts: Post) -> list[PostImage]:
+    found = PostImage.objects.in_bulk(ids(*posts))
+    return [found[pk] for pk in ids(*posts)]
+
+
+def states(*posts: Post) -> list[tuple[str, int]]:
+    return [(image.ai_status, image.ai_attempts) for image in rows(*posts)]
+
+
+def work(engine: ColourEngine, *posts: Post) -> None:
+    embed_images(ids(*posts), engine)
+    caption_images(ids(*posts), engine)
+
+
+# --- The way through ------------------------------------------------------------------------
+
+
+def test_an_image_goes_from_pending_to_embedded_to_done(
+    new_post: NewPost, engine: ColourEngine, queues: Queues
+) -> None:
+    post = new_post("red")
+    embed_images(ids(post), engine)
+    (image,) = rows(post)
+    assert (image.ai_status, image.ai_attempts, image.ai_error) == (AIStatus.EMBEDDED, 0, "")
+    assert image.embedding_model == "colours/histogram"
+    assert np.allclose(image.embedding, vector_of("red"))
+    assert (image.ai_caption, image.caption_model) == (None, "")
+    assert queues["caption"] == [image.pk]
+
+    caption_images(ids(post), engine)
+    (image,) = rows(post)
+    assert (image.ai_status, image.ai_attempts, image.ai_error) == (AIStatus.DONE, 0, "")
+    assert image.ai_caption == "a red picture of nothing"
+    assert image.caption_model == "colours/words"
+    assert np.allclose(image.embedding, vector_of("red"))
+
+
+def test_a_batch_is_one_call_and_each_image_gets_its_own_vector_and_caption(
+    new_post: NewPost, engine: ColourEngine
+) -> None:
+    colours = ["red", "green", "blue", "black", "white"]
+    posts = [new_post(colour) for colour in colours]
+    work(engine, *reversed(posts))
+    assert engine.batches == [5, 5]
+    for colour, image in zip(colours, rows(*posts), strict=True):
+        assert np.allclose(image.embedding, vector_of(colour))
+        assert image.ai_caption == f"a {colour} picture of nothing"
+
+
+def test_what_is_missing_or_no_picture_fails_alone_and_says_why(
+    new_post: NewPost, engine: ColourEngine, queues: Queues
+) -> None:
+    post = new_post("red", "green", "blue", "black")
+    _, missing, corrupt, _ = rows(post)
+    default_storage.delete(missing.image_path)
+    with open(default_storage.path(corrupt.image_path), "wb") as file:
+        file.write(b"no picture any more")
+    embed_images(ids(post), engine)
+    first, missing, corrupt, last = rows(post)
+    assert engine.batches == [2]
+    for colour, image in (("red", first), ("black", last)):
+        assert (image.ai_status, image.ai_attempts) == (AIStatus.EMBEDDED, 0)
+        assert np.allclose(image.embedding, vector_of(colour))
+    assert (missing.ai_status, missing.ai_error) == ("failed", "The image file is missing")
+    assert (corrupt.ai_status, corrupt.ai_error) == (
+        "failed",
+        "The file is not a readable image. Only JPEG, PNG, WebP, and GIF are allowed.",
+    )
+    assert missing.embedding is corrupt.embedding is None
+    assert queues["caption"] == [first.pk, last.pk]
+
+
+def test_an_engine_that_fails_on_a_batch_is_asked_for_one_at_a_time(
+    new_post: NewPost, engine: ColourEngine
+) -> None:
+    engine.most_at_once = 1
+    post = new_post("red", "green", "blue")
+    work(engine, post)
+    assert states(post) == [(AIStatus.DONE, 0)] * 3
+    for colour, image in zip(("red", "green", "blue"), rows(post), strict=True):
+        assert np.allclose(image.embedding, vector_of(colour))
+
+
+def test_one_image_that_the_engine_cannot_bear_harms_no_neighbour(
+    new_post: NewPost, engine: ColourEngine
+) -> None:
+    engine.unbearable = {"green"}
+    post = new_post("red", "green", "blue")
+    embed_images(ids(post), engine)
+    assert states(post) == [("embedded", 0), ("pending", 1), ("embedded", 0)]
+    assert rows(post)[1].ai_error == "ValueError: cannot bear green"
+
+
+def test_attempts_are_counted_and_the_last_one_fails_the_image(
+    new_post: NewPost, engine: ColourEngine
+) -> None:
+    engine.unbearable = {"red"}
+    post = new_post("red")
+    for attempt in range(1, MOST):
+        embed_images(ids(post), engine)
+        assert states(post) == [("pending", attempt)]
+    embed_images(ids(post), engine)
+    assert states(post) == [("failed", MOST)]
+    assert rows(post)[0].ai_error == "ValueError: cannot bear red"
+    calls = len(engine.batches)
+    embed_images(ids(post), engine)
+    assert len(engine.batches) == calls
+    assert states(post) == [("failed", MOST)]
+
+
+def test_an_attempt_is_counted_before_the_work_so_that_a_killed_worker_counts(
+    new_post: NewPost, engine: ColourEngine
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    engine.embed_images = die  # type: ignore[method-assign]
+    post = new_post("red")
+    with pytest.raises(Killed):
+        embed_images(ids(post), engine)
+    assert states(post) == [("pending", 1)]
+
+
+def test_a_success_clears_what_failed_before(new_post: NewPost, engine: ColourEngine) -> None:
+    engine.unbearable = {"red"}
+    post = new_post("red")
+    embed_images(ids(post), engine)
+    engine.unbearable = set()
+    embed_images(ids(post), engine)
+    (image,) = rows(post)
+    assert (image.ai_status, image.ai_attempts, image.ai_error) == ("embedded", 0, "")
+
+
+def test_images_that_were_tried_before_travel_alone(
+    new_post: NewPost, engine: ColourEngine
+) -> None:
+    post = new_post("red", "green", "blue", "black")
+    PostImage.objects.filter(pk__in=ids(post)[:2]).update(ai_attempts=1)
+    embed_images(ids(post), engine)
+    assert engine.batches == [2, 1, 1]
+    assert states(post) == [("embedded", 0)] * 4
+
+
+# --- A model that is missing ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attempts", [0, 2])
+def test_a_missing_model_counts_no_attempt(
+    new_post: NewPost, engine: ColourEngine, queues: Queues, attempts: int
+) -> None:
+    engine.missing = {"clip"}
+    post = new_post("red", "blue")
+    PostImage.objects.update(ai_attempts=attempts)
+    with pytest.raises(ModelUnavailable):
+        embed_images(ids(post), engine)
+    assert states(post)[0] == ("pending", attempts)
+    assert {status for status, _ in states(post)} == {"pending"}
+    assert queues["caption"] == []
+
+
+def test_a_missing_caption_model_leaves_images_searchable(
+    new_post: NewPost, engine: ColourEngine
+) -> None:
+    engine.missing = {"blip"}
+    post = new_post("red", "blue")
+    embed_images(ids(post), engine)
+    with pytest.raises(ModelUnavailable):
+        caption_images(ids(post), engine)
+    assert states(post) == [("embedded", 0)] * 2
+
+
+def test_a_model_that_goes_missing_half_way_counts_nothing_and_undoes_nothing(
+    new_post: NewPost, engine: ColourEngine
+) -> None:
+    album, single = new_post("red", "blue"), new_post("green")
+    embed_images(ids(album, single), engine)
+    classify, calls = engine.classify, []
+
+    def gone_the_second_time(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 2:
+            engine.missing.add("clip")
+        return classify(*arguments)
+
+    engine.classify = gone_the_second_time  # type: ignore[method-assign]
+    with pytest.raises(ModelUnavailable):
+        caption_images(ids(album, single), engine)
+    found = states(album, single)
+    assert ("done", 0) in found
+    assert ("embedded", 0) in found
+    assert {attempts for _, attempts in found} == {0}
+    engine.missing.clear()
+    caption_images(ids(album, single), engine)
+    assert states(album, single) == [("done", 0)] * 3
+    assert Post.objects.filter(caption__isnull=True).count() == 0
+
+
+# --- Messages that come twice or late -------------------------------------------------------
+
+
+def test_a_second_message_changes_nothing(new_post: NewPost, engine: ColourEngine) -> None:
+    post = new_post("red", "blue")
+    embed_images([*ids(post), *ids(post)], engine)
+    embed_images(ids(post), engine)
+    caption_images(ids(post), engine)
+    before = list(PostImage.objects.order_by("pk").values())
+    title = Post.objects.get().title
+    work(engine, post)
+    assert engine.batches == [2, 2]
+    assert str(list(PostImage.objects.order_by("pk").values())) == str(before)
+    assert Post.objects.get().title == title
+
+
+def test_messages_for_what_is_gone_or_in_another_state_are_passed_over(
+    new_post: NewPost, engine: ColourEngine
+) -> None:
+    post = new_post("red")
+    caption_images(ids(post), engine)
+    embed_images([uuid4()], engine)
+    assert engine.batches == []
+    assert states(post) == [("pending", 0)]
+
+
+def test_two_workers_with_the_same_message_leave_the_image_done(
+    new_post: NewPost, engine: ColourEngine
+) -> None:
+    """The slower one must not take the image back to where it was."""
+    post = new_post("red")
+    embed = engine.embed_images
+
+    def overtaken(images: Any) -> Any:
+        vectors = embed(images)
+        engine.embed_images = embed  # type: ignore[method-assign]
+        PostImage.objects.update(ai_attempts=0)
+        work(engine, post)
+        return vectors
+
+    engine.embed_images = overtaken  # type: ignore[method-assign]
+    embed_images(ids(post), engine)
+    assert states(post) == [("done", 0)]
+
+
+def test_a_late_success_counts_although_the_image_was_given_up(
+    new_post: NewPost, engine: ColourEngine
+) -> None:
+    post = new_post("red")
+    embed = engine.embed_images
+
+    def slow(images: Any) -> Any:
+        PostImage.objects.update(ai_status=AIStatus.FAILED, ai_error="Given up")
+        return embed(images)
+
+    engine.embed_images = slow  # type: ignore[method-assign]
+    embed_images(ids(post), engine)
+    (image,) = rows(post)
+    assert (image.ai_status, image.ai_error) == ("embedded", "")
+
+
+def test_another_try_during_the_work_is_not_lost(
+    new_post: NewPost, engine: ColourEngine, django_capture_on_commit_callbacks: Any
+) -> None:
+    post = new_post("red")
+    embed_images(ids(post), engine)
+    caption = engine.caption_images
+
+    def retried(images: Any) -> Any:
+        retry_images(ids(post))
+        return caption(images)
+
+    engine.caption_images = retried  # type: ignore[method-assign]
+    caption_images(ids(post), engine)
+    assert states(post) == [("pending", 0)]
+
+
+def test_an_image_deleted_during_the_work_is_no_obstacle(
+    new_post: NewPost, engine: ColourEngine
+) -> None:
+    gone, kept = new_post("red"), new_post("blue")
+    embed = engine.embed_images
+    everything = ids(gone, kept)
+
+    def deleted(images: Any) -> Any:
+        gone.delete()
+        return embed(images)
+
+    engine.embed_images = deleted  # type: ignore[method-assign]
+    embed_images(everything, engine)
+    assert states(kept) == [("embedded", 0)]
+    assert PostImage.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_redis_the_caption_waits_for_the_reconciler(
+    new_post: NewPost, engine: ColourEngine, redis_away: None
+) -> None:
+    post = new_post("red")
+    embed_images(ids(post), engine)
+    (image,) = rows(post)
+    assert (image.ai_status, image.ai_queued_at) == ("embedded", None)
+
+
+def test_another_try_starts_from_the_beginning(
+    new_post: NewPost,
+    engine: ColourEngine,
+    queues: Queues,
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    post = new_post("red", "blue")
+    PostImage.objects.filter(pk=ids(post)[0]).update(
+        ai_status="failed", ai_attempts=MOST, ai_error="Given up"
+    )
+    external = PostImage.objects.create(
+        post=post, image_url="https://a.example/b.jpg", display_order=9
+    )
+    with django_capture_on_commit_callbacks(execute=True):
+        assert retry_images([ids(post)[0], external.pk, uuid4()]) == 1
+    assert states(post)[0] == ("pending", 0)
+    assert queues["embed"] == [ids(post)[0]]
+
+
+# --- What the author left open --------------------------------------------------------------
+
+
+def test_the_first_images_caption_fills_what_was_left_open(
+    new_post: NewPost, engine: ColourEngine
+) -> None:
+    category = Category.objects.latest("name")
+    engine.category_prompt = f"a photo of {category.prompt}"
+    engine.category_score = 0.9
+    post = new_post("red", "blue")
+    work(engine, post)
+    post.refresh_from_db()
+    assert post.title == "A red picture of nothing"
+    assert post.description == post.caption == "a red picture of nothing"
+    assert post.tags == ["picture", "nothing"]
+    assert post.category == category
+    assert post.open_fields == []
+
+
+def test_the_authors_words_stay(new_post: NewPost, engine: ColourEngine) -> None:
+    category = Category.objects.earliest("name")
+    other = Category.objects.latest("name")
+    engine.category_prompt = f"a photo of {other.prompt}"
+    engine.category_score = 0.9
+    post = new_post("red", title="T", description="D", tags=["t"], category_id=category.pk)
+    work(engine, post)
+    post.refresh_from_db()
+    assert (post.title, post.description, post.tags) == ("T", "D", ["t"])
+    assert post.category == category
+    assert post.caption == "a red picture of nothing"
+
+
+@pytest.mark.parametrize("score", [0.05, 0.25])
+def test_a_category_is_set_only_when_sure(
+    new_post: NewPost, engine: ColourEngine, score: float
+) -> None:
+    engine.category_prompt = f"a photo of {Category.objects.first().prompt}"
+    engine.category_score = score
+    post = new_post("red")
+    work(engine, post)
+    post.refresh_from_db()
+    assert post.category is None
+    assert post.open_fields == ["category"]
+
+
+def test_a_vector_of_another_model_says_nothing_about_the_category(
+    new_post: NewPost, engine: ColourEngine
+) -> None:
+    engine.category_prompt = f"a photo of {Category.objects.first().prompt}"
+    engine.category_score = 0.9
+    post = new_post("red")
+    embed_images(ids(post), engine)
+    PostImage.objects.update(embedding_model="another/model")
+    caption_images(ids(post), engine)
+    post.refresh_from_db()
+    assert post.category is None
+    assert post.title == "A red picture of nothing"
+
+
+def test_open_fields_are_filled_once(new_post: NewPost) -> None:
+    post = new_post("red")
+    fill_open_fields(post.pk, "the first caption", None)
+    fill_open_fields(post.pk, "another caption", None)
+    post.refresh_from_db()
+    assert post.title == "The first caption"
+    assert post.description == "the first caption"
+    assert post.caption == "another caption"
+
+
+def test_an_empty_caption_fills_nothing_and_leaves_it_open(new_post: NewPost) -> None:
+    post = new_post("red")
+    fill_open_fields(post.pk, "", None)
+    post.refresh_from_db()
+    assert post.title == "Untitled Post"
+    assert set(post.open_fields) == {"title", "description", "category", "tags"}
+
+
+def test_a_post_that_is_gone_is_no_obstacle() -> None:
+    fill_open_fields(uuid4(), "a caption", None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_the_author_writes_in_between_stays(new_post: NewPost) -> None:
+    """The author's edit holds the row while the worker wants to fill it."""
+    post = new_post("red")
+
+    def fill() -> None:
+        try:
+            fill_open_fields(post.pk, "a caption of the machine", None)
+        finally:
+            connection.close()
+
+    with transaction.atomic():
+        edited = Post.objects.select_for_update().get(pk=post.pk)
+        worker = threading.Thread(target=fill)
+        worker.start()
+        time.sleep(0.2)
+        edited.title = "The author's"
+        edited.open_fields.remove("title")
+        edited.save(update_fields=["title", "open_fields"])
+    worker.join(10)
+    post.refresh_from_db()
+    assert post.title == "The author's"
+    assert post.description == "a caption of the machine"
+    assert post.open_fields == ["category"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_failure_while_filling_leaves_the_image_to_be_captioned_again(
+    new_post: NewPost, engine: ColourEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post = new_post("red")
+    embed_images(ids(post), engine)
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr("posts.pipeline.fill_open_fields", die)
+        with pytest.raises(Killed):
+            caption_images(ids(post), engine)
+    assert states(post) == [("embedded", 1)]
+    caption_images(ids(post), engine)
+    post.refresh_from_db()
+    assert post.title == "A red picture of nothing"
+    assert states(post) == [("done", 0)]
+
+
+# --- Large pictures -------------------------------------------------------------------------
+
+
+def test_the_engine_sees_rgb_of_a_bearable_size(new_post: NewPost, engine: ColourEngine) -> None:
+    post = new_post("red")
+    (image,) = rows(post)
+    Image.new("RGBA", (3000, 2000), (224, 32, 32, 255)).save(default_storage.path(image.image_path))
+    seen: list[Image.Image] = []
+    embed = engine.embed_images
+
+    def look(images: list[Image.Image]) -> Any:
+        seen.extend(images)
+        return embed(images)
+
+    engine.embed_images = look  # type: ignore[method-assign, assignment]
+    embed_images(ids(post), engine)
+    assert [(picture.mode, picture.size) for picture in seen] == [("RGB", (768, 512))]

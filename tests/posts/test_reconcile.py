@@ -1,0 +1,145 @@
+"""The reconciler queues again what waits too long, and gives up what was tried too often."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+from django.utils import timezone
+
+from posts import queue
+from posts.models import AIStatus, Post, PostImage
+from posts.pipeline import reconcile
+from tests.posts.conftest import Queues
+
+pytestmark = pytest.mark.django_db
+MOST = 5  # settings.AI_MAX_ATTEMPTS
+
+
+@pytest.fixture
+def image(new_post: Callable[..., Post]) -> Callable[..., PostImage]:
+    """`image(seconds=…, …)`: a row that was queued that many seconds ago; None: never."""
+
+    def make(*, seconds: float | None = None, **fields: Any) -> PostImage:
+        queued_at = None if seconds is None else timezone.now() - timedelta(seconds=seconds)
+        row = new_post("red").images.get()
+        PostImage.objects.filter(pk=row.pk).update(ai_queued_at=queued_at, **fields)
+        row.refresh_from_db()
+        return row
+
+    return make
+
+
+NewImage = Callable[..., PostImage]
+
+
+def test_what_waits_too_long_or_was_never_queued_is_queued_for_its_step(
+    image: NewImage, queues: Queues
+) -> None:
+    never = image()
+    lost = image(seconds=61)
+    uncaptioned = image(seconds=61, ai_status=AIStatus.EMBEDDED)
+    before = timezone.now()
+    assert reconcile() == 3
+    assert queues["embed"] == [never.pk, lost.pk]
+    assert queues["caption"] == [uncaptioned.pk]
+    assert all(row.ai_queued_at >= before for row in PostImage.objects.all())
+
+
+def test_what_was_queued_just_now_or_is_through_is_left_alone(
+    image: NewImage, queues: Queues
+) -> None:
+    image(seconds=50)
+    image(seconds=50, ai_status=AIStatus.EMBEDDED)
+    image(seconds=900, ai_status=AIStatus.DONE)
+    image(seconds=900, ai_status=AIStatus.FAILED, ai_attempts=MOST)
+    image(ai_status=AIStatus.FAILED)
+    image(image_path="")
+    rows = list(PostImage.objects.order_by("pk").values("pk", "ai_status", "ai_queued_at"))
+    assert reconcile() == 0
+    assert queues["embed"] == queues["caption"] == []
+    assert list(PostImage.objects.order_by("pk").values("pk", "ai_status", "ai_queued_at")) == rows
+
+
+def test_a_second_run_finds_nothing_more(image: NewImage, queues: Queues) -> None:
+    image()
+    assert reconcile() == 1
+    assert reconcile() == 0
+    assert len(queues["embed"]) == 1
+
+
+def test_the_patience_is_a_setting(image: NewImage, queues: Queues, settings: Any) -> None:
+    image(seconds=10)
+    settings.AI_REQUEUE_SECONDS = 5
+    assert reconcile() == 1
+
+
+def test_what_was_tried_too_often_is_given_up_with_the_reason(
+    image: NewImage, queues: Queues
+) -> None:
+    killer = image(seconds=61, ai_attempts=MOST)
+    last_chance = image(seconds=61, ai_attempts=MOST - 1)
+    assert reconcile() == 1
+    killer.refresh_from_db()
+    assert killer.ai_status == AIStatus.FAILED
+    assert killer.ai_error == "Given up after 5 attempts; the worker did not survive"
+    assert queues["embed"] == [last_chance.pk]
+
+
+def test_the_last_attempt_that_still_runs_is_not_given_up(image: NewImage, queues: Queues) -> None:
+    row = image(seconds=5, ai_attempts=MOST)
+    assert reconcile() == 0
+    row.refresh_from_db()
+    assert row.ai_status == AIStatus.PENDING
+
+
+def test_a_long_queue_is_busy_and_not_lost(image: NewImage, queues: Queues) -> None:
+    image()
+    uncaptioned = image(ai_status=AIStatus.EMBEDDED)
+    queues.fill("embed", 500)
+    assert reconcile() == 1
+    assert queue.depth("embed") == 500
+    assert queue.depth("caption") == 1
+    uncaptioned.refresh_from_db()
+    assert uncaptioned.ai_queued_at is not None
+
+
+def test_only_as_many_are_queued_as_there_is_room_and_the_oldest_first(
+    image: NewImage, queues: Queues
+) -> None:
+    young, old, never = image(seconds=70), image(seconds=700), image()
+    queues.fill("embed", 8)
+    assert reconcile(most=10) == 2
+    assert queue.depth("embed") == 10
+    queues.client.ltrim("embed", 0, 1)
+    assert queues["embed"] == [never.pk, old.pk]
+    young.refresh_from_db()
+    assert young.ai_queued_at < timezone.now() - timedelta(seconds=60)
+
+
+def test_a_flushed_redis_loses_nothing(image: NewImage, queues: Queues) -> None:
+    row = image()
+    assert queue.enqueue(queue.EMBED, [row.pk])
+    queues.clear()
+    PostImage.objects.update(ai_queued_at=timezone.now() - timedelta(seconds=61))
+    assert reconcile() == 1
+    assert queues["embed"] == [row.pk]
+
+
+def test_without_redis_nothing_is_called_queued(image: NewImage, redis_away: None) -> None:
+    row = image(seconds=61)
+    with pytest.raises(redis.RedisError):
+        reconcile()
+    assert not queue.enqueue(queue.EMBED, [row.pk])
+    row.refresh_from_db()
+    assert (row.ai_status, row.ai_queued_at) == (AIStatus.PENDING, None)
+
+
+def test_a_run_takes_few_queries_however_much_waits(
+    image: NewImage, queues: Queues, django_assert_num_queries: Any
+) -> None:
+    for _ in range(6):
+        image()
+    with django_assert_num_queries(4):  # give up, two kinds of waiting, one note
+        assert reconcile() == 6

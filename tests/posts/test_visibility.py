@@ -1,0 +1,160 @@
+"""Who sees what, on every read: the author, a friend, one-way followers, a stranger, nobody."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from rest_framework.test import APIClient
+
+from accounts.models import Follow, User
+from posts.models import Post, PostImage, Visibility
+
+pytestmark = pytest.mark.django_db
+Api = Callable[..., APIClient]
+VISIBILITIES = ("public", "friends", "private")
+
+
+@pytest.fixture
+def followed(member: Callable[..., User], owner: User) -> User:
+    """Is followed by the owner and does not follow back."""
+    followed = member("Followed")
+    Follow.objects.create(follower=owner, following=followed)
+    return followed
+
+
+@pytest.fixture
+def cast(
+    owner: User, friend: User, follower: User, followed: User, stranger: User
+) -> dict[str, User | None]:
+    return {
+        "owner": owner,
+        "friend": friend,
+        "follower": follower,
+        "followed": followed,
+        "stranger": stranger,
+        "anonymous": None,
+    }
+
+
+SEES = {
+    "owner": {"public", "friends", "private"},
+    "friend": {"public", "friends"},
+    "follower": {"public"},
+    "followed": {"public"},
+    "stranger": {"public"},
+    "anonymous": {"public"},
+}
+
+
+@pytest.fixture
+def posts(new_post: Callable[..., Post]) -> dict[str, Post]:
+    return {visibility: new_post(visibility=visibility) for visibility in VISIBILITIES}
+
+
+MEMBERS = [name for name in SEES if name != "anonymous"]
+
+
+@pytest.mark.parametrize("name", SEES)
+def test_the_rule_is_the_same_for_posts_and_for_images(
+    name: str, cast: dict[str, Any], posts: dict[str, Post]
+) -> None:
+    viewer = cast[name]
+    seen = Post.objects.visible_to(viewer).values_list("visibility", flat=True)
+    assert sorted(seen) == sorted(SEES[name])
+    images = PostImage.objects.visible_to(viewer).values_list("post__visibility", flat=True)
+    assert sorted(images) == sorted(SEES[name])
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_the_feed_lists_what_the_viewer_sees(
+    name: str, cast: dict[str, Any], posts: dict[str, Post], api: Api
+) -> None:
+    body = api(cast[name]).get("/api/posts").json()
+    assert {item["visibility"] for item in body["data"]} == SEES[name]
+    assert body["pagination"]["total"] == len(SEES[name])
+
+
+@pytest.mark.parametrize("visibility", VISIBILITIES)
+@pytest.mark.parametrize("name", MEMBERS)
+def test_a_post_is_there_for_whom_it_is_visible_and_else_not_found(
+    name: str, visibility: str, cast: dict[str, Any], posts: dict[str, Post], api: Api
+) -> None:
+    post = posts[visibility]
+    response = api(cast[name]).get(f"/api/posts/{post.pk}")
+    if visibility in SEES[name]:
+        assert response.status_code == 200
+        assert response.json()["data"]["id"] == str(post.pk)
+    else:
+        assert response.status_code == 404
+        assert response.json() == {
+            "success": False,
+            "error": "Post not found",
+            "message": "Post not found",
+        }
+
+
+def test_an_invisible_post_looks_like_one_that_never_was(
+    api: Api, stranger: User, posts: dict[str, Post]
+) -> None:
+    hidden = api(stranger).get(f"/api/posts/{posts['private'].pk}")
+    absent = api(stranger).get("/api/posts/3f2504e0-4f89-11d3-9a0c-0305e82c3301")
+    assert (hidden.status_code, hidden.content) == (absent.status_code, absent.content)
+
+
+@pytest.mark.parametrize("visibility", VISIBILITIES)
+@pytest.mark.parametrize("name", SEES)
+def test_a_file_without_a_signature_is_there_for_whom_its_post_is_visible(
+    name: str, visibility: str, cast: dict[str, Any], posts: dict[str, Post]
+) -> None:
+    client = Client()
+    if cast[name] is not None:
+        client.force_login(cast[name])
+    image = posts[visibility].images.get()
+    names = [image.image_path, *(f"posts/{image.pk}.{n}.webp" for n in ("thumbnail", "preview"))]
+    expected = 200 if visibility in SEES[name] else 404
+    assert {client.get(f"/uploads/{file}").status_code for file in names} == {expected}
+
+
+@pytest.mark.parametrize("visibility", VISIBILITIES)
+def test_every_url_that_a_viewer_is_given_opens_without_a_login(
+    visibility: str, posts: dict[str, Post], api: Api, owner: User
+) -> None:
+    """An <img> sends no token."""
+    image = api(owner).get(f"/api/posts/{posts[visibility].pk}").json()["data"]["images"][0]
+    for key in ("image_url", "image_path", "thumbnail_url", "preview_url"):
+        assert ("signature=" in image[key]) == (visibility != "public")
+        assert Client().get(image[key]).status_code == 200
+
+
+def test_friendship_ends_when_one_of_them_goes(
+    owner: User, friend: User, posts: dict[str, Post], api: Api
+) -> None:
+    path = f"/api/posts/{posts['friends'].pk}"
+    assert api(friend).get(path).status_code == 200
+    Follow.objects.get(follower=owner, following=friend).delete()
+    assert api(friend).get(path).status_code == 404
+
+
+def test_friends_of_a_friend_are_strangers(
+    friend: User, stranger: User, posts: dict[str, Post], api: Api
+) -> None:
+    Follow.objects.create(follower=friend, following=stranger)
+    Follow.objects.create(follower=stranger, following=friend)
+    assert api(stranger).get(f"/api/posts/{posts['friends'].pk}").status_code == 404
+
+
+def test_a_member_who_left_sees_nothing_more(
+    friend: User, posts: dict[str, Post], api: Api
+) -> None:
+    client, browser = api(friend), Client()
+    browser.force_login(friend)
+    friend.is_active = False
+    friend.save()
+    assert client.get("/api/posts").status_code == 401
+    image = posts["friends"].images.get()
+    assert browser.get(f"/uploads/{image.image_path}").status_code == 404
+
+
+def test_the_database_knows_no_other_visibility() -> None:
+    assert set(Visibility.values) == set(VISIBILITIES)
