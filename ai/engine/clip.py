@@ -15,6 +15,7 @@ import numpy as np
 import open_clip
 import torch
 from numpy.typing import NDArray
+from open_clip.hf_model import HFTextEncoder
 from open_clip.pretrained import (
     download_pretrained,
     get_pretrained_cfg,
@@ -113,6 +114,9 @@ def load_clip(
         else:
             parts = transformers_clip.load(directory, device, dtype)
         network, tokenizer, location = parts
+        if isinstance(getattr(network, "text", None), HFTextEncoder):
+            # open_clip leaves its norms and embeddings in fp32, which then do not fit the rest.
+            network.text.to(DTYPES[dtype])
         clip = Clip(
             model=network.eval().requires_grad_(False),
             preprocess=image_transform_v2(

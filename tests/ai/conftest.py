@@ -1,5 +1,6 @@
 """Small random models, so that tests of the engine need neither weights nor minutes."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,42 @@ def save_clip(directory: Path, *, width: int = 512, **vision: Any) -> Path:
 @pytest.fixture(scope="session")
 def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_clip(tmp_path_factory.mktemp("models") / "tiny-clip")
+
+
+def save_multilingual_clip(directory: Path) -> Path:
+    """As `xlm-roberta-base-ViT-B-32`: the text tower is transformers' XLM-RoBERTa."""
+    import open_clip
+    from safetensors.torch import save_file
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast, XLMRobertaConfig
+
+    words = ["<s>", "<pad>", "</s>", "<unk>", "một", "con", "mèo", "a", "cat"]
+    tower = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    tower |= {"intermediate_size": 128, "vocab_size": len(words), "pad_token_id": 1}
+    XLMRobertaConfig(**tower).save_pretrained(directory / "text")
+    config = {
+        "embed_dim": 512,
+        "vision_cfg": {"image_size": 64, "layers": 2, "width": 128, "patch_size": 32},
+        "text_cfg": {
+            "hf_model_name": str(directory / "text"),
+            "hf_tokenizer_name": "its own",
+            "hf_pooler_type": "mean_pooler",
+        },
+    }
+    body = json.dumps({"model_cfg": config, "preprocess_cfg": {}})
+    (directory / "open_clip_config.json").write_text(body)
+    ids = {word: index for index, word in enumerate(words)}
+    tokenizer = Tokenizer(models.WordLevel(ids, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    special = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(directory)
+    network = open_clip.create_model(f"local-dir:{directory}", pretrained_text=False)
+    state = {name: value.contiguous() for name, value in network.state_dict().items()}
+    save_file(state, directory / "open_clip_model.safetensors")
+    return directory
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from PIL import Image
 from ai.engine import Engine
 from ai.engine.precision import choose_dtype
 from ai.errors import ModelUnavailable
-from tests.ai.conftest import save_clip
+from tests.ai.conftest import save_clip, save_multilingual_clip
 
 Make = Callable[..., Engine]
 
@@ -93,6 +93,17 @@ def test_half_precision_gives_nearly_the_same_vectors(
     half = make_engine(dtype="bf16").embed_images(pictures)
     assert half.dtype == np.float32
     assert (half * tiny_engine.embed_images(pictures)).sum(axis=1).min() > 0.999
+
+
+def test_a_multilingual_model_computes_in_half_precision_too(
+    make_engine: Make, tmp_path: Path, pictures: list[Image.Image]
+) -> None:
+    model = f"local-dir:{save_multilingual_clip(tmp_path)}"
+    full, half = make_engine(clip_model=model), make_engine(clip_model=model, dtype="bf16")
+    texts = ["một con mèo", "a cat", "một con mèo " * 100]
+    assert (full.embed_texts(texts) * half.embed_texts(texts)).sum(axis=1).min() > 0.999
+    found = (full.embed_images(pictures) * half.embed_images(pictures)).sum(axis=1)
+    assert found.min() > 0.999
 
 
 def test_a_model_with_vectors_of_another_size_is_refused(make_engine: Make, tmp_path: Path) -> None:
