@@ -56,7 +56,6 @@ function send() {
   body.delete("images");
   for (const file of chosen.inOrder) body.append("images", file, file.name);
   body.append("user_captions", JSON.stringify(chosen.captions));
-  const token = body.get("csrfmiddlewaretoken");
   body.delete("csrfmiddlewaretoken");
 
   request = new XMLHttpRequest();
@@ -66,11 +65,16 @@ function send() {
   request.addEventListener("error", () => stop(text("network")));
   request.addEventListener("abort", () => stop(text("cancelled")));
   request.open("POST", limits.api);
-  request.setRequestHeader("X-CSRFToken", token);
+  request.setRequestHeader("X-CSRFToken", csrfToken());
   request.setRequestHeader("Accept", "application/json");
   setBusy(true);
   byId("cancel").focus();
   request.send(body);
+}
+
+/** The cookie's, which a login in another tab renews, and not the form's. */
+function csrfToken() {
+  return document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1] ?? "";
 }
 
 function showProgress({ loaded, total }) {

@@ -1,6 +1,7 @@
 """The search page, and the posts that are similar to one."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,8 +112,9 @@ def test_a_file_that_is_no_picture_is_refused(client: Client, stranger: User) ->
 @pytest.mark.usefixtures("worker")
 @pytest.mark.django_db(transaction=True)
 def test_with_ai_matches_come_with_a_percentage(
-    client: Client, owner: User, picture: Callable[..., bytes]
+    client: Client, owner: User, picture: Callable[..., bytes], settings: Any
 ) -> None:
+    settings.AI_TIMEOUT = 60.0  # the first caption of a worker on a busy machine
     client.force_login(owner)
     data = picture(size=(320, 240), color="red")
     vector = ai.embed_image(decode_bytes(data))
