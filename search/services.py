@@ -12,7 +12,7 @@ from posts.models import Post, PostImage
 from posts.services import visible_post
 from search.nearest import nearest_images
 from search.words import matching_posts
-from smimso.errors import Unavailable
+from smimso.errors import Overloaded, Unavailable
 
 WORD_SCORE = 0.5  # a match by words alone has no measure of its own
 
@@ -40,7 +40,7 @@ def search_text(viewer: Any, query: str, *, limit: int, least_score: float) -> M
     """By meaning; by words when no worker can embed the query."""
     try:
         vector = ai.embed_text(query)
-    except Unavailable:
+    except (Unavailable, Overloaded):
         return Matches(_by_words(viewer, query, limit=limit), by_meaning=False)
     images = nearest_images(viewer, vector, model=ai.clip_name(), limit=limit)
     return Matches(_by_meaning(viewer, images, kind="text", least_score=least_score))

@@ -104,6 +104,7 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "smimso",
+        "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 2},
     }
 }
 
@@ -154,7 +155,7 @@ MEDIA_URL = "/uploads/"
 UPLOAD_MAX_BYTES = env.int("MAX_FILE_SIZE", 10 * 1024 * 1024)
 UPLOAD_MAX_FILES = 10
 UPLOAD_MAX_PIXELS = env.int("SMIMSO_MAX_PIXELS", 50_000_000)
-UPLOAD_THUMBNAIL_WIDTHS = {"thumbnail": 480, "preview": 1280}
+UPLOAD_THUMBNAIL_WIDTHS = {"thumbnail": 480, "preview": 1080}
 UPLOAD_URL_LIFETIME = timedelta(hours=env.int("SMIMSO_UPLOAD_URL_HOURS", 12))
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # JSON and form fields; files are not counted
 FILE_UPLOAD_MAX_MEMORY_SIZE = UPLOAD_MAX_BYTES

@@ -1,13 +1,12 @@
 """Upload → CLIP + BLIP → search, over HTTP, on a whole installation."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ai.demo_models.scenes import Scene, SceneObject
-from tests.e2e.conftest import Site
+from tests.e2e.site import Site, drawn
 
 UMBRELLAS = Scene(
     "snowfield", "night", "clear", (SceneObject("umbrella", "purple", "large", 2),), 15_000_001
@@ -46,7 +45,7 @@ def similar(site: Site, post_id: str, token: str) -> list[str]:
     ],
 )
 def test_an_uploaded_picture_is_found_first_by_words_by_picture_and_by_similarity(
-    site: Site, drawn: Callable[..., bytes], scene: Scene, query: str
+    site: Site, scene: Scene, query: str
 ) -> None:
     author = site.register("Author")
     post = site.upload(author, drawn(scene), visibility="private")
@@ -62,9 +61,7 @@ def test_an_uploaded_picture_is_found_first_by_words_by_picture_and_by_similarit
     assert similar(site, look_alike["id"], author)[0] == post["id"]
 
 
-def test_what_the_author_left_open_is_filled_from_caption_and_category(
-    site: Site, drawn: Callable[..., bytes]
-) -> None:
+def test_what_the_author_left_open_is_filled_from_caption_and_category(site: Site) -> None:
     author = site.register("Author")
     blank = site.upload(author, drawn(UMBRELLAS))
     written = site.upload(author, drawn(UMBRELLAS), title="Đêm tuyết", tags='["ô"]')
@@ -79,7 +76,7 @@ def test_what_the_author_left_open_is_filled_from_caption_and_category(
     assert (kept["title"], kept["tags"]) == ("Đêm tuyết", ["ô"])
 
 
-def test_a_stranger_never_sees_a_private_picture(site: Site, drawn: Callable[..., bytes]) -> None:
+def test_a_stranger_never_sees_a_private_picture(site: Site) -> None:
     author, stranger = site.register("Author"), site.register("Stranger")
     picture = drawn(replace(UMBRELLAS, seed=15_000_010))
     private = site.upload(author, picture, visibility="private")
@@ -101,7 +98,7 @@ def test_a_stranger_never_sees_a_private_picture(site: Site, drawn: Callable[...
     assert private["id"] not in [post["id"] for post in feed]
 
 
-def test_the_documented_calls_work_as_written(site: Site, drawn: Callable[..., bytes]) -> None:
+def test_the_documented_calls_work_as_written(site: Site) -> None:
     picture = drawn(UMBRELLAS)
     features = site.post("/api/ai/image-features", files={"image": picture}).json()
     assert set(features) == {"embedding", "caption"}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.e2e.conftest import Site
+from tests.e2e.site import Site
 
 MEGABYTE = 1024 * 1024
 

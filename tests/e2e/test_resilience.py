@@ -3,17 +3,14 @@
 import os
 import signal
 import time
-from collections.abc import Callable
 
 from ai.demo_models.scenes import demo_scenes
-from tests.e2e.conftest import Site
+from tests.e2e.site import Site, drawn
 
 IMAGES_PER_POST = 10
 
 
-def test_a_worker_killed_in_the_middle_of_fifty_images_loses_none(
-    site: Site, drawn: Callable[..., bytes]
-) -> None:
+def test_a_worker_killed_in_the_middle_of_fifty_images_loses_none(site: Site) -> None:
     author = site.register("Author")
     scenes = demo_scenes(50, seed=7)
     posts = []
@@ -30,9 +27,7 @@ def test_a_worker_killed_in_the_middle_of_fifty_images_loses_none(
     assert any("bulk was killed" in line and "starting it again" in line for line in site.log)
 
 
-def test_redis_away_for_thirty_seconds_during_uploads_loses_no_image(
-    site: Site, drawn: Callable[..., bytes]
-) -> None:
+def test_redis_away_for_thirty_seconds_during_uploads_loses_no_image(site: Site) -> None:
     author = site.register("Author")
     pictures = [drawn(scene, 480) for scene in demo_scenes(6, seed=8)]
     posts = [site.upload(author, pictures[0])["id"]]

@@ -269,7 +269,7 @@ def test_renditions_are_webp_of_the_promised_widths() -> None:
     image = checked(encoded(scene((2000, 1000)), "JPEG"))
     assert set(image.renditions) == {"thumbnail", "preview"}
     sizes = {name: opened(data).size for name, data in image.renditions.items()}
-    assert sizes == {"thumbnail": (480, 240), "preview": (1280, 640)}
+    assert sizes == {"thumbnail": (480, 240), "preview": (1080, 540)}
     assert {opened(data).format for data in image.renditions.values()} == {"WEBP"}
     for data in image.renditions.values():
         assert difference(opened(data), scene((2000, 1000)).resize(opened(data).size)) < 4

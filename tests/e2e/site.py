@@ -1,0 +1,170 @@
+"""A whole installation, as `manage.py up --demo` runs it, on a Redis that a test may stop."""
+
+import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psutil
+
+from ai.demo_models.drawing import draw_scene
+from ai.demo_models.scenes import Scene
+from smimso import embedded
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+# What the settings of the other tests put into the environment.
+FOREIGN = ("SMIMSO_", "DATABASE_URL", "REDIS_URL", "DJANGO_", "SECRET_KEY", "JWT_", "HF_")
+
+
+class RedisServer:
+    """An embedded Redis that outlives `stop` with its data."""
+
+    def __init__(self, directory: Path) -> None:
+        self.data_dir = directory
+        directory.mkdir()
+        embedded.prepare_directories(directory, None)
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return embedded.redis_url(self.data_dir)
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            embedded.redis_command(self.data_dir), stdout=subprocess.DEVNULL
+        )
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+
+
+@dataclass
+class Site:
+    url: str
+    process: subprocess.Popen[str]
+    redis: RedisServer
+    log: list[str] = field(default_factory=list)
+    ready: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.log.append(line)
+            if "Worker bulk answers" in line:
+                self.ready.set()
+
+    def pid_of(self, program: str) -> int:
+        """`bulk`, `interactive`, `web` …: the newest process of that name."""
+        words = {"web": "uvicorn"}.get(program, f"{program}@smimso")
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            if words in " ".join(child.cmdline()):
+                return child.pid
+        raise LookupError(program)
+
+    def get(self, path: str, token: str = "", **options: Any) -> httpx.Response:
+        return httpx.get(self.url + path, headers=_bearer(token), timeout=60, **options)
+
+    def post(self, path: str, token: str = "", **options: Any) -> httpx.Response:
+        return httpx.post(self.url + path, headers=_bearer(token), timeout=60, **options)
+
+    def register(self, first_name: str) -> str:
+        """A new member's token."""
+        email = f"{first_name.lower()}-{uuid4().hex[:8]}@example.test"
+        form = {"email": email, "password": "secret-1", "first_name": first_name}
+        answer = self.post("/api/auth/register", json={**form, "last_name": "Test"})
+        assert answer.status_code == 201, answer.text
+        return answer.json()["data"]["token"]
+
+    def upload(self, token: str, *pictures: bytes, **fields: str) -> dict[str, Any]:
+        files = [("images", (f"{uuid4()}.jpg", data, "image/jpeg")) for data in pictures]
+        answer = self.post("/api/posts", token, files=files, data=fields)
+        assert answer.status_code == 201, answer.text
+        return answer.json()["data"]
+
+    def wait_until_done(self, token: str, *post_ids: str, seconds: float = 90) -> None:
+        waiting = set(post_ids)
+        deadline = time.monotonic() + seconds
+        while waiting:
+            assert time.monotonic() < deadline, f"{len(waiting)} posts are still unfinished"
+            for post_id in list(waiting):
+                images = self.get(f"/api/posts/{post_id}", token).json()["data"]["images"]
+                states = {image["ai_status"] for image in images}
+                assert "failed" not in states
+                if states == {"done"}:
+                    waiting.remove(post_id)
+            time.sleep(0.5)
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+@contextmanager
+def running_site() -> Iterator[Site]:
+    """Started in a directory of its own; stopped and removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="smimso-e2e-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)  # as root, PostgreSQL runs as another user
+        redis = RedisServer(Path(name) / "redis-server")
+        environment = {
+            key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)
+        }
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        environment |= {
+            "SMIMSO_DATA_DIR": f"{name}/data",
+            "PORT": str(port),
+            "REDIS_URL": redis.url,
+            "SMIMSO_AI_REQUEUE_SECONDS": "10",
+            "SMIMSO_RECONCILE_SECONDS": "2",
+        }
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "up", "--demo"],
+            cwd=REPOSITORY,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        site = Site(f"http://127.0.0.1:{port}", process, redis)
+        try:
+            _wait_until_ready(site)
+            yield site
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+            redis.stop()
+            site.reader.join(10)
+            assert process.stdout is not None
+            process.stdout.close()
+
+
+def _wait_until_ready(site: Site) -> None:
+    deadline = time.monotonic() + 240
+    while not site.ready.wait(0.2):
+        if site.process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError("The site did not start:\n" + "".join(site.log))
+
+
+def drawn(scene: Scene, width: int = 1024) -> bytes:
+    """A scene as a JPEG file."""
+    file = io.BytesIO()
+    draw_scene(scene, width).save(file, "JPEG", quality=90)
+    return file.getvalue()
