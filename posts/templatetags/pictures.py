@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.utils.translation import gettext, gettext_lazy
 
 from posts.files import file_url
@@ -29,15 +30,18 @@ AI_STATES = {
 @register.inclusion_tag("posts/_picture.html")
 def picture(post: Post, image: PostImage, size: str = "card") -> dict[str, Any]:
     """An <img> with its place reserved; `size` is "card", "page" or "small"."""
+    widths = {
+        name: min(width, image.width or width)
+        for name, width in settings.UPLOAD_THUMBNAIL_WIDTHS.items()
+    }
     return {
         "image": image,
         "size": size,
         "alt": image.alt_text or (post.title if size == "page" else ""),
         "thumbnail": file_url(image, post.visibility, "thumbnail"),
         "preview": file_url(image, post.visibility, "preview"),
-        "thumbnail_width": min(480, image.width or 480),
-        "preview_width": min(1280, image.width or 1280),
-        "several_sizes": bool(image.image_path) and (image.width or 0) > 480,
+        "widths": widths,
+        "several_sizes": bool(image.image_path) and widths["thumbnail"] < widths["preview"],
     }
 
 
