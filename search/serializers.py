@@ -7,9 +7,14 @@ from rest_framework import serializers
 from posts.serializers import PostImageSerializer, PostListItemSerializer
 from search.services import Match
 
+MOST_CHARACTERS = 1_000  # of a query; more than a worker or the search by words looks at
+
 
 class TextQuerySerializer(serializers.Serializer):
-    query = serializers.CharField(max_length=1_000)
+    query = serializers.CharField()
+
+    def validate_query(self, query: str) -> str:
+        return query[:MOST_CHARACTERS]
 
 
 def match_data(match: Match) -> dict[str, Any]:

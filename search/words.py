@@ -1,6 +1,7 @@
 """Search by words: PostgreSQL full text over what is written about a post and its captions."""
 
 import re
+import unicodedata
 from typing import Any
 
 from django.contrib.postgres.aggregates import StringAgg
@@ -16,7 +17,8 @@ MOST_TERMS = 12
 
 def matching_posts(viewer: Any, words: str) -> PostQuerySet:
     """Visible posts in which every one of `words` begins a word; best rank first."""
-    terms = re.findall(r"\w+", words.lower())[:MOST_TERMS]
+    # NFC: macOS sends accents as characters of their own, which would cut a word in two.
+    terms = re.findall(r"\w+", unicodedata.normalize("NFC", words).lower())[:MOST_TERMS]
     if not terms:
         return Post.objects.none()
     query = SearchQuery(
@@ -42,12 +44,17 @@ def _text_of_posts() -> SearchVector:
     )
     tags = Func(F("tags"), Value(" "), function="array_to_string", output_field=TextField())
     author = ("user__first_name", "user__last_name")
-    return SearchVector(
-        "title",
-        "description",
-        tags,
-        "category__name",
-        *author,
-        Subquery(captions),
-        config=CONFIGURATION,
+    written = Func(
+        Value(" "),
+        *("title", "description", tags, "category__name", *author, Subquery(captions)),
+        function="concat_ws",
+        output_field=TextField(),
     )
+    # As the query is cut into words: a server with the locale C takes “ and — for letters.
+    composed = Func(written, template="normalize(%(expressions)s, NFC)", output_field=TextField())
+    words_only = Func(
+        *(composed, Value("[^[:alnum:]]+"), Value(" "), Value("g")),
+        function="regexp_replace",
+        output_field=TextField(),
+    )
+    return SearchVector(words_only, config=CONFIGURATION)

@@ -1,0 +1,242 @@
+"""The vector index: none on few rows, built when there are many, rebuilt as they grow."""
+
+import io
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from django.core.management import call_command
+from django.db import connection, transaction
+
+from accounts.models import User
+from posts.models import Post, PostImage
+from search import index
+from search.nearest import _prepare_scan, nearest_images
+from search.tasks import maintain_index
+from tests.search.conftest import MODEL, clustered, insert_many
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("_no_index")]
+
+
+def indexes() -> dict[str, bool]:
+    """Vector indexes by name, and whether they may be used."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname, indisvalid FROM pg_index JOIN pg_class ON oid = indexrelid"
+            " WHERE relname LIKE 'idx_post_images_embedding%'"
+        )
+        return dict(cursor.fetchall())
+
+
+def plan(viewer: Any, vector: list[float], limit: int) -> str:
+    images = PostImage.objects.visible_to(viewer).searchable(MODEL).nearest(vector)
+    with transaction.atomic():
+        _prepare_scan()
+        return images.values_list("pk", "post_id", "distance")[:limit].explain()
+
+
+@pytest.mark.parametrize(
+    ("rows", "lists"),
+    [(0, 10), (10_000, 10), (12_000, 12), (200_000, 200), (1_000_000, 1_000), (4_000_000, 2_000)],
+)
+def test_lists_follow_pgvectors_advice(rows: int, lists: int) -> None:
+    assert index.lists_for(rows) == lists
+
+
+@pytest.mark.parametrize(("lists", "probes"), [(1, 1), (10, 3), (100, 10), (1_000, 32)])
+def test_probes_are_the_root_of_the_lists(lists: int, probes: int) -> None:
+    assert index.probes_for(lists) == probes
+
+
+def test_few_rows_have_no_index(owner: User) -> None:
+    insert_many(owner, clustered(30), ["public"])
+    assert index.maintain() == "30 vectors: searched exactly, no index needed"
+    assert index.current_lists() is None
+    assert indexes() == {}
+
+
+def test_rows_that_wait_for_their_vector_do_not_count(owner: User, vector_post: Any) -> None:
+    for _ in range(5):
+        vector_post(None)
+    assert index.maintain(least_rows=1) == "0 vectors: searched exactly, no index needed"
+
+
+def test_the_index_is_used_full_and_finds_what_an_exact_search_finds(
+    owner: User, stranger: User
+) -> None:
+    vectors = clustered(12_000)
+    insert_many(owner, vectors, ["public", "private", "public", "friends"])
+    queries = clustered(24, seed=0)[:24] + 0.02 * clustered(24, seed=9)
+    exact = [found(stranger, query) for query in queries]
+
+    assert index.maintain() == "12000 vectors: built an index with 12 lists"
+    assert index.current_lists() == 12
+    assert indexes() == {index.NAME: True}
+    assert index.NAME in plan(stranger, queries[0].tolist(), 40)
+    assert index.maintain() == "12000 vectors: the index with 12 lists fits"
+
+    approximate = [found(stranger, query) for query in queries]
+    recall = [
+        len(set(one) & set(other)) / 20 for one, other in zip(exact, approximate, strict=True)
+    ]
+    assert np.mean(recall) >= 0.9
+    for query, ids in zip(queries, approximate, strict=True):
+        assert len(ids) == 20
+        distances = [image.distance for image in nearest(stranger, query)]
+        assert distances == sorted(distances)
+
+    # Nearly everything near is invisible: the scan goes on until the page is full.
+    Post.objects.filter(visibility="public").update(visibility="private")
+    some = PostImage.objects.order_by("pk")[:120].values("post_id")
+    Post.objects.filter(pk__in=list(some.values_list("post_id", flat=True))).update(
+        visibility="public"
+    )
+    assert len(nearest(stranger, queries[0], limit=100)) == 100
+    assert len(nearest(owner, queries[0], limit=100)) == 100
+
+
+def nearest(viewer: User, query: np.ndarray, limit: int = 20) -> list[PostImage]:
+    return nearest_images(viewer, query.tolist(), model=MODEL, limit=limit)
+
+
+def found(viewer: User, query: np.ndarray) -> list[Any]:
+    return [image.pk for image in nearest(viewer, query)]
+
+
+def test_the_index_is_rebuilt_when_the_rows_have_doubled(
+    owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.index.lists_for", lambda rows: rows // 10)
+    insert_many(owner, clustered(100), ["public"])
+    assert index.maintain(least_rows=50) == "100 vectors: built an index with 10 lists"
+    insert_many(owner, clustered(90, seed=1), ["public"])
+    assert index.maintain(least_rows=50) == "190 vectors: the index with 10 lists fits"
+    insert_many(owner, clustered(10, seed=2), ["public"])
+    assert index.maintain(least_rows=50) == "200 vectors: built an index with 20 lists"
+    assert indexes() == {index.NAME: True}
+
+
+def test_the_index_goes_when_the_rows_go(owner: User) -> None:
+    insert_many(owner, clustered(100), ["public"])
+    index.maintain(least_rows=50)
+    Post.objects.all().delete()
+    assert index.maintain(least_rows=50) == "0 vectors: too few for an index, dropped it"
+    assert indexes() == {}
+
+
+def test_an_index_that_fits_is_rebuilt_only_by_force(owner: User) -> None:
+    insert_many(owner, clustered(100), ["public"])
+    index.maintain(least_rows=50)
+    assert "fits" in index.maintain(least_rows=50)
+    assert "built" in index.maintain(least_rows=50, force=True)
+
+
+def test_what_is_written_during_a_build_is_found_afterwards(owner: User, stranger: User) -> None:
+    insert_many(owner, clustered(3_000), ["public"])
+    stop, written, errors = threading.Event(), [], []
+    new = clustered(500, seed=7)
+
+    def write() -> None:
+        try:
+            for vector in new:
+                if stop.is_set():
+                    break
+                post = Post.objects.create(user=owner, title="new")
+                image = PostImage.objects.create(
+                    post=post, image_url="x", embedding=vector.tolist(), embedding_model=MODEL
+                )
+                written.append(image.pk)
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(3):
+            index.maintain(least_rows=50, force=True)
+    finally:
+        stop.set()
+        writer.join(20)
+    assert errors == []
+    assert len(written) > 5
+    assert indexes() == {index.NAME: True}
+    for vector, pk in zip(new, written, strict=False):
+        assert pk in found(stranger, vector)
+
+
+def test_what_a_killed_builder_left_is_cleared_away(owner: User) -> None:
+    insert_many(owner, clustered(100), ["public"])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"CREATE INDEX {index.BUILDING} ON post_images"
+            " USING ivfflat (embedding vector_cosine_ops) WITH (lists = 10)"
+        )
+        cursor.execute(
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass",
+            [index.BUILDING],
+        )
+    assert "built" in index.maintain(least_rows=50)
+    assert indexes() == {index.NAME: True}
+
+
+def test_an_invalid_index_counts_as_none(owner: User) -> None:
+    insert_many(owner, clustered(100), ["public"])
+    index.maintain(least_rows=50)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass", [index.NAME]
+        )
+    assert index.current_lists() is None
+    assert "built" in index.maintain(least_rows=50)
+    assert indexes() == {index.NAME: True}
+
+
+def test_two_builders_do_not_get_in_each_others_way(owner: User) -> None:
+    insert_many(owner, clustered(100), ["public"])
+    locked, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [index._LOCK])
+        locked.set()
+        done.wait(20)
+        connection.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    locked.wait(20)
+    assert index.maintain(least_rows=50) == "another process is building the index"
+    assert indexes() == {}
+    done.set()
+    holder.join(20)
+    assert "built" in index.maintain(least_rows=50)
+
+
+def test_many_lists_are_built_on_a_server_with_little_memory(owner: User) -> None:
+    """PostgreSQL's own maintenance_work_mem is 64 MB, and pgvector refuses what needs more."""
+    insert_many(owner, clustered(50), ["public"])
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW maintenance_work_mem")
+        (usual,) = cursor.fetchone()
+        cursor.execute("SET maintenance_work_mem = '16MB'")
+        try:
+            assert index._build(50, 400) == "50 vectors: built an index with 400 lists"
+            cursor.execute("SHOW maintenance_work_mem")
+            assert cursor.fetchone() == (usual,)
+        finally:
+            cursor.execute("RESET maintenance_work_mem")
+
+
+def test_the_command_and_the_task_call_it(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "LEAST_ROWS", 50)
+    insert_many(owner, clustered(60), ["public"])
+    out = io.StringIO()
+    call_command("maintain_index", stdout=out)
+    assert out.getvalue() == "60 vectors: searched exactly, no index needed\n"
+    forced: Callable[..., None] = maintain_index
+    forced()
+    assert indexes() == {}

@@ -1,0 +1,267 @@
+"""Search by text over HTTP: by meaning with a worker, by words without, and it says which."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from ai import services as ai
+from ai.calibration import similarity_score
+from posts.models import Post
+from tests.search.conftest import at_cosine, pointing
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("openai_scale")]
+Api = Callable[..., APIClient]
+NewPost = Callable[..., Post]
+RESULT_KEYS = {"post_id", "image_id", "image_url", "similarity_score", "search_method", "post"}
+
+
+@pytest.fixture
+def meaning(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Every text means `pointing(1)`; the texts that were asked for."""
+    asked: list[str] = []
+
+    def embed(text: str) -> list[float]:
+        asked.append(text)
+        return pointing(1)
+
+    monkeypatch.setattr("search.services.ai.embed_text", embed)
+    return asked
+
+
+@pytest.fixture
+def away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No worker lives. (One may, for other tests of the same run.)"""
+    monkeypatch.setattr("ai.heartbeat.live_workers", lambda: [])
+
+
+def search(client: APIClient, query: Any = "boat", **params: Any) -> Any:
+    path = "/api/search/text"
+    if params:
+        path += "?" + "&".join(f"{name}={value}" for name, value in params.items())
+    return client.post(path, {"query": query}, format="json")
+
+
+def data(response: Any) -> dict[str, Any]:
+    assert response.status_code == 200, response.content
+    return response.json()["data"]
+
+
+def embedded(vector_post: NewPost, *cosines: float, **fields: Any) -> Post:
+    return vector_post(*[at_cosine(cosine) for cosine in cosines], model=ai.clip_name(), **fields)
+
+
+# --- By meaning -----------------------------------------------------------------------------
+
+
+def test_the_answer_is_exactly_what_the_contract_says(
+    api: Api, owner: User, stranger: User, vector_post: NewPost, meaning: list[str]
+) -> None:
+    post = embedded(vector_post, 0.3, title="A boat", tags=["sea"])
+    response = search(api(stranger), "  a boat ")
+    body = response.json()
+    assert body.keys() == {"success", "message", "data"}
+    assert body["message"] == "Text search completed successfully"
+    found = body["data"]
+    assert found.keys() == {"results", "count", "query_type", "query", "ai_available"}
+    assert (found["count"], found["query_type"], found["query"]) == (1, "text", "a boat")
+    assert found["ai_available"] is True
+    assert meaning == ["a boat"]
+    (result,) = found["results"]
+    image = post.images.get()
+    assert result.keys() == RESULT_KEYS
+    assert result["post_id"] == result["post"]["id"] == str(post.pk)
+    assert result["image_id"] == str(image.pk)
+    assert result["image_url"] == image.image_url
+    assert result["search_method"] == "embedding"
+    assert result["similarity_score"] == pytest.approx(
+        similarity_score(0.3, "text", ai.clip_name()), abs=1e-4
+    )
+    assert result["post"].keys() >= {
+        *("id", "title", "description", "user_id", "visibility", "view_count", "like_count"),
+        *("comment_count", "created_at", "user", "category", "tags", "image"),
+    }
+    assert result["post"]["user"].keys() == {"id", "first_name", "last_name", "avatar_url"}
+    assert b"embedding_model" not in response.content
+
+
+def test_one_result_for_each_post_with_its_best_image_best_first(
+    api: Api, stranger: User, vector_post: NewPost, meaning: list[str]
+) -> None:
+    embedded(vector_post, 0.28, title="second")
+    album = embedded(vector_post, 0.2, 0.34, 0.3, title="first")
+    embedded(vector_post, 0.25, title="third")
+    results = data(search(api(stranger)))["results"]
+    assert [result["post"]["title"] for result in results] == ["first", "second", "third"]
+    assert results[0]["image_id"] == str(album.images.get(display_order=1).pk)
+    scores = [result["similarity_score"] for result in results]
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 <= score <= 1 for score in scores)
+
+
+@pytest.mark.parametrize(
+    ("least", "count"),
+    [("0", 3), ("0.0", 3), ("-5", 3), ("1", 1), ("2", 1), ("inf", 1), ("1e999", 1)],
+)
+def test_the_least_score_is_honoured_and_clamped(
+    api: Api,
+    stranger: User,
+    vector_post: NewPost,
+    meaning: list[str],
+    least: str,
+    count: int,
+) -> None:
+    for cosine in (1.0, 0.16, -0.5):
+        embedded(vector_post, cosine)
+    assert data(search(api(stranger), minSimilarity=least))["count"] == count
+
+
+@pytest.mark.parametrize("least", ["", "NaN", "nan", "much", "0,5"])
+def test_a_least_score_that_is_no_number_is_the_default(
+    api: Api, stranger: User, vector_post: NewPost, meaning: list[str], least: str
+) -> None:
+    for cosine in (1.0, 0.16):
+        embedded(vector_post, cosine)
+    assert data(search(api(stranger), minSimilarity=least))["count"] == 1
+    assert data(search(api(stranger)))["count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("limit", "count"),
+    [("1", 1), ("0", 1), ("-3", 1), ("2", 2), ("", 20), ("x", 20), ("1000", 22)],
+)
+def test_the_limit_is_clamped(
+    api: Api,
+    stranger: User,
+    vector_post: NewPost,
+    meaning: list[str],
+    limit: str,
+    count: int,
+) -> None:
+    for _ in range(22):
+        embedded(vector_post, 0.3)
+    assert data(search(api(stranger), limit=limit))["count"] == count
+
+
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [
+        ("owner", {"public", "friends", "private"}),
+        ("friend", {"public", "friends"}),
+        ("follower", {"public"}),
+        ("stranger", {"public"}),
+    ],
+)
+def test_only_what_the_viewer_may_see_is_found(
+    name: str,
+    seen: set[str],
+    vector_post: NewPost,
+    meaning: list[str],
+    api: Api,
+    request: pytest.FixtureRequest,
+) -> None:
+    for visibility in ("public", "friends", "private"):
+        embedded(vector_post, 0.3, visibility=visibility)
+    results = data(search(api(request.getfixturevalue(name))))["results"]
+    assert {result["post"]["visibility"] for result in results} == seen
+
+
+def test_vectors_of_another_model_are_not_found(
+    api: Api, stranger: User, vector_post: NewPost, meaning: list[str]
+) -> None:
+    vector_post(pointing(1), model="another/model")
+    assert data(search(api(stranger)))["results"] == []
+
+
+def test_many_results_take_as_many_queries_as_one(
+    api: Api,
+    stranger: User,
+    vector_post: NewPost,
+    meaning: list[str],
+    django_assert_num_queries: Any,
+) -> None:
+    client = api(stranger)
+    for count in (1, 15):
+        for _ in range(count):
+            embedded(vector_post, 0.3, 0.2)
+        # the member; the index and the scan in a savepoint; the images; posts and their images
+        with django_assert_num_queries(8):
+            search(client)
+
+
+@pytest.mark.parametrize("query", ["", "   ", None, [], {}, ["boat"], True])
+def test_a_search_needs_a_query(api: Api, stranger: User, meaning: list[str], query: Any) -> None:
+    response = search(api(stranger), query)
+    assert response.status_code == 400
+    assert response.json()["error"] == "Search query is required"
+    assert meaning == []
+
+
+def test_a_search_without_any_body_needs_a_query(api: Api, stranger: User) -> None:
+    response = api(stranger).post("/api/search/text")
+    assert response.status_code == 400
+    assert response.json()["error"] == "Search query is required"
+
+
+def test_a_very_long_query_is_cut(api: Api, stranger: User, meaning: list[str]) -> None:
+    assert data(search(api(stranger), "boat " * 5_000))["count"] == 0
+    assert [len(text) for text in meaning] == [1_000]
+
+
+# --- By words -------------------------------------------------------------------------------
+
+
+def test_without_a_worker_words_are_compared_and_the_answer_says_so(
+    api: Api, stranger: User, vector_post: NewPost, away: None
+) -> None:
+    post = embedded(vector_post, 0.3, 0.4, title="A boat")
+    embedded(vector_post, 0.9, title="Meant, but not said")
+    response = search(api(stranger))
+    assert response.json()["message"] == "The AI is not available: searched by words"
+    found = data(response)
+    assert found["ai_available"] is False
+    (result,) = found["results"]
+    assert result.keys() == RESULT_KEYS
+    assert result["post_id"] == str(post.pk)
+    assert result["image_id"] == str(post.images.get(display_order=0).pk)
+    assert (result["similarity_score"], result["search_method"]) == (0.5, "caption")
+
+
+def test_without_a_worker_a_stranger_finds_nothing_hidden(
+    api: Api, stranger: User, friend: User, vector_post: NewPost, away: None
+) -> None:
+    vector_post(None, title="boat", visibility="private")
+    vector_post(None, title="boat", visibility="friends")
+    assert data(search(api(stranger)))["results"] == []
+    assert data(search(api(friend)))["count"] == 1
+
+
+def test_without_a_worker_a_post_without_an_image_is_left_out(
+    api: Api, stranger: User, owner: User, away: None
+) -> None:
+    Post.objects.create(user=owner, title="boat")
+    assert data(search(api(stranger)))["results"] == []
+
+
+def test_without_a_worker_the_limit_counts_too(
+    api: Api, stranger: User, vector_post: NewPost, away: None
+) -> None:
+    for _ in range(4):
+        vector_post(None, title="boat")
+    assert data(search(api(stranger), limit=3))["count"] == 3
+
+
+def test_without_redis_words_are_compared(
+    api: Api, stranger: User, vector_post: NewPost, settings: Any, tmp_path: Any
+) -> None:
+    from ai.connection import redis_client
+
+    settings.REDIS_URL = f"unix://{tmp_path}/nobody.sock"
+    redis_client.cache_clear()
+    try:
+        vector_post(None, title="boat")
+        assert data(search(api(stranger)))["ai_available"] is False
+    finally:
+        redis_client.cache_clear()

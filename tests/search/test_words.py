@@ -1,0 +1,146 @@
+"""Search by words, for everybody's language and whatever is typed."""
+
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from accounts.models import Category, User
+from posts.models import Post
+from search.words import matching_posts
+
+pytestmark = pytest.mark.django_db
+NewPost = Callable[..., Post]
+
+
+def titles(viewer: Any, words: str) -> list[str]:
+    return [post.title for post in matching_posts(viewer, words)]
+
+
+@pytest.fixture
+def described(owner: User, vector_post: NewPost) -> Post:
+    """A post with a word of its own in every place where words may stand."""
+    owner.last_name = "Nguyễn"
+    owner.save()
+    category = Category.objects.create(name="Cuisine", slug="cuisine", prompt="food")
+    post = vector_post(
+        None,
+        None,
+        title="Titleword",
+        description="Descriptionword",
+        tags=["tagword", "Hai Chữ"],
+        category=category,
+    )
+    first, second = post.images.all()
+    first.ai_caption, first.user_caption = "machineword", "authorword"
+    second.caption, second.user_caption = "legacyword", "secondword"
+    first.save()
+    second.save()
+    return post
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("titleword", "descriptionword", "tagword", "hai chữ", "cuisine", "owner", "nguyễn"),
+        *("machineword", "authorword", "legacyword", "secondword"),
+        *("titleword secondword", "TITLEWORD", "title desc"),
+    ],
+)
+def test_every_word_about_a_post_finds_it(word: str, described: Post, stranger: User) -> None:
+    assert titles(stranger, word) == ["Titleword"]
+
+
+@pytest.mark.parametrize("word", ["itleword", "titlewords", "titleword missing", "titlwrd"])
+def test_what_is_not_there_finds_nothing(word: str, described: Post, stranger: User) -> None:
+    assert titles(stranger, word) == []
+
+
+@pytest.mark.parametrize("words", ["", "   ", "!!!", "& | ! ( ) : * < > '", "—“”…", "\n\t", "_"])
+def test_no_word_finds_nothing(words: str, described: Post, stranger: User) -> None:
+    assert titles(stranger, words) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "titleword & | !",
+        "titleword:*",
+        "(titleword",
+        "!titleword",
+        "titleword <-> ",
+        "'titleword'",
+        '"titleword" -- ',
+        "%titleword%",
+        "\\titleword\\",
+        "titleword\\:*",
+    ],
+)
+def test_operators_are_only_punctuation(words: str, described: Post, stranger: User) -> None:
+    assert titles(stranger, words) == ["Titleword"]
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(words=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
+def test_any_text_can_be_searched_for(words: str, db: None) -> None:
+    list(matching_posts(None, words))
+
+
+def test_a_very_long_query_is_cut(described: Post, stranger: User) -> None:
+    assert titles(stranger, "titleword " * 10_000) == ["Titleword"]
+
+
+@pytest.mark.parametrize("words", ["đà nẵng", "ĐÀ", "nẵng đà", "biển", "mùa hè", "trời", "sóng"])
+def test_vietnamese_is_found_in_any_case_and_between_any_marks(
+    words: str, vector_post: NewPost, stranger: User
+) -> None:
+    vector_post(None, title="ĐÀ NẴNG", description="“Biển”—trời…và sóng", tags=["Mùa Hè"])
+    assert titles(stranger, words) == ["ĐÀ NẴNG"]
+
+
+@pytest.mark.parametrize("stored", ["NFC", "NFD"])
+@pytest.mark.parametrize("typed", ["NFC", "NFD"])
+def test_composed_and_decomposed_accents_are_the_same(
+    stored: Any, typed: Any, vector_post: NewPost, stranger: User
+) -> None:
+    """macOS names its files, and so the titles made of them, with accents on their own."""
+    title = unicodedata.normalize(stored, "Huế về đêm")
+    vector_post(None, title=title)
+    assert titles(stranger, unicodedata.normalize(typed, "huế đêm")) == [title]
+
+
+def test_more_places_are_a_better_match_and_the_newest_break_a_tie(
+    vector_post: NewPost, stranger: User
+) -> None:
+    vector_post(None, title="sea one")
+    vector_post(None, title="sea two")
+    vector_post(None, title="sea sea sea", description="the sea, the sea")
+    assert titles(stranger, "sea") == ["sea sea sea", "sea two", "sea one"]
+
+
+def test_a_post_with_many_images_is_found_once(vector_post: NewPost, stranger: User) -> None:
+    post = vector_post(None, None, None, title="album")
+    post.images.update(ai_caption="a red boat")
+    assert titles(stranger, "boat") == ["album"]
+
+
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [
+        ("owner", {"public", "friends", "private"}),
+        ("friend", {"public", "friends"}),
+        ("follower", {"public"}),
+        ("stranger", {"public"}),
+    ],
+)
+def test_only_what_the_viewer_may_see_is_found(
+    name: str, seen: set[str], vector_post: NewPost, request: pytest.FixtureRequest
+) -> None:
+    for visibility in ("public", "friends", "private"):
+        vector_post(None, title=visibility, description="boat", visibility=visibility)
+    assert set(titles(request.getfixturevalue(name), "boat")) == seen
