@@ -1,5 +1,7 @@
 """Shapes of requests and responses about members."""
 
+from typing import Any
+
 from rest_framework import serializers
 
 from accounts.models import Category, User
@@ -8,7 +10,7 @@ from accounts.models import Category, User
 class BlankAsNoneDateField(serializers.DateField):
     """The frontend sends "" for a date that was left open."""
 
-    def to_internal_value(self, value: str):  # type: ignore[no-untyped-def]
+    def to_internal_value(self, value: Any) -> Any:
         return None if value == "" else super().to_internal_value(value)
 
 

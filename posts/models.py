@@ -142,6 +142,8 @@ class PostImage(models.Model):
     ai_attempts = models.PositiveSmallIntegerField("AI attempts", default=0)
     ai_queued_at = models.DateTimeField("queued for the AI at", null=True)
 
+    distance: float  # cosine, 0..2; only on what `nearest` returns
+
     objects = PostImageQuerySet.as_manager()
 
     class Meta:

@@ -1,6 +1,7 @@
 """What members do with posts."""
 
 import re
+from collections.abc import Sequence
 from functools import partial
 from pathlib import PurePath
 from typing import Any
@@ -8,7 +9,7 @@ from uuid import UUID, uuid4
 
 from django.db import transaction
 
-from accounts.models import Category, User
+from accounts.models import Category
 from posts import files, queue
 from posts.models import AIStatus, Post, PostImage, Visibility
 from smimso.errors import InvalidInput, NotFound
@@ -24,8 +25,8 @@ _MEANINGLESS_NAME = re.compile(
 
 def create_post(
     *,
-    author: User,
-    uploads: list[Upload],
+    author: Any,
+    uploads: Sequence[Upload],
     title: str = "",
     description: str = "",
     category_id: UUID | None = None,

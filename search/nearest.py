@@ -25,7 +25,7 @@ def nearest_images(
         images = images.exclude(post_id=except_post)
     with transaction.atomic():
         _prepare_scan()
-        rows = images.values_list("pk", "post_id", "distance")
+        rows = images.values_list("pk", "post_id", "distance")  # type: ignore[misc]
         best = _best_per_post(rows, limit)
     found = PostImage.objects.without_vectors().in_bulk([pk for pk, _ in best])
     for pk, distance in best:

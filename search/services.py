@@ -61,10 +61,11 @@ def similar_posts(viewer: Any, post_id: UUID, *, limit: int) -> list[Match]:
     """
     post = visible_post(viewer, post_id)
     model = ai.clip_name()
-    first = PostImage.objects.searchable(model).filter(post=post).order_by("display_order").first()
-    if first is None:
+    embedded = PostImage.objects.searchable(model).filter(post=post).order_by("display_order")
+    vector = embedded.values_list("embedding", flat=True).first()
+    if vector is None:
         return []
-    images = nearest_images(viewer, first.embedding, model=model, limit=limit, except_post=post.pk)
+    images = nearest_images(viewer, vector, model=model, limit=limit, except_post=post.pk)
     return _by_meaning(viewer, images, kind="image", least_score=0.0)
 
 

@@ -24,7 +24,7 @@ def success(data: Any = None, message: str | None = None, *, status: int = 200) 
     return Response({**body, "data": data}, status=status)
 
 
-def paginated(data: list[Any], *, page: int, limit: int, total: int) -> Response:
+def paginated(data: Any, *, page: int, limit: int, total: int) -> Response:
     pagination = {
         "page": page,
         "limit": limit,
@@ -76,7 +76,8 @@ def _status_and_text(error: Exception) -> tuple[int, str, dict[str, str]]:
         case exceptions.AuthenticationFailed():
             return 401, str(error.detail), {"WWW-Authenticate": "Bearer"}
         case exceptions.Throttled():
-            headers = {"Retry-After": str(math.ceil(error.wait))} if error.wait else {}
+            wait = getattr(error, "wait", None)
+            headers = {"Retry-After": str(math.ceil(wait))} if wait else {}
             return 429, errors.Overloaded.default, headers
         case exceptions.APIException():
             return error.status_code, first_text(error.detail), {}

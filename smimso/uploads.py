@@ -8,13 +8,14 @@ import base64
 import hashlib
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import IO, Protocol
 
 from django.conf import settings
+from django.core.files import File
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
@@ -43,8 +44,11 @@ Image.MAX_IMAGE_PIXELS = None  # _opened has the limit, and refuses before anyth
 class Upload(Protocol):
     """What Django's UploadedFile offers."""
 
-    size: int | None
-    name: str | None
+    @property
+    def size(self) -> int | None: ...
+
+    @property
+    def name(self) -> str | None: ...
 
     def read(self) -> bytes: ...
 
@@ -66,7 +70,7 @@ class CheckedImage:
     placeholder: str
 
 
-def check_images(uploads: list[Upload]) -> list[CheckedImage]:
+def check_images(uploads: Sequence[Upload]) -> list[CheckedImage]:
     """All of `uploads` decoded and checked, in order; InvalidInput names what is wrong."""
     if len(uploads) > settings.UPLOAD_MAX_FILES:
         raise InvalidInput(f"Too many files. Maximum {settings.UPLOAD_MAX_FILES} files allowed")
@@ -86,7 +90,7 @@ def decode_bytes(data: bytes, side: int = MODEL_SIDE) -> Image.Image:
     return decode_file(io.BytesIO(data), side)
 
 
-def decode_file(file: BinaryIO, side: int = MODEL_SIDE) -> Image.Image:
+def decode_file(file: IO[bytes] | File, side: int = MODEL_SIDE) -> Image.Image:
     image = _decoded(file, side)
     if image.mode in ("1", "P"):  # which Pillow resizes without smoothing
         image = _flattened(image)
@@ -174,7 +178,7 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
     return None if turn is None or getattr(image, "is_animated", False) else turn
 
 
-def _decoded(file: BinaryIO, side: int) -> Image.Image:
+def _decoded(file: IO[bytes] | File, side: int) -> Image.Image:
     """Fully decoded and upright; JPEGs at the smallest scale that still has `side` pixels."""
     with _refusing_broken_images():
         image = _opened(file)
@@ -187,7 +191,7 @@ def _decoded(file: BinaryIO, side: int) -> Image.Image:
     return _with_eight_bits(image)
 
 
-def _opened(file: BinaryIO) -> Image.Image:
+def _opened(file: IO[bytes] | File) -> Image.Image:
     """The header only. Refuses other formats and sizes before any pixel is decoded."""
     with _refusing_broken_images():
         image: Image.Image = Image.open(file, formats=tuple(EXTENSIONS))

@@ -1,11 +1,38 @@
+import os
+import shutil
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.e2e.site import Site, running_site
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+WITHOUT_A_BROWSER = "NO BROWSER: the browser tests did not run. Install chromium to run them."
+_missing: list[str] = []
 
 
 @pytest.fixture(scope="session")
 def site() -> Iterator[Site]:
     with running_site() as site:
         yield site
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        _missing.append(WITHOUT_A_BROWSER)
+        pytest.skip(WITHOUT_A_BROWSER)
+    options = ["--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    if os.geteuid() == 0:
+        options.append("--no-sandbox")  # Chromium's own sandbox refuses to run as root
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=options)
+        yield browser
+        browser.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in dict.fromkeys(_missing):
+        terminalreporter.section(line, sep="!", red=True, bold=True)

@@ -1,0 +1,119 @@
+"""The main job as a person does it, in a real browser."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+
+from ai.demo_models.scenes import Scene, SceneObject
+from tests.e2e.site import Site, drawn
+
+ROBOT = Scene("meadow", "day", "clear", (SceneObject("robot", "red", "large", 1),), 15_100_001)
+AI_SECONDS = 90_000  # milliseconds
+DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
+
+
+@dataclass
+class Visitor:
+    """A browser window whose console must stay clean."""
+
+    page: Page
+    site: Site
+    complaints: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self._note)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.complaints.append(message.text)
+
+    def open(self, path: str) -> None:
+        self.page.goto(self.site.url + path)
+
+    def register(self) -> None:
+        self.open("/register")
+        self.page.get_by_label("First name").fill("Hà")
+        self.page.get_by_label("E-mail").fill(f"ha-{uuid4().hex[:8]}@example.test")
+        for label in ("Password", "Password again"):
+            self.page.get_by_label(label, exact=True).fill("secret-1")
+        self.page.get_by_role("button", name="Register").click()
+        expect(self.page.get_by_role("link", name="Upload").first).to_be_visible()
+
+    def choose(self, field_id: str, picture: bytes) -> None:
+        upload = {"name": "picture.jpg", "mimeType": "image/jpeg", "buffer": picture}
+        self.page.set_input_files(field_id, [upload])
+
+
+@pytest.fixture
+def visitor(browser: Browser, site: Site) -> Iterator[Visitor]:
+    context = browser.new_context(viewport=DESKTOP, locale="en-US")
+    visitor = Visitor(context.new_page(), site)
+    yield visitor
+    context.close()
+    assert visitor.complaints == []
+
+
+def test_a_person_uploads_a_picture_and_finds_it_by_words_and_by_picture(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.register()
+    visitor.open("/upload")
+    visitor.choose("#images", drawn(ROBOT))
+    page.get_by_role("button", name="Share").click()
+    state = page.locator("#uploaded-state")
+    expect(state).to_contain_text("Searchable and captioned", timeout=AI_SECONDS)
+    page.get_by_role("link", name="Show the post").click()
+    expect(page.locator("main")).to_contain_text("red robot")
+    post_path = re.search(r"/post/[0-9a-f-]{36}", page.url)
+    assert post_path is not None
+    expect(page.locator("main .card").first).to_be_visible()  # similar pictures
+
+    visitor.open("/search")
+    page.get_by_label("What should the pictures show?").fill("a large red robot in a meadow")
+    page.keyboard.press("Enter")
+    first = page.locator("#results .card-link").first
+    expect(first).to_have_attribute("href", post_path[0])
+    expect(page.locator("#results .badge.score").first).to_contain_text("%")
+
+    visitor.choose("#image", drawn(ROBOT, 500))
+    expect(page.locator("#results")).to_contain_text("The AI sees in your picture", timeout=30_000)
+    expect(page.locator("#results .card-link").first).to_have_attribute("href", post_path[0])
+
+
+def test_the_feed_goes_on_while_one_scrolls(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.open("/")
+    cards = page.locator(".card")
+    expect(cards.first).to_be_visible()
+    begin = cards.count()
+    page.mouse.wheel(0, 50_000)
+    expect(cards.nth(begin)).to_be_attached(timeout=10_000)
+    links = page.locator(".card-link").evaluate_all("links => links.map(link => link.href)")
+    assert len(links) == len(set(links))
+
+
+@pytest.mark.parametrize("path", ["/", "/search?q=cat", "/upload", "/login", "/register"])
+def test_nothing_overflows_on_a_phone(visitor: Visitor, path: str) -> None:
+    if path == "/upload":
+        visitor.register()
+    visitor.page.set_viewport_size(PHONE)
+    visitor.open(path)
+    width = visitor.page.evaluate("document.documentElement.scrollWidth")
+    assert width <= PHONE["width"]
+
+
+def test_staff_see_the_images_and_try_one_again(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.open("/admin/login/?next=/admin/posts/postimage/%3Fai_status__exact=done")
+    page.get_by_label("Email").fill("admin@demo.smimso.test")
+    page.get_by_label("Password").fill("smimso-demo")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.locator("#result_list img").first).to_be_visible()
+    page.locator("#result_list input.action-select").first.check()
+    page.locator("select[name=action]").select_option(label="Retry the AI for selected images")
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator(".messagelist")).to_contain_text("1")
