@@ -4,6 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower
 
@@ -39,6 +40,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_verified = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
+    # Tokens issued before this moment are void: set when the password changes.
+    tokens_valid_from = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -77,6 +80,30 @@ class Follow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.follower_id} → {self.following_id}"
+
+
+class Survey(models.Model):
+    """What a member said about interests; one per member."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    user = models.OneToOneField(User, models.CASCADE, related_name="survey")
+    favorite_categories = ArrayField(models.TextField(), null=True, blank=True)
+    usage_purposes = ArrayField(models.TextField(), null=True, blank=True)
+    awareness_source = models.CharField(max_length=100, null=True, blank=True)
+    expectation_level = models.IntegerField(null=True, blank=True)
+    completed_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "surveys"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(expectation_level__range=(1, 5)),
+                name="surveys_expectation_level_valid",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Survey of {self.user_id}"
 
 
 class Category(models.Model):
