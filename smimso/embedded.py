@@ -147,7 +147,9 @@ def _package(name: str) -> Path:
     return Path(found.origin).parent
 
 
-def initialise_postgres(data_dir: Path, account: pwd.struct_passwd | None) -> bool:
+def initialise_postgres(
+    data_dir: Path, account: pwd.struct_passwd | None, *, durable: bool = True
+) -> bool:
     """Makes the database cluster where there is none; True when it did.
 
     Raises CannotStart when the cluster was made by another major version of PostgreSQL.
@@ -171,19 +173,21 @@ def initialise_postgres(data_dir: Path, account: pwd.struct_passwd | None) -> bo
     command += ["--username", DATABASE_USER, "--auth=trust", "--encoding=UTF8"]
     # The built-in provider sorts and folds the same on every machine, whatever its libc.
     command += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    if not durable:
+        command.append("--no-sync")
     done = subprocess.run(  # noqa: S603
-        command, capture_output=True, text=True, cwd="/", **_as(account)
+        command,
+        capture_output=True,
+        text=True,
+        cwd="/",
+        user=account.pw_uid if account else None,
+        group=account.pw_gid if account else None,
+        extra_groups=[] if account else None,
     )
     if done.returncode != 0:
         raise CannotStart(f"initdb failed: {' '.join(done.stderr.split())}")
     staged.rename(cluster)
     return True
-
-
-def _as(account: pwd.struct_passwd | None) -> dict[str, object]:
-    if account is None:
-        return {}
-    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 
 
 def _remove_stale_pid_file(cluster: Path) -> None:

@@ -43,7 +43,7 @@ def main() -> None:
         sys.exit("The process that started this one is gone.")
     os.nice(options.nice)
     time.sleep(options.wait)
-    os.execv(options.program[0], options.program)
+    os.execv(options.program[0], options.program)  # noqa: S606
 
 
 if __name__ == "__main__":

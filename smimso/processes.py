@@ -11,10 +11,10 @@ from smimso.supervisor import Program
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-def postgres(data_dir: Path, account: pwd.struct_passwd | None) -> Program:
+def postgres(data_dir: Path, account: pwd.struct_passwd | None, *, durable: bool = True) -> Program:
     return Program(
         name="postgres",
-        command=embedded.postgres_command(data_dir),
+        command=embedded.postgres_command(data_dir, durable=durable),
         user=account.pw_name if account else None,
         # Fast shutdown. SIGTERM would wait until the last client has gone.
         stop_signal=signal.SIGINT,
@@ -24,10 +24,10 @@ def postgres(data_dir: Path, account: pwd.struct_passwd | None) -> Program:
     )
 
 
-def redis(data_dir: Path, account: pwd.struct_passwd | None) -> Program:
+def redis(data_dir: Path, account: pwd.struct_passwd | None, *, durable: bool = True) -> Program:
     return Program(
         name="redis",
-        command=embedded.redis_command(data_dir),
+        command=embedded.redis_command(data_dir, durable=durable),
         user=account.pw_name if account else None,
         death_signal=signal.SIGTERM,
         foundation=True,

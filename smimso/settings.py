@@ -137,6 +137,7 @@ AI_DEVICE = env.str("SMIMSO_AI_DEVICE", "auto")  # auto, cpu, cuda
 AI_DTYPE = env.str("SMIMSO_AI_DTYPE", "auto")  # auto, fp32, bf16, fp16
 AI_THREADS = env.int("SMIMSO_AI_THREADS", 0)  # CPU threads of this worker; 0: torch decides
 AI_TIMEOUT = env.float("SMIMSO_AI_TIMEOUT", 10.0)  # seconds that a request waits for a worker
+AI_QUEUE_LIMIT = env.int("SMIMSO_AI_QUEUE_LIMIT", 32)  # requests waiting for a worker, at most
 AI_PUBLIC = env.bool("SMIMSO_AI_PUBLIC", False)  # /api/ai/* without a token (the demo)
 AI_EMBED_BATCH = env.int("SMIMSO_EMBED_BATCH", 16)
 AI_CAPTION_BATCH = env.int("SMIMSO_CAPTION_BATCH", 4)

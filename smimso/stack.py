@@ -117,8 +117,12 @@ class Stack:
             return bool(celery_app.control.ping(destination=[node], timeout=0.5))
 
         # A solo worker does not answer in the middle of a task, and bulk tasks may be waiting.
-        await supervisor.until(answers, worker, what=f"Worker {worker.name}", seconds=180)
-        self.say(f"Worker {worker.name} answers")
+        try:
+            await supervisor.until(answers, worker, what=f"Worker {worker.name}", seconds=180)
+        except CannotStart as error:
+            self.say(f"{error} SMIMSO goes on without it.")
+        else:
+            self.say(f"Worker {worker.name} answers")
 
     async def _seed_demo(self, supervisor: Supervisor) -> None:
         self.say("Filling in the demo")

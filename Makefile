@@ -1,0 +1,61 @@
+# make demo   all of SMIMSO on this machine with the bundled models: needs Python 3.11, nothing else
+# make test   everything that CI checks
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := demo
+
+.PHONY: demo test lint format bench clean
+
+demo: $(VENV)/.demo
+	$(BIN)/python manage.py up --demo
+
+test: lint
+	$(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.demo
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+clean:
+	rm -rf $(VENV) var build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+# The stamps: pip runs again only when the pins change.
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	@$(call install,ai embedded demo)
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@$(call install,ai embedded demo dev)
+
+# The project is run from its folder: only what pyproject.toml lists is installed, not the project.
+REQUIREMENTS := import sys, tomllib; \
+	project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	extras = [project["optional-dependencies"][name] for name in sys.argv[1:]]; \
+	print(*project["dependencies"], *sum(extras, []), sep="\n")
+
+define install
+echo "Installing ($(1)); torch alone is hundreds of megabytes"
+$(BIN)/python -c '$(REQUIREMENTS)' $(1) > $(VENV)/requirements.txt
+$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on \
+	--requirement $(VENV)/requirements.txt --constraint constraints.txt
+touch $@
+endef
+
+$(BIN)/python:
+	@command -v $(PYTHON) > /dev/null \
+		&& $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+		|| { echo "SMIMSO needs Python 3.11; 'make PYTHON=...' tells where it is." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+		|| { rm -rf $(VENV); echo "No venv: install the package python3.11-venv." >&2; exit 1; }

@@ -1,0 +1,178 @@
+"""One CLIP model under open_clip, wherever its weights come from.
+
+CLIP: Radford et al. 2021, arXiv:2103.00020. Four sources, one code path behind them:
+an architecture of open_clip with a pretrained tag, a directory of open_clip, a directory saved
+by transformers' CLIPModel, or a hub's repository with either of the two.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import torch
+from numpy.typing import NDArray
+from open_clip.pretrained import (
+    download_pretrained,
+    get_pretrained_cfg,
+    list_pretrained_tags_by_model,
+)
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from PIL import Image
+
+from ai.engine import transformers_clip, weights
+from ai.engine.precision import DTYPES
+from ai.errors import ModelUnavailable
+from ai.names import LOCAL_DIR, is_repository, local_directory
+
+MAX_BATCH = 32  # images or texts per forward pass; bounds memory, not what callers may send
+_PREPROCESS_KEYS = ("mean", "std", "interpolation", "resize_mode")
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A loaded model; `location` is the file or directory that the weights came from."""
+
+    model: Any
+    preprocess: Any
+    tokenizer: Any
+    device: torch.device
+    dtype: torch.dtype
+    vector_size: int
+    location: Path
+    # Rust tokenizers raise "Already borrowed" when two threads set their truncation at once.
+    tokenizer_lock: threading.Lock
+
+    @torch.inference_mode()
+    def embed_images(self, images: Sequence[Image.Image]) -> Vectors:
+        """float32 [n, vector_size], unit length, in the images' order."""
+        batches = []
+        for start in range(0, len(images), MAX_BATCH):
+            pixels = torch.stack([self.preprocess(i) for i in images[start : start + MAX_BATCH]])
+            pixels = pixels.to(self.device, self.dtype)
+            batches.append(self._unit(self.model.encode_image(pixels)))
+        return self._joined(batches, len(images))
+
+    @torch.inference_mode()
+    def embed_texts(self, texts: Sequence[str]) -> Vectors:
+        """float32 [n, vector_size], unit length; tokens past the context length are cut off."""
+        batches = []
+        for start in range(0, len(texts), MAX_BATCH):
+            with self.tokenizer_lock:
+                tokens = self.tokenizer(list(texts[start : start + MAX_BATCH]))
+            batches.append(self._unit(self.model.encode_text(tokens.to(self.device))))
+        return self._joined(batches, len(texts))
+
+    @torch.inference_mode()
+    def probabilities(self, image_vectors: Vectors, text_vectors: Vectors) -> Vectors:
+        """Softmax over the texts of CLIP's scaled cosines (paper, figure 3): float32 [n, k]."""
+        scale = self.model.logit_scale.exp().float().cpu()
+        logits = scale * torch.from_numpy(image_vectors) @ torch.from_numpy(text_vectors).T
+        if self.model.logit_bias is not None:
+            logits = logits + self.model.logit_bias.float().cpu()
+        return logits.softmax(dim=-1).numpy()
+
+    @staticmethod
+    def _unit(features: torch.Tensor) -> Vectors:
+        # In float32: a bf16 norm alone would leave the length 0.4 % off.
+        return torch.nn.functional.normalize(features.float(), dim=-1).cpu().numpy()
+
+    def _joined(self, batches: list[Vectors], count: int) -> Vectors:
+        if not batches:
+            return np.zeros((0, self.vector_size), np.float32)
+        vectors = np.concatenate(batches)
+        if vectors.shape != (count, self.vector_size):
+            raise ValueError(f"CLIP answered {vectors.shape} to {count} inputs")
+        if not np.isfinite(vectors).all():
+            raise FloatingPointError("CLIP computed a vector that is not finite")
+        return vectors
+
+
+def load_clip(
+    model: str, pretrained: str, *, device: torch.device, dtype: str, vector_size: int
+) -> Clip:
+    """The configured CLIP model, ready to compute.
+
+    Raises ModelUnavailable when the weights can't be had or give vectors of another size.
+    """
+    name = f"CLIP model {model}"
+    directory = None
+    if local_directory(model) or is_repository(model):
+        candidates = [*weights.OPEN_CLIP_WEIGHTS, *weights.WEIGHTS]
+        directory = weights.model_directory(name, model, candidates)
+    sought = str(directory or f"weights {pretrained!r}")
+    try:
+        if directory is None:
+            parts = _from_architecture(name, model, pretrained, device, dtype)
+        elif (directory / "open_clip_config.json").exists():
+            parts = _from_open_clip(directory, device, dtype)
+        else:
+            parts = transformers_clip.load(directory, device, dtype)
+        network, tokenizer, location = parts
+        _check_size(network, tokenizer, device, vector_size)
+    except ModelUnavailable:
+        raise
+    except Exception as error:  # whatever three libraries raise over a bad name or file
+        raise weights.unavailable(name, sought, error) from error
+    preprocess = image_transform_v2(PreprocessCfg(**network.visual.preprocess_cfg), is_train=False)
+    return Clip(
+        model=network.eval().requires_grad_(False),
+        preprocess=preprocess,
+        tokenizer=tokenizer,
+        device=device,
+        dtype=DTYPES[dtype],
+        vector_size=vector_size,
+        location=location,
+        tokenizer_lock=threading.Lock(),
+    )
+
+
+def _from_architecture(
+    name: str, architecture: str, pretrained: str, device: torch.device, dtype: str
+) -> tuple[Any, Any, Path]:
+    """`pretrained`: a tag that open_clip knows for the architecture, or a file of weights."""
+    tag = get_pretrained_cfg(architecture, pretrained)
+    if repository_and_file := tag.get("hf_hub"):
+        repository, _, file = repository_and_file.rpartition("/")
+        names = [f"{Path(file).stem}.safetensors", file] if file else weights.OPEN_CLIP_WEIGHTS
+        location = weights.hub_file(name, repository, names)
+    elif tag:
+        location = Path(download_pretrained(tag))
+    else:
+        location = Path(pretrained)
+    if not location.is_file():
+        tags = ", ".join(list_pretrained_tags_by_model(architecture)) or "none"
+        raise weights.unavailable(
+            name, f"weights {pretrained!r}", f"neither a file nor a tag of open_clip: {tags}"
+        )
+    network = open_clip.create_model(
+        architecture,
+        pretrained=str(location),
+        precision=dtype,
+        device=device,
+        # OpenAI's weights give wrong vectors under GELU; their tag knows, the plain name does not.
+        force_quick_gelu=bool(tag.get("quick_gelu")),
+        force_preprocess_cfg={key: tag[key] for key in _PREPROCESS_KEYS if tag.get(key)},
+        require_pretrained=True,
+    )
+    return network, open_clip.get_tokenizer(architecture), location
+
+
+def _from_open_clip(directory: Path, device: torch.device, dtype: str) -> tuple[Any, Any, Path]:
+    schema = f"{LOCAL_DIR}{directory}"
+    network = open_clip.create_model(
+        schema, precision=dtype, device=device, require_pretrained=True
+    )
+    return network, open_clip.get_tokenizer(schema), directory
+
+
+@torch.inference_mode()
+def _check_size(network: Any, tokenizer: Any, device: torch.device, expected: int) -> None:
+    # By computing one: architectures keep their output size in different places.
+    size = network.encode_text(tokenizer(["a photo"]).to(device)).shape[-1]
+    if size != expected:
+        raise ValueError(f"its vectors have {size} numbers, the database stores {expected}")

@@ -1,0 +1,99 @@
+"""The engine: images and texts in, unit vectors and captions out."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from django.conf import settings
+from numpy.typing import NDArray
+from PIL import Image
+
+from ai.engine.blip import Blip, load_blip
+from ai.engine.clip import Clip, load_clip
+from ai.engine.lazy import LazyModel
+from ai.engine.precision import choose_device, choose_dtype
+from ai.names import blip_name, clip_name
+
+VECTOR_SIZE = 512  # the width of the database's vector column
+CAPTION_TOKENS = 30  # word pieces; BLIP's captions of photographs have 8 to 15
+
+
+class Engine:
+    """CLIP and BLIP, each loaded on first use. Safe for threads, not for a fork after first use.
+
+    clip_name, blip_name: as stored beside vectors and shown. device: "cpu" or "cuda".
+    dtype: "fp32", "bf16" or "fp16"; answers are float32 always.
+    """
+
+    def __init__(
+        self,
+        *,
+        clip_model: str,
+        clip_pretrained: str,
+        blip_model: str,
+        device: str = "auto",
+        dtype: str = "auto",
+        threads: int = 0,
+        vector_size: int = VECTOR_SIZE,
+    ) -> None:
+        """As the AI settings. Loads nothing; ValueError on an unknown device or dtype."""
+        torch_device = choose_device(device)
+        self.device = torch_device.type
+        self.dtype = choose_dtype(dtype, torch_device)
+        self.clip_name = clip_name(clip_model, clip_pretrained)
+        self.blip_name = blip_name(blip_model)
+        if threads > 0:
+            torch.set_num_threads(threads)
+        self.clip: LazyModel[Clip] = LazyModel(
+            lambda: load_clip(
+                clip_model,
+                clip_pretrained,
+                device=torch_device,
+                dtype=self.dtype,
+                vector_size=vector_size,
+            )
+        )
+        self.blip: LazyModel[Blip] = LazyModel(
+            lambda: load_blip(blip_model, device=torch_device, dtype=self.dtype)
+        )
+
+    @classmethod
+    def from_settings(cls) -> "Engine":
+        return cls(
+            clip_model=settings.AI_CLIP_MODEL,
+            clip_pretrained=settings.AI_CLIP_PRETRAINED,
+            blip_model=settings.AI_BLIP_MODEL,
+            device=settings.AI_DEVICE,
+            dtype=settings.AI_DTYPE,
+            threads=settings.AI_THREADS,
+        )
+
+    def embed_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """float32 [n, 512], rows of unit length in the images' order (RGB, any size).
+
+        Raises ModelUnavailable, or FloatingPointError when a number is not finite.
+        """
+        return self.clip.get().embed_images(images)
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """float32 [n, 512], rows of unit length; a text is cut at the model's context length.
+
+        Raises as `embed_images`.
+        """
+        return self.clip.get().embed_texts(texts)
+
+    def caption_images(
+        self, images: Sequence[Image.Image], *, max_new_tokens: int = CAPTION_TOKENS
+    ) -> list[str]:
+        """One caption per RGB image, in order. Raises ModelUnavailable."""
+        return self.blip.get().caption_images(images, max_new_tokens)
+
+    def classify(
+        self, image_vectors: NDArray[np.float32], prompts: Sequence[str]
+    ) -> NDArray[np.float32]:
+        """float32 [n, k]: for each of n unit vectors, the probabilities of the k prompts.
+
+        Softmax of cosines times the model's own trained scale. Raises as `embed_images`.
+        """
+        clip = self.clip.get()
+        return clip.probabilities(image_vectors, clip.embed_texts(prompts))

@@ -1,0 +1,147 @@
+"""Weights saved by transformers' CLIPModel, turned into open_clip's layout.
+
+The two libraries hold the same network (arXiv:2103.00020) under other names; transformers keeps
+the query, key and value projections apart where open_clip stacks them, and its projections
+are transposed.
+"""
+
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from open_clip.model import CLIP, get_cast_dtype
+from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
+from open_clip.transform import PreprocessCfg
+from transformers import CLIPConfig, CLIPModel
+
+from ai.engine.precision import DTYPES
+
+OPENAI_VOCABULARY = 49_408  # the byte-pair vocabulary that open_clip brings along
+_INTERPOLATION = {2: "bilinear", 3: "bicubic"}  # PIL's numbers
+
+_ONE_TO_ONE = {
+    "logit_scale": "logit_scale",
+    "text_model.embeddings.token_embedding.weight": "token_embedding.weight",
+    "text_model.embeddings.position_embedding.weight": "positional_embedding",
+    "text_model.final_layer_norm.weight": "ln_final.weight",
+    "text_model.final_layer_norm.bias": "ln_final.bias",
+    "vision_model.embeddings.class_embedding": "visual.class_embedding",
+    "vision_model.embeddings.patch_embedding.weight": "visual.conv1.weight",
+    "vision_model.embeddings.position_embedding.weight": "visual.positional_embedding",
+    "vision_model.pre_layrnorm.weight": "visual.ln_pre.weight",
+    "vision_model.pre_layrnorm.bias": "visual.ln_pre.bias",
+    "vision_model.post_layernorm.weight": "visual.ln_post.weight",
+    "vision_model.post_layernorm.bias": "visual.ln_post.bias",
+}
+_TRANSPOSED = {
+    "text_projection.weight": "text_projection",
+    "visual_projection.weight": "visual.proj",
+}
+_IN_LAYER = {
+    "layer_norm1": "ln_1",
+    "layer_norm2": "ln_2",
+    "mlp.fc1": "mlp.c_fc",
+    "mlp.fc2": "mlp.c_proj",
+    "self_attn.out_proj": "attn.out_proj",
+}
+_LAYER = re.compile(r"(text|vision)_model\.encoder\.layers\.(\d+)\.(.+)\.(weight|bias)")
+
+
+def load(directory: Path, device: torch.device, dtype: str) -> tuple[Any, Any, Path]:
+    """Network, tokenizer and location, as the loaders in `ai.engine.clip` return them.
+
+    dtype: a key of `precision.DTYPES`. Raises OSError, ValueError or RuntimeError (a parameter
+    too many or missing) when the directory does not hold such a model.
+    """
+    config = CLIPConfig.from_pretrained(directory, local_files_only=True)
+    if config.model_type != "clip":
+        raise ValueError(f"its model_type is {config.model_type!r}, not 'clip'")
+    source = CLIPModel.from_pretrained(directory, dtype=torch.float32, local_files_only=True)
+    network = CLIP(**open_clip_config(config), cast_dtype=get_cast_dtype(dtype))
+    network.load_state_dict(open_clip_state(source.state_dict()))
+    network.to(device)
+    if dtype != "fp32":
+        open_clip.convert_weights_to_lp(network, dtype=DTYPES[dtype])
+    open_clip.set_model_preprocess_cfg(network, _preprocessing(directory, config))
+    return network, _tokenizer(directory, config), directory
+
+
+def open_clip_config(config: CLIPConfig) -> dict[str, Any]:
+    """The arguments of open_clip's CLIP that build the same network."""
+    vision, text = config.vision_config, config.text_config
+    # Configurations of 2021 say eos 2 and mean the highest token, which is what argmax finds.
+    by_argmax = text.eos_token_id in (2, text.vocab_size - 1)
+    return {
+        "embed_dim": config.projection_dim,
+        "quick_gelu": text.hidden_act == "quick_gelu",
+        "vision_cfg": {
+            "image_size": vision.image_size,
+            "patch_size": vision.patch_size,
+            "layers": vision.num_hidden_layers,
+            "width": vision.hidden_size,
+            "head_width": vision.hidden_size // vision.num_attention_heads,
+            "mlp_ratio": vision.intermediate_size / vision.hidden_size,
+            "norm_kwargs": {"eps": vision.layer_norm_eps},
+        },
+        "text_cfg": {
+            "context_length": text.max_position_embeddings,
+            "vocab_size": text.vocab_size,
+            "layers": text.num_hidden_layers,
+            "width": text.hidden_size,
+            "heads": text.num_attention_heads,
+            "mlp_ratio": text.intermediate_size / text.hidden_size,
+            "norm_kwargs": {"eps": text.layer_norm_eps},
+            "pool_type": "argmax" if by_argmax else "eos",
+            "eos_id": text.eos_token_id,
+        },
+    }
+
+
+def open_clip_state(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The same parameters under open_clip's names; ValueError on a name that is not known."""
+    result: dict[str, torch.Tensor] = {}
+    for name, value in state.items():
+        if name.endswith("position_ids"):
+            continue  # a constant 0, 1, 2 … that open_clip does not keep
+        if name in _ONE_TO_ONE:
+            result[_ONE_TO_ONE[name]] = value
+        elif name in _TRANSPOSED:
+            result[_TRANSPOSED[name]] = value.T.contiguous()
+        elif match := _LAYER.fullmatch(name):
+            tower, index, part, kind = match.groups()
+            block = f"{'visual.' if tower == 'vision' else ''}transformer.resblocks.{index}"
+            if part in _IN_LAYER:
+                result[f"{block}.{_IN_LAYER[part]}.{kind}"] = value
+            elif part == "self_attn.q_proj":
+                stem = name.replace("q_proj", "{}_proj")
+                stacked = torch.cat([state[stem.format(which)] for which in "qkv"])
+                result[f"{block}.attn.in_proj_{kind}"] = stacked
+        else:
+            raise ValueError(f"open_clip has no place for the parameter {name}")
+    return result
+
+
+def _preprocessing(directory: Path, config: CLIPConfig) -> dict[str, Any]:
+    """open_clip's preprocessing out of preprocessor_config.json; CLIP's own without that file."""
+    path = directory / "preprocessor_config.json"
+    saved = json.loads(path.read_text()) if path.exists() else {}
+    known = {
+        "size": config.vision_config.image_size,
+        "mean": saved.get("image_mean"),
+        "std": saved.get("image_std"),
+        "interpolation": _INTERPOLATION.get(saved.get("resample", 3)),
+    }
+    return asdict(
+        PreprocessCfg(**{key: value for key, value in known.items() if value is not None})
+    )
+
+
+def _tokenizer(directory: Path, config: CLIPConfig) -> Any:
+    length = config.text_config.max_position_embeddings
+    if config.text_config.vocab_size == OPENAI_VOCABULARY:
+        return SimpleTokenizer(context_length=length)
+    return HFTokenizer(str(directory), context_length=length)

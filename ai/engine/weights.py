@@ -1,0 +1,84 @@
+"""Where weights lie: a local directory, or the hub's cache, filled over the network on demand.
+
+The cache is asked first, so that a worker whose weights are there starts without a network. The
+network is asked through `snapshot_download`: `hf_hub_download` repeats a failed request for 23 s.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from huggingface_hub import snapshot_download, try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError
+
+from ai.errors import ModelUnavailable
+from ai.names import HUB, local_directory
+
+NETWORK_TIMEOUT = 5.0  # seconds for the first answer of the hub
+SMALL_FILES = ["*.json", "*.txt", "*.model"]  # configuration and tokenizer
+WEIGHTS = ["model.safetensors", "pytorch_model.bin"]
+OPEN_CLIP_WEIGHTS = ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]
+
+
+def unavailable(model: str, sought: str, reason: object) -> ModelUnavailable:
+    """The one message for every way in which weights can be missing."""
+    return ModelUnavailable(
+        f"{model}: {sought} could not be loaded ({_first_line(reason)}). Fetch it with "
+        "`manage.py warm_models`, or set HF_HOME to a cache that has it, or point "
+        "SMIMSO_CLIP_MODEL (local-dir:/path) or SMIMSO_BLIP_MODEL (/path) to a directory."
+    )
+
+
+def model_directory(model: str, setting: str, weights: Sequence[str] = WEIGHTS) -> Path:
+    """The directory that a setting names, or the one in the hub's cache, filled if need be.
+
+    `weights`: file names, any one of which will do. Raises ModelUnavailable.
+    """
+    directory = local_directory(setting)
+    if directory is None:
+        return _hub_directory(model, setting.removeprefix(HUB), weights)
+    if not directory.is_dir():
+        raise unavailable(model, str(directory), "there is no such directory")
+    return directory
+
+
+def hub_file(model: str, repository: str, names: Sequence[str]) -> Path:
+    """The first of the files `names` that `repository` has, out of the cache or fetched.
+
+    Raises ModelUnavailable when none can be had.
+    """
+    if cached := _cached(repository, names):
+        return cached
+    for name in names:
+        path = _fetch(model, repository, [name]) / name
+        if path.exists():
+            return path
+    raise unavailable(model, f"{repository} ({' or '.join(names)})", "the repository has none")
+
+
+def _hub_directory(model: str, repository: str, weights: Sequence[str]) -> Path:
+    if not _cached(repository, weights):
+        _fetch(model, repository, SMALL_FILES)  # first, so that weights imply the rest
+    return hub_file(model, repository, weights).parent
+
+
+def _cached(repository: str, names: Sequence[str]) -> Path | None:
+    with suppress(HFValidationError):  # a name that no repository can have; _fetch says so
+        for name in names:
+            path = try_to_load_from_cache(repository, name)
+            if isinstance(path, str):
+                return Path(path)
+    return None
+
+
+def _fetch(model: str, repository: str, patterns: list[str]) -> Path:
+    try:
+        return Path(
+            snapshot_download(repository, allow_patterns=patterns, etag_timeout=NETWORK_TIMEOUT)
+        )
+    except (OSError, HFValidationError) as error:  # the hub's other errors are OSErrors
+        raise unavailable(model, f"{repository} ({', '.join(patterns)})", error) from error
+
+
+def _first_line(reason: object) -> str:
+    return next(iter(str(reason).strip().splitlines()), repr(reason))[:300]

@@ -1,0 +1,44 @@
+"""What the configured models are called. The CLIP name is stored beside every vector."""
+
+from pathlib import Path
+
+from django.conf import settings
+
+LOCAL_DIR = "local-dir:"  # open_clip's schema for a directory
+HUB = "hf-hub:"  # open_clip's schema for a repository of the model hub
+
+
+def local_directory(model: str) -> Path | None:
+    """The directory that a model setting names, or None when it names a model of a hub.
+
+    Relative directories start at the project's root, wherever the process was started.
+    """
+    path = settings.BASE_DIR / Path(model.removeprefix(LOCAL_DIR)).expanduser()
+    is_path = model.startswith((LOCAL_DIR, "/", ".", "~")) or model.count("/") > 1
+    return path.resolve() if is_path or path.is_dir() else None
+
+
+def clip_name(model: str | None = None, pretrained: str | None = None) -> str:
+    """The vector space's identifier, like "ViT-B-32-quickgelu/openai" or "local-dir/clip".
+
+    Arguments default to the settings. Never an absolute path: it is stored and shown.
+    """
+    model = settings.AI_CLIP_MODEL if model is None else model
+    pretrained = settings.AI_CLIP_PRETRAINED if pretrained is None else pretrained
+    if directory := local_directory(model):
+        return f"local-dir/{directory.name}"
+    if is_repository(model):
+        return model.removeprefix(HUB)
+    return f"{model}/{pretrained}"
+
+
+def blip_name(model: str | None = None) -> str:
+    """The captioning model's identifier, like "Salesforce/blip-image-captioning-base"."""
+    model = settings.AI_BLIP_MODEL if model is None else model
+    directory = local_directory(model)
+    return f"local-dir/{directory.name}" if directory else model
+
+
+def is_repository(model: str) -> bool:
+    """Whether a CLIP setting is a hub's "owner/name" instead of an open_clip architecture."""
+    return "/" in model and not model.startswith(LOCAL_DIR)

@@ -1,0 +1,42 @@
+"""The bodies of requests to the AI routes. Files are checked by `smimso.uploads`."""
+
+import json
+from typing import Any
+
+from rest_framework import serializers
+
+from ai.services import DEFAULT_LABELS
+
+LABELS_MAX, LABEL_LENGTH_MAX = 100, 200
+BAD_LABELS = "labels must be a JSON array of strings"
+
+
+class TextQuery(serializers.Serializer[Any]):
+    """`limit` is part of the documented body and changes nothing: one text has one vector."""
+
+    query = serializers.CharField(max_length=2_000)
+    limit = serializers.IntegerField(default=20)
+
+
+class LabelsField(serializers.Field[list[str], Any, list[str], Any]):
+    """A JSON array of strings, as text: what `curl -F 'labels=["a","b"]'` sends."""
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        try:
+            labels = json.loads(data)
+        except (TypeError, ValueError) as error:
+            raise serializers.ValidationError(BAD_LABELS) from error
+        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+            raise serializers.ValidationError(BAD_LABELS)
+        if len(labels) > LABELS_MAX or any(len(label) > LABEL_LENGTH_MAX for label in labels):
+            raise serializers.ValidationError(
+                f"at most {LABELS_MAX} labels of {LABEL_LENGTH_MAX} characters"
+            )
+        return labels or list(DEFAULT_LABELS)
+
+    def to_representation(self, value: list[str]) -> list[str]:
+        return value
+
+
+class Labels(serializers.Serializer[Any]):
+    labels = LabelsField(default=list(DEFAULT_LABELS))

@@ -1,0 +1,122 @@
+"""What the web, search and posts ask of the AI. Free of torch: workers do the work.
+
+Every function that asks a worker raises Unavailable when no worker that has the model loaded is
+alive (at once), when none answers within settings.AI_TIMEOUT or when Redis can't be reached (within
+about two seconds), and Overloaded when too many requests wait already.
+"""
+
+import array
+import hashlib
+import logging
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.cache import cache
+from PIL import Image
+from redis import RedisError
+
+from ai import heartbeat, names, tasks
+from ai.calls import NOT_AVAILABLE, QUEUE, ask
+from ai.heartbeat import ModelState, WorkerState
+from ai.pictures import to_message
+from smimso import errors
+
+logger = logging.getLogger(__name__)
+
+TEXT_MAX = 2_000  # characters; far above any model's context length
+TEXT_CACHE_SECONDS = 24 * 60 * 60
+PROMPT = "a photo of {}"  # what the old service's zero-shot labels were put into
+DEFAULT_LABELS = ("photo", "drawing", "painting", "screenshot", "diagram")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """score: probability among the labels asked for, 0..1; a request's scores sum to 1."""
+
+    label: str
+    score: float
+
+
+def clip_name() -> str:
+    """The identifier of the configured vector space, stored beside each vector."""
+    return names.clip_name()
+
+
+def blip_name() -> str:
+    """The identifier of the configured captioning model."""
+    return names.blip_name()
+
+
+def worker_states() -> list[WorkerState]:
+    """The AI workers that are alive. Raises Unavailable when Redis can't be reached."""
+    try:
+        return heartbeat.live_workers()
+    except RedisError as error:
+        raise errors.Unavailable(NOT_AVAILABLE) from error
+
+
+def embed_text(text: str) -> list[float]:
+    """The CLIP vector of a text: 512 floats of unit length; cached by model and text.
+
+    Raises InvalidInput on a blank text, and what the module's docstring lists.
+    """
+    text = " ".join(unicodedata.normalize("NFC", text).split())[:TEXT_MAX]
+    if not text:
+        raise errors.InvalidInput("Text is required")
+    workers = worker_states()  # before the cache, which has no time-out when Redis hangs
+    digest = hashlib.sha256(f"{clip_name()}\n{text}".encode()).hexdigest()
+    cached = cache.get(f"ai:text:{digest}")
+    if cached is not None:
+        return array.array("f", cached).tolist()
+    vector = _vector_of(_ask(tasks.embed_text, workers, "clip", text=text))
+    cache.set(f"ai:text:{digest}", array.array("f", vector).tobytes(), TEXT_CACHE_SECONDS)
+    return vector
+
+
+def embed_image(image: Image.Image) -> list[float]:
+    """The CLIP vector of an RGB image: 512 floats of unit length."""
+    return _vector_of(_ask(tasks.embed_image, worker_states(), "clip", image=to_message(image)))
+
+
+def describe_image(image: Image.Image) -> tuple[list[float], str | None]:
+    """The vector of an RGB image and its caption, None when captioning failed."""
+    found = _ask(tasks.describe_image, worker_states(), "clip", image=to_message(image))
+    return _vector_of(found), found["caption"]
+
+
+def caption_image(image: Image.Image) -> str:
+    """A caption of an RGB image, in English, without surrounding space; may be empty."""
+    return _ask(tasks.caption_image, worker_states(), "blip", image=to_message(image))
+
+
+def classify_image(image: Image.Image, labels: Sequence[str] = DEFAULT_LABELS) -> list[Prediction]:
+    """CLIP's zero-shot classification of an RGB image, the most probable label first.
+
+    Raises InvalidInput without labels.
+    """
+    if not labels:
+        raise errors.InvalidInput("At least one label is required")
+    prompts = [PROMPT.format(label) for label in labels]
+    scores = _ask(
+        tasks.classify_image, worker_states(), "clip", image=to_message(image), prompts=prompts
+    )
+    found = [Prediction(label, score) for label, score in zip(labels, scores, strict=True)]
+    return sorted(found, key=lambda prediction: -prediction.score)
+
+
+def _ask(task: Any, workers: list[WorkerState], kind: str, **arguments: Any) -> Any:
+    """Ask, if a worker that answers requests has the configured model of this kind loaded."""
+    wanted = ModelState(clip_name() if kind == "clip" else blip_name(), loaded=True)
+    if not any(QUEUE in worker.queues and getattr(worker, kind) == wanted for worker in workers):
+        raise errors.Unavailable(NOT_AVAILABLE)
+    return ask(task, **arguments)
+
+
+def _vector_of(found: dict[str, Any]) -> list[float]:
+    if found["model"] != clip_name():
+        # Two workers with different settings on one queue: never mix two vector spaces.
+        logger.error("A worker answered with %s, not %s", found["model"], clip_name())
+        raise errors.Unavailable(NOT_AVAILABLE)
+    return found["vector"]

@@ -1,0 +1,123 @@
+"""The old AI service's routes, with its plain answers, and the health check.
+
+Errors have the envelope of every other route; the old service answered 500 to bad input.
+"""
+
+import time
+from dataclasses import asdict
+from typing import Any
+
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import connection
+from django.utils import timezone
+from PIL import Image
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from ai import services
+from ai.heartbeat import WorkerState
+from ai.permissions import IsAuthenticatedUnlessPublic
+from ai.serializers import Labels, TextQuery
+from smimso.errors import InvalidInput, Unavailable
+from smimso.uploads import decode_upload
+
+VERSION = "1.0.0"  # of the API
+_STARTED = time.monotonic()
+
+
+class ImageFeaturesView(APIView):
+    """multipart `image` → {embedding: float[512], caption: str | null}"""
+
+    permission_classes = [IsAuthenticatedUnlessPublic]
+
+    def post(self, request: Request) -> Response:
+        embedding, caption = services.describe_image(_image(request))
+        return Response({"embedding": embedding, "caption": caption})
+
+
+class ClassifyView(APIView):
+    """multipart `image` and `labels` → {predictions: [{label, score}]}, best first"""
+
+    permission_classes = [IsAuthenticatedUnlessPublic]
+
+    def post(self, request: Request) -> Response:
+        image = _image(request)
+        # The old service read labels from the query; its documents and clients sent a form field.
+        fields = Labels(data={**request.query_params.dict(), **_form_fields(request)})
+        fields.is_valid(raise_exception=True)
+        found = services.classify_image(image, fields.validated_data["labels"])
+        return Response({"predictions": [asdict(prediction) for prediction in found]})
+
+
+class TextEmbeddingView(APIView):
+    """JSON {query, limit?} → {embedding: float[512], query}"""
+
+    permission_classes = [IsAuthenticatedUnlessPublic]
+
+    def post(self, request: Request) -> Response:
+        fields = TextQuery(data=request.data)
+        fields.is_valid(raise_exception=True)
+        query = fields.validated_data["query"]
+        return Response({"embedding": services.embed_text(query), "query": query})
+
+
+class HealthView(APIView):
+    """The old AI service's /health and the Node backend's /api/health in one answer.
+
+    503 only without a database: without Redis or workers, posts are still saved and shown.
+    """
+
+    authentication_classes = ()
+    permission_classes = [AllowAny]
+
+    def get(self, request: Request) -> Response:
+        workers, redis = _workers()
+        database = _database_answers()
+        body = {
+            "success": database,
+            "status": "healthy" if database else "unhealthy",
+            "message": "SMIMSO API is running",
+            "timestamp": timezone.now(),
+            "uptime": time.monotonic() - _STARTED,
+            "environment": settings.ENVIRONMENT,
+            "version": VERSION,
+            "device": workers[0].device if workers else "unknown",
+            "models_loaded": {
+                "clip": any(worker.clip.loaded for worker in workers),
+                "blip": any(worker.blip.loaded for worker in workers),
+            },
+            "database": database,
+            "redis": redis,
+        }
+        return Response(body, status=200 if database else 503)
+
+
+def _image(request: Request) -> Image.Image:
+    upload = request.FILES.get("image")
+    if upload is None:
+        raise InvalidInput("Image file is required")
+    return decode_upload(upload)
+
+
+def _form_fields(request: Request) -> dict[str, Any]:
+    return {"labels": request.data["labels"]} if request.data.get("labels") else {}
+
+
+def _workers() -> tuple[list[WorkerState], bool]:
+    """The live workers, and whether Redis answers."""
+    try:
+        return services.worker_states(), True
+    except Unavailable:
+        return [], False
+
+
+def _database_answers() -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return False
+    return True

@@ -1,0 +1,234 @@
+"""Real PostgreSQL, real Redis, real workers, and the cast of every test."""
+
+import importlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+from django.apps import apps
+from django.conf import settings
+from django.core.cache import cache
+from django.db import connection
+from django.db.models.signals import post_migrate
+from PIL import Image
+from rest_framework.test import APIClient
+
+from accounts.models import Follow, User
+from smimso import embedded
+from smimso.auth import issue_token
+from smimso.celery import app as celery_app
+from smimso.processes import postgres
+from smimso.processes import redis as redis_server
+from smimso.supervisor import Program
+
+QUEUES = ("interactive", "embed", "caption", "maintenance")
+PASSWORD = "correct horse"
+WORKER = "test@smimso"
+
+
+# --- Servers --------------------------------------------------------------------------------
+
+
+@contextmanager
+def running(program: Program, logs: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with (logs / f"{program.name}.log").open("ab") as log:
+        process = subprocess.Popen(
+            program.launch(), env=program.environment, stdout=log, stderr=subprocess.STDOUT
+        )
+        try:
+            yield process
+        finally:
+            process.send_signal(program.stop_signal)
+            try:
+                process.wait(program.stop_seconds)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def wait_until(
+    answers: Callable[[], Any], process: subprocess.Popen[bytes], *, seconds: float
+) -> None:
+    deadline = time.monotonic() + seconds
+    while not answers():
+        if process.poll() is not None or time.monotonic() > deadline:
+            logs = [path.read_text(errors="replace") for path in settings.DATA_DIR.glob("*.log")]
+            pytest.exit("A program that the tests need did not start:\n" + "\n".join(logs))
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Path]:
+    """PostgreSQL and Redis of this run; the directory that they and the uploads live in."""
+    data_dir = settings.DATA_DIR
+    account = embedded.server_account()
+    embedded.prepare_directories(data_dir, account)
+    embedded.initialise_postgres(data_dir, account, durable=False)
+    with (
+        running(postgres(data_dir, account, durable=False), data_dir) as database,
+        running(redis_server(data_dir, account, durable=False), data_dir) as queue,
+    ):
+        wait_until(_database_answers, database, seconds=60)
+        wait_until(_redis_answers, queue, seconds=30)
+        yield data_dir
+    shutil.rmtree(data_dir, ignore_errors=True)
+    shutil.rmtree(embedded.socket_directory(data_dir), ignore_errors=True)
+
+
+def _database_answers() -> bool:
+    try:
+        psycopg.connect(embedded.database_url(settings.DATA_DIR, "postgres")).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _redis_answers() -> bool:
+    try:
+        return bool(_redis().ping())
+    except redis.RedisError:
+        return False
+
+
+def _redis() -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(servers: Path) -> None:
+    """pytest-django asks for this before it opens the first connection."""
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """The whole cluster goes away at the end: dropping one database of it would only wait."""
+    return True
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    """A transactional test empties every table; the categories of the migration come back."""
+    migration = importlib.import_module("accounts.migrations.0002_seed_categories")
+
+    def bring_back(**_: Any) -> None:
+        if not apps.get_model("accounts", "Category").objects.exists():
+            migration.seed(apps, None)
+
+    post_migrate.connect(bring_back, weak=False, sender=apps.get_app_config("accounts"))
+
+
+@pytest.fixture(autouse=True)
+def _clean_cache(request: pytest.FixtureRequest) -> None:
+    if "servers" in request.fixturenames or request.node.get_closest_marker("django_db"):
+        request.getfixturevalue("servers")
+        cache.clear()
+
+
+# --- Workers --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def worker_process(servers: Path, django_db_setup: None) -> Iterator[None]:
+    """One Celery worker on every queue, with the demo models, on the test database."""
+    words = ["worker", "--hostname", WORKER, "--queues", ",".join(QUEUES), "--pool", "solo"]
+    words += ["--loglevel", "INFO", "--without-gossip", "--without-mingle"]
+    program = Program(
+        name="worker",
+        command=[sys.executable, "-m", "celery", "-A", "smimso", *words],
+        environment=os.environ
+        | {
+            "DJANGO_SETTINGS_MODULE": "tests.settings",
+            "SMIMSO_TEST_DATABASE": connection.settings_dict["NAME"],
+            "PYTHONUNBUFFERED": "1",
+        },
+    )
+    with running(program, servers) as process:
+        wait_until(
+            lambda: celery_app.control.ping(destination=[WORKER], timeout=0.5), process, seconds=120
+        )
+        yield
+
+
+@pytest.fixture
+def worker(transactional_db: None, worker_process: None) -> None:
+    """A running worker and empty queues. What it does is committed, so the test commits too."""
+    _redis().delete(*QUEUES)
+
+
+# --- The cast -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def member(db: None) -> Callable[..., User]:
+    """Makes a member by first name; every one has the password `PASSWORD`."""
+
+    def make(first_name: str, **fields: Any) -> User:
+        email = fields.pop("email", f"{first_name.lower()}@example.test")
+        return User.objects.create_user(email, PASSWORD, first_name=first_name, **fields)
+
+    return make
+
+
+@pytest.fixture
+def owner(member: Callable[..., User]) -> User:
+    """The one whose posts the test is about."""
+    return member("Owner")
+
+
+@pytest.fixture
+def friend(member: Callable[..., User], owner: User) -> User:
+    """Follows the owner and is followed back."""
+    friend = member("Friend")
+    Follow.objects.create(follower=friend, following=owner)
+    Follow.objects.create(follower=owner, following=friend)
+    return friend
+
+
+@pytest.fixture
+def follower(member: Callable[..., User], owner: User) -> User:
+    """Follows the owner and is not followed back."""
+    follower = member("Follower")
+    Follow.objects.create(follower=follower, following=owner)
+    return follower
+
+
+@pytest.fixture
+def stranger(member: Callable[..., User]) -> User:
+    return member("Stranger")
+
+
+@pytest.fixture
+def api() -> Callable[..., APIClient]:
+    """`api(user)`: a client with that member's token; `api()`: one without."""
+
+    def make(user: User | None = None) -> APIClient:
+        client = APIClient()
+        if user is not None:
+            client.credentials(HTTP_AUTHORIZATION=f"Bearer {issue_token(user)}")
+        return client
+
+    return make
+
+
+@pytest.fixture
+def picture() -> Callable[..., bytes]:
+    """`picture()`: the bytes of a small image file of one colour."""
+
+    def make(
+        *, size: tuple[int, int] = (96, 64), color: str = "teal", format: str = "JPEG"
+    ) -> bytes:
+        buffer = io.BytesIO()
+        Image.new("RGB", size, color).save(buffer, format)
+        return buffer.getvalue()
+
+    return make

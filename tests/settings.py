@@ -1,0 +1,37 @@
+"""The settings that ship, on servers and in a directory of this test run's own.
+
+The environment is set before the real settings read it: neither a developer's `.env` nor a
+DATABASE_URL in the shell can lead the tests to data that someone needs.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+from smimso import embedded
+from smimso.processes import demo_environment
+
+_directory = os.environ.get("SMIMSO_TEST_DIR") or tempfile.mkdtemp(prefix="smimso-test-")
+os.environ |= {
+    "SMIMSO_TEST_DIR": _directory,  # for the workers, which are started with these settings too
+    "SMIMSO_DATA_DIR": _directory,
+    "SMIMSO_ENV": "test",
+    "DATABASE_URL": embedded.database_url(
+        Path(_directory).resolve(), os.environ.get("SMIMSO_TEST_DATABASE", "smimso")
+    ),
+    "REDIS_URL": embedded.redis_url(Path(_directory).resolve()),
+    "SECRET_KEY": "a secret that only the tests use, 32 characters",
+    "JWT_SECRET": "another secret that only the tests use",
+    "SMIMSO_LOG_LEVEL": "WARNING",
+    **demo_environment(),
+    "SMIMSO_AI_PUBLIC": "0",
+}
+
+from smimso.settings import *  # noqa: E402, F403
+from smimso.settings import CACHES, DATABASES, REDIS_URL  # noqa: E402
+
+# Connections that a pool keeps would outlive the test that opened them.
+DATABASES["default"]["OPTIONS"].pop("pool")
+# Clearing this cache empties its Redis database, so the queues live in another one.
+CACHES["default"]["LOCATION"] = REDIS_URL.replace("db=0", "db=1")
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
