@@ -1,0 +1,1 @@
+"""Small CLIP and BLIP models, and the drawn scenes they are trained on."""

@@ -1,0 +1,92 @@
+"""Renders the training pictures once, into memory-mapped arrays.
+
+    python -m ai.demo_models.dataset --out DIR --scenes 64000 --processes 2
+
+A second call continues where the first was cut off.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from .drawing import draw_scene, object_boxes
+from .scenes import MAX_GROUPS, TRAINING_SEEDS, Scene, sample_scenes
+
+SIDE = 128
+MAX_OBJECTS = 4
+_RENDER_WIDTH = 2 * SIDE
+_CHUNK = 500
+
+
+def training_scenes(count: int) -> list[Scene]:
+    """The scenes of the first ``count`` training pictures, in their order."""
+    return sample_scenes(count, TRAINING_SEEDS)
+
+
+def render(scene: Scene) -> np.ndarray:
+    """Picture of ``scene``, squashed to a square: uint8, (SIDE, SIDE, 3), RGB, 0 to 255.
+
+    It is drawn at twice the size and reduced with the resampling of the models' own
+    preprocessing, because that is how pictures reach them later.
+    """
+    image = draw_scene(scene, _RENDER_WIDTH)
+    return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+
+
+def box_array(scene: Scene) -> np.ndarray:
+    """Boxes of all objects: float16, (MAX_GROUPS, MAX_OBJECTS, 4), shares of the picture.
+
+    Each is (left, top, right, bottom); absent objects are zero.
+    """
+    boxes = np.zeros((MAX_GROUPS, MAX_OBJECTS, 4), np.float16)
+    for group, members in enumerate(object_boxes(scene)):
+        boxes[group, : len(members)] = members
+    return boxes
+
+
+def _render_chunk(chunk: list[Scene]) -> tuple[np.ndarray, np.ndarray]:
+    return np.stack([render(s) for s in chunk]), np.stack([box_array(s) for s in chunk])
+
+
+def _open(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    mode = "r+" if path.exists() else "w+"
+    return np.lib.format.open_memmap(path, mode=mode, shape=shape, dtype=dtype)
+
+
+def render_dataset(out: Path, count: int, processes: int) -> None:
+    """Render ``count`` training scenes into ``out`` with several processes."""
+    out.mkdir(parents=True, exist_ok=True)
+    chunks = -(-count // _CHUNK)
+    pixels = _open(out / "pixels.npy", (count, SIDE, SIDE, 3), np.uint8)
+    boxes = _open(out / "boxes.npy", (count, MAX_GROUPS, MAX_OBJECTS, 4), np.float16)
+    done = _open(out / "done.npy", (chunks,), np.bool_)
+    scenes = training_scenes(count)
+    missing = [index for index in range(chunks) if not done[index]]
+    jobs = [scenes[index * _CHUNK : (index + 1) * _CHUNK] for index in missing]
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        results = pool.imap(_render_chunk, jobs)
+        for index, (images, corners) in zip(missing, tqdm(results, total=len(jobs)), strict=True):
+            start = index * _CHUNK
+            pixels[start : start + len(images)] = images
+            boxes[start : start + len(images)] = corners
+            done[index] = True
+
+
+def main() -> None:
+    """Command line entry."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="directory for the arrays")
+    parser.add_argument("--scenes", type=int, default=64_000)
+    parser.add_argument("--processes", type=int, default=2)
+    arguments = parser.parse_args()
+    render_dataset(arguments.out, arguments.scenes, arguments.processes)
+
+
+if __name__ == "__main__":
+    main()

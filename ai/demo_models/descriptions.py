@@ -1,0 +1,247 @@
+"""Sentences about scenes, in English and in Vietnamese.
+
+A description knows what it claims, so training can tell which other pictures it also fits.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from . import words
+from .scenes import KINDS, Scene, SceneObject
+
+LANGUAGES = ("en", "vi")
+
+
+@dataclass(frozen=True)
+class ObjectClaim:
+    """What a description says of one group of objects; ``None`` where it says nothing."""
+
+    kind: str | None = None
+    category: str | None = None
+    colour: str | None = None
+    size: str | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True)
+class Description:
+    """A text and what it claims about a scene; ``None`` where it says nothing."""
+
+    text: str
+    objects: tuple[ObjectClaim, ...] = ()
+    place: str | None = None
+    time: str | None = None
+    weather: str | None = None
+
+
+def _claim_of(item: SceneObject) -> ObjectClaim:
+    return ObjectClaim(item.kind, None, item.colour, item.size, item.count)
+
+
+def _with_article(phrase: str) -> str:
+    return ("an " if phrase[0] in "aeiou" else "a ") + phrase
+
+
+def _object_en(claim: ObjectClaim, rng: random.Random) -> str:
+    singular, plural = rng.choice(words.KIND_EN[claim.kind or ""])
+    adjectives = [rng.choice(words.SIZE_EN[claim.size])] if claim.size else []
+    adjectives += [rng.choice(words.COLOUR_EN[claim.colour])] if claim.colour else []
+    if claim.count is None:
+        return " ".join([*adjectives, rng.choice((singular, plural))])
+    if claim.count > 1:
+        return " ".join([words.NUMBER_EN[claim.count], *adjectives, plural])
+    phrase = " ".join([*adjectives, singular])
+    return f"one {phrase}" if rng.random() < 0.12 else _with_article(phrase)
+
+
+def _object_vi(claim: ObjectClaim, rng: random.Random) -> str:
+    classifier, noun = rng.choice(words.KIND_VI[claim.kind or ""])
+    parts = [words.NUMBER_VI[claim.count]] if claim.count else []
+    if classifier and (claim.count or rng.random() < 0.6):
+        parts.append(classifier)
+    parts.append(noun)
+    if claim.size:
+        parts.append(rng.choice(words.SIZE_VI[claim.size]))
+    if claim.colour:
+        parts += ["màu"] if rng.random() < 0.7 else []
+        parts.append(rng.choice(words.COLOUR_VI[claim.colour]))
+    return " ".join(parts)
+
+
+def _listed(phrases: list[str], conjunction: str) -> str:
+    if len(phrases) < 3:
+        return f" {conjunction} ".join(phrases)
+    return f"{', '.join(phrases[:-1])} {conjunction} {phrases[-1]}"
+
+
+@dataclass(frozen=True)
+class _Grammar:
+    name_object: Callable[[ObjectClaim, random.Random], str]
+    conjunction: str
+    place: dict[str, tuple[tuple[str, str], ...]]
+    time: dict[str, words.Forms]
+    weather: dict[str, words.Forms]
+    openings: tuple[str, ...]
+    containing: tuple[str, ...]
+
+
+_GRAMMARS = {
+    "en": _Grammar(
+        _object_en,
+        "and",
+        words.PLACE_EN,
+        words.TIME_EN,
+        words.WEATHER_EN,
+        ("", "", "", "a picture of ", "an illustration of ", "a photo of "),
+        ("with", "showing", "and"),
+    ),
+    "vi": _Grammar(
+        _object_vi,
+        "và",
+        words.PLACE_VI,
+        words.TIME_VI,
+        words.WEATHER_VI,
+        ("", "", "", "ảnh ", "bức ảnh ", "hình ảnh ", "ảnh chụp ", "có "),
+        ("có", "với", "và"),
+    ),
+}
+
+
+def _compose(claims: Description, language: str, rng: random.Random) -> str:
+    """Put the claims of ``claims`` into words, in one of several orders."""
+    grammar = _GRAMMARS[language]
+    names = _listed([grammar.name_object(c, rng) for c in claims.objects], grammar.conjunction)
+    noun, where = rng.choice(grammar.place[claims.place]) if claims.place else ("", "")
+    when = [rng.choice(grammar.time[claims.time])] if claims.time else []
+    sky = [rng.choice(grammar.weather[claims.weather])] if claims.weather else []
+    rest = when + sky
+    rng.shuffle(rest)
+    opening = rng.choice(grammar.openings)
+    style = rng.random()
+    if not names:
+        return " ".join([noun, *rest]).strip() if noun else " ".join(rest)
+    if noun and style < 0.2:
+        return opening + " ".join([noun, *rest, rng.choice(grammar.containing), names])
+    if rest and style < 0.32:
+        return ", ".join([" ".join(rest), " ".join(part for part in (names, where) if part)])
+    return opening + " ".join(part for part in (names, where, *rest) if part)
+
+
+def full_description(scene: Scene, language: str, rng: random.Random) -> Description:
+    """A sentence from which all of the scene's content follows.
+
+    Only the size ``medium`` may go unsaid. Indoors there is no weather to speak of.
+    """
+    objects = tuple(
+        replace(_claim_of(item), size=None)
+        if item.size == "medium" and rng.random() < 0.6
+        else _claim_of(item)
+        for item in scene.objects
+    )
+    weather = None if scene.place == "living room" else scene.weather
+    claims = Description("", objects, scene.place, scene.time, weather)
+    return replace(claims, text=_compose(claims, language, rng))
+
+
+def partial_description(scene: Scene, language: str, rng: random.Random) -> Description:
+    """A search query: one or two of the objects, with some of their traits and surroundings."""
+    chosen = [scene.main] if rng.random() < 0.7 else [rng.choice(scene.objects)]
+    if len(scene.objects) > 1 and rng.random() < 0.2:
+        chosen = list(scene.objects[:2])
+    objects = tuple(
+        ObjectClaim(
+            item.kind,
+            colour=item.colour if rng.random() < 0.65 else None,
+            size=item.size if rng.random() < 0.2 and item.size != "medium" else None,
+            count=item.count if rng.random() < 0.5 else None,
+        )
+        for item in chosen
+    )
+    outdoors = scene.place != "living room"
+    claims = Description(
+        "",
+        objects,
+        scene.place if rng.random() < 0.3 else None,
+        scene.time if rng.random() < 0.15 else None,
+        scene.weather if rng.random() < 0.15 and outdoors else None,
+    )
+    return replace(claims, text=_compose(claims, language, rng))
+
+
+def setting_description(scene: Scene, language: str, rng: random.Random) -> Description:
+    """Only where, when and in what weather; at least one of them."""
+    weather = None if scene.place == "living room" else scene.weather
+    keep = rng.choice(("place", "place", "time", "weather", "all", "place and time"))
+    if keep == "weather" and not weather:
+        keep = "place"
+    place = scene.place if "place" in keep or keep == "all" else None
+    time = scene.time if "time" in keep or keep == "all" else None
+    sky = weather if keep in ("weather", "all") else None
+    claims = Description("", (), place, time, sky)
+    if place is None and rng.random() < 0.5:
+        nouns = {
+            "en": (words.TIME_NOUN_EN, words.WEATHER_NOUN_EN, "a photo of "),
+            "vi": (words.TIME_NOUN_VI, words.WEATHER_NOUN_VI, "ảnh "),
+        }[language]
+        noun = nouns[0][time] if time else nouns[1][sky or ""]
+        return replace(claims, text=rng.choice(("", nouns[2])) + noun)
+    opening = rng.choice(_GRAMMARS[language].openings) if place else ""
+    return replace(claims, text=opening + _compose(claims, language, rng))
+
+
+def label_description(scene: Scene, language: str, rng: random.Random) -> Description:
+    """A label as zero-shot classification uses it: "a photo of cat", "ảnh thiên nhiên"."""
+    item = scene.main
+    opening = rng.choice(
+        ("a photo of ", "a photo of ", "a photo of a ", "a picture of ", "a picture about ", "")
+        if language == "en"
+        else ("ảnh ", "hình ", "ảnh về ", "bức ảnh về ", "")
+    )
+    kind, colour = KINDS[item.kind], None
+    choice = rng.random()
+    if choice < 0.45:
+        names = words.CATEGORY_EN if language == "en" else words.CATEGORY_VI
+        claim = ObjectClaim(category=kind.category)
+        return Description(opening + rng.choice(names[kind.category]), (claim,))
+    colour = item.colour if choice < 0.6 else None
+    claim = ObjectClaim(item.kind, colour=colour)
+    if language == "vi":
+        return Description(opening + _object_vi(claim, rng), (claim,))
+    name = rng.choice(words.KIND_EN[item.kind])[0]
+    shade = f"{rng.choice(words.COLOUR_EN[colour])} " if colour else ""
+    return Description(opening + shade + name, (claim,))
+
+
+def sample_description(scene: Scene, rng: random.Random) -> Description:
+    """A random description of ``scene``, as training pairs with its picture."""
+    language = "en" if rng.random() < 0.58 else "vi"
+    form = rng.choices(
+        (full_description, partial_description, setting_description, label_description),
+        (0.55, 0.25, 0.07, 0.13),
+    )[0]
+    return form(scene, language, rng)
+
+
+def _caption_object(item: SceneObject, *, with_size: bool) -> str:
+    singular, plural = words.KIND_EN[item.kind][0]
+    adjectives = [item.size] if with_size and item.size != "medium" else []
+    phrase = " ".join([*adjectives, item.colour, singular if item.count == 1 else plural])
+    return _with_article(phrase) if item.count == 1 else f"{words.NUMBER_EN[item.count]} {phrase}"
+
+
+def caption(scene: Scene) -> str:
+    """The canonical English caption, main object first: what the captioner learns to say.
+
+    It leaves the unremarkable unsaid: medium size, daytime, clear weather.
+    """
+    names = [_caption_object(scene.main, with_size=True)]
+    names += [_caption_object(item, with_size=False) for item in scene.objects[1:]]
+    parts = [_listed(names, "and"), words.PLACE_EN[scene.place][0][1]]
+    if scene.time != "day":
+        parts.append(words.TIME_EN[scene.time][0])
+    if scene.weather != "clear":
+        parts.append(words.WEATHER_EN[scene.weather][0])
+    return " ".join(parts)

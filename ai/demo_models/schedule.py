@@ -1,0 +1,121 @@
+"""What both training runs share: options, the learning rate, and checkpoints to resume from."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+_WARM_UP = 0.03
+_CHECKPOINT_SECONDS = 240.0
+
+
+def parse_options(description: str, *, batch_size: int, steps: int) -> argparse.Namespace:
+    """The command line of a training script."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--data", type=Path, required=True, help="directory made by `dataset`")
+    parser.add_argument("--out", type=Path, required=True, help="model directory to write")
+    parser.add_argument("--checkpoint", type=Path, required=True, help="file to resume from")
+    parser.add_argument("--batch-size", type=int, default=batch_size)
+    parser.add_argument("--steps", type=int, default=steps)
+    parser.add_argument(
+        "--minutes", type=float, help="train for this long instead of for a number of steps"
+    )
+    parser.add_argument("--learning-rate", type=float, default=1.5e-3)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    return parser.parse_args()
+
+
+def learning_rate_factor(progress: float) -> float:
+    """Linear warm-up and cosine decay over ``progress`` in [0, 1] (arXiv:1608.03983)."""
+    if progress < _WARM_UP:
+        return progress / _WARM_UP + 1e-3
+    return 0.5 * (1 + math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP))) + 1e-3
+
+
+def optimizer_for(modules: nn.Module, learning_rate: float) -> torch.optim.AdamW:
+    """AdamW (arXiv:1711.05101) that decays matrices and kernels, not gains, biases or scales."""
+    decayed = [p for p in modules.parameters() if p.ndim >= 2]
+    others = [p for p in modules.parameters() if p.ndim < 2]
+    return torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}],
+        lr=learning_rate,
+        betas=(0.9, 0.98),
+        fused=True,
+    )
+
+
+@dataclass
+class Run:
+    """One training run: its state, and the loop that drives it."""
+
+    modules: nn.Module
+    optimizer: torch.optim.AdamW
+    options: argparse.Namespace
+    step: int = 0
+    seconds: float = 0.0
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done, in [0, 1]: of its minutes if given, else its steps."""
+        if self.options.minutes:
+            return min(1.0, self.seconds / (60 * self.options.minutes))
+        return min(1.0, self.step / self.options.steps)
+
+    def resume(self) -> None:
+        """Continue from the checkpoint file, if there is one."""
+        if not self.options.checkpoint.exists():
+            return
+        state = torch.load(self.options.checkpoint, weights_only=True)
+        self.modules.load_state_dict(state["modules"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.seconds = state["step"], state["seconds"]
+
+    def save(self) -> None:
+        """Write the checkpoint; a cut-off while writing leaves the former one intact."""
+        path: Path = self.options.checkpoint
+        path.parent.mkdir(parents=True, exist_ok=True)
+        state: dict[str, Any] = {
+            "modules": self.modules.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+        partial = path.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(path)
+
+    def steps(self) -> Iterator[tqdm]:
+        """Yield a progress bar per step to take, with the learning rate set, until done."""
+        bar = tqdm(total=100, unit="%", initial=round(100 * self.progress, 1))
+        saved = time.monotonic()
+        while self.progress < 1:
+            began = time.monotonic()
+            factor = learning_rate_factor(self.progress)
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.options.learning_rate * factor
+            yield bar
+            self.step += 1
+            self.seconds += time.monotonic() - began
+            bar.update(round(100 * self.progress, 2) - bar.n)
+            if time.monotonic() - saved > _CHECKPOINT_SECONDS:
+                self.save()
+                saved = time.monotonic()
+        self.save()
+        bar.close()
+
+    def update(self, loss: torch.Tensor) -> None:
+        """One optimiser step with gradients clipped to unit norm."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.modules.parameters(), 1.0)
+        self.optimizer.step()

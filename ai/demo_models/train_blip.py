@@ -1,0 +1,173 @@
+"""Trains the demo BLIP from scratch and writes it as a transformers directory.
+
+    python -m ai.demo_models.train_blip --data DIR --checkpoint FILE --out ai/demo_models/blip
+
+The architecture and the captioning loss are BLIP's (Li et al. 2022, arXiv:2201.12086). An
+auxiliary head that is dropped later names the object and its colour in every patch: a vision
+transformer that is told where to look needs far fewer pictures.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from ai.engine.torchvision_operators import declare_missing_operators
+
+declare_missing_operators()  # before transformers, which imports torchvision
+
+from transformers import (  # noqa: E402
+    BlipConfig,
+    BlipForConditionalGeneration,
+    BlipProcessor,
+    GenerationConfig,
+    PreTrainedTokenizerFast,
+)
+from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil  # noqa: E402
+
+from .batches import MEAN, NO_OBJECT, STD, Batch, SceneBatches  # noqa: E402
+from .descriptions import caption  # noqa: E402
+from .scenes import COLOURS, PLACES, TIMES, WEATHERS  # noqa: E402
+from .schedule import Run, optimizer_for, parse_options  # noqa: E402
+from .tokenization import BOS_ID, CONTEXT_LENGTH, EOS_ID, PAD_ID, train_tokenizer  # noqa: E402
+
+IMAGE_SIZE = 112
+_PATCH_SIZE = 14
+_WIDTH = 256
+_IGNORED = -100
+
+
+def blip_config(vocabulary_size: int) -> BlipConfig:
+    """The architecture of the demo BLIP."""
+    vision = {
+        "hidden_size": _WIDTH,
+        "intermediate_size": 3 * _WIDTH,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 4,
+        "image_size": IMAGE_SIZE,
+        "patch_size": _PATCH_SIZE,
+        "projection_dim": _WIDTH,
+        "initializer_range": 0.02,  # the default, 1e-10, is meant for loading weights only
+    }
+    text = {
+        "vocab_size": vocabulary_size,
+        "hidden_size": _WIDTH,
+        "encoder_hidden_size": _WIDTH,
+        "intermediate_size": 2 * _WIDTH,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "projection_dim": _WIDTH,
+        "max_position_embeddings": CONTEXT_LENGTH,
+        "bos_token_id": BOS_ID,
+        "eos_token_id": EOS_ID,
+        "sep_token_id": EOS_ID,
+        "pad_token_id": PAD_ID,
+    }
+    return BlipConfig(
+        vision_config=vision,
+        text_config=text,
+        projection_dim=_WIDTH,
+        image_text_hidden_size=_WIDTH,
+    )
+
+
+class PatchHeads(nn.Module):
+    """Names the object in every patch and the setting of the whole; used in training only."""
+
+    _SETTINGS = (len(PLACES), len(TIMES), len(WEATHERS))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Linear(_WIDTH, NO_OBJECT + 1 + len(COLOURS))
+        self.whole = nn.Linear(_WIDTH, sum(self._SETTINGS))
+
+    def forward(self, states: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Sum of the cross entropies; ``states`` (n, 1 + patches, width) of the vision model."""
+        kinds, colours = batch.cell_labels(IMAGE_SIZE // _PATCH_SIZE)
+        logits = self.patches(states[:, 1:]).float().flatten(0, 1)
+        loss = functional.cross_entropy(logits[:, : NO_OBJECT + 1], kinds.flatten())
+        loss = loss + 0.5 * functional.cross_entropy(logits[:, NO_OBJECT + 1 :], colours.flatten())
+        parts = self.whole(states[:, 0]).float().split(self._SETTINGS, 1)
+        targets = torch.from_numpy(batch.settings).long().unbind(1)
+        for part, target in zip(parts, targets, strict=True):
+            loss = loss + 0.25 * functional.cross_entropy(part, target)
+        return loss
+
+
+class Trainer(nn.Module):
+    """The model with its auxiliary heads, and the loss of one batch."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, seed: int) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.model = BlipForConditionalGeneration(blip_config(len(tokenizer)))
+        # The library starts position embeddings at unit variance, which drowns the patches.
+        for embedding in ("class_embedding", "position_embedding"):
+            nn.init.normal_(getattr(self.model.vision_model.embeddings, embedding), std=0.02)
+        self.heads = PatchHeads()
+        self._tokenizer = tokenizer
+
+    def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Captioning loss (nats per token) and auxiliary loss of ``batch``."""
+        tokens = self._tokenizer(
+            [caption(scene) for scene in batch.scenes], return_tensors="pt", padding=True
+        )
+        labels = tokens.input_ids.masked_fill(tokens.attention_mask == 0, _IGNORED)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            states = self.model.vision_model(batch.images).last_hidden_state
+            logits = self.model.text_decoder(
+                input_ids=tokens.input_ids,
+                attention_mask=tokens.attention_mask,
+                encoder_hidden_states=states,
+            ).logits
+            auxiliary = self.heads(states, batch)
+        told = functional.cross_entropy(
+            logits[:, :-1].float().flatten(0, 1), labels[:, 1:].flatten(), ignore_index=_IGNORED
+        )
+        return told, auxiliary
+
+
+def save_blip(
+    model: BlipForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, directory: Path
+) -> None:
+    """Write a transformers directory with float16 weights and greedy, bounded generation."""
+    model.generation_config = GenerationConfig(
+        bos_token_id=BOS_ID,
+        eos_token_id=EOS_ID,
+        pad_token_id=PAD_ID,
+        max_new_tokens=CONTEXT_LENGTH - 2,
+        do_sample=False,
+        num_beams=1,
+    )
+    weights = {
+        name: value.half() if value.is_floating_point() else value
+        for name, value in model.state_dict().items()
+    }
+    model.save_pretrained(directory, state_dict=weights)
+    size = {"height": IMAGE_SIZE, "width": IMAGE_SIZE}
+    images = BlipImageProcessorPil(size=size, image_mean=list(MEAN), image_std=list(STD))
+    BlipProcessor(images, tokenizer).save_pretrained(directory)
+
+
+def main() -> None:
+    """Command line entry."""
+    options = parse_options(__doc__, batch_size=128, steps=5000)
+    torch.set_num_threads(options.threads)
+    tokenizer = train_tokenizer()
+    trainer = Trainer(tokenizer, options.seed).train()
+    run = Run(trainer, optimizer_for(trainer, options.learning_rate), options)
+    run.resume()
+    batches = SceneBatches(options.data, options.batch_size, options.seed)
+    for bar in run.steps():
+        batch = batches.batch(run.step, IMAGE_SIZE)
+        told, auxiliary = trainer(batch)
+        run.update(told + (1 - 0.7 * run.progress) * auxiliary)
+        bar.set_postfix_str(f"step {run.step} caption {told:.3f} auxiliary {auxiliary:.3f}")
+    save_blip(trainer.model.eval(), tokenizer, options.out)
+
+
+if __name__ == "__main__":
+    main()
