@@ -47,10 +47,20 @@ class PostQuerySet(models.QuerySet["Post"]):
     def visible_to(self, viewer: Any) -> "PostQuerySet":
         return self.filter(visible_posts(viewer))
 
-    def for_display(self) -> "PostQuerySet":
-        """With all that a card or a page shows, in a constant number of queries."""
-        return self.select_related("user", "category").prefetch_related(
-            models.Prefetch("images", PostImage.objects.without_vectors())
+    def for_display(self, viewer: Any) -> "PostQuerySet":
+        """With all that a card or a page shows, in a constant number of queries.
+
+        `is_liked` and `is_saved` are the viewer's own.
+        """
+        known = viewer is not None and viewer.is_authenticated
+        mine = {"post": OuterRef("pk"), "user": viewer.pk if known else None}
+        return (
+            self.select_related("user", "category")
+            .prefetch_related(models.Prefetch("images", PostImage.objects.without_vectors()))
+            .annotate(
+                is_liked=Exists(Like.objects.filter(**mine)),
+                is_saved=Exists(SavedPost.objects.filter(**mine)),
+            )
         )
 
 

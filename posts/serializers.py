@@ -100,6 +100,8 @@ class PostImageSerializer(serializers.ModelSerializer):
 class PostRowSerializer(serializers.ModelSerializer):
     user = UserBriefSerializer()
     category = CategoryBriefSerializer(allow_null=True)
+    isLiked = serializers.BooleanField(source="is_liked")  # noqa: N815 - the frontend's name
+    isSaved = serializers.BooleanField(source="is_saved")  # noqa: N815 - the frontend's name
 
     class Meta:
         model = Post
@@ -119,6 +121,8 @@ class PostRowSerializer(serializers.ModelSerializer):
             "updated_at",
             "user",
             "category",
+            "isLiked",
+            "isSaved",
         ]
 
 

@@ -101,7 +101,7 @@ def _title_from(file_name: str) -> str:
 
 def visible_post(viewer: Any, post_id: UUID) -> Post:
     """With all that a page shows. Raises NotFound for what the viewer may not see."""
-    post = Post.objects.visible_to(viewer).for_display().filter(pk=post_id).first()
+    post = Post.objects.visible_to(viewer).for_display(viewer).filter(pk=post_id).first()
     if post is None:
         raise NotFound("Post not found")
     return post

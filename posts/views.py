@@ -10,8 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from posts import files, services
-from posts.models import Post, PostImage
+from posts import feed, files, services
+from posts.models import PostImage
 from posts.serializers import (
     NewPostSerializer,
     PostDetailSerializer,
@@ -27,11 +27,9 @@ class PostListView(APIView):
 
     def get(self, request: Request) -> Response:
         page, limit = page_and_limit(request.query_params)
-        visible = Post.objects.visible_to(request.user)
-        newest = visible.for_display().order_by("-created_at", "-id")
-        posts = newest[(page - 1) * limit : page * limit]
+        posts, total = feed.feed(request.user, page=page, limit=limit)
         data = PostListItemSerializer(posts, many=True).data
-        return paginated(data, page=page, limit=limit, total=visible.count())
+        return paginated(data, page=page, limit=limit, total=total)
 
     def post(self, request: Request) -> Response:
         if set(request.FILES) - {"images"}:

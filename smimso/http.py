@@ -33,7 +33,9 @@ def paginated(data: list[Any], *, page: int, limit: int, total: int) -> Response
     return Response({"success": True, "data": data, "pagination": pagination})
 
 
-def page_and_limit(query: Mapping[str, str], *, default: int = 20, most: int = 100) -> tuple[int, int]:
+def page_and_limit(
+    query: Mapping[str, str], *, default: int = 20, most: int = 100
+) -> tuple[int, int]:
     """`page` and `limit` of a query string; what is missing, odd or out of range is clamped."""
     return (
         clamped_int(query.get("page"), default=1, least=1, most=10_000),

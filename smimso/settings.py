@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "smimso",
     "accounts",
+    "notifications",
     "ai",
     "posts",
     "search",

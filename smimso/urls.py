@@ -7,6 +7,7 @@ from posts.views import uploaded_file
 
 rest = [
     path("", include("accounts.urls")),
+    path("", include("notifications.urls")),
     path("", include("ai.urls")),
     path("", include("search.urls")),
     path("", include("posts.urls")),

@@ -1,34 +1,28 @@
 """Search by words: PostgreSQL full text over what is written about a post and its captions."""
 
 import re
-from typing import Any
 
 from django.contrib.postgres.aggregates import StringAgg
 from django.contrib.postgres.search import SearchQuery, SearchRank, SearchVector
 from django.db.models import F, Func, OuterRef, Subquery, TextField, Value
 
-from posts.models import Post, PostImage, PostQuerySet
+from posts.models import PostImage, PostQuerySet
 
 # On every server, without stemming or stop words: serves Vietnamese and English alike.
 CONFIGURATION = "simple"
 MOST_TERMS = 12
 
 
-def matching_posts(viewer: Any, words: str) -> PostQuerySet:
-    """Visible posts in which every one of `words` begins a word; best rank first."""
+def matching(posts: PostQuerySet, words: str) -> PostQuerySet:
+    """Those of `posts` in which every one of `words` begins a word, each with its `rank`."""
     terms = re.findall(r"\w+", words.lower())[:MOST_TERMS]
     if not terms:
-        return Post.objects.none()
+        return posts.none()
     query = SearchQuery(
         " & ".join(f"{term}:*" for term in terms), config=CONFIGURATION, search_type="raw"
     )
     text = _text_of_posts()
-    return (
-        Post.objects.visible_to(viewer)
-        .annotate(text=text, rank=SearchRank(text, query))
-        .filter(text=query)
-        .order_by("-rank", "-created_at")
-    )
+    return posts.annotate(text=text, rank=SearchRank(text, query)).filter(text=query)
 
 
 def _text_of_posts() -> SearchVector:
