@@ -69,16 +69,16 @@ async def notification_stream(request: HttpRequest) -> HttpResponseBase:
 
 async def _events(user_id: UUID) -> AsyncIterator[str]:
     try:
-        async with redis.asyncio.Redis.from_url(settings.REDIS_URL) as client:
-            async with client.pubsub() as subscription:
-                await subscription.subscribe(_channel(user_id))
-                await subscription.get_message(timeout=5)  # confirmed: from here nothing is lost
-                snapshot = await sync_to_async(_snapshot)(user_id)
-                yield _event("initial_data", data=snapshot)
-                yield _event("connected", message="Connected to notification stream")
-                known = {item["id"] for item in snapshot["notifications"]}
-                async for event in _live(subscription, known):
-                    yield event
+        client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
+        async with client, client.pubsub() as subscription:
+            await subscription.subscribe(_channel(user_id))
+            await subscription.get_message(timeout=5)  # confirmed: from here nothing is lost
+            snapshot = await sync_to_async(_snapshot)(user_id)
+            yield _event("initial_data", data=snapshot)
+            yield _event("connected", message="Connected to notification stream")
+            known = {item["id"] for item in snapshot["notifications"]}
+            async for event in _live(subscription, known):
+                yield event
     except redis.RedisError as error:
         logger.warning("A notification stream ends: %s", error)
         yield _event("error", message="Failed to load initial data")
