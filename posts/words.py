@@ -1,28 +1,53 @@
-"""Search by words: PostgreSQL full text over what is written about a post and its captions."""
+"""Search by words: PostgreSQL full text over what is written about a post and its captions.
+
+Marks on letters do not matter: "pho bo" finds "Phở bò", and the other way round.
+"""
 
 import re
+import unicodedata
 
 from django.contrib.postgres.aggregates import StringAgg
 from django.contrib.postgres.search import SearchQuery, SearchRank, SearchVector
 from django.db.models import F, Func, OuterRef, Subquery, TextField, Value
+from django.db.models.functions import Lower
 
 from posts.models import PostImage, PostQuerySet
 
 # On every server, without stemming or stop words: serves Vietnamese and English alike.
 CONFIGURATION = "simple"
 MOST_TERMS = 12
+LONGEST_TERM = 100  # characters; PostgreSQL refuses words of more than 2 kB
+_MARKS = "".join(chr(code) for code in range(0x0300, 0x0370))
 
 
 def matching(posts: PostQuerySet, words: str) -> PostQuerySet:
     """Those of `posts` in which every one of `words` begins a word, each with its `rank`."""
-    terms = re.findall(r"\w+", words.lower())[:MOST_TERMS]
+    terms = re.findall(r"[^\W_]+", _folded(words))[:MOST_TERMS]
     if not terms:
         return posts.none()
     query = SearchQuery(
-        " & ".join(f"{term}:*" for term in terms), config=CONFIGURATION, search_type="raw"
+        " & ".join(f"{term[:LONGEST_TERM]}:*" for term in terms),
+        config=CONFIGURATION,
+        search_type="raw",
     )
     text = _text_of_posts()
     return posts.annotate(text=text, rank=SearchRank(text, query)).filter(text=query)
+
+
+def _folded(text: str) -> str:
+    folding = str.maketrans("đ", "d", _MARKS)
+    return unicodedata.normalize("NFD", text.lower()).translate(folding)
+
+
+class _Folded(Func):
+    """`_folded` in SQL; the extension unaccent is not on every server."""
+
+    template = "translate(normalize(%(expressions)s, NFD), %%s, %%s)"
+    output_field = TextField()
+
+    def as_sql(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        sql, params = super().as_sql(*args, **kwargs)
+        return sql, (*params, f"đ{_MARKS}", "d")  # what has no counterpart is left out
 
 
 def _text_of_posts() -> SearchVector:
@@ -35,13 +60,16 @@ def _text_of_posts() -> SearchVector:
         .values("text")
     )
     tags = Func(F("tags"), Value(" "), function="array_to_string", output_field=TextField())
-    author = ("user__first_name", "user__last_name")
-    return SearchVector(
+    written = Func(
+        Value(" "),
         "title",
         "description",
         tags,
         "category__name",
-        *author,
+        "user__first_name",
+        "user__last_name",
         Subquery(captions),
-        config=CONFIGURATION,
+        function="concat_ws",
+        output_field=TextField(),
     )
+    return SearchVector(_Folded(Lower(written)), config=CONFIGURATION)
