@@ -7,9 +7,18 @@ from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, Permis
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils import timezone
+
+from accounts import hashers
 
 
 class UserManager(BaseUserManager["User"]):
+    def get_queryset(self) -> "UserQuerySet":
+        return UserQuerySet(self.model, using=self._db)
+
+    def active(self) -> "UserQuerySet":
+        return self.get_queryset().active()
+
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         user = self.model(email=email.strip().lower(), **fields)
         user.set_password(password)
@@ -23,7 +32,20 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email=(username or "").strip().lower())
 
 
+class UserQuerySet(models.QuerySet["User"]):
+    def active(self) -> "UserQuerySet":
+        """Members whom others may see; nobody lists, finds or follows the rest."""
+        return self.filter(is_active=True)
+
+    def marking_followed(self, viewer: "User") -> "UserQuerySet":
+        """Each with `is_following`: whether the viewer follows that member."""
+        followed = Follow.objects.filter(follower=viewer, following=models.OuterRef("pk"))
+        return self.annotate(is_following=models.Exists(followed))
+
+
 class User(AbstractBaseUser, PermissionsMixin):
+    _password: str | None  # Django's: the raw password until it is saved
+
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     email = models.EmailField(max_length=255, unique=True)
     phone = models.CharField(max_length=20, unique=True, null=True, blank=True)
@@ -56,6 +78,22 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.full_name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        # Not when a hash is renewed: then Django leaves `_password` empty.
+        if self._password is not None and not self._state.adding:
+            self.tokens_valid_from = timezone.now()
+            if kwargs.get("update_fields") is not None:
+                kwargs["update_fields"] = {*kwargs["update_fields"], "tokens_valid_from"}
+        super().save(*args, **kwargs)
+
+    def check_password(self, raw_password: str | None) -> bool:
+        self.password = hashers.named(self.password)
+        return super().check_password(raw_password)
+
+    async def acheck_password(self, raw_password: str | None) -> bool:
+        self.password = hashers.named(self.password)
+        return await super().acheck_password(raw_password)
 
     @property
     def full_name(self) -> str:

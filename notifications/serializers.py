@@ -1,7 +1,6 @@
 """Shapes of notifications."""
 
 from typing import Any
-from uuid import UUID
 
 from rest_framework import serializers
 
@@ -46,7 +45,7 @@ class NotificationSerializer(serializers.ModelSerializer):
         return {"id": str(post.pk), "title": post.title}
 
 
-def notification_list(user_id: UUID, *, page: int, limit: int) -> dict[str, Any]:
+def notification_list(user_id: Any, *, page: int, limit: int) -> dict[str, Any]:
     """The data of GET /notifications and of the stream's first event."""
     mine = Notification.objects.filter(user_id=user_id)
     rows = mine.select_related("related_user", "post").order_by("-created_at", "-id")

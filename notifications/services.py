@@ -7,8 +7,8 @@ from uuid import UUID
 
 from django.db import DatabaseError, transaction
 
+from notifications.live import publish
 from notifications.models import Notification
-from notifications.stream import publish
 
 logger = logging.getLogger(__name__)
 
@@ -28,27 +28,28 @@ def notify(
     """
     if recipient_id == actor.pk:
         return
+    about: dict[str, Any] = {"post_id": post_id, "comment_id": comment_id}
     try:
         with transaction.atomic():
             notification, created = Notification.objects.get_or_create(
                 user_id=recipient_id,
                 related_user=actor,
                 type=kind,
-                post_id=post_id,
-                comment_id=comment_id,
                 defaults={"content": content},
+                **about,
             )
     except DatabaseError:
         logger.exception("A notification could not be stored")
         return
     if created:
-        transaction.on_commit(partial(publish, notification.pk), robust=True)
+        transaction.on_commit(partial(publish, recipient_id, notification.pk), robust=True)
 
 
 def withdraw(*, recipient_id: UUID, actor: Any, kind: str, post_id: UUID | None = None) -> None:
     """The action was undone: nothing of it stays in the recipient's list."""
+    about: dict[str, Any] = {"post_id": post_id}
     Notification.objects.filter(
-        user_id=recipient_id, related_user=actor, type=kind, post_id=post_id
+        user_id=recipient_id, related_user=actor, type=kind, **about
     ).delete()
 
 
@@ -61,5 +62,5 @@ def mark_all_read(*, user: Any) -> None:
     Notification.objects.filter(user=user, is_read=False).update(is_read=True)
 
 
-def unread_count(user_id: UUID) -> int:
-    return Notification.objects.filter(user_id=user_id, is_read=False).count()
+def unread_count(user: Any) -> int:
+    return Notification.objects.filter(user=user, is_read=False).count()

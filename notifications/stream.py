@@ -16,11 +16,13 @@ import redis.asyncio
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.utils import timezone
+from django.views.decorators.http import require_GET
 from rest_framework import exceptions
 
+from notifications.live import channel
 from notifications.models import Notification
 from notifications.serializers import NotificationSerializer, notification_list
 from smimso.auth import user_for_token
@@ -29,88 +31,92 @@ from smimso.http import error_body
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 30.0
+CONFIRM_SECONDS = 5.0
 SNAPSHOT = 50  # notifications
 
 
-def publish(notification_id: UUID) -> None:
-    """To every open stream of the recipient. A dead Redis costs the live event, nothing else."""
-    rows = Notification.objects.select_related("related_user", "post")
-    notification = rows.filter(pk=notification_id).first()
-    if notification is None:
-        return
-    data = _encode(NotificationSerializer(notification).data)
-    try:
-        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2) as client:
-            client.publish(_channel(notification.user_id), data)
-    except redis.RedisError as error:
-        logger.warning("A notification was not sent live: %s", error)
-
-
+@require_GET
 async def notification_stream(request: HttpRequest) -> HttpResponseBase:
     """GET /notifications/stream; an EventSource cannot send headers, so `?token=` it is."""
     header = request.headers.get("Authorization", "")
     token = request.GET.get("token") or header.removeprefix("Bearer ").strip()
     if not token:
         return JsonResponse(error_body("No token provided"), status=401)
-    try:
-        user = await sync_to_async(user_for_token)(token)
-    except exceptions.AuthenticationFailed:
+    user_id = await sync_to_async(_user_id)(token)
+    if user_id is None:
         return JsonResponse(error_body("Invalid token"), status=401)
     return StreamingHttpResponse(
-        _events(user.pk),
+        _events(user_id, token),
         content_type="text/event-stream",
-        headers={
-            "Cache-Control": "no-cache, no-transform",
-            "X-Accel-Buffering": "no",
-            "Access-Control-Allow-Origin": "*",
-        },
+        headers={"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"},
     )
 
 
-async def _events(user_id: UUID) -> AsyncIterator[str]:
+async def _events(user_id: UUID, token: str) -> AsyncIterator[str]:
     try:
-        client = redis.asyncio.Redis.from_url(settings.REDIS_URL)
+        client = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2)
         async with client, client.pubsub() as subscription:
-            await subscription.subscribe(_channel(user_id))
-            await subscription.get_message(timeout=5)  # confirmed: from here nothing is lost
+            await subscription.subscribe(channel(user_id))
+            if await subscription.get_message(timeout=CONFIRM_SECONDS) is None:
+                raise redis.TimeoutError("no confirmation of the subscription")
+            # From here on nothing is lost.
             snapshot = await sync_to_async(_snapshot)(user_id)
             yield _event("initial_data", data=snapshot)
             yield _event("connected", message="Connected to notification stream")
             known = {item["id"] for item in snapshot["notifications"]}
-            async for event in _live(subscription, known):
+            async for event in _live(subscription, known, token):
                 yield event
-    except redis.RedisError as error:
+    except (redis.RedisError, DatabaseError) as error:
         logger.warning("A notification stream ends: %s", error)
         yield _event("error", message="Failed to load initial data")
 
 
-async def _live(subscription: Any, known: set[str]) -> AsyncIterator[str]:
+async def _live(subscription: Any, known: set[str], token: str) -> AsyncIterator[str]:
+    """Until the token is void: then the stream ends, and a new one would be refused."""
     while True:
         message = await subscription.get_message(
             ignore_subscribe_messages=True, timeout=HEARTBEAT_SECONDS
         )
         if message is None:
+            if await sync_to_async(_user_id)(token) is None:
+                return
             yield ": heartbeat\n\n"
             continue
-        notification = json.loads(message["data"])
-        if notification["id"] not in known:
+        notification = await sync_to_async(_notification)(message["data"].decode())
+        if notification is not None and notification["id"] not in known:
             yield _event("notification", data=notification)
+
+
+# A stream stays open for hours: each of these gives its connection to the database back.
+
+
+def _user_id(token: str) -> UUID | None:
+    try:
+        user_id: UUID = user_for_token(token).pk
+    except exceptions.AuthenticationFailed:
+        return None
+    finally:
+        connection.close()
+    return user_id
 
 
 def _snapshot(user_id: UUID) -> dict[str, Any]:
     try:
         return notification_list(user_id, page=1, limit=SNAPSHOT)
     finally:
-        connection.close()  # a stream stays open for hours: it must not keep a connection
+        connection.close()
 
 
-def _channel(user_id: UUID) -> str:
-    return f"smimso:notifications:{user_id}"
+def _notification(notification_id: str) -> dict[str, Any] | None:
+    """None when it has been withdrawn since."""
+    rows = Notification.objects.select_related("related_user", "post")
+    try:
+        found = rows.filter(pk=notification_id).first()
+        return NotificationSerializer(found).data if found else None
+    finally:
+        connection.close()
 
 
 def _event(kind: str, **values: Any) -> str:
-    return f"data: {_encode({'type': kind, **values, 'timestamp': timezone.now()})}\n\n"
-
-
-def _encode(data: Any) -> str:
-    return json.dumps(data, cls=DjangoJSONEncoder)
+    body = {"type": kind, **values, "timestamp": timezone.now()}
+    return f"data: {json.dumps(body, cls=DjangoJSONEncoder)}\n\n"

@@ -19,12 +19,16 @@ DEBUG = env.bool("SMIMSO_DEBUG", False)
 DATA_DIR = Path(env.str("SMIMSO_DATA_DIR", str(BASE_DIR / "var"))).expanduser().resolve()
 ALLOWED_HOSTS = env.list("SMIMSO_ALLOWED_HOSTS", ["*"] if not PRODUCTION else [])
 CSRF_TRUSTED_ORIGINS = env.list("SMIMSO_TRUSTED_ORIGINS", [])
+BEHIND_PROXY = env.bool("SMIMSO_BEHIND_PROXY", False)
+# Proxies whose entries in X-Forwarded-For are believed, counted from the right; 0: none.
+TRUSTED_PROXIES = env.int("SMIMSO_TRUSTED_PROXIES", 1 if BEHIND_PROXY else 0)
 
 # --- Secrets -------------------------------------------------------------------------------
 # Outside production a secret that is not set is made once and kept in the data directory.
 SECRET_KEY = env.str("SECRET_KEY", "") or ("" if PRODUCTION else embedded.local_secret(DATA_DIR))
 JWT_SECRET = env.str("JWT_SECRET", "") or ("" if PRODUCTION else SECRET_KEY)
 JWT_LIFETIME = timedelta(days=env.int("JWT_EXPIRES_DAYS", 30))
+GOOGLE_CLIENT_ID = env.str("GOOGLE_CLIENT_ID", "")  # empty: no login with Google
 for name, secret in (("SECRET_KEY", SECRET_KEY), ("JWT_SECRET", JWT_SECRET)):
     if len(secret) < 32:
         raise ImproperlyConfigured(f"{name} must be set to a random text of 32 or more characters.")
@@ -47,6 +51,7 @@ INSTALLED_APPS = [
     "ai",
     "posts",
     "search",
+    "importer",
 ]
 AUTH_USER_MODEL = "accounts.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -54,9 +59,10 @@ ROOT_URLCONF = "smimso.urls"
 ASGI_APPLICATION = "smimso.asgi.application"
 APPEND_SLASH = False  # the frontend's bodies and preflights do not survive a redirect
 MIDDLEWARE = [
+    "smimso.edge.edge",
+    "corsheaders.middleware.CorsMiddleware",  # above what may redirect: preflights never are
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -82,6 +88,8 @@ TEMPLATES = [
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "feed"
 LOGOUT_REDIRECT_URL = "login"
+# The first one makes new hashes; an older hash is renewed when its owner logs in.
+PASSWORD_HASHERS = ["accounts.hashers.Argon2Hasher", "accounts.hashers.NodeBCryptHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
@@ -102,6 +110,7 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "smimso",
+        "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 2},
     }
 }
 
@@ -174,7 +183,17 @@ CORS_ALLOWED_ORIGINS = env.list(
     "SMIMSO_CORS_ORIGINS", [] if PRODUCTION else ["http://localhost:3000"]
 )
 CORS_ALLOW_METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
+CORS_EXPOSE_HEADERS = ["Content-Type", "Retry-After"]
 CORS_PREFLIGHT_MAX_AGE = 86400
+# Requests per window ("10/5m": s, m, h) of an address or a member; empty: no limit.
+THROTTLES = {
+    "login": env.str("SMIMSO_THROTTLE_LOGIN", "30/1m"),  # per address
+    "password": env.str("SMIMSO_THROTTLE_PASSWORD", "10/5m"),  # per address and account
+    "register": env.str("SMIMSO_THROTTLE_REGISTER", "20/1h"),
+    "uploads": env.str("SMIMSO_THROTTLE_UPLOADS", "120/1h"),
+    # One drop of ten pictures into the frontend's form makes eleven requests.
+    "ai": env.str("SMIMSO_THROTTLE_AI", "120/1m"),
+}
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "smimso.auth.JWTAuthentication",
@@ -187,6 +206,8 @@ REST_FRAMEWORK = {
         "rest_framework.parsers.MultiPartParser",
         "rest_framework.parsers.FormParser",
     ],
+    "DEFAULT_THROTTLE_CLASSES": ["smimso.throttling.ScopeThrottle"],
+    "NUM_PROXIES": TRUSTED_PROXIES,
     "EXCEPTION_HANDLER": "smimso.http.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
@@ -202,13 +223,22 @@ if PRODUCTION:
     SECURE_HSTS_PRELOAD = True
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
-    if env.bool("SMIMSO_BEHIND_PROXY", False):
+    if BEHIND_PROXY:
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"no_tokens": {"()": "smimso.logs.WithoutTokens"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["no_tokens"],
+        }
+    },
     "root": {"handlers": ["console"], "level": env.str("SMIMSO_LOG_LEVEL", "INFO")},
+    # Its own handler would write URLs as they came, and an EventSource has its token in there.
+    "loggers": {"uvicorn.access": {"handlers": ["console"], "propagate": False}},
 }

@@ -1,19 +1,23 @@
 """The map of routes: the REST API under both `/api/` and `/`, the pages, files and the admin."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from posts.views import uploaded_file
+from smimso.index import api_index, test_cors
 
-rest = [
+rest: list[URLPattern | URLResolver] = [
     path("", include("accounts.urls")),
+    path("", include("posts.member_urls")),
     path("", include("notifications.urls")),
     path("", include("ai.urls")),
     path("", include("search.urls")),
     path("", include("posts.urls")),
+    path("test-cors", test_cors),
 ]
 
 urlpatterns = [
+    path("", api_index),
     path("api/", include(rest)),
     path("", include(rest)),
     path("uploads/<path:name>", uploaded_file),

@@ -12,6 +12,7 @@ from smimso import embedded
 from smimso.processes import demo_environment
 
 _directory = os.environ.get("SMIMSO_TEST_DIR") or tempfile.mkdtemp(prefix="smimso-test-")
+(Path(_directory) / "static").mkdir(exist_ok=True)  # whitenoise warns when there is none
 os.environ |= {
     "SMIMSO_TEST_DIR": _directory,  # for the workers, which are started with these settings too
     "SMIMSO_DATA_DIR": _directory,
@@ -35,3 +36,4 @@ DATABASES["default"]["OPTIONS"].pop("pool")
 # Clearing this cache empties its Redis database, so the queues live in another one.
 CACHES["default"]["LOCATION"] = REDIS_URL.replace("db=0", "db=1")
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+THROTTLES = {}  # the tests of throttles set their own
