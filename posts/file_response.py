@@ -10,7 +10,7 @@ from pathlib import PurePath
 
 from django.core.files.base import File
 from django.core.files.storage import default_storage
-from django.db import close_old_connections
+from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.cache import get_conditional_response
 from django.utils.http import http_date, quote_etag
@@ -60,7 +60,8 @@ def _content(
     span = range(size) if asked is None else asked
     response: HttpResponseBase = HttpResponse(content_type=content_type)
     if request.method != "HEAD" and span:
-        close_old_connections()  # a slow reader must not keep a connection of the pool
+        if not connection.in_atomic_block:
+            connection.close()  # a slow reader must not keep one of the pool's
         response = _FileStream(default_storage.open(name), span, content_type)
     response["Content-Length"] = str(len(span))
     if asked is not None:
