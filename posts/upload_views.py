@@ -19,6 +19,7 @@ FALLBACK_CAPTION = "Beautiful Image"  # the frontend knows it as "no caption"
 
 class UploadView(APIView):
     parser_classes = [MultiPartParser]
+    throttle_scope = "uploads"
 
     def post(self, request: Request) -> Response:
         upload = _uploads(request, "file", missing="No file uploaded")[0]
@@ -29,6 +30,7 @@ class UploadView(APIView):
 
 class GenerateCaptionView(APIView):
     parser_classes = [MultiPartParser]
+    throttle_scope = "ai"
 
     def post(self, request: Request) -> Response:
         upload = _uploads(request, "image", missing="Image file is required")[0]
@@ -42,6 +44,7 @@ class GenerateCaptionView(APIView):
 
 class GenerateMetadataView(APIView):
     parser_classes = [MultiPartParser]
+    throttle_scope = "ai"
 
     def post(self, request: Request) -> Response:
         upload = _uploads(request, "images", missing="At least one image is required")[0]

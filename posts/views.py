@@ -30,6 +30,8 @@ FAVORITES = (
 
 
 class PostListView(APIView):
+    throttle_scope = "uploads"
+
     def get_parsers(self) -> list:
         return [MultiPartParser()] if self.request.method == "POST" else super().get_parsers()
 

@@ -190,9 +190,9 @@ THROTTLES = {
     "login": env.str("SMIMSO_THROTTLE_LOGIN", "30/1m"),  # per address
     "password": env.str("SMIMSO_THROTTLE_PASSWORD", "10/5m"),  # per address and account
     "register": env.str("SMIMSO_THROTTLE_REGISTER", "20/1h"),
-    "uploads": env.str("SMIMSO_THROTTLE_UPLOADS", "120/1h"),
+    "uploads": env.str("SMIMSO_THROTTLE_UPLOADS", "300/1h"),
     # One drop of ten pictures into the frontend's form makes eleven requests.
-    "ai": env.str("SMIMSO_THROTTLE_AI", "120/1m"),
+    "ai": env.str("SMIMSO_THROTTLE_AI", "240/1m"),
 }
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [

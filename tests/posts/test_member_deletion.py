@@ -22,7 +22,8 @@ Picture = Callable[..., bytes]
 
 
 def new_post(author: User, data: bytes, **fields: Any) -> Post:
-    return create_post(author=author, uploads=[SimpleUploadedFile("a.jpg", data)], **fields)
+    uploads: list[Any] = [SimpleUploadedFile("a.jpg", data)]
+    return create_post(author=author, uploads=uploads, **fields)
 
 
 def delete(client: APIClient, **fields: Any) -> Any:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 TEXT = "Too many requests. Please try again later."
 
 
-def login(name: str, password: str = "wrong", **headers: str) -> Any:
+def login(name: str, password: str = "wrong", **headers: Any) -> Any:
     fields = {"emailOrPhone": name, "password": password}
     return APIClient().post("/api/auth/login", fields, format="json", **headers)
 
@@ -140,3 +140,20 @@ def test_a_made_up_header_is_no_way_around(owner: User, settings: Any) -> None:
         for number in range(3)
     ]
     assert statuses == [401, 401, 429]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/posts", "/posts/upload", "/posts/generate-caption", "/posts/generate-metadata"),
+        *("/users/profile/cover", "/search/image", "/ai/image-features", "/ai/classify"),
+    ],
+)
+def test_what_costs_most_is_limited(
+    owner: User, api: Callable[..., APIClient], settings: Any, path: str
+) -> None:
+    settings.THROTTLES = {"uploads": "1/1h", "ai": "1/1h"}
+    client = api(owner)
+    assert client.post(path, {}, format="multipart").status_code == 400
+    assert_throttled(client.post(f"/api{path}", {}, format="multipart"))
+    assert client.get("/posts").status_code == 200
