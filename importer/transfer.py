@@ -108,8 +108,9 @@ def _transfer_table(
         report.taken += len(outcome.taken)
         report.updated += len(outcome.updated)
         report.same += len(outcome.same)
+        found = outcome.taken | outcome.updated | outcome.same
         for row in cleaned:
-            if row["id"] not in outcome.taken | outcome.updated | outcome.same:
+            if row["id"] not in found:
                 report.skip(step.target.twice, str(row["id"]))
         progress.update(len(values))
 

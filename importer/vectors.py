@@ -27,14 +27,15 @@ class OldVectors:
             row.note("its vector was left: --clip-model did not say which model made it")
             return None
         try:
-            vector = np.array(str(text).strip("[]{} ").split(","), dtype=np.float32)
+            numbers = str(text).strip("[]{} ")
+            vector = np.array(numbers.split(","), dtype=np.float32)
         except ValueError:
             row.note("its vector cannot be read")
             return None
         if reason := _why_not(vector):
             row.note(f"its vector was left: {reason}")
             return None
-        return f"[{','.join(map(str, vector.tolist()))}]"
+        return f"[{numbers}]"
 
 
 def _why_not(vector: np.ndarray) -> str:

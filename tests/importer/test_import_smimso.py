@@ -8,14 +8,18 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import bcrypt
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.test import override_settings
 
 from accounts.models import Category, User
+from accounts.services import authenticate_user
 from posts.models import Comment, Like, Post, PostImage
 from smimso import embedded
+from smimso.settings import PASSWORD_HASHERS
 from tests.importer.node_database import LONG_AGO, NodeDatabase
 from tests.importer.summary import counts
 from tests.importer.test_completeness import fill
@@ -95,6 +99,19 @@ def test_only_what_is_newer_is_taken_again(node: NodeDatabase, run_import: Run):
     assert Post.objects.filter(pk=added).exists()
     user = User.objects.get(pk=member)
     assert (user.bio, user.password, user.updated_at) == ("Hello", "argon2$new", later)
+
+
+@pytest.mark.django_db
+@override_settings(PASSWORD_HASHERS=PASSWORD_HASHERS)
+def test_members_log_in_as_before(node: NodeDatabase, run_import: Run):
+    hashed = bcrypt.hashpw(b"as before", bcrypt.gensalt(4, prefix=b"2a")).decode()
+    member = node.user(email="Ann@example.test", password_hash=hashed)
+    run_import(node)
+    assert authenticate_user(email_or_phone="ann@example.test", password="as before").pk == member
+    renewed = User.objects.get(pk=member).password
+    assert renewed.startswith("argon2")
+    run_import(node)
+    assert User.objects.get(pk=member).password == renewed
 
 
 # --- Dry --------------------------------------------------------------------------------------

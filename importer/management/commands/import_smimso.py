@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error
 from tqdm import tqdm
 
+from importer.old_files import workers
 from importer.source import CannotRead, open_source
 from importer.transfer import Options, transfer
 
@@ -65,6 +66,7 @@ class Command(BaseCommand):
         except (psycopg.Error, Error, OSError) as error:
             raise CommandError(f"Stopped: {shorten(str(error), 300)} {again}") from error
         except KeyboardInterrupt as error:
+            workers.shutdown(wait=False, cancel_futures=True)
             raise CommandError(f"Stopped. {again}", returncode=130) from error
         self.stdout.write(str(report))
 
