@@ -10,12 +10,13 @@ from django.utils.decorators import sync_and_async_middleware
 
 _SLASHES = re.compile(r"/{2,}")
 # Fetched by pages of any origin; neither reads a cookie.
+_CORS = re.compile("access-control-|vary$", re.IGNORECASE)
 _OPEN_TO_ALL = re.compile(r"/uploads/|/(api/)?notifications/stream$")
 
 
 @sync_and_async_middleware
 def edge(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """Duplicate slashes collapse (a base URL that ends in one), and nothing is ever redirected."""
+    """Duplicate slashes collapse (a base URL that ends in one); OPTIONS succeeds on every path."""
     if iscoroutinefunction(get_response):
 
         async def answer_async(request: HttpRequest) -> HttpResponseBase:
@@ -38,10 +39,9 @@ def _collapse_slashes(request: HttpRequest) -> None:
 
 
 def _finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    if request.method == "OPTIONS" and response.status_code >= 300:
-        headers = dict(response.items())
-        headers.pop("Content-Type", None)
-        response = HttpResponse(status=204, headers=headers)
+    if request.method == "OPTIONS" and "Access-Control-Request-Method" not in request.headers:
+        kept = {name: value for name, value in response.items() if _CORS.match(name)}
+        response = HttpResponse(status=204, headers=kept)
     if _OPEN_TO_ALL.match(request.path_info):
         response["Access-Control-Allow-Origin"] = "*"
     return response

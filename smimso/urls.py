@@ -17,11 +17,11 @@ rest: list[URLPattern | URLResolver] = [
 ]
 
 urlpatterns = [
-    path("", api_index),
     path("api/", include(rest)),
     path("", include(rest)),
     path("uploads/<path:name>", uploaded_file),
     path("admin/", admin.site.urls),
+    path("", api_index),
 ]
 
 handler404 = "smimso.http.route_not_found"
