@@ -7,6 +7,7 @@ Source: WHATWG HTML, "Server-sent events".
 
 import json
 import logging
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
@@ -73,18 +74,20 @@ async def _events(user_id: UUID, token: str) -> AsyncIterator[str]:
 
 async def _live(subscription: Any, known: set[str], token: str) -> AsyncIterator[str]:
     """Until the token is void: then the stream ends, and a new one would be refused."""
+    checked = time.monotonic()
     while True:
         message = await subscription.get_message(
             ignore_subscribe_messages=True, timeout=HEARTBEAT_SECONDS
         )
-        if message is None:
+        if message is None or time.monotonic() - checked > HEARTBEAT_SECONDS:
             if await sync_to_async(_user_id)(token) is None:
                 return
+            checked = time.monotonic()
             yield ": heartbeat\n\n"
-            continue
-        notification = await sync_to_async(_notification)(message["data"].decode())
-        if notification is not None and notification["id"] not in known:
-            yield _event("notification", data=notification)
+        if message is not None:
+            notification = await sync_to_async(_notification)(message["data"].decode())
+            if notification is not None and notification["id"] not in known:
+                yield _event("notification", data=notification)
 
 
 # A stream stays open for hours: each of these gives its connection to the database back.

@@ -84,7 +84,8 @@ def _status_and_text(error: Exception) -> tuple[int, str, dict[str, str]]:
         case exceptions.AuthenticationFailed():
             return 401, str(error.detail), {"WWW-Authenticate": "Bearer"}
         case exceptions.Throttled():
-            headers = {"Retry-After": str(math.ceil(error.wait))} if error.wait else {}
+            wait = getattr(error, "wait", None)
+            headers = {"Retry-After": str(math.ceil(wait))} if wait else {}
             return 429, errors.Overloaded.default, headers
         case exceptions.APIException():
             return error.status_code, _first_text(error.detail), {}

@@ -18,7 +18,7 @@ PRODUCTION = ENVIRONMENT == "production"
 DEBUG = env.bool("SMIMSO_DEBUG", False)
 DATA_DIR = Path(env.str("SMIMSO_DATA_DIR", str(BASE_DIR / "var"))).expanduser().resolve()
 ALLOWED_HOSTS = env.list("SMIMSO_ALLOWED_HOSTS", ["*"] if not PRODUCTION else [])
-CSRF_TRUSTED_ORIGINS = env.list("SMIMSO_TRUSTED_ORIGINS", [])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("SMIMSO_TRUSTED_ORIGINS", [])
 BEHIND_PROXY = env.bool("SMIMSO_BEHIND_PROXY", False)
 # Proxies whose entries in X-Forwarded-For are believed, counted from the right; 0: none.
 TRUSTED_PROXIES = env.int("SMIMSO_TRUSTED_PROXIES", 1 if BEHIND_PROXY else 0)
