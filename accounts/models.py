@@ -4,11 +4,21 @@ from typing import Any
 from uuid import uuid4
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils import timezone
+
+from accounts import hashers
 
 
 class UserManager(BaseUserManager["User"]):
+    def get_queryset(self) -> "UserQuerySet":
+        return UserQuerySet(self.model, using=self._db)
+
+    def active(self) -> "UserQuerySet":
+        return self.get_queryset().active()
+
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         user = self.model(email=email.strip().lower(), **fields)
         user.set_password(password)
@@ -22,7 +32,20 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email=(username or "").strip().lower())
 
 
+class UserQuerySet(models.QuerySet["User"]):
+    def active(self) -> "UserQuerySet":
+        """Members whom others may see; nobody lists, finds or follows the rest."""
+        return self.filter(is_active=True)
+
+    def marking_followed(self, viewer: "User") -> "UserQuerySet":
+        """Each with `is_following`: whether the viewer follows that member."""
+        followed = Follow.objects.filter(follower=viewer, following=models.OuterRef("pk"))
+        return self.annotate(is_following=models.Exists(followed))
+
+
 class User(AbstractBaseUser, PermissionsMixin):
+    _password: str | None  # Django's: the raw password until it is saved
+
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     email = models.EmailField(max_length=255, unique=True)
     phone = models.CharField(max_length=20, unique=True, null=True, blank=True)
@@ -39,6 +62,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_verified = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
+    # Tokens issued before this moment are void: set when the password changes.
+    tokens_valid_from = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -53,6 +78,22 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.full_name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        # Not when a hash is renewed: then Django leaves `_password` empty.
+        if self._password is not None and not self._state.adding:
+            self.tokens_valid_from = timezone.now()
+            if kwargs.get("update_fields") is not None:
+                kwargs["update_fields"] = {*kwargs["update_fields"], "tokens_valid_from"}
+        super().save(*args, **kwargs)
+
+    def check_password(self, raw_password: str | None) -> bool:
+        self.password = hashers.named(self.password)
+        return super().check_password(raw_password)
+
+    async def acheck_password(self, raw_password: str | None) -> bool:
+        self.password = hashers.named(self.password)
+        return await super().acheck_password(raw_password)
 
     @property
     def full_name(self) -> str:
@@ -77,6 +118,30 @@ class Follow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.follower_id} → {self.following_id}"
+
+
+class Survey(models.Model):
+    """What a member said about interests; one per member."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    user = models.OneToOneField(User, models.CASCADE, related_name="survey")
+    favorite_categories = ArrayField(models.TextField(), null=True, blank=True)
+    usage_purposes = ArrayField(models.TextField(), null=True, blank=True)
+    awareness_source = models.CharField(max_length=100, null=True, blank=True)
+    expectation_level = models.IntegerField(null=True, blank=True)
+    completed_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "surveys"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(expectation_level__range=(1, 5)),
+                name="surveys_expectation_level_valid",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Survey of {self.user_id}"
 
 
 class Category(models.Model):

@@ -1,10 +1,13 @@
 """Shapes of requests and responses about members."""
 
+from datetime import date
 from typing import Any
 
+from django.utils import timezone
 from rest_framework import serializers
 
-from accounts.models import Category, User
+from accounts import options
+from accounts.models import Category, Survey, User
 
 
 class BlankAsNoneDateField(serializers.DateField):
@@ -12,6 +15,11 @@ class BlankAsNoneDateField(serializers.DateField):
 
     def to_internal_value(self, value: Any) -> Any:
         return None if value == "" else super().to_internal_value(value)
+
+
+def not_in_the_future(day: date | None) -> None:
+    if day is not None and day > timezone.localdate():
+        raise serializers.ValidationError("The date is in the future.")
 
 
 class RegistrationSerializer(serializers.Serializer):
@@ -25,7 +33,9 @@ class RegistrationSerializer(serializers.Serializer):
     phone = serializers.CharField(
         max_length=20, allow_blank=True, allow_null=True, required=False, default=None
     )
-    date_of_birth = BlankAsNoneDateField(required=False, allow_null=True, default=None)
+    date_of_birth = BlankAsNoneDateField(
+        required=False, allow_null=True, default=None, validators=[not_in_the_future]
+    )
     job = serializers.CharField(
         max_length=255, allow_blank=True, allow_null=True, required=False, default=None
     )
@@ -40,7 +50,70 @@ class LoginSerializer(serializers.Serializer):
     emailOrPhone = serializers.CharField(  # noqa: N815 - the frontend's name
         max_length=255, source="email_or_phone"
     )
-    password = serializers.CharField(max_length=128, trim_whitespace=False)
+    password = serializers.CharField(max_length=1024, trim_whitespace=False)
+
+
+class GoogleLoginSerializer(serializers.Serializer):
+    token = serializers.CharField(max_length=8192)
+
+
+class IdentitySerializer(serializers.Serializer):
+    """The proof that it is the member who asks: a password, or a fresh ID token of Google's."""
+
+    password = serializers.CharField(
+        max_length=1024, trim_whitespace=False, allow_blank=True, default=""
+    )
+    googleToken = serializers.CharField(  # noqa: N815 - named as the frontend names things
+        max_length=8192, allow_blank=True, default="", source="google_token"
+    )
+
+
+class NewPasswordSerializer(IdentitySerializer):
+    newPassword = serializers.CharField(  # noqa: N815 - named as the frontend names things
+        max_length=128, trim_whitespace=False, source="new_password"
+    )
+
+
+class ProfileFormSerializer(serializers.Serializer):
+    """What members may change of themselves. Blank means none, other keys are ignored."""
+
+    first_name = serializers.CharField(max_length=100, required=False)
+    last_name = serializers.CharField(max_length=100, allow_blank=True, required=False)
+    phone = serializers.CharField(max_length=20, allow_blank=True, allow_null=True, required=False)
+    date_of_birth = BlankAsNoneDateField(
+        allow_null=True, required=False, validators=[not_in_the_future]
+    )
+    job = serializers.CharField(max_length=255, allow_blank=True, allow_null=True, required=False)
+    bio = serializers.CharField(max_length=5_000, allow_blank=True, allow_null=True, required=False)
+    avatar_url = serializers.CharField(
+        max_length=2_000, allow_blank=True, allow_null=True, required=False
+    )
+    cover_url = serializers.CharField(
+        max_length=2_000, allow_blank=True, allow_null=True, required=False
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        names = {"first_name", "last_name"}
+        return {name: value if name in names else value or None for name, value in attrs.items()}
+
+
+class SurveyFormSerializer(serializers.Serializer):
+    favorite_categories = serializers.ListField(
+        child=serializers.UUIDField(), min_length=1, max_length=100
+    )
+    usage_purposes = serializers.ListField(
+        child=serializers.ChoiceField(
+            sorted(options.values(options.SURVEY_PURPOSES, options.PURPOSES))
+        ),
+        min_length=1,
+        max_length=100,
+    )
+    awareness_source = serializers.ChoiceField(
+        sorted(options.values(options.SURVEY_SOURCES, options.SOURCES))
+    )
+    expectation_level = serializers.IntegerField(
+        min_value=1, max_value=5, allow_null=True, required=False, default=None
+    )
 
 
 class UserBriefSerializer(serializers.ModelSerializer):
@@ -69,6 +142,60 @@ class OwnUserSerializer(serializers.ModelSerializer):
             "is_verified",
             "created_at",
         ]
+
+
+class OwnProfileSerializer(OwnUserSerializer):
+    """The member's own row of the table, without what stays in the database."""
+
+    class Meta(OwnUserSerializer.Meta):
+        fields = [*OwnUserSerializer.Meta.fields, "is_active", "updated_at"]
+
+
+class PublicProfileSerializer(serializers.ModelSerializer):
+    """What others see of a member: nothing that is private."""
+
+    class Meta:
+        model = User
+        fields = [
+            name
+            for name in OwnProfileSerializer.Meta.fields
+            if name not in ("email", "phone", "date_of_birth")
+        ]
+
+
+class UserCardSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = User
+        fields = ["id", "first_name", "last_name", "avatar_url", "bio", "job"]
+
+
+class ListedUserSerializer(UserCardSerializer):
+    isFollowing = serializers.BooleanField(  # noqa: N815 - the frontend's name
+        source="is_following"
+    )
+
+    class Meta(UserCardSerializer.Meta):
+        fields = [*UserCardSerializer.Meta.fields, "isFollowing"]
+
+
+class SurveySerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Survey
+        fields = [
+            "id",
+            "user_id",
+            "favorite_categories",
+            "usage_purposes",
+            "awareness_source",
+            "expectation_level",
+            "completed_at",
+        ]
+
+
+class CategorySerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Category
+        fields = ["id", "name", "slug", "description", "icon_url"]
 
 
 class CategoryBriefSerializer(serializers.ModelSerializer):

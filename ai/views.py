@@ -34,6 +34,7 @@ class ImageFeaturesView(APIView):
     """multipart `image` → {embedding: float[512], caption: str | null}"""
 
     permission_classes = [IsAuthenticatedUnlessPublic]
+    throttle_scope = "ai"
 
     def post(self, request: Request) -> Response:
         embedding, caption = services.describe_image(_image(request))
@@ -44,6 +45,7 @@ class ClassifyView(APIView):
     """multipart `image` and `labels` → {predictions: [{label, score}]}, best first"""
 
     permission_classes = [IsAuthenticatedUnlessPublic]
+    throttle_scope = "ai"
 
     def post(self, request: Request) -> Response:
         image = _image(request)
@@ -58,6 +60,7 @@ class TextEmbeddingView(APIView):
     """JSON {query, limit?} → {embedding: float[512], query}"""
 
     permission_classes = [IsAuthenticatedUnlessPublic]
+    throttle_scope = "ai"
 
     def post(self, request: Request) -> Response:
         fields = TextQuery(data=request.data)

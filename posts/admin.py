@@ -123,7 +123,7 @@ class PostAdmin(_ContentAdmin):
     ]
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Post]:
-        return Post.objects.for_display()
+        return Post.objects.for_display(request.user)
 
     def images_of(self, queryset: models.QuerySet) -> models.QuerySet[PostImage]:
         return PostImage.objects.filter(post__in=queryset)

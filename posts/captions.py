@@ -1,10 +1,16 @@
-"""From an image's caption and vector to the words that an author left open."""
+"""From an image's caption or file name to the words that an author left open."""
 
 import re
+from pathlib import PurePath
 
 STOP_WORDS = frozenset({"with", "from", "this", "that", "were", "near", "under", "over", "into"})
 MOST_TAGS = 5
 LEAST_TAG_LETTERS = 4
+# File names that cameras, phones and browsers make up.
+_MEANINGLESS_NAME = re.compile(
+    r"(img|dsc|dscn|pxl|image|photo|screenshot|untitled|download|unnamed|blob)?[\s\d().a-f-]*",
+    re.IGNORECASE,
+)
 
 
 def title_from(caption: str) -> str:
@@ -19,3 +25,9 @@ def tags_from(caption: str) -> list[str]:
     words = re.findall(r"\w+", caption.lower())
     telling = [w for w in words if len(w) >= LEAST_TAG_LETTERS and w not in STOP_WORDS]
     return list(dict.fromkeys(telling))[:MOST_TAGS]
+
+
+def words_of_name(file_name: str) -> str:
+    """What a member called the file, at most 255 characters; "" when no member named it."""
+    words = re.sub(r"[-_\s]+", " ", PurePath(file_name).stem).strip()
+    return "" if _MEANINGLESS_NAME.fullmatch(words) else words[:255]

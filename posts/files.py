@@ -1,14 +1,17 @@
-"""Files of post images: their names in the storage, their URLs, and who may fetch them.
+"""Files: their names in the storage, their URLs, and who may fetch them.
 
-`posts/<image id>.<ext>` is the picture itself, `posts/<image id>.<rendition>.webp` a smaller one.
-Files of public posts have plain URLs; others have signed ones that expire.
+`posts/<image id>.<ext>` is a post's picture, `posts/<image id>.<rendition>.webp` a smaller one.
+Files of public posts have plain URLs; others have signed ones that expire. Files of the other
+folders are for whoever knows their name, which is a uuid too.
 """
 
 import re
 import time
 from pathlib import PurePath
+from typing import Any
 from uuid import UUID
 
+import filetype
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
@@ -19,14 +22,13 @@ from posts.models import PostImage, Visibility
 from smimso.uploads import EXTENSIONS, CheckedImage
 
 FOLDER = "posts"
-_NAME = re.compile(rf"{FOLDER}/([0-9a-f-]{{36}})(?:\.[a-z]+)?\.(?:jpg|png|webp|gif)")
 _EXPIRY = re.compile("[0-9]{1,12}")  # seconds since 1970
-_CONTENT_TYPES = {
-    ".jpg": "image/jpeg",
-    ".png": "image/png",
-    ".webp": "image/webp",
-    ".gif": "image/gif",
-}
+OPEN_FOLDERS = ("avatars", "covers", "chat")
+_UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_NAME = re.compile(rf"{FOLDER}/({_UUID})(?:\.[a-z]+)?\.(?:jpg|png|webp|gif)")
+_OPEN_NAME = re.compile(rf"(?:{'|'.join(OPEN_FOLDERS)})/{_UUID}(?:\.[a-z]+)?\.[a-z0-9]{{2,4}}")
+_SHOWN = re.compile("(image/(jpeg|png|webp|gif)|audio/|video/)")  # all others are downloaded
+_UNKNOWN = "application/octet-stream"
 _SIGNER = Signer(salt="posts.files")
 
 
@@ -60,17 +62,41 @@ def file_url(image: PostImage, visibility: str, rendition: str | None = None) ->
     return f"{url}?expires={expires}&signature={_signature(str(image.pk), expires)}"
 
 
+def open_url(name: str) -> str:
+    """Of a file in one of OPEN_FOLDERS."""
+    return f"{settings.MEDIA_URL}{name}"
+
+
 def content_type(name: str) -> str:
-    return _CONTENT_TYPES[PurePath(name).suffix]
+    """By the extension, which is that of the file's real type."""
+    extension = PurePath(name).suffix[1:]
+    if extension == "txt":
+        return "text/plain; charset=utf-8"
+    kind = filetype.get_type(ext=extension)
+    return kind.mime if kind else _UNKNOWN
+
+
+def is_shown(content_type: str) -> bool:
+    """Whether a browser may show it on this site, rather than save it."""
+    return bool(_SHOWN.match(content_type))
+
+
+def may_fetch(viewer: Any, name: str, *, expires: str, signature: str) -> bool:
+    """Whether `name` is one of ours, and the viewer may have it: by signature or by the rule."""
+    if _OPEN_NAME.fullmatch(name):
+        return True
+    image_id = image_id_of(name)
+    if image_id is None:
+        return False
+    if is_signed(image_id, expires, signature):
+        return True
+    return PostImage.objects.visible_to(viewer).filter(pk=image_id).exists()
 
 
 def image_id_of(name: str) -> UUID | None:
     """The image that a name in the storage belongs to; None for any other name."""
     match = _NAME.fullmatch(name)
-    try:
-        return UUID(match[1]) if match else None
-    except ValueError:
-        return None
+    return UUID(match[1]) if match else None
 
 
 def is_signed(image_id: UUID, expires: str, signature: str) -> bool:

@@ -53,10 +53,20 @@ class PostQuerySet(models.QuerySet["Post"]):
             created_at=post.created_at, id__gte=post.pk
         )
 
-    def for_display(self) -> "PostQuerySet":
-        """With all that a card or a page shows, in a constant number of queries."""
-        return self.select_related("user", "category").prefetch_related(
-            models.Prefetch("images", PostImage.objects.without_vectors())
+    def for_display(self, viewer: Any) -> "PostQuerySet":
+        """With all that a card or a page shows, in a constant number of queries.
+
+        `is_liked` and `is_saved` are the viewer's own.
+        """
+        known = viewer is not None and viewer.is_authenticated
+        mine = {"post": OuterRef("pk"), "user": viewer.pk if known else None}
+        return (
+            self.select_related("user", "category")
+            .prefetch_related(models.Prefetch("images", PostImage.objects.without_vectors()))
+            .annotate(
+                is_liked=Exists(Like.objects.filter(**mine)),
+                is_saved=Exists(SavedPost.objects.filter(**mine)),
+            )
         )
 
 
@@ -170,3 +180,81 @@ class PostImage(models.Model):
     def alt_text(self) -> str:
         """The author's words before the machine's."""
         return self.user_caption or self.ai_caption or self.caption or ""
+
+
+class Like(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="likes")
+    post = models.ForeignKey(Post, models.CASCADE, related_name="likes")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "likes"
+        constraints = [models.UniqueConstraint(fields=["user", "post"], name="likes_once")]
+        indexes = [models.Index(fields=["user", "-created_at"], name="idx_likes_user_id")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} likes {self.post_id}"
+
+
+class SavedPost(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="saved_posts")
+    post = models.ForeignKey(Post, models.CASCADE, related_name="saves")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "saved_posts"
+        constraints = [models.UniqueConstraint(fields=["user", "post"], name="saved_posts_once")]
+        indexes = [models.Index(fields=["user", "-created_at"], name="idx_saved_posts_user_id")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} saved {self.post_id}"
+
+
+class Comment(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="comments")
+    post = models.ForeignKey(Post, models.CASCADE, related_name="comments")
+    parent_comment = models.ForeignKey(
+        "self", models.CASCADE, null=True, blank=True, related_name="replies"
+    )
+    content = models.TextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "comments"
+        indexes = [models.Index(fields=["post", "created_at"], name="idx_comments_post_id")]
+
+    def __str__(self) -> str:
+        return self.content[:80]
+
+
+class ActivityType(models.TextChoices):
+    VIEW = "view"
+    LIKE = "like"
+    COMMENT = "comment"
+    SAVE = "save"
+    SHARE = "share"
+
+
+class Activity(models.Model):
+    """The log of what a member did with posts; only ever appended to."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="activities")
+    post = models.ForeignKey(Post, models.CASCADE, related_name="activities")
+    activity_type = models.CharField(max_length=50, choices=ActivityType.choices)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "user_activities"
+        verbose_name_plural = "activities"
+        indexes = [
+            models.Index(fields=["user", "-created_at"], name="idx_user_activities_user_id"),
+            models.Index(fields=["activity_type"], name="idx_user_activities_type"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.activity_type} {self.post_id}"

@@ -122,7 +122,7 @@ def _grid_page(
     last = _post_before(request.GET.get("before", ""))
     if last is not None:
         posts = posts.older_than(last)
-    found = list(posts.for_display().order_by("-created_at", "-id")[: PAGE_SIZE + 1])
+    found = list(posts.for_display(request.user).order_by("-created_at", "-id")[: PAGE_SIZE + 1])
     shown = found[:PAGE_SIZE]
     page = {
         "posts": shown,

@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from accounts.serializers import CategoryBriefSerializer, UserBriefSerializer
 from posts import files
-from posts.models import Post, PostImage, Visibility
+from posts.models import Comment, Post, PostImage, Visibility
 
 
 class JSONListField(serializers.ListField):
@@ -39,8 +39,12 @@ class TagsField(JSONListField):
         return text.split(",") if parsed == [text] else parsed
 
     def to_internal_value(self, data: Any) -> list[str]:
-        tags = [tag.strip() for tag in super().to_internal_value(data)]
-        return list(dict.fromkeys(tag for tag in tags if tag))
+        return _tidy(super().to_internal_value(data))
+
+
+def _tidy(tags: list[str]) -> list[str]:
+    stripped = [tag.strip() for tag in tags]
+    return list(dict.fromkeys(tag for tag in stripped if tag))
 
 
 class NewPostSerializer(serializers.Serializer):
@@ -58,6 +62,45 @@ class NewPostSerializer(serializers.Serializer):
         if data.get("category_id") == "":
             data = {**data.dict(), "category_id": None}
         return super().to_internal_value(data)
+
+
+class PostChangesSerializer(serializers.Serializer):
+    """What is to change of a post; use it with partial=True. What a blank empties becomes None."""
+
+    title = serializers.CharField(max_length=255, allow_blank=True, allow_null=True)
+    description = serializers.CharField(max_length=10_000, allow_blank=True, allow_null=True)
+    category_id = serializers.UUIDField(allow_null=True)
+    tags = serializers.ListField(
+        child=serializers.CharField(max_length=50, allow_blank=True),
+        max_length=30,
+        allow_null=True,
+    )
+    visibility = serializers.ChoiceField(Visibility.choices)
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict) and not data.get("category_id", True):
+            data = {**data, "category_id": None}
+        return super().to_internal_value(data)
+
+    def validate_description(self, description: str | None) -> str | None:
+        return description or None
+
+    def validate_tags(self, tags: list[str] | None) -> list[str] | None:
+        return _tidy(tags or []) or None
+
+
+class FeedQuerySerializer(serializers.Serializer):
+    categoryId = serializers.UUIDField(required=False)  # noqa: N815 - the frontend's name
+    category_id = serializers.UUIDField(required=False)
+    search = serializers.CharField(required=False, allow_blank=True, max_length=1_000)
+
+    def to_internal_value(self, data: Any) -> Any:
+        given = {name: data[name] for name in self.fields if data.get(name)}
+        return super().to_internal_value(given)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        category_id = attrs.pop("categoryId", None)
+        return {**attrs, "category_id": category_id or attrs.get("category_id")}
 
 
 class PostImageSerializer(serializers.ModelSerializer):
@@ -100,6 +143,8 @@ class PostImageSerializer(serializers.ModelSerializer):
 class PostRowSerializer(serializers.ModelSerializer):
     user = UserBriefSerializer()
     category = CategoryBriefSerializer(allow_null=True)
+    isLiked = serializers.BooleanField(source="is_liked")  # noqa: N815 - the frontend's name
+    isSaved = serializers.BooleanField(source="is_saved")  # noqa: N815 - the frontend's name
 
     class Meta:
         model = Post
@@ -119,6 +164,8 @@ class PostRowSerializer(serializers.ModelSerializer):
             "updated_at",
             "user",
             "category",
+            "isLiked",
+            "isSaved",
         ]
 
 
@@ -138,3 +185,25 @@ class PostDetailSerializer(PostRowSerializer):
 
     class Meta(PostRowSerializer.Meta):
         fields = [*PostRowSerializer.Meta.fields, "images"]
+
+
+class NewCommentSerializer(serializers.Serializer):
+    content = serializers.CharField(max_length=5_000, allow_blank=True, allow_null=True, default="")
+    parent_comment_id = serializers.UUIDField(required=False, allow_null=True, default=None)
+
+
+class CommentSerializer(serializers.ModelSerializer):
+    user = UserBriefSerializer()
+
+    class Meta:
+        model = Comment
+        fields = [
+            "id",
+            "user_id",
+            "post_id",
+            "parent_comment_id",
+            "content",
+            "created_at",
+            "updated_at",
+            "user",
+        ]

@@ -1,9 +1,7 @@
 """What members do with posts."""
 
-import re
 from collections.abc import Sequence
 from functools import partial
-from pathlib import PurePath
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,16 +9,12 @@ from django.db import transaction
 
 from accounts.models import Category
 from posts import files, queue
+from posts.captions import words_of_name
 from posts.models import AIStatus, Post, PostImage, Visibility
-from smimso.errors import InvalidInput, NotFound
+from smimso.errors import InvalidInput, NotAllowed, NotFound
 from smimso.uploads import CheckedImage, Upload, check_images
 
 UNTITLED = "Untitled Post"
-# File names that cameras, phones and browsers make up: no title for a post.
-_MEANINGLESS_NAME = re.compile(
-    r"(img|dsc|dscn|pxl|image|photo|screenshot|untitled|download|unnamed|blob)?[\s\d().a-f-]*",
-    re.IGNORECASE,
-)
 
 
 def create_post(
@@ -41,13 +35,12 @@ def create_post(
     """
     if not uploads:
         raise InvalidInput("At least one image is required")
-    if category_id and not Category.objects.filter(pk=category_id).exists():
-        raise InvalidInput("The category does not exist")
+    _check_category(category_id)
     checked = check_images(uploads)
     written = {"title": title, "description": description, "category": category_id, "tags": tags}
     post = Post(
         user=author,
-        title=title or _title_from(uploads[0].name or ""),
+        title=title or words_of_name(uploads[0].name or "") or UNTITLED,
         description=description or None,
         category_id=category_id,
         tags=tags or None,
@@ -96,14 +89,56 @@ def _new_image(
     )
 
 
-def _title_from(file_name: str) -> str:
-    words = re.sub(r"[-_\s]+", " ", PurePath(file_name).stem).strip()
-    return UNTITLED if _MEANINGLESS_NAME.fullmatch(words) else words[:255]
+def update_post(*, user: Any, post_id: UUID, **changes: Any) -> None:
+    """Changes what is given of title, description, category_id, tags and visibility.
+
+    What the author wrote is no longer open to the AI. Raises NotFound for what the member may not
+    see, NotAllowed for another's post and InvalidInput; then nothing has changed.
+    """
+    if "title" in changes and not changes["title"]:
+        raise InvalidInput("Title is required")
+    if "category_id" in changes:
+        _check_category(changes["category_id"])
+    with transaction.atomic():
+        post = _own_post(user, post_id, "You can only edit your own posts")
+        # The frontend's form always sends the title: one that is as before says nothing.
+        written = {name for name in changes if name != "title" or changes[name] != post.title}
+        closed = {"category" if name == "category_id" else name for name in written}
+        for name, value in changes.items():
+            setattr(post, name, value)
+        post.open_fields = [name for name in post.open_fields if name not in closed]
+        post.save(update_fields=[*changes, "open_fields", "updated_at"])
+
+
+def delete_post(*, user: Any, post_id: UUID) -> None:
+    """With all that hangs on it; the files go once that is committed. Raises as update_post."""
+    with transaction.atomic():
+        post = _own_post(user, post_id, "You can only delete your own posts")
+        image_ids = list(post.images.values_list("pk", flat=True))
+        post.delete()
+        for image_id in image_ids:
+            transaction.on_commit(partial(files.remove_image, image_id), robust=True)
+
+
+def _own_post(user: Any, post_id: UUID, refusal: str) -> Post:
+    """Locked until the transaction ends: neither the AI nor another request writes between."""
+    posts = Post.objects.visible_to(user).select_for_update(of=("self",))
+    post = posts.filter(pk=post_id).first()
+    if post is None:
+        raise NotFound("Post not found")
+    if post.user_id != user.pk:
+        raise NotAllowed(refusal)
+    return post
+
+
+def _check_category(category_id: UUID | None) -> None:
+    if category_id and not Category.objects.filter(pk=category_id).exists():
+        raise InvalidInput("The category does not exist")
 
 
 def visible_post(viewer: Any, post_id: UUID) -> Post:
     """With all that a page shows. Raises NotFound for what the viewer may not see."""
-    post = Post.objects.visible_to(viewer).for_display().filter(pk=post_id).first()
+    post = Post.objects.visible_to(viewer).for_display(viewer).filter(pk=post_id).first()
     if post is None:
         raise NotFound("Post not found")
     return post

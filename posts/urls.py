@@ -1,8 +1,37 @@
-from django.urls import path
+from uuid import UUID
 
-from posts import views
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
+
+from posts import interaction_views, upload_views, views
+
+
+class AnyIdConverter(StringConverter):
+    """A malformed id is one that nothing has: it gets the answer of an unknown one."""
+
+    def to_python(self, value: str) -> UUID:  # type: ignore[override]
+        try:
+            return UUID(value)
+        except ValueError:
+            return UUID(int=0)
+
+
+register_converter(AnyIdConverter, "any_id")
 
 urlpatterns = [
     path("posts", views.PostListView.as_view()),
-    path("posts/<uuid:post_id>", views.PostView.as_view()),
+    path("posts/liked", views.LikedPostsView.as_view()),
+    path("posts/saved", views.SavedPostsView.as_view()),
+    path("posts/user/<str:user_id>", views.MemberPostsView.as_view()),
+    path("posts/upload", upload_views.UploadView.as_view()),
+    path("posts/generate-caption", upload_views.GenerateCaptionView.as_view()),
+    path("posts/generate-metadata", upload_views.GenerateMetadataView.as_view()),
+    path("posts/<any_id:post_id>", views.PostView.as_view()),
+    path("posts/<any_id:post_id>/like", interaction_views.LikeView.as_view()),
+    path("posts/<any_id:post_id>/save", interaction_views.SaveView.as_view()),
+    path("posts/<any_id:post_id>/comments", interaction_views.CommentListView.as_view()),
+    path(
+        "posts/<any_id:post_id>/comments/<any_id:comment_id>",
+        interaction_views.CommentView.as_view(),
+    ),
 ]

@@ -1,37 +1,48 @@
-"""REST: posts, and the files of their images."""
+"""REST: posts, lists of them, and files."""
 
+from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
-from django.core.files.storage import default_storage
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponseBase
 from django.views.decorators.http import require_safe
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from posts import files, services
-from posts.models import Post, PostImage
+from posts import feed, files, interactions, services
+from posts.file_response import file_response
+from posts.models import Post
 from posts.serializers import (
+    FeedQuerySerializer,
     NewPostSerializer,
+    PostChangesSerializer,
     PostDetailSerializer,
     PostListItemSerializer,
 )
 from smimso.errors import InvalidInput
 from smimso.http import page_and_limit, paginated, success
 
+FAVORITES = (
+    100  # posts; the frontend's pages of liked and saved posts ask for no more than one page
+)
+
 
 class PostListView(APIView):
+    throttle_scope = "uploads"
+
     def get_parsers(self) -> list:
         return [MultiPartParser()] if self.request.method == "POST" else super().get_parsers()
 
     def get(self, request: Request) -> Response:
-        page, limit = page_and_limit(request.query_params)
-        visible = Post.objects.visible_to(request.user)
-        newest = visible.for_display().order_by("-created_at", "-id")
-        posts = newest[(page - 1) * limit : page * limit]
-        data = PostListItemSerializer(posts, many=True).data
-        return paginated(data, page=page, limit=limit, total=visible.count())
+        query = FeedQuerySerializer(data=request.query_params)
+        if not query.is_valid():
+            raise InvalidInput("Failed to fetch posts")
+        return _page_of_posts(
+            request,
+            lambda **page: feed.feed(request.user, **query.validated_data, **page),
+        )
 
     def post(self, request: Request) -> Response:
         if set(request.FILES) - {"images"}:
@@ -41,37 +52,82 @@ class PostListView(APIView):
         post = services.create_post(
             author=request.user, uploads=request.FILES.getlist("images"), **form.validated_data
         )
-        saved = services.visible_post(request.user, post.pk)
-        data = PostDetailSerializer(saved).data
-        return success(data, "Post created successfully", status=201)
+        return _detail(request, post.pk, "Post created successfully", status=201)
 
 
 class PostView(APIView):
     def get(self, request: Request, post_id: UUID) -> Response:
         post = services.visible_post(request.user, post_id)
+        interactions.note_view(user=request.user, post=post)
         return success(PostDetailSerializer(post).data)
+
+    def put(self, request: Request, post_id: UUID) -> Response:
+        form = PostChangesSerializer(data=request.data, partial=True)
+        form.is_valid(raise_exception=True)
+        services.update_post(user=request.user, post_id=post_id, **form.validated_data)
+        return _detail(request, post_id, "Post updated successfully")
+
+    def delete(self, request: Request, post_id: UUID) -> Response:
+        services.delete_post(user=request.user, post_id=post_id)
+        return success(None, "Post deleted successfully")
+
+
+class LikedPostsView(APIView):
+    def get(self, request: Request) -> Response:
+        return _page_of_posts(
+            request, lambda **page: feed.liked_posts(request.user, **page), default=FAVORITES
+        )
+
+
+class SavedPostsView(APIView):
+    def get(self, request: Request) -> Response:
+        return _page_of_posts(
+            request, lambda **page: feed.saved_posts(request.user, **page), default=FAVORITES
+        )
+
+
+class MemberPostsView(APIView):
+    def get(self, request: Request, user_id: str) -> Response:
+        try:
+            member_id = UUID(user_id)
+        except ValueError as error:
+            raise InvalidInput("Failed to fetch posts") from error
+        return _page_of_posts(
+            request, lambda **page: feed.posts_of(request.user, member_id, **page)
+        )
+
+
+def _page_of_posts(
+    request: Request, fetch: Callable[..., tuple[list[Post], int]], *, default: int = 20
+) -> Response:
+    page, limit = page_and_limit(request.query_params, default=default)
+    posts, total = fetch(page=page, limit=limit)
+    data = PostListItemSerializer(posts, many=True).data
+    return paginated(data, page=page, limit=limit, total=total)
+
+
+def _detail(request: Request, post_id: UUID, message: str, **options: Any) -> Response:
+    post = services.visible_post(request.user, post_id)
+    return success(PostDetailSerializer(post).data, message, **options)
 
 
 @require_safe
-def uploaded_file(request: HttpRequest, name: str) -> HttpResponse:
-    """A file of a post image: by signed URL, or for whom the post is visible to; else 404."""
-    image_id = files.image_id_of(name)
-    if image_id is None:
+def uploaded_file(request: HttpRequest, name: str) -> HttpResponseBase:
+    """For whom `files.may_fetch` lets through; all others learn nothing, not even that it is."""
+    signature = request.GET.get("signature", "")
+    expires = request.GET.get("expires", "")
+    if not files.may_fetch(request.user, name, expires=expires, signature=signature):
         raise Http404
-    signed = files.is_signed(
-        image_id, request.GET.get("expires", ""), request.GET.get("signature", "")
-    )
-    visible = PostImage.objects.visible_to(request.user).filter(pk=image_id)
-    if not (signed or visible.exists()):
-        raise Http404
+    content_type = files.content_type(name)
     try:
-        with default_storage.open(name) as file:
-            data = file.read()
+        response = file_response(
+            request, name, content_type=content_type, inline=files.is_shown(content_type)
+        )
     except FileNotFoundError as error:
         raise Http404 from error
-    response = HttpResponse(data, content_type=files.content_type(name))
     # Names are unique and files never change; a shared cache may keep only what is public.
-    scope = "private" if signed or request.user.is_authenticated else "public"
+    scope = "private" if signature or request.user.is_authenticated else "public"
     response["Cache-Control"] = f"{scope}, max-age=31536000, immutable"
+    response["Access-Control-Allow-Origin"] = "*"
     response["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response

@@ -10,8 +10,8 @@ from ai import services as ai
 from ai.calibration import similarity_score
 from posts.models import Post, PostImage
 from posts.services import visible_post
+from posts.words import matching
 from search.nearest import nearest_images
-from search.words import matching_posts
 from smimso.errors import Overloaded, Unavailable
 
 WORD_SCORE = 0.5  # a match by words alone has no measure of its own
@@ -84,7 +84,8 @@ def _by_meaning(
 
 
 def _by_words(viewer: Any, query: str, *, limit: int) -> list[Match]:
-    ids = list(matching_posts(viewer, query).values_list("pk", flat=True)[:limit])
+    ranked = matching(Post.objects.visible_to(viewer), query).order_by("-rank", "-created_at")
+    ids = list(ranked.values_list("pk", flat=True)[:limit])
     posts = _posts(viewer, ids)
     found = [posts[pk] for pk in ids if pk in posts]
     return [
@@ -95,4 +96,4 @@ def _by_words(viewer: Any, query: str, *, limit: int) -> list[Match]:
 
 
 def _posts(viewer: Any, ids: list[UUID]) -> dict[UUID, Post]:
-    return Post.objects.visible_to(viewer).for_display().in_bulk(ids)
+    return Post.objects.visible_to(viewer).for_display(viewer).in_bulk(ids)

@@ -7,7 +7,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.requests import MemberRequest
 from search import services
+from search.recommendations import similar_members
 from search.serializers import TextQuerySerializer, match_data
 from smimso.errors import InvalidInput
 from smimso.http import clamped_int, success
@@ -17,6 +19,8 @@ TEXT_SCORE, IMAGE_SCORE = 0.3, 0.25  # the frontend's own values of minSimilarit
 
 
 class TextSearchView(APIView):
+    throttle_scope = "ai"
+
     def post(self, request: Request) -> Response:
         form = TextQuerySerializer(data=request.data)
         if not form.is_valid():
@@ -34,6 +38,7 @@ class TextSearchView(APIView):
 
 class ImageSearchView(APIView):
     parser_classes = [MultiPartParser]
+    throttle_scope = "ai"
 
     def post(self, request: Request) -> Response:
         upload = request.FILES.get("image")
@@ -57,6 +62,12 @@ class SimilarPostsView(APIView):
     def get(self, request: Request, post_id: UUID) -> Response:
         matches = services.similar_posts(request.user, post_id, limit=_limit(request, default=12))
         return success(_results(matches))
+
+
+class SimilarMembersView(APIView):
+    def get(self, request: MemberRequest) -> Response:
+        found = similar_members(request.user, limit=_limit(request, default=10))
+        return success(found)
 
 
 def _results(matches: list[services.Match]) -> dict:

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 from rest_framework import exceptions
-from rest_framework.authentication import BaseAuthentication
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.request import Request
 
 ALGORITHM = "HS256"
@@ -20,8 +20,9 @@ def issue_token(user: Any) -> str:
     claims = {
         "id": str(user.pk),
         "email": user.email or "",
-        "iat": now,
-        "exp": now + settings.JWT_LIFETIME,
+        # With its fraction: a token of the second in which the password changed is told apart.
+        "iat": now.timestamp(),
+        "exp": (now + settings.JWT_LIFETIME).timestamp(),
     }
     return jwt.encode(claims, settings.JWT_SECRET, algorithm=ALGORITHM)
 
@@ -29,7 +30,8 @@ def issue_token(user: Any) -> str:
 def user_for_token(token: str) -> Any:
     """The active user that the token names.
 
-    Raises AuthenticationFailed when the signature, the lifetime or the user is not good.
+    Raises AuthenticationFailed when the signature, the lifetime or the user is not good, and when
+    the token is older than the user's last change of password.
     """
     try:
         claims = jwt.decode(
@@ -40,10 +42,13 @@ def user_for_token(token: str) -> Any:
             options={"require": ["exp"], "verify_iat": False},
         )
         user_id = UUID(claims["id"])
+        issued_at = float(claims.get("iat", 0))
     except (jwt.InvalidTokenError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise exceptions.AuthenticationFailed(INVALID_TOKEN) from error
     user = get_user_model().objects.filter(pk=user_id, is_active=True).first()
     if user is None:
+        raise exceptions.AuthenticationFailed(INVALID_TOKEN)
+    if user.tokens_valid_from and issued_at < user.tokens_valid_from.timestamp():
         raise exceptions.AuthenticationFailed(INVALID_TOKEN)
     return user
 
@@ -58,3 +63,16 @@ class JWTAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
+
+
+class _BackgroundJWTAuthentication(JWTAuthentication):
+    def authenticate(self, request: Request) -> tuple[Any, str] | None:
+        try:
+            return super().authenticate(request)
+        except exceptions.AuthenticationFailed as error:
+            raise exceptions.PermissionDenied(error.detail) from error
+
+
+# For what the frontend fetches on every page, /login included: there, a 401 for the token it still
+# holds would load /login again, without end. 403 with the same body leaves the page usable.
+BACKGROUND_AUTHENTICATION = [_BackgroundJWTAuthentication, SessionAuthentication]

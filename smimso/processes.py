@@ -36,6 +36,8 @@ def redis(data_dir: Path, account: pwd.struct_passwd | None, *, durable: bool = 
 
 def web(environment: dict[str, str], *, host: str, port: int) -> Program:
     options = ["--host", host, "--port", str(port), "--timeout-graceful-shutdown", "3"]
+    # Whether X-Forwarded-For is believed is for SMIMSO_TRUSTED_PROXIES alone to say.
+    options += ["--no-proxy-headers"]
     return Program(
         name="web",
         command=[sys.executable, "-m", "uvicorn", "smimso.asgi:application", *options],

@@ -19,12 +19,16 @@ DEBUG = env.bool("SMIMSO_DEBUG", False)
 DATA_DIR = Path(env.str("SMIMSO_DATA_DIR", str(BASE_DIR / "var"))).expanduser().resolve()
 ALLOWED_HOSTS = env.list("SMIMSO_ALLOWED_HOSTS", ["*"] if not PRODUCTION else [])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("SMIMSO_TRUSTED_ORIGINS", [])
+BEHIND_PROXY = env.bool("SMIMSO_BEHIND_PROXY", False)
+# Proxies whose entries in X-Forwarded-For are believed, counted from the right; 0: none.
+TRUSTED_PROXIES = env.int("SMIMSO_TRUSTED_PROXIES", 1 if BEHIND_PROXY else 0)
 
 # --- Secrets -------------------------------------------------------------------------------
 # Outside production a secret that is not set is made once and kept in the data directory.
 SECRET_KEY = env.str("SECRET_KEY", "") or ("" if PRODUCTION else embedded.local_secret(DATA_DIR))
 JWT_SECRET = env.str("JWT_SECRET", "") or ("" if PRODUCTION else SECRET_KEY)
 JWT_LIFETIME = timedelta(days=env.int("JWT_EXPIRES_DAYS", 30))
+GOOGLE_CLIENT_ID = env.str("GOOGLE_CLIENT_ID", "")  # empty: no login with Google
 for name, secret in (("SECRET_KEY", SECRET_KEY), ("JWT_SECRET", JWT_SECRET)):
     if len(secret) < 32:
         raise ImproperlyConfigured(f"{name} must be set to a random text of 32 or more characters.")
@@ -43,9 +47,11 @@ INSTALLED_APPS = [
     "rest_framework",
     "smimso",
     "accounts",
+    "notifications",
     "ai",
     "posts",
     "search",
+    "importer",
 ]
 AUTH_USER_MODEL = "accounts.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -53,10 +59,11 @@ ROOT_URLCONF = "smimso.urls"
 ASGI_APPLICATION = "smimso.asgi.application"
 APPEND_SLASH = False  # the frontend's bodies and preflights do not survive a redirect
 MIDDLEWARE = [
+    "smimso.edge.edge",
+    "corsheaders.middleware.CorsMiddleware",  # above what may redirect: preflights never are
     "django.middleware.security.SecurityMiddleware",
     "smimso.content_security.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -84,6 +91,8 @@ TEMPLATES = [
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "feed"
 LOGOUT_REDIRECT_URL = "login"
+# The first one makes new hashes; an older hash is renewed when its owner logs in.
+PASSWORD_HASHERS = ["accounts.hashers.Argon2Hasher", "accounts.hashers.NodeBCryptHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
@@ -179,7 +188,17 @@ CORS_ALLOWED_ORIGINS = env.list(
     "SMIMSO_CORS_ORIGINS", [] if PRODUCTION else ["http://localhost:3000"]
 )
 CORS_ALLOW_METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
+CORS_EXPOSE_HEADERS = ["Content-Type", "Retry-After"]
 CORS_PREFLIGHT_MAX_AGE = 86400
+# Requests per window ("10/5m": s, m, h) of an address or a member; empty: no limit.
+THROTTLES = {
+    "login": env.str("SMIMSO_THROTTLE_LOGIN", "30/1m"),  # per address
+    "password": env.str("SMIMSO_THROTTLE_PASSWORD", "10/5m"),  # per address and account
+    "register": env.str("SMIMSO_THROTTLE_REGISTER", "20/1h"),
+    "uploads": env.str("SMIMSO_THROTTLE_UPLOADS", "300/1h"),
+    # One drop of ten pictures into the frontend's form makes eleven requests.
+    "ai": env.str("SMIMSO_THROTTLE_AI", "240/1m"),
+}
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "smimso.auth.JWTAuthentication",
@@ -192,6 +211,8 @@ REST_FRAMEWORK = {
         "rest_framework.parsers.MultiPartParser",
         "smimso.parsers.LimitedFormParser",
     ],
+    "DEFAULT_THROTTLE_CLASSES": ["smimso.throttling.ScopeThrottle"],
+    "NUM_PROXIES": TRUSTED_PROXIES,
     "EXCEPTION_HANDLER": "smimso.http.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
@@ -207,13 +228,22 @@ if PRODUCTION:
     SECURE_HSTS_PRELOAD = True
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
-    if env.bool("SMIMSO_BEHIND_PROXY", False):
+    if BEHIND_PROXY:
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"no_tokens": {"()": "smimso.logs.WithoutTokens"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["no_tokens"],
+        }
+    },
     "root": {"handlers": ["console"], "level": env.str("SMIMSO_LOG_LEVEL", "INFO")},
+    # Its own handler would write URLs as they came, and an EventSource has its token in there.
+    "loggers": {"uvicorn.access": {"handlers": ["console"], "propagate": False}},
 }

@@ -1,16 +1,31 @@
 """The map of routes: the REST API under both `/api/` and `/`, the pages, files and the admin."""
 
+from typing import Any
+
 from django.contrib import admin
-from django.urls import include, path
+from django.http import HttpResponse
+from django.urls import URLPattern, URLResolver, include, path
 
+from posts.pages import feed
 from posts.views import uploaded_file
+from smimso.index import api_index, test_cors
+from smimso.pages import wants_page
 
-rest = [
+rest: list[URLPattern | URLResolver] = [
     path("", include("accounts.urls")),
+    path("", include("posts.member_urls")),
+    path("", include("notifications.urls")),
     path("", include("ai.urls")),
     path("", include("search.urls")),
     path("", include("posts.urls")),
+    path("test-cors", test_cors),
 ]
+
+
+def front(request: Any) -> HttpResponse:
+    """The site's address: the feed for people, the API's index for programs."""
+    return feed(request) if request.htmx or wants_page(request) else api_index(request)
+
 
 pages = [
     path("", include("accounts.page_urls")),
@@ -21,6 +36,7 @@ pages = [
 urlpatterns = [
     path("api/", include(rest)),
     path("", include(rest)),
+    path("", front),
     path("", include(pages)),
     path("uploads/<path:name>", uploaded_file),
     path("admin/", admin.site.urls),

@@ -19,6 +19,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
 from django.db.models.signals import post_migrate
+from django.test import Client
 from PIL import Image
 from rest_framework.test import APIClient
 
@@ -215,6 +216,12 @@ def api() -> Callable[..., APIClient]:
         return client
 
     return make
+
+
+@pytest.fixture
+def client() -> Client:
+    """A browser: it asks for pages."""
+    return Client(headers={"accept": "text/html"})
 
 
 @pytest.fixture

@@ -42,3 +42,4 @@ DATABASES["default"]["OPTIONS"].pop("pool")
 # Clearing this cache empties its Redis database, so the queues live in another one.
 CACHES["default"]["LOCATION"] = REDIS_URL.replace("db=0", "db=1")
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+THROTTLES = {}  # the tests of throttles set their own

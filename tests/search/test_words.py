@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 
 from accounts.models import Category, User
 from posts.models import Post
-from search.words import matching_posts
+from posts.words import matching
 
 pytestmark = pytest.mark.django_db
 NewPost = Callable[..., Post]
 
 
 def titles(viewer: Any, words: str) -> list[str]:
-    return [post.title for post in matching_posts(viewer, words)]
+    found = matching(Post.objects.visible_to(viewer), words)
+    return [post.title for post in found.order_by("-rank", "-created_at")]
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_operators_are_only_punctuation(words: str, described: Post, stranger: U
 )
 @given(words=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 def test_any_text_can_be_searched_for(words: str, db: None) -> None:
-    list(matching_posts(None, words))
+    list(matching(Post.objects.visible_to(None), words))
 
 
 def test_a_very_long_query_is_cut(described: Post, stranger: User) -> None:

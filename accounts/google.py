@@ -1,0 +1,60 @@
+"""Login with Google: whom an ID token names (OpenID Connect Core 1.0, section 2)."""
+
+from dataclasses import dataclass
+
+import jwt
+from django.conf import settings
+from google.auth import exceptions
+from google.auth.transport.requests import Request
+from google.oauth2 import id_token
+
+from smimso.errors import AuthenticationFailed, SmimsoError, Unavailable
+
+
+class NotConfigured(SmimsoError):
+    status = 501
+    default = "Login with Google is not configured on this server"
+
+
+class Refused(AuthenticationFailed):
+    """One text for every reason: which one it was, is nobody's business."""
+
+    default = "Google authentication failed"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """subject: Google's id of the person. email: lower case. picture: an https URL or None."""
+
+    subject: str
+    email: str
+    email_verified: bool
+    first_name: str
+    last_name: str
+    picture: str | None
+
+
+def identity_of(token: str) -> Identity:
+    """Raises NotConfigured, Refused, or Unavailable when Google cannot be asked for its keys."""
+    if not settings.GOOGLE_CLIENT_ID:
+        raise NotConfigured
+    try:
+        claims = id_token.verify_oauth2_token(
+            token, Request(), settings.GOOGLE_CLIENT_ID, clock_skew_in_seconds=10
+        )
+    except exceptions.TransportError as error:
+        raise Unavailable("Google cannot be reached at the moment") from error
+    except (ValueError, exceptions.GoogleAuthError, jwt.PyJWTError) as error:
+        raise Refused from error
+    subject, email = str(claims.get("sub", "")), str(claims.get("email", "")).strip().lower()
+    if not subject or "@" not in email:
+        raise Refused
+    picture = str(claims.get("picture", ""))
+    return Identity(
+        subject=subject,
+        email=email,
+        email_verified=claims.get("email_verified") is True,
+        first_name=str(claims.get("given_name", "")).strip()[:100],
+        last_name=str(claims.get("family_name", "")).strip()[:100],
+        picture=picture if picture.startswith("https://") else None,
+    )

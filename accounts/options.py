@@ -1,0 +1,73 @@
+"""The choices that forms offer. The frontend shows the labels and sends the values."""
+
+from typing import TypedDict
+
+
+class Option(TypedDict):
+    value: str
+    label: str
+
+
+def _options(**labels: str) -> list[Option]:
+    return [{"value": value, "label": label} for value, label in labels.items()]
+
+
+JOBS = _options(
+    student="Sinh viên",
+    developer="Lập trình viên",
+    designer="Thiết kế",
+    marketing="Marketing",
+    business="Kinh doanh",
+    teacher="Giáo viên",
+    doctor="Bác sĩ",
+    engineer="Kỹ sư",
+    artist="Nghệ sĩ",
+    photographer="Nhiếp ảnh gia",
+    writer="Nhà văn",
+    entrepreneur="Doanh nhân",
+    freelancer="Freelancer",
+    other="Khác",
+)
+PURPOSES = _options(
+    inspiration="Tìm cảm hứng",
+    share_ideas="Chia sẻ ý tưởng",
+    learn="Học hỏi",
+    networking="Kết nối",
+    portfolio="Xây dựng portfolio",
+    business="Kinh doanh",
+    hobby="Sở thích",
+    other="Khác",
+)
+SOURCES = _options(
+    google="Google Search",
+    facebook="Facebook",
+    instagram="Instagram",
+    youtube="YouTube",
+    friend="Bạn bè giới thiệu",
+    advertisement="Quảng cáo",
+    blog="Blog/Website",
+    other="Khác",
+)
+EXPECTATIONS = _options(
+    very_high="Rất cao", high="Cao", medium="Trung bình", low="Thấp", very_low="Rất thấp"
+)
+
+# The survey's own lists, which the frontend has built in.
+SURVEY_PURPOSES = _options(
+    share_ideas="Share ideas",
+    find_inspiration="Find inspiration",
+    connect_community="Connect with community",
+    store_images="Store images",
+    other="Other",
+)
+SURVEY_SOURCES = _options(
+    friends="Friends",
+    social_media="Social media",
+    advertisement="Advertisement",
+    search="Search engine",
+    other="Other",
+)
+
+
+def values(*lists: list[Option]) -> set[str]:
+    return {option["value"] for options in lists for option in options}

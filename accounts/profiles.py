@@ -1,0 +1,111 @@
+"""What members tell about themselves, and finding one another."""
+
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
+from django.db import IntegrityError, transaction
+from django.db.models import Q, Value
+from django.db.models.functions import Concat
+
+from accounts import pictures
+from accounts.models import User, UserQuerySet
+from accounts.services import check_phone
+from smimso.errors import InvalidInput, NotFound
+from smimso.uploads import Upload
+
+MOST_FOUND = 20
+_HTTPS = URLValidator(schemes=["https"])
+
+
+def active_member(user_id: UUID) -> User:
+    """Raises NotFound, also for who has been deactivated."""
+    user = User.objects.active().filter(pk=user_id).first()
+    if user is None:
+        raise NotFound("User not found")
+    return user
+
+
+def update_profile(*, user: User, **changes: Any) -> User:
+    """Changes the given fields; a picture's file that nothing points to any more is removed.
+
+    Raises InvalidInput when the phone is odd or taken, or a picture's URL is neither https nor the
+    one that the member has.
+    """
+    with transaction.atomic():
+        member = User.objects.select_for_update().get(pk=user.pk)
+        if changes.get("phone") != member.phone:
+            check_phone(changes.get("phone"))
+        for name in {"avatar_url", "cover_url"} & changes.keys():
+            _check_picture(changes[name], getattr(member, name))
+            _replace_picture(member, name, changes[name])
+        for name, value in changes.items():
+            setattr(member, name, value)
+        try:
+            with transaction.atomic():
+                member.save(update_fields=[*changes, "updated_at"])
+        except IntegrityError as error:
+            raise InvalidInput("This phone number is already in use") from error
+    return member
+
+
+def _check_picture(url: str | None, present: str | None) -> None:
+    """Another path of this site may be somebody else's file, which would go with this profile."""
+    if not url or url == present:
+        return
+    try:
+        _HTTPS(url)
+    except ValidationError as error:
+        raise InvalidInput("Pictures are uploaded, or on a site with https") from error
+
+
+def _replace_picture(member: User, name: str, url: str | None) -> None:
+    old = getattr(member, name)
+    if old != url:
+        setattr(member, name, url)
+        transaction.on_commit(partial(pictures.remove, old), robust=True)
+
+
+def change_picture(*, user: User, kind: pictures.Kind, upload: Upload) -> User:
+    """Raises InvalidInput; then nothing has changed."""
+    name = f"{kind}_url"
+    url = pictures.store(kind, upload)
+    try:
+        with transaction.atomic():
+            member = User.objects.select_for_update().get(pk=user.pk)
+            _replace_picture(member, name, url)
+            member.save(update_fields=[name, "updated_at"])
+    except BaseException:
+        pictures.remove(url)
+        raise
+    return member
+
+
+def search_members(query: str) -> list[User]:
+    """By a part of the name, or by the whole e-mail: parts of one would give it away."""
+    words = query.replace("\0", "").strip()[:200]
+    if not words:
+        raise InvalidInput("Search query is required")
+    named = User.objects.active().annotate(name=Concat("first_name", Value(" "), "last_name"))
+    found = named.filter(Q(name__icontains=words) | Q(email=words.lower()))
+    return list(found.order_by("first_name", "last_name", "pk")[:MOST_FOUND])
+
+
+def followers(viewer: User, user_id: UUID, *, page: int, limit: int) -> tuple[list[User], int]:
+    """Who follows the member, newest first, each with `is_following` of the viewer."""
+    found = User.objects.active().filter(following_set__following=active_member(user_id))
+    newest = found.order_by("-following_set__created_at", "-following_set__id")
+    return _page(newest, viewer, page, limit), found.count()
+
+
+def following(viewer: User, user_id: UUID, *, page: int, limit: int) -> tuple[list[User], int]:
+    """Whom the member follows, newest first, each with `is_following` of the viewer."""
+    found = User.objects.active().filter(follower_set__follower=active_member(user_id))
+    newest = found.order_by("-follower_set__created_at", "-follower_set__id")
+    return _page(newest, viewer, page, limit), found.count()
+
+
+def _page(members: UserQuerySet, viewer: User, page: int, limit: int) -> list[User]:
+    return list(members.marking_followed(viewer)[(page - 1) * limit : page * limit])

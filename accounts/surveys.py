@@ -1,0 +1,37 @@
+"""The survey that a new member fills in; a second answer replaces the first."""
+
+from uuid import UUID
+
+from django.utils import timezone
+
+from accounts.models import Category, Survey, User
+from smimso.errors import InvalidInput
+
+
+def submit_survey(
+    *,
+    user: User,
+    favorite_categories: list[UUID],
+    usage_purposes: list[str],
+    awareness_source: str,
+    expectation_level: int | None = None,
+) -> Survey:
+    """Raises InvalidInput for a category that does not exist."""
+    chosen = list(dict.fromkeys(favorite_categories))
+    if Category.objects.filter(pk__in=chosen).count() != len(chosen):
+        raise InvalidInput("A category does not exist")
+    survey, _ = Survey.objects.update_or_create(
+        user=user,
+        defaults={
+            "favorite_categories": [str(category) for category in chosen],
+            "usage_purposes": list(dict.fromkeys(usage_purposes)),
+            "awareness_source": awareness_source,
+            "expectation_level": expectation_level,
+            "completed_at": timezone.now(),
+        },
+    )
+    return survey
+
+
+def survey_of(user: User) -> Survey | None:
+    return Survey.objects.filter(user=user).first()

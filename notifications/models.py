@@ -1,0 +1,53 @@
+"""Notifications: what others did that concerns a member."""
+
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import models
+
+
+class Kind(models.TextChoices):
+    LIKE = "like"
+    COMMENT = "comment"
+    FOLLOW = "follow"
+    MENTION = "mention"
+
+
+class Notification(models.Model):
+    """Unique per recipient, actor, kind and object: doing it again tells nobody twice."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="notifications")
+    type = models.CharField(max_length=50, choices=Kind.choices)
+    content = models.TextField()
+    related_user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="+"
+    )
+    post = models.ForeignKey("posts.Post", models.CASCADE, null=True, blank=True)
+    comment = models.ForeignKey("posts.Comment", models.CASCADE, null=True, blank=True)
+    is_read = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "notifications"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(type__in=Kind.values), name="notifications_type_valid"
+            ),
+            models.UniqueConstraint(
+                fields=["user", "related_user", "type", "post", "comment"],
+                nulls_distinct=False,
+                name="notifications_once",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["user", "-created_at", "-id"], name="idx_notifications_user_id"),
+            models.Index(
+                fields=["user"],
+                condition=models.Q(is_read=False),
+                name="idx_notifications_unread",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.content

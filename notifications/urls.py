@@ -1,0 +1,12 @@
+from django.urls import path
+
+from notifications import views
+from notifications.stream import notification_stream
+
+urlpatterns = [
+    path("notifications", views.NotificationListView.as_view()),
+    path("notifications/stream", notification_stream),
+    path("notifications/unread-count", views.UnreadCountView.as_view()),
+    path("notifications/read-all", views.ReadAllView.as_view()),
+    path("notifications/<str:notification_id>/read", views.ReadView.as_view()),
+]

@@ -1,0 +1,59 @@
+"""Files that members send each other: pictures, voice, video, documents.
+
+The declared name and type are never believed: what a file is, its first bytes say.
+"""
+
+from uuid import uuid4
+
+import filetype
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import UploadedFile
+
+from smimso.errors import InvalidInput
+from smimso.uploads import check_images
+
+FOLDER = "chat"
+DOCUMENTS = {
+    *("pdf", "doc", "docx", "odt", "rtf", "epub", "xls", "xlsx", "ods", "ppt", "pptx", "odp"),
+    *("zip", "rar", "7z", "gz", "tar"),
+}
+TEXT = "txt"  # also what a program or a page is written in: it is never served as that
+
+
+def store_attachment(upload: UploadedFile) -> str:
+    """The name in the storage: `chat/<uuid>.<ext>` with the extension of the real type.
+
+    Pictures are stored without their private metadata. Raises InvalidInput.
+    """
+    megabytes = settings.UPLOAD_MAX_BYTES // (1024 * 1024)
+    if (upload.size or 0) > settings.UPLOAD_MAX_BYTES:
+        raise InvalidInput(f"File size exceeds the maximum limit of {megabytes}MB")
+    data = upload.read()
+    kind = filetype.guess(data)
+    if kind is not None and kind.mime.startswith("image/"):
+        upload.seek(0)
+        checked = check_images([upload])[0]
+        data, extension = checked.data, checked.extension
+    else:
+        extension = _extension_of(data, kind)
+    return default_storage.save(f"{FOLDER}/{uuid4()}.{extension}", ContentFile(data))
+
+
+def _extension_of(data: bytes, kind: filetype.Type | None) -> str:
+    if kind is None and _is_text(data):
+        return TEXT
+    playable = kind is not None and kind.mime.startswith(("audio/", "video/"))
+    if kind is None or not (playable or kind.extension in DOCUMENTS):
+        raise InvalidInput(
+            "Invalid file type. Only images, audio, video and common documents are allowed."
+        )
+    return kind.extension
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        return bool(data) and "\0" not in data.decode()
+    except UnicodeDecodeError:
+        return False

@@ -1,0 +1,54 @@
+"""REST: likes, saves and comments."""
+
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from posts import interactions
+from posts.serializers import CommentSerializer, NewCommentSerializer
+from smimso.http import page_and_limit, success
+
+
+class LikeView(APIView):
+    def post(self, request: Request, post_id: UUID) -> Response:
+        interactions.like_post(user=request.user, post_id=post_id)
+        return success(None, "Post liked successfully")
+
+    def delete(self, request: Request, post_id: UUID) -> Response:
+        interactions.unlike_post(user=request.user, post_id=post_id)
+        return success(None, "Post unliked successfully")
+
+
+class SaveView(APIView):
+    def post(self, request: Request, post_id: UUID) -> Response:
+        interactions.save_post(user=request.user, post_id=post_id)
+        return success(None, "Post saved successfully")
+
+    def delete(self, request: Request, post_id: UUID) -> Response:
+        interactions.unsave_post(user=request.user, post_id=post_id)
+        return success(None, "Post unsaved successfully")
+
+
+class CommentListView(APIView):
+    def get(self, request: Request, post_id: UUID) -> Response:
+        most = interactions.MOST_COMMENTS
+        page, limit = page_and_limit(request.query_params, default=most, most=most)
+        paged = page if "page" in request.query_params else None
+        comments = interactions.comments_of(request.user, post_id, page=paged, limit=limit)
+        return success(CommentSerializer(comments, many=True).data)
+
+    def post(self, request: Request, post_id: UUID) -> Response:
+        form = NewCommentSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        comment = interactions.add_comment(
+            user=request.user, post_id=post_id, **form.validated_data
+        )
+        return success(CommentSerializer(comment).data, "Comment added successfully", status=201)
+
+
+class CommentView(APIView):
+    def delete(self, request: Request, post_id: UUID, comment_id: UUID) -> Response:
+        interactions.delete_comment(user=request.user, post_id=post_id, comment_id=comment_id)
+        return success(None, "Comment deleted successfully")

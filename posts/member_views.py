@@ -1,0 +1,119 @@
+"""REST: profiles with their statistics, members' posts, leaderboards, the end of an account."""
+
+from collections.abc import Callable
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.profile_views import UNKNOWN, ProfileView
+from accounts.profiles import active_member
+from accounts.requests import MemberRequest
+from accounts.serializers import IdentitySerializer, UserCardSerializer
+from accounts.views import MeView, PublicView
+from posts import feed, leaderboards, members
+from posts.member_serializers import ActivitySerializer, own_profile, profile_for
+from posts.models import Post
+from posts.serializers import PostListItemSerializer
+from smimso.http import clamped_int, page_and_limit, paginated, success, uuid_or_404
+from smimso.throttling import AccountThrottle
+
+
+class AccountView(MeView):
+    throttle_classes = [AccountThrottle]
+
+    def delete(self, request: MemberRequest) -> Response:
+        form = IdentitySerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        members.delete_account(user=request.user, **form.validated_data)
+        return success(None, "Account deleted successfully")
+
+
+class OwnProfileView(ProfileView):
+    def get(self, request: MemberRequest) -> Response:
+        return success(own_profile(request.user))
+
+
+class MemberView(APIView):
+    def get(self, request: MemberRequest, user_id: str) -> Response:
+        member = active_member(uuid_or_404(user_id, UNKNOWN))
+        if member == request.user:
+            return success(own_profile(request.user))
+        return success(profile_for(request.user, member))
+
+
+class MemberPostsView(APIView):
+    def get(self, request: MemberRequest, user_id: str) -> Response:
+        page, limit = page_and_limit(request.query_params)
+        author = uuid_or_404(user_id, UNKNOWN)
+        posts, total = feed.posts_of(request.user, author, page=page, limit=limit)
+        return _posts(posts, page=page, limit=limit, total=total)
+
+
+class OwnPostsView(APIView):
+    def get(self, request: MemberRequest) -> Response:
+        page, limit = page_and_limit(request.query_params)
+        posts, total = feed.posts_of(request.user, request.user.pk, page=page, limit=limit)
+        return _posts(posts, page=page, limit=limit, total=total)
+
+
+class OwnLikedPostsView(APIView):
+    def get(self, request: MemberRequest) -> Response:
+        page, limit = page_and_limit(request.query_params)
+        posts, total = feed.liked_posts(request.user, page=page, limit=limit)
+        return _posts(posts, page=page, limit=limit, total=total)
+
+
+class OwnSavedPostsView(APIView):
+    def get(self, request: MemberRequest) -> Response:
+        page, limit = page_and_limit(request.query_params)
+        posts, total = feed.saved_posts(request.user, page=page, limit=limit)
+        return _posts(posts, page=page, limit=limit, total=total)
+
+
+def _posts(posts: list[Post], *, page: int, limit: int, total: int) -> Response:
+    data = PostListItemSerializer(posts, many=True).data
+    return paginated(data, page=page, limit=limit, total=total)
+
+
+class ActivitiesView(APIView):
+    def get(self, request: MemberRequest) -> Response:
+        kind = request.query_params.get("type", "")
+        found = members.activities_of(request.user, kind)
+        return success(ActivitySerializer(found, many=True).data)
+
+
+class RelatedMembersView(APIView):
+    def get(self, request: MemberRequest) -> Response:
+        found = members.related_members(request.user, limit=_limit(request))
+        return success(UserCardSerializer(found, many=True).data)
+
+
+class LeaderboardView(PublicView):
+    board: Callable[[], list[dict[str, Any]]]
+
+    def get(self, request: Request) -> Response:
+        return success(self.board()[: _limit(request)])
+
+
+class TopCreatorsView(LeaderboardView):
+    board = staticmethod(leaderboards.top_creators)
+
+
+class MostFavoriteView(LeaderboardView):
+    board = staticmethod(leaderboards.most_favorite)
+
+
+class MostViewedView(LeaderboardView):
+    board = staticmethod(leaderboards.most_viewed)
+
+
+class MostActiveView(LeaderboardView):
+    board = staticmethod(leaderboards.most_active)
+
+
+def _limit(request: Request) -> int:
+    return clamped_int(
+        request.query_params.get("limit"), default=10, least=1, most=leaderboards.MOST
+    )

@@ -1,0 +1,70 @@
+"""Words for a picture before it is posted. Nothing of it is kept.
+
+Without the AI there is less to suggest, and that is no error.
+"""
+
+from dataclasses import dataclass
+
+from PIL import Image
+
+from accounts.models import Category
+from ai import services as ai
+from posts.captions import tags_from, words_of_name
+from posts.pipeline import LEAST_CATEGORY_SCORE
+from smimso.errors import Overloaded, Unavailable
+
+
+@dataclass(frozen=True)
+class CategoryGuess:
+    """score: probability among all categories, 0..1."""
+
+    category: Category
+    score: float
+
+
+@dataclass(frozen=True)
+class Metadata:
+    caption: str
+    description: str
+    tags: list[str]
+    category: Category | None
+
+
+def suggest_caption(image: Image.Image) -> tuple[str, CategoryGuess | None]:
+    """The caption, "" when the AI has none, and the category if there is a likely one."""
+    return _caption(image), _category(image)
+
+
+def suggest_metadata(image: Image.Image, file_name: str) -> Metadata:
+    """Without a caption the words of the file's name, if a member named it: better none than wrong.
+
+    file_name: as the member's device calls it.
+    """
+    caption, guess = suggest_caption(image)
+    text = caption or words_of_name(file_name)
+    return Metadata(
+        caption=text,
+        description=text,
+        tags=tags_from(caption),
+        category=guess.category if guess else None,
+    )
+
+
+def _caption(image: Image.Image) -> str:
+    try:
+        return ai.caption_image(image)
+    except (Unavailable, Overloaded):
+        return ""
+
+
+def _category(image: Image.Image) -> CategoryGuess | None:
+    by_prompt = {category.prompt: category for category in Category.objects.all()}
+    if not by_prompt:
+        return None
+    try:
+        best = ai.classify_image(image, list(by_prompt))[0]
+    except (Unavailable, Overloaded):
+        return None
+    if best.score <= LEAST_CATEGORY_SCORE:
+        return None
+    return CategoryGuess(by_prompt[best.label], best.score)

@@ -1,0 +1,69 @@
+"""REST: a file for a message, and suggestions for a picture that is to be posted."""
+
+from pathlib import PurePath
+from typing import Any
+
+from django.core.files.uploadedfile import UploadedFile
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from posts import attachments, files, suggestions
+from smimso.errors import InvalidInput
+from smimso.http import success
+from smimso.uploads import decode_upload
+
+FALLBACK_CAPTION = "Beautiful Image"  # the frontend knows it as "no caption"
+
+
+class UploadView(APIView):
+    parser_classes = [MultiPartParser]
+    throttle_scope = "uploads"
+
+    def post(self, request: Request) -> Response:
+        upload = _uploads(request, "file", missing="No file uploaded")[0]
+        name = attachments.store_attachment(upload)
+        data = {"url": files.open_url(name), "filename": PurePath(name).name}
+        return success(data, "File uploaded successfully")
+
+
+class GenerateCaptionView(APIView):
+    parser_classes = [MultiPartParser]
+    throttle_scope = "ai"
+
+    def post(self, request: Request) -> Response:
+        upload = _uploads(request, "image", missing="Image file is required")[0]
+        caption, guess = suggestions.suggest_caption(decode_upload(upload))
+        data: dict[str, Any] = {"caption": caption or FALLBACK_CAPTION}
+        if guess:
+            data |= {"category_label": guess.category.name, "category_score": guess.score}
+        how = "successfully" if caption else "with fallback"
+        return success(data, f"Caption generated {how}")
+
+
+class GenerateMetadataView(APIView):
+    parser_classes = [MultiPartParser]
+    throttle_scope = "ai"
+
+    def post(self, request: Request) -> Response:
+        upload = _uploads(request, "images", missing="At least one image is required")[0]
+        found = suggestions.suggest_metadata(decode_upload(upload), upload.name or "")
+        data: dict[str, Any] = {
+            "caption": found.caption,
+            "description": found.description,
+            "tags": found.tags,
+        }
+        if found.category:
+            data["category_id"] = found.category.pk
+        return success(data, "Metadata generated successfully")
+
+
+def _uploads(request: Request, field: str, *, missing: str) -> list[UploadedFile]:
+    """One or more. Raises InvalidInput."""
+    if set(request.FILES) - {field}:
+        raise InvalidInput("Unexpected field")
+    uploads = request.FILES.getlist(field)
+    if not uploads:
+        raise InvalidInput(missing)
+    return uploads

@@ -1,0 +1,47 @@
+"""The outermost middleware: what browsers and the frontend's URLs need before any route."""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.decorators import sync_and_async_middleware
+
+_SLASHES = re.compile(r"/{2,}")
+# Fetched by pages of any origin; neither reads a cookie.
+_CORS = re.compile("access-control-|vary$", re.IGNORECASE)
+_OPEN_TO_ALL = re.compile(r"/uploads/|/(api/)?notifications/stream$")
+
+
+@sync_and_async_middleware
+def edge(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """Duplicate slashes collapse (a base URL that ends in one); OPTIONS succeeds on every path."""
+    if iscoroutinefunction(get_response):
+
+        async def answer_async(request: HttpRequest) -> HttpResponseBase:
+            _collapse_slashes(request)
+            waiting: Awaitable[HttpResponseBase] = get_response(request)
+            return _finished(request, await waiting)
+
+        return answer_async
+
+    def answer(request: HttpRequest) -> HttpResponseBase:
+        _collapse_slashes(request)
+        return _finished(request, get_response(request))
+
+    return answer
+
+
+def _collapse_slashes(request: HttpRequest) -> None:
+    request.path_info = _SLASHES.sub("/", request.path_info)
+    request.path = _SLASHES.sub("/", request.path)
+
+
+def _finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    if request.method == "OPTIONS" and "Access-Control-Request-Method" not in request.headers:
+        kept = {name: value for name, value in response.items() if _CORS.match(name)}
+        response = HttpResponse(status=204, headers=kept)
+    if _OPEN_TO_ALL.match(request.path_info):
+        response["Access-Control-Allow-Origin"] = "*"
+    return response

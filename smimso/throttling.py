@@ -1,0 +1,105 @@
+"""How often one address or one member may ask; counted in Redis, for all web processes together.
+
+When Redis is away, requests pass: a limit is no reason to be down.
+"""
+
+import hashlib
+import ipaddress
+import logging
+import math
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import redis
+from django.conf import settings
+from django.core.cache import cache
+from rest_framework.request import Request
+from rest_framework.settings import api_settings
+from rest_framework.throttling import BaseThrottle
+
+logger = logging.getLogger(__name__)
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+_RATE = re.compile(r"(\d+)/(\d*)([smh])")
+
+
+def seconds_to_wait(scope: str, *who: str) -> float:
+    """Counts one request of `who`; 0 when it may pass, else seconds until the next one may."""
+    rate = settings.THROTTLES.get(scope, "")
+    match = _RATE.fullmatch(rate)
+    if match is None:
+        if rate:
+            raise ValueError(f"{rate!r} is no rate; one looks like 10/5m")
+        return 0.0
+    most, window = int(match[1]), int(match[2] or 1) * _SECONDS[match[3]]
+    now = time.time()
+    digest = hashlib.sha256("\n".join(who).encode()).hexdigest()[:32]
+    key = f"throttle:{scope}:{digest}:{int(now // window)}"
+    try:
+        cache.add(key, 0, timeout=window + 1)
+        count = cache.incr(key)
+    except redis.RedisError as error:
+        logger.warning("Requests are not counted, Redis is away: %s", error)
+        return 0.0
+    except ValueError:  # it expired between the two
+        return 0.0
+    return 0.0 if count <= most else window - now % window
+
+
+def client_address(request: Any) -> str:
+    """The address that the nearest trusted proxy saw, or the connection's own.
+
+    What is further left in X-Forwarded-For anybody may have written. IPv6: the /64 network, which
+    is what one subscriber has.
+    """
+    address = request.META.get("REMOTE_ADDR", "")
+    hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    trusted = api_settings.NUM_PROXIES
+    if trusted and hops != [""]:
+        address = hops[-min(trusted, len(hops))].strip()
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 4:
+        return address
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
+
+
+class _Throttle(BaseThrottle):
+    _wait = 0.0
+
+    def wait(self) -> float | None:
+        return max(1, math.ceil(self._wait))
+
+
+class ScopeThrottle(_Throttle):
+    """By the view's `throttle_scope`, if it has one: members by id, others by address.
+
+    Only what changes or computes something is counted: GET never is.
+    """
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        scope = getattr(view, "throttle_scope", None)
+        if scope is None or request.method in ("GET", "HEAD", "OPTIONS"):
+            return True
+        user = request.user
+        who = str(user.pk) if user and user.is_authenticated else client_address(request)
+        self._wait = seconds_to_wait(scope, who)
+        return not self._wait
+
+
+class AccountThrottle(_Throttle):
+    """Guesses at one account from one address, which `throttle_scope` alone would allow more of."""
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        if request.method in ("GET", "HEAD", "OPTIONS"):
+            return True
+        fields = request.data if isinstance(request.data, Mapping) else {}
+        account = str(fields.get("emailOrPhone", "")).strip().lower()
+        if request.user and request.user.is_authenticated:
+            account = str(request.user.pk)
+        self._wait = seconds_to_wait("password", client_address(request), account)
+        return not self._wait

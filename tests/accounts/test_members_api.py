@@ -1,0 +1,180 @@
+"""Finding members and following them over HTTP."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from rest_framework.test import APIClient
+
+from accounts.models import Follow, User
+from notifications.models import Notification
+
+pytestmark = pytest.mark.django_db
+Api = Callable[..., APIClient]
+Member = Callable[..., User]
+
+
+def found(client: APIClient, query: str) -> list[str]:
+    response = client.get("/api/users/search", {"q": query})
+    assert response.status_code == 200
+    return [user["first_name"] for user in response.json()["data"]]
+
+
+class TestSearch:
+    def test_by_a_part_of_the_name_or_the_whole_email(self, member: Member, api: Api) -> None:
+        linh = member("Linh", last_name="Nguyễn")
+        member("Mai", last_name="Trần", email="secret.linh@example.test")
+        client = api(linh)
+        assert found(client, "LIN") == ["Linh"]
+        assert found(client, "linh ngu") == ["Linh"]
+        assert found(client, "Secret.Linh@example.test") == ["Mai"]
+        assert found(client, "secret") == []  # piece by piece it would give the e-mail away
+        assert found(client, "%") == []
+        assert found(client, "_") == []
+        assert found(client, "x,email.eq.(") == []
+        assert found(client, "linh\0") == ["Linh"]
+
+    def test_cards_hold_nothing_private(self, member: Member, api: Api) -> None:
+        user = member("Linh", phone="0912345678", date_of_birth="1999-12-31")
+        response = api(user).get("/users/search?q=linh")
+        card = {"id", "first_name", "last_name", "avatar_url", "bio", "job"}
+        assert response.json()["data"][0].keys() == card
+
+    def test_the_deactivated_are_not_found_and_twenty_are_enough(
+        self, member: Member, api: Api, owner: User
+    ) -> None:
+        member("Gone", is_active=False)
+        for number in range(25):
+            member(f"Many{number:02}")
+        assert found(api(owner), "gone") == []
+        assert found(api(owner), "many") == [f"Many{number:02}" for number in range(20)]
+
+    @pytest.mark.parametrize("query", ["", "?q=", "?q=%20", "?q=%00"])
+    def test_a_query_is_required(self, owner: User, api: Api, query: str) -> None:
+        response = api(owner).get(f"/api/users/search{query}")
+        assert response.status_code == 400
+        assert response.json()["error"] == "Search query is required"
+
+
+class TestFollowing:
+    def test_following_twice_succeeds_twice_and_tells_once(
+        self, owner: User, stranger: User, api: Api
+    ) -> None:
+        for _ in range(2):
+            response = api(stranger).post(f"/api/users/{owner.pk}/follow")
+            assert response.status_code == 200
+            assert response.json() == {
+                "success": True,
+                "message": "Followed successfully",
+                "data": None,
+            }
+        assert Follow.objects.count() == 1
+        told = Notification.objects.get()
+        assert (told.user, told.related_user, told.type) == (owner, stranger, "follow")
+        assert told.content == "Stranger started following you"
+        assert told.post_id is None
+
+    def test_unfollowing_withdraws_what_was_told(
+        self, owner: User, stranger: User, api: Api
+    ) -> None:
+        client = api(stranger)
+        client.post(f"/users/{owner.pk}/follow")
+        for _ in range(2):
+            response = client.delete(f"/users/{owner.pk}/follow")
+            assert response.status_code == 200
+            assert response.json()["message"] == "Unfollowed successfully"
+        assert not Follow.objects.exists()
+        assert not Notification.objects.exists()
+
+    def test_a_stranger_undoes_only_their_own_follow(
+        self, owner: User, friend: User, stranger: User, api: Api
+    ) -> None:
+        api(stranger).delete(f"/users/{owner.pk}/follow")
+        APIClient().delete(f"/users/{owner.pk}/follow")
+        assert Follow.objects.filter(follower=friend, following=owner).exists()
+        assert APIClient().post(f"/users/{owner.pk}/follow").status_code == 401
+        assert Follow.objects.count() == 2
+
+    def test_refusals_have_the_texts_of_the_contract(
+        self, owner: User, member: Member, api: Api
+    ) -> None:
+        client = api(owner)
+        gone = member("Gone", is_active=False)
+        assert error(client.post(f"/users/{owner.pk}/follow"), 400) == "Cannot follow yourself"
+        assert error(client.delete(f"/users/{owner.pk}/follow"), 400) == "Cannot unfollow yourself"
+        for unknown in (uuid4(), gone.pk):
+            assert error(client.post(f"/users/{unknown}/follow"), 400) == "User not found"
+        assert error(client.post("/users/no-uuid/follow"), 404) == "User not found"
+        assert error(client.delete("/users/no-uuid/follow"), 404) == "User not found"
+        assert not Follow.objects.exists()
+
+    def test_a_notification_that_fails_does_not_undo_the_follow(
+        self, owner: User, stranger: User, api: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from django.db import DatabaseError
+
+        def fail(*_: object, **__: object) -> None:
+            raise DatabaseError
+
+        monkeypatch.setattr(Notification.objects, "get_or_create", fail)
+        assert api(stranger).post(f"/users/{owner.pk}/follow").status_code == 200
+        assert Follow.objects.count() == 1
+
+
+def error(response: Any, status: int) -> str:
+    assert response.status_code == status
+    body: dict[str, str] = response.json()
+    assert body["error"] == body["message"]
+    return body["error"]
+
+
+class TestLists:
+    @pytest.fixture
+    def crowd(self, member: Member, owner: User) -> list[User]:
+        crowd = [member(f"Fan{number}") for number in range(5)]
+        for fan in crowd:
+            Follow.objects.create(follower=fan, following=owner)
+            Follow.objects.create(follower=owner, following=fan)
+        return crowd
+
+    @pytest.mark.parametrize("name", ["followers", "following"])
+    def test_newest_first_page_by_page(
+        self, owner: User, stranger: User, crowd: list[User], api: Api, name: str
+    ) -> None:
+        Follow.objects.create(follower=stranger, following=crowd[1])
+        path = f"/api/users/{owner.pk}/{name}"
+        body = api(stranger).get(path, {"limit": 2, "page": 2}).json()
+        assert [fan["first_name"] for fan in body["data"]] == ["Fan2", "Fan1"]
+        assert [fan["isFollowing"] for fan in body["data"]] == [False, True]
+        assert body["pagination"] == {"page": 2, "limit": 2, "total": 5, "totalPages": 3}
+        card = {"id", "first_name", "last_name", "avatar_url", "bio", "job", "isFollowing"}
+        assert body["data"][0].keys() == card
+        beyond = api(stranger).get(path, {"page": 99})
+        assert beyond.status_code == 200
+        assert beyond.json()["data"] == []
+
+    @pytest.mark.parametrize("name", ["followers", "following"])
+    def test_the_deactivated_are_neither_listed_nor_listable(
+        self, owner: User, stranger: User, crowd: list[User], api: Api, name: str
+    ) -> None:
+        User.objects.filter(pk=crowd[0].pk).update(is_active=False)
+        client = api(stranger)
+        assert client.get(f"/users/{owner.pk}/{name}").json()["pagination"]["total"] == 4
+        for unknown in (crowd[0].pk, uuid4(), "no-uuid"):
+            assert error(client.get(f"/users/{unknown}/{name}"), 404) == "User not found"
+
+    @pytest.mark.parametrize("name", ["followers", "following"])
+    def test_the_number_of_queries_is_constant(
+        self, owner: User, crowd: list[User], api: Api, name: str
+    ) -> None:
+        client = api(owner)
+        counts = set()
+        for limit in (1, 5):
+            with CaptureQueriesContext(connection) as queries:
+                client.get(f"/users/{owner.pk}/{name}", {"limit": limit})
+            counts.add(len(queries))
+        assert len(counts) == 1
+        assert counts.pop() <= 4

@@ -1,0 +1,64 @@
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+
+from smimso import embedded
+from tests.importer.node_database import BASE, MIGRATIONS, NodeDatabase
+
+
+@pytest.fixture
+def make_node(servers: Path) -> Iterator[Callable[[str], NodeDatabase]]:
+    """`make_node(ddl)`: a new database on the test's server."""
+    made: list[NodeDatabase] = []
+
+    def make(ddl: str) -> NodeDatabase:
+        name = f"node_{uuid4().hex[:12]}"
+        with psycopg.connect(
+            embedded.database_url(settings.DATA_DIR, "postgres"), autocommit=True
+        ) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        node = NodeDatabase(embedded.database_url(settings.DATA_DIR, name))
+        made.append(node)
+        node.run(ddl)
+        return node
+
+    yield make
+    for node in made:
+        node.connection.close()
+
+
+@pytest.fixture
+def node(make_node: Callable[[str], NodeDatabase]) -> NodeDatabase:
+    return make_node(BASE + MIGRATIONS)
+
+
+@pytest.fixture
+def loose_node(node: NodeDatabase) -> NodeDatabase:
+    node.loosen()
+    return node
+
+
+@pytest.fixture
+def uploads(tmp_path: Path) -> Path:
+    """The old backend's uploads directory."""
+    directory = tmp_path / "uploads"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def run_import(db: None) -> Callable[..., str]:
+    """Runs the command; its summary."""
+
+    def run(node: NodeDatabase, **options: object) -> str:
+        output = io.StringIO()
+        call_command("import_smimso", dsn=node.dsn, stdout=output, verbosity=0, **options)
+        return output.getvalue()
+
+    return run

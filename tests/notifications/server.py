@@ -1,0 +1,13 @@
+"""The site as uvicorn serves it, with a pulse that a test can wait for and a pool that is small."""
+
+from django.conf import settings
+
+from smimso.asgi import application
+
+# ruff: isort: split
+from notifications import stream  # once the apps are loaded
+
+settings.DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 0, "max_size": 2, "timeout": 5}
+stream.HEARTBEAT_SECONDS = 0.5
+
+__all__ = ["application"]

@@ -1,0 +1,158 @@
+"""The REST routes of notifications, and what services store."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import redis
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from notifications.models import Notification
+from notifications.services import notify, withdraw
+from posts.models import Post
+
+pytestmark = pytest.mark.django_db
+Api = Callable[..., APIClient]
+
+
+@pytest.fixture
+def post(owner: User) -> Post:
+    return Post.objects.create(user=owner, title="Sunset")
+
+
+def tell(user: User, actor: User, kind: str = "like", **about: Any) -> None:
+    notify(recipient_id=user.pk, actor=actor, kind=kind, content=f"{actor} {kind}", **about)
+
+
+def test_the_list_is_what_the_frontend_reads(
+    owner: User, stranger: User, post: Post, api: Api
+) -> None:
+    tell(owner, stranger, post_id=post.pk)
+    tell(owner, stranger, "follow")
+    body = api(owner).get("/api/notifications", {"page": 1, "limit": 50}).json()
+    assert body.keys() == {"success", "data"}
+    assert body["data"].keys() == {"notifications", "total", "unreadCount"}
+    assert (body["data"]["total"], body["data"]["unreadCount"]) == (2, 2)
+    follow, like = body["data"]["notifications"]
+    assert (follow["type"], follow["post_id"], follow["post"]) == ("follow", None, None)
+    assert like == {
+        "id": like["id"],
+        "user_id": str(owner.pk),
+        "type": "like",
+        "content": "Stranger like",
+        "related_user_id": str(stranger.pk),
+        "post_id": str(post.pk),
+        "is_read": False,
+        "created_at": like["created_at"],
+        "related_user": {
+            "id": str(stranger.pk),
+            "first_name": "Stranger",
+            "last_name": "",
+            "avatar_url": None,
+        },
+        "post": {"id": str(post.pk), "title": "Sunset"},
+    }
+    assert like["created_at"].endswith("Z")
+
+
+def test_pages_are_newest_first_and_end(owner: User, member: Callable[..., User], api: Api) -> None:
+    for number in range(5):
+        tell(owner, member(f"Fan{number}"), "follow")
+    client = api(owner)
+
+    def page(number: int) -> list[str]:
+        data = client.get("/notifications", {"page": number, "limit": 2}).json()["data"]
+        assert data["total"] == 5
+        return [item["content"] for item in data["notifications"]]
+
+    assert [page(number) for number in (1, 2, 3, 4)] == [
+        ["Fan4 follow", "Fan3 follow"],
+        ["Fan2 follow", "Fan1 follow"],
+        ["Fan0 follow"],
+        [],
+    ]
+    assert client.get("/notifications?page=-1&limit=x").status_code == 200
+
+
+def test_the_number_of_queries_is_constant(
+    owner: User, member: Callable[..., User], post: Post, api: Api
+) -> None:
+    counts = set()
+    for number in range(3):
+        tell(owner, member(f"Fan{number}"), post_id=post.pk)
+        with CaptureQueriesContext(connection) as queries:
+            api(owner).get("/notifications")
+        counts.add(len(queries))
+    assert counts == {4}
+
+
+def test_reading_changes_ones_own_only(owner: User, stranger: User, post: Post, api: Api) -> None:
+    tell(owner, stranger, post_id=post.pk)
+    tell(owner, stranger, "follow")
+    tell(stranger, owner, "follow")
+    mine = Notification.objects.filter(user=owner).first()
+    assert mine is not None
+    client = api(owner)
+    for path in (f"{mine.pk}/read", "read-all"):
+        assert APIClient().put(f"/notifications/{path}").status_code == 401
+        assert api(stranger).put(f"/notifications/{path}").status_code == 200
+    assert Notification.objects.filter(user=owner, is_read=True).count() == 0
+    response = client.put(f"/api/notifications/{mine.pk}/read")
+    expected = {"success": True, "message": "Notification marked as read", "data": None}
+    assert response.json() == expected
+    assert client.get("/notifications/unread-count").json()["data"] == {"count": 1}
+    response = client.put("/api/notifications/read-all")
+    assert response.json()["message"] == "All notifications marked as read"
+    assert client.get("/notifications/unread-count").json()["data"] == {"count": 0}
+    assert client.put(f"/notifications/{uuid4()}/read").status_code == 200
+    assert client.put("/notifications/no-uuid/read").status_code == 404
+
+
+@pytest.mark.parametrize("mount", ["", "/api"])
+def test_an_expired_token_does_not_reload_the_login_page_for_ever(mount: str) -> None:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION="Bearer expired")
+    text = "Invalid or expired token. Please login again."
+    body = {"success": False, "error": text, "message": text}
+    for path, status in (("", 403), ("/unread-count", 401)):
+        response = client.get(f"{mount}/notifications{path}")
+        assert response.status_code == status
+        assert response.json() == body
+    assert APIClient().get(f"{mount}/notifications").status_code == 401
+
+
+def test_doing_it_again_tells_nobody_twice(owner: User, stranger: User, post: Post) -> None:
+    for _ in range(3):
+        tell(owner, stranger, post_id=post.pk)
+        tell(owner, stranger, "follow")
+    tell(owner, owner, post_id=post.pk)
+    assert Notification.objects.count() == 2
+    withdraw(recipient_id=owner.pk, actor=stranger, kind="follow")
+    assert [found.type for found in Notification.objects.all()] == ["like"]
+
+
+def test_somebody_elses_title_is_not_told(
+    owner: User, stranger: User, post: Post, api: Api
+) -> None:
+    tell(stranger, owner, "comment", post_id=post.pk)
+    data = api(stranger).get("/notifications").json()["data"]
+    assert data["notifications"][0]["post"] is None
+
+
+def test_without_redis_the_notification_is_stored(
+    owner: User,
+    stranger: User,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise redis.ConnectionError("no Redis")
+
+    monkeypatch.setattr("redis.Redis.publish", fail)
+    with django_capture_on_commit_callbacks(execute=True):
+        tell(owner, stranger, "follow")
+    assert Notification.objects.count() == 1

@@ -1,0 +1,271 @@
+"""The live stream: over HTTP from two real web processes, and its races one by one."""
+
+import asyncio
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+from django.conf import settings
+from django.db import connection
+
+from accounts.models import User
+from notifications import stream
+from notifications.live import channel, publish
+from notifications.models import Notification
+from smimso.auth import issue_token
+from smimso.supervisor import Program
+from tests.conftest import running, wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PATH = "/api/notifications/stream"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/api/health").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def sites(servers: Path, django_db_setup: None) -> Iterator[list[str]]:
+    """The URLs of two web processes on the same database and Redis."""
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "SMIMSO_TEST_DATABASE": connection.settings_dict["NAME"],
+        "SMIMSO_LOG_LEVEL": "INFO",
+    }
+    urls = []
+    with ExitStack() as stack:
+        for number in (1, 2):
+            port = free_port()
+            command = [sys.executable, "-m", "uvicorn", "tests.notifications.server:application"]
+            command += ["--port", str(port), "--timeout-graceful-shutdown", "1"]
+            program = Program(name=f"stream{number}", command=command, environment=environment)
+            process = stack.enter_context(running(program, servers))
+            urls.append(f"http://127.0.0.1:{port}")
+            wait_until(lambda url=urls[-1]: answers(url), process, seconds=60)  # type: ignore[misc]
+        yield urls
+
+
+class Stream:
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+        self._lines = response.iter_lines()
+
+    def line(self) -> str:
+        return next(line for line in self._lines if line)
+
+    def event(self) -> dict[str, Any]:
+        """The next one that is no heartbeat."""
+        line = next(line for line in self._lines if line.startswith("data: "))
+        event: dict[str, Any] = json.loads(line.removeprefix("data: "))
+        return event
+
+
+@contextmanager
+def opened(site: str, user: User) -> Iterator[Stream]:
+    url = f"{site}{PATH}?token={issue_token(user)}"
+    with httpx.stream("GET", url, timeout=20) as response:
+        assert response.status_code == 200
+        yield Stream(response)
+
+
+def bearer(user: User) -> dict[str, str]:
+    return {"Authorization": f"Bearer {issue_token(user)}"}
+
+
+def subscribers(user: User) -> int:
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        counts: list[tuple[bytes, int]] = client.pubsub_numsub(channel(user.pk))
+        return counts[0][1]
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_a_stream_begins_with_the_list_and_has_a_pulse(
+    sites: list[str], owner: User, stranger: User
+) -> None:
+    Notification.objects.create(user=owner, related_user=stranger, type="follow", content="old")
+    with opened(sites[0], owner) as live:
+        headers = live.response.headers
+        assert headers["Content-Type"] == "text/event-stream"
+        assert headers["Cache-Control"] == "no-cache, no-transform"
+        assert headers["X-Accel-Buffering"] == "no"
+        assert headers["Access-Control-Allow-Origin"] == "*"
+        first, second = live.event(), live.event()
+        assert first["type"] == "initial_data"
+        assert first["data"].keys() == {"notifications", "total", "unreadCount"}
+        assert [item["content"] for item in first["data"]["notifications"]] == ["old"]
+        assert (first["data"]["total"], first["data"]["unreadCount"]) == (1, 1)
+        assert second.keys() == {"type", "message", "timestamp"}
+        assert second["message"] == "Connected to notification stream"
+        assert live.line() == ": heartbeat"
+        assert live.line() == ": heartbeat"
+
+
+def test_every_tab_in_every_process_hears_of_it_once(
+    sites: list[str], owner: User, stranger: User
+) -> None:
+    with ExitStack() as stack:
+        tabs = [stack.enter_context(opened(site, owner)) for site in (*sites, sites[0])]
+        others = stack.enter_context(opened(sites[1], stranger))
+        for live in (*tabs, others):
+            assert [live.event()["type"], live.event()["type"]] == ["initial_data", "connected"]
+        for site in sites:  # the second time it is no news
+            path = f"{site}/api/users/{owner.pk}/follow"
+            assert httpx.post(path, headers=bearer(stranger)).status_code == 200
+        back = f"{sites[0]}/users/{stranger.pk}/follow"
+        assert httpx.post(back, headers=bearer(owner)).status_code == 200
+        for live in tabs:
+            event = live.event()
+            assert event["type"] == "notification"
+            assert event["data"]["content"] == "Stranger started following you"
+            assert event["data"]["user_id"] == str(owner.pk)
+            assert [live.line(), live.line()] == [": heartbeat"] * 2
+        assert others.event()["data"]["content"] == "Owner started following you"
+
+
+def test_open_streams_keep_no_connection_to_the_database(
+    sites: list[str], owner: User, member: Callable[..., User]
+) -> None:
+    """The pool of these processes holds two."""
+    with ExitStack() as stack:
+        for number in range(6):
+            live = stack.enter_context(opened(sites[0], member(f"Fan{number}")))
+            live.event()
+        response = httpx.get(f"{sites[0]}/api/auth/me", headers=bearer(owner), timeout=10)
+        assert response.status_code == 200
+
+
+def test_a_closed_tab_leaves_nothing_behind(sites: list[str], owner: User) -> None:
+    with opened(sites[0], owner) as live, opened(sites[1], owner) as other:
+        live.event()
+        other.event()
+        assert subscribers(owner) == 2
+    assert eventually(lambda: subscribers(owner) == 0)
+
+
+@pytest.mark.parametrize(
+    ("query", "text"), [("", "No token provided"), ("?token=expired", "Invalid token")]
+)
+def test_without_a_good_token_there_is_no_stream(sites: list[str], query: str, text: str) -> None:
+    response = httpx.get(f"{sites[0]}{PATH}{query}")
+    assert response.status_code == 401
+    assert response.json() == {"success": False, "error": text, "message": text}
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+
+
+def test_the_stream_of_a_void_token_ends(sites: list[str], owner: User) -> None:
+    with opened(sites[0], owner) as live:
+        live.event()
+        owner.set_password("battery staple")
+        owner.save()
+        rest = list(live._lines)
+    assert not any("notification" in line and "connected" not in line for line in rest)
+    assert eventually(lambda: subscribers(owner) == 0)
+
+
+def test_a_header_does_for_who_can_send_one(sites: list[str], owner: User) -> None:
+    url = f"{sites[0]}//notifications//stream"
+    with httpx.stream("GET", url, headers=bearer(owner), timeout=10) as response:
+        assert Stream(response).event()["type"] == "initial_data"
+
+
+def test_tokens_stay_out_of_the_access_log(sites: list[str], owner: User, servers: Path) -> None:
+    token = issue_token(owner)
+    httpx.get(f"{sites[0]}{PATH}?token={token}x")
+    log = servers / "stream1.log"
+    assert eventually(lambda: f"GET {PATH}?token=…" in log.read_text())
+    assert token not in log.read_text()
+    assert "eyJ" not in log.read_text()
+
+
+# --- Races ----------------------------------------------------------------------------------
+
+
+async def first_events(user: User, number: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    events: AsyncIterator[str] = stream._events(user.pk, issue_token(user))
+    async for text in events:
+        if text.startswith("data: "):
+            found.append(json.loads(text.removeprefix("data: ")))
+        else:
+            return found  # a heartbeat: nothing more comes
+        if len(found) == number:
+            return found
+    return found
+
+
+def new_notification(user: User, actor: User, content: str) -> None:
+    told = Notification.objects.create(
+        user=user, related_user=actor, type="mention", content=content
+    )
+    publish(user.pk, told.pk)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_what_comes_around_the_snapshot_comes_once(
+    owner: User, stranger: User, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    read = stream._snapshot
+
+    def snapshot(user_id: Any) -> dict[str, Any]:
+        if moment == "before":
+            new_notification(owner, stranger, "news")
+        found = read(user_id)
+        if moment == "after":
+            new_notification(owner, stranger, "news")
+        return found
+
+    monkeypatch.setattr(stream, "_snapshot", snapshot)
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.3)
+    events = asyncio.run(first_events(owner, 9))
+    in_list = [item["content"] for item in events[0]["data"]["notifications"]]
+    live = [event["data"]["content"] for event in events if event["type"] == "notification"]
+    assert in_list + live == ["news"]
+
+
+def test_what_is_withdrawn_in_time_is_not_told(
+    owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = stream._snapshot
+
+    def snapshot(user_id: Any) -> dict[str, Any]:
+        publish(owner.pk, owner.pk)  # an id that no notification has any more
+        return read(user_id)
+
+    monkeypatch.setattr(stream, "_snapshot", snapshot)
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.3)
+    events = asyncio.run(first_events(owner, 9))
+    assert [event["type"] for event in events] == ["initial_data", "connected"]
+
+
+def test_without_redis_the_stream_says_so(owner: User, settings: Any) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    events = asyncio.run(first_events(owner, 9))
+    assert [event["type"] for event in events] == ["error"]
+    assert events[0]["message"] == "Failed to load initial data"

@@ -1,0 +1,240 @@
+"""Likes, saves and views: who may, what counts, what the author is told."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from rest_framework.test import APIClient
+
+from accounts.models import Follow, User
+from notifications.models import Notification
+from posts.models import Activity, Comment, Like, Post, SavedPost
+from tests.posts.rows import invalid, make_post, same_as_before
+
+pytestmark = pytest.mark.django_db
+Api = Callable[..., APIClient]
+
+
+def like_url(post: Post) -> str:
+    return f"/api/posts/{post.pk}/like"
+
+
+def save_url(post: Post) -> str:
+    return f"/posts/{post.pk}/save"
+
+
+class TestLike:
+    def test_counts_once_however_often_it_is_sent(
+        self, api: Api, owner: User, stranger: User
+    ) -> None:
+        post = make_post(owner)
+        for _ in range(3):
+            response = api(stranger).post(like_url(post))
+            assert response.status_code == 200
+            assert response.json() == {
+                "success": True,
+                "message": "Post liked successfully",
+                "data": None,
+            }
+        post.refresh_from_db()
+        assert post.like_count == 1 == Like.objects.count()
+        assert list(Activity.objects.values_list("activity_type", flat=True)) == ["like"]
+
+    def test_is_taken_back_once(self, api: Api, owner: User, stranger: User, friend: User) -> None:
+        post = make_post(owner)
+        api(friend).post(like_url(post))
+        api(stranger).post(like_url(post))
+        for _ in range(3):
+            response = api(stranger).delete(like_url(post))
+            assert response.json()["message"] == "Post unliked successfully"
+        post.refresh_from_db()
+        assert post.like_count == 1
+        assert Like.objects.get().user == friend
+
+    def test_a_counter_without_rows_never_sinks(
+        self, api: Api, owner: User, stranger: User
+    ) -> None:
+        post = make_post(owner, like_count=7)  # as imported
+        api(stranger).delete(like_url(post))
+        assert same_as_before(post)
+
+    def test_tells_the_author_once_and_takes_it_back(
+        self, api: Api, owner: User, member: Callable[..., User]
+    ) -> None:
+        post = make_post(owner, title="Sunset")
+        fan = member("Mai", last_name="Lê")
+        for _ in range(2):
+            api(fan).post(like_url(post))
+        note = Notification.objects.get()
+        assert (note.user, note.related_user, note.type, note.post) == (owner, fan, "like", post)
+        assert note.content == 'Mai Lê liked your post "Sunset"'
+        api(fan).delete(like_url(post))
+        assert not Notification.objects.exists()
+
+    def test_of_ones_own_post_tells_nobody(self, api: Api, owner: User) -> None:
+        assert api(owner).post(like_url(make_post(owner))).status_code == 200
+        assert Like.objects.exists()
+        assert not Notification.objects.exists()
+
+    def test_stands_though_the_notification_fails(
+        self, api: Api, owner: User, stranger: User
+    ) -> None:
+        post = make_post(owner)
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE notifications ADD CHECK (false) NOT VALID")
+        assert api(stranger).post(like_url(post)).status_code == 200
+        post.refresh_from_db()
+        assert post.like_count == 1 == Like.objects.count()
+        assert not Notification.objects.exists()
+
+
+class TestSave:
+    def test_is_idempotent_both_ways(self, api: Api, owner: User, stranger: User) -> None:
+        post = make_post(owner)
+        for _ in range(2):
+            response = api(stranger).post(save_url(post))
+            assert response.status_code == 200
+            assert response.json() == {
+                "success": True,
+                "message": "Post saved successfully",
+                "data": None,
+            }
+        assert SavedPost.objects.get().user == stranger
+        assert Activity.objects.get().activity_type == "save"
+        for _ in range(2):
+            response = api(stranger).delete(save_url(post))
+            assert response.json()["message"] == "Post unsaved successfully"
+        assert not SavedPost.objects.exists()
+
+    def test_takes_away_nobody_elses(self, api: Api, owner: User, stranger: User) -> None:
+        post = make_post(owner)
+        api(owner).post(save_url(post))
+        api(stranger).delete(save_url(post))
+        assert SavedPost.objects.get().user == owner
+
+
+class TestWhatAStrangerMayNotSee:
+    @pytest.mark.parametrize("visibility", ["friends", "private"])
+    @pytest.mark.parametrize(
+        ("method", "path", "body"),
+        [
+            ("get", "", None),
+            ("post", "/like", None),
+            ("delete", "/like", None),
+            ("post", "/save", None),
+            ("delete", "/save", None),
+            ("post", "/comments", {"content": "Hello"}),
+        ],
+    )
+    def test_is_not_found_and_stays_as_it_was(
+        self,
+        api: Api,
+        owner: User,
+        follower: User,
+        visibility: str,
+        method: str,
+        path: str,
+        body: Any,
+    ) -> None:
+        post = make_post(owner, visibility=visibility)
+        response = getattr(api(follower), method)(
+            f"/api/posts/{post.pk}{path}", body, format="json"
+        )
+        invalid(response, 404, "Post not found")
+        assert same_as_before(post)
+        for model in (Like, SavedPost, Comment, Activity, Notification):
+            assert not model.objects.exists()
+
+    @pytest.mark.parametrize("post_id", ["liked-by-nobody", str(uuid4())])
+    @pytest.mark.parametrize("path", ["", "/like", "/save"])
+    def test_is_answered_like_an_id_that_nothing_has(
+        self, api: Api, owner: User, post_id: str, path: str
+    ) -> None:
+        method = "post" if path else "get"
+        response = getattr(api(owner), method)(f"/api/posts/{post_id}{path}")
+        invalid(response, 404, "Post not found")
+
+    def test_a_friend_may(self, api: Api, owner: User, friend: User) -> None:
+        post = make_post(owner, visibility="friends")
+        assert api(friend).post(like_url(post)).status_code == 200
+        Follow.objects.filter(follower=owner).delete()
+        invalid(api(friend).delete(like_url(post)), 404, "Post not found")
+        assert Like.objects.exists()
+
+    def test_without_a_token_nothing_happens(self, api: Api, owner: User) -> None:
+        post = make_post(owner)
+        for method, path in (("get", ""), ("post", "/like"), ("post", "/save")):
+            response = getattr(api(), method)(f"/api/posts/{post.pk}{path}")
+            assert response.status_code == 401
+        assert same_as_before(post)
+
+
+class TestView:
+    def test_answers_the_count_before_it_and_counts_each_opening(
+        self, api: Api, owner: User, stranger: User
+    ) -> None:
+        post = make_post(owner)
+        counts = [
+            api(stranger).get(f"/api/posts/{post.pk}").json()["data"]["view_count"]
+            for _ in range(3)
+        ]
+        assert counts == [0, 1, 2]
+        post.refresh_from_db()
+        assert post.view_count == 3 == Activity.objects.filter(activity_type="view").count()
+
+    def test_by_the_author_does_not_count(self, api: Api, owner: User) -> None:
+        post = make_post(owner)
+        assert api(owner).get(f"/api/posts/{post.pk}").status_code == 200
+        assert same_as_before(post)
+        assert not Activity.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_counters_are_exact_after_fifty_threads(
+    api: Api, owner: User, member: Callable[..., User]
+) -> None:
+    """Real connections. Ten members, five threads each, all on one post at once."""
+    post = make_post(owner)
+    members = [member(f"Member{n}") for n in range(10)]
+    start = threading.Barrier(50)
+    statuses: list[int] = []
+
+    def act(user: User, turn: int) -> None:
+        client = api(user)
+        start.wait()
+        try:
+            for round_ in range(4):
+                if (turn + round_) % 2:
+                    responses = [client.post(like_url(post)), client.post(save_url(post))]
+                else:
+                    responses = [client.delete(like_url(post)), client.delete(save_url(post))]
+                responses.append(client.get(f"/api/posts/{post.pk}"))
+                responses.append(
+                    client.post(f"/api/posts/{post.pk}/comments", {"content": "x"}, format="json")
+                )
+                statuses.extend(response.status_code for response in responses)
+        finally:
+            connection.close()
+
+    threads = [
+        threading.Thread(target=act, args=(user, turn)) for turn in range(5) for user in members
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(statuses) == 50 * 4 * 4
+    assert set(statuses) == {200, 201}
+    post.refresh_from_db()
+    assert post.like_count == Like.objects.count()
+    assert post.comment_count == Comment.objects.count() == 200
+    assert post.view_count == Activity.objects.filter(activity_type="view").count() == 200
+    likes = Notification.objects.filter(type="like")
+    assert set(likes.values_list("related_user", flat=True)) == set(
+        Like.objects.values_list("user", flat=True)
+    )
+    assert likes.count() == post.like_count

@@ -1,0 +1,159 @@
+"""Limits: per address and account, for all processes, and never a reason to be down."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import redis
+from django.core.cache import cache
+from rest_framework.settings import api_settings
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from smimso.throttling import client_address, seconds_to_wait
+from tests.conftest import PASSWORD
+
+pytestmark = pytest.mark.django_db
+TEXT = "Too many requests. Please try again later."
+
+
+def login(name: str, password: str = "wrong", **headers: Any) -> Any:
+    fields = {"emailOrPhone": name, "password": password}
+    return APIClient().post("/api/auth/login", fields, format="json", **headers)
+
+
+def assert_throttled(response: Any, most_seconds: int = 3600) -> None:
+    assert response.status_code == 429
+    assert response.json() == {"success": False, "error": TEXT, "message": TEXT}
+    assert 1 <= int(response["Retry-After"]) <= most_seconds
+
+
+def test_guessing_one_password_ends_and_others_go_on(
+    owner: User, stranger: User, settings: Any
+) -> None:
+    settings.THROTTLES = {"password": "3/1h"}
+    for _ in range(3):
+        assert login(owner.email).status_code == 401
+    assert_throttled(login(f" {owner.email.upper()}", PASSWORD))
+    assert login(stranger.email, PASSWORD).status_code == 200
+    assert login(owner.email, PASSWORD, REMOTE_ADDR="192.0.2.9").status_code == 200
+
+
+def test_trying_many_accounts_from_one_address_ends(owner: User, settings: Any) -> None:
+    settings.THROTTLES = {"login": "3/1h", "password": "100/1h"}
+    for number in range(3):
+        assert login(f"guess{number}@example.test").status_code == 401
+    assert_throttled(login(owner.email, PASSWORD))
+
+
+def test_registering_and_changing_passwords_are_limited(
+    owner: User, api: Callable[..., APIClient], settings: Any
+) -> None:
+    settings.THROTTLES = {"register": "2/1h", "password": "2/1h"}
+    responses = [APIClient().post("/auth/register", {}, format="json") for _ in range(3)]
+    assert [response.status_code for response in responses] == [400, 400, 429]
+    client = api(owner)
+    wrong = {"password": "wrong", "newPassword": "battery staple"}
+    assert client.post("/auth/change-password", wrong, format="json").status_code == 400
+    assert client.delete("/auth/me", {"password": "wrong"}, format="json").status_code == 400
+    assert_throttled(client.delete("/auth/me", {"password": PASSWORD}, format="json"))
+    assert client.get("/auth/me").status_code == 200
+
+
+def test_members_are_counted_one_by_one_whatever_their_address(
+    owner: User, stranger: User, api: Callable[..., APIClient], settings: Any
+) -> None:
+    settings.THROTTLES = {"uploads": "2/1h", "ai": "1/1h"}
+    for address in ("192.0.2.1", "192.0.2.2"):
+        response = api(owner).post("/users/profile/avatar", REMOTE_ADDR=address)
+        assert response.status_code == 400
+    assert_throttled(api(owner).post("/users/profile/avatar"))
+    assert api(stranger).post("/users/profile/avatar").status_code == 400
+    assert api(owner).post("/search/text", {}, format="json").status_code == 400
+    assert_throttled(api(owner).post("/api/search/text", {}, format="json"))
+
+
+def test_the_window_ends(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    settings.THROTTLES = {"login": "1/2m"}
+    now = 1_000_000.0
+    monkeypatch.setattr("smimso.throttling.time.time", lambda: now)
+    assert seconds_to_wait("login", "a") == 0
+    wait = seconds_to_wait("login", "a")
+    assert 0 < wait <= 120
+    now += wait
+    assert seconds_to_wait("login", "a") == 0
+
+
+def test_a_limit_may_be_off_and_must_be_one(settings: Any) -> None:
+    settings.THROTTLES = {"off": "", "odd": "often"}
+    cache.clear()
+    assert not any(seconds_to_wait("off", "a") or seconds_to_wait("unknown", "a") for _ in range(9))
+    with pytest.raises(ValueError, match="is no rate"):
+        seconds_to_wait("odd", "a")
+
+
+def test_without_redis_requests_pass(
+    owner: User,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise redis.ConnectionError("no Redis")
+
+    settings.THROTTLES = {"login": "1/1h", "password": "1/1h"}
+    monkeypatch.setattr("django.core.cache.backends.redis.RedisCacheClient.get_client", fail)
+    for _ in range(3):
+        assert login(owner.email, PASSWORD).status_code == 200
+    assert "Redis is away" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "address"),
+    [
+        (0, None, "10.0.0.1"),
+        (0, "198.51.100.7", "10.0.0.1"),
+        (1, None, "10.0.0.1"),
+        (1, "198.51.100.7", "198.51.100.7"),
+        (1, "made-up, 198.51.100.7", "198.51.100.7"),
+        (2, "made-up, 198.51.100.7, 10.0.0.9", "198.51.100.7"),
+        (2, "198.51.100.7", "198.51.100.7"),
+        (1, "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        (1, "unknown", "unknown"),
+    ],
+)
+def test_only_trusted_proxies_are_believed(
+    monkeypatch: pytest.MonkeyPatch, proxies: int, forwarded: str | None, address: str
+) -> None:
+    monkeypatch.setattr(api_settings, "NUM_PROXIES", proxies)
+    meta = {"REMOTE_ADDR": "10.0.0.1"}
+    if forwarded is not None:
+        meta["HTTP_X_FORWARDED_FOR"] = forwarded
+    assert client_address(SimpleNamespace(META=meta)) == address
+
+
+def test_a_made_up_header_is_no_way_around(owner: User, settings: Any) -> None:
+    settings.THROTTLES = {"password": "2/1h"}
+    statuses = [
+        login(owner.email, HTTP_X_FORWARDED_FOR=f"192.0.2.{number}").status_code
+        for number in range(3)
+    ]
+    assert statuses == [401, 401, 429]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/posts", "/posts/upload", "/posts/generate-caption", "/posts/generate-metadata"),
+        *("/users/profile/cover", "/search/image", "/ai/image-features", "/ai/classify"),
+    ],
+)
+def test_what_costs_most_is_limited(
+    owner: User, api: Callable[..., APIClient], settings: Any, path: str
+) -> None:
+    settings.THROTTLES = {"uploads": "1/1h", "ai": "1/1h"}
+    client = api(owner)
+    assert client.post(path, {}, format="multipart").status_code == 400
+    assert_throttled(client.post(f"/api{path}", {}, format="multipart"))
+    assert client.get("/posts").status_code == 200
