@@ -22,7 +22,9 @@ def feed(
     if category_id:
         posts = posts.filter(category_id=category_id)
     if search:
-        posts = matching(posts, search)
+        # Looked for once, not in each of the queries below: all else about a post is indexed.
+        found = list(matching(posts, search).values_list("pk", flat=True))
+        posts = posts.filter(pk__in=found)
     followed = list(Follow.objects.filter(follower=viewer).values_list("following_id", flat=True))
     if not followed:
         return _page(posts.order_by(*NEWEST), viewer, page, limit), posts.count()
