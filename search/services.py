@@ -84,7 +84,8 @@ def _by_meaning(
 
 
 def _by_words(viewer: Any, query: str, *, limit: int) -> list[Match]:
-    ranked = matching(Post.objects.visible_to(viewer), query).order_by("-rank", "-created_at")
+    matches = matching(Post.objects.visible_to(viewer), query)
+    ranked = matches.order_by("-rank", "-created_at")  # type: ignore[misc]
     ids = list(ranked.values_list("pk", flat=True)[:limit])
     posts = _posts(viewer, ids)
     found = [posts[pk] for pk in ids if pk in posts]

@@ -134,6 +134,7 @@ def running_site() -> Iterator[Site]:
             "REDIS_URL": redis.url,
             "SMIMSO_AI_REQUEUE_SECONDS": "10",
             "SMIMSO_RECONCILE_SECONDS": "2",
+            **{f"SMIMSO_THROTTLE_{scope}": "" for scope in ("REGISTER", "UPLOADS", "AI")},
         }
         process = subprocess.Popen(
             [sys.executable, "manage.py", "up", "--demo"],
