@@ -140,11 +140,12 @@ def test_without_a_worker_it_is_unavailable_and_never_an_empty_result(
 
 
 @pytest.fixture
-def drawn() -> list[Image.Image]:
+def drawn(settings: Any) -> list[Image.Image]:
+    settings.AI_TIMEOUT = 60  # a machine that tests may be a slow one
     return [draw_scene(scene, 400) for scene in demo_scenes(2)]
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, list(PostImage.objects.values("ai_status", "ai_error"))
