@@ -27,7 +27,7 @@ def matching(posts: PostQuerySet, words: str) -> PostQuerySet:
     """Those of `posts` in which every one of `words` begins a word, each with its `rank`."""
     terms = re.findall(r"[^\W_]+", _folded(words))[:MOST_TERMS]
     if not terms:
-        return posts.none()
+        return posts.none().annotate(rank=Value(0.0))
     query = SearchQuery(
         " & ".join(f"{term[:LONGEST_TERM]}:*" for term in terms),
         config=CONFIGURATION,

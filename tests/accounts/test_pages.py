@@ -122,7 +122,7 @@ def test_a_lost_browser_gets_a_page_and_a_program_gets_json(client: Client) -> N
     page = client.get("/nowhere", headers=BROWSER)
     assert page.status_code == 404
     assert "There is nothing here" in page.text
-    for path, headers in (("/nowhere", {}), ("/api/nowhere", BROWSER)):
+    for path, headers in (("/nowhere", {"accept": "*/*"}), ("/api/nowhere", BROWSER)):
         answer = client.get(path, headers=headers)
         assert answer.status_code == 404
         assert answer.json()["success"] is False
