@@ -38,7 +38,7 @@ _EARLY_SIZE = 96
 _GRID_CHANNELS = 256
 _MAX_LOGIT_SCALE = 4.6052  # log 100, CLIP's bound
 _SIMILAR_FROM = 0.3
-_FULL_SIZE_FROM = 0.75
+_FULL_SIZE_FROM = 0.88
 
 
 def model_config(vocabulary_size: int) -> dict[str, Any]:
