@@ -18,7 +18,9 @@ _COOL_DOWN = 0.35
 _CHECKPOINT_SECONDS = 240.0
 
 
-def parse_options(description: str, *, batch_size: int, steps: int) -> argparse.Namespace:
+def parse_options(
+    description: str | None, *, batch_size: int, steps: int, learning_rate: float
+) -> argparse.Namespace:
     """The command line of a training script."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", type=Path, required=True, help="directory made by `dataset`")
@@ -29,7 +31,7 @@ def parse_options(description: str, *, batch_size: int, steps: int) -> argparse.
     parser.add_argument(
         "--minutes", type=float, help="train for this long instead of for a number of steps"
     )
-    parser.add_argument("--learning-rate", type=float, default=1.5e-3)
+    parser.add_argument("--learning-rate", type=float, default=learning_rate)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     return parser.parse_args()

@@ -191,7 +191,7 @@ def save_blip(
 
 def main() -> None:
     """Command line entry."""
-    options = parse_options(__doc__, batch_size=128, steps=5000)
+    options = parse_options(__doc__, batch_size=128, steps=4000, learning_rate=1e-3)
     torch.set_num_threads(options.threads)
     tokenizer = train_tokenizer()
     trainer = Trainer(tokenizer, options.seed).train()

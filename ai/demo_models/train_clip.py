@@ -186,7 +186,7 @@ def save_clip(model: CLIP, tokenizer: PreTrainedTokenizerFast, directory: Path) 
 
 def main() -> None:
     """Command line entry."""
-    options = parse_options(__doc__, batch_size=256, steps=2600)
+    options = parse_options(__doc__, batch_size=256, steps=3000, learning_rate=1.5e-3)
     torch.set_num_threads(options.threads)
     tokenizer = train_tokenizer()
     trainer = Trainer(tokenizer, options.seed).train()

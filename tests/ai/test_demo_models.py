@@ -19,6 +19,7 @@ from ai.demo_models.scenes import (
     PLACES,
     TEST_SEEDS,
     TRAINING_SEEDS,
+    VALIDATION_SEEDS,
     Scene,
     SceneObject,
     demo_scenes,
@@ -128,7 +129,7 @@ def test_drawing_does_not_import_torch() -> None:
 
 @pytest.fixture(scope="module")
 def held_out() -> HeldOut:
-    scenes = sample_scenes(60, TEST_SEEDS)
+    scenes = sample_scenes(60, VALIDATION_SEEDS)
     return scenes, [draw_scene(scene, 480) for scene in scenes]
 
 
