@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,8 @@ ANY = -1
 KIND_NAMES = tuple(KINDS)
 NO_OBJECT = len(KIND_NAMES)
 _SMALLEST_CROP = 114
+# Nine cells of ten are empty; unweighted, they would drown the kinds.
+_EMPTY_CELL_WEIGHT = 0.05
 _CODES = {
     name: code
     for names in (KIND_NAMES, CATEGORIES, COLOURS, SIZES, PLACES, TIMES, WEATHERS)
@@ -66,9 +68,11 @@ def encode(described: Sequence[Scene] | Sequence[Description]) -> tuple[np.ndarr
     """
     settings = np.full((len(described), 3), ANY, np.int8)
     objects = np.full((len(described), MAX_GROUPS, 5), ANY, np.int8)
-    for row, item in enumerate(described):
+    items: Iterable[Scene | Description] = described
+    for row, item in enumerate(items):
         settings[row] = _code(item.place), _code(item.time), _code(item.weather)
-        for group, member in enumerate(item.objects):
+        members: tuple[SceneObject | ObjectClaim, ...] = item.objects
+        for group, member in enumerate(members):
             objects[row, group] = _object_codes(member)
     return settings, objects
 
@@ -118,6 +122,20 @@ class Batch:
         kinds = np.where(empty, NO_OBJECT, self.objects[rows, group, 0])
         colours = np.where(empty, -100, self.objects[rows, group, 2])
         return torch.from_numpy(kinds).long(), torch.from_numpy(colours).long()
+
+
+def cell_loss(logits: torch.Tensor, labels: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    """Cross entropy of the kinds and colours in cells.
+
+    ``logits``: (n, NO_OBJECT + 1 + colours, grid, grid); ``labels`` as of ``cell_labels``.
+    """
+    weight = torch.ones(NO_OBJECT + 1)
+    weight[NO_OBJECT] = _EMPTY_CELL_WEIGHT
+    kinds, colours = labels
+    logits = logits.float()
+    return functional.cross_entropy(
+        logits[:, : NO_OBJECT + 1], kinds, weight
+    ) + 0.5 * functional.cross_entropy(logits[:, NO_OBJECT + 1 :], colours)
 
 
 class SceneBatches:

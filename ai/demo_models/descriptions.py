@@ -220,7 +220,7 @@ def sample_description(scene: Scene, rng: random.Random) -> Description:
     language = "en" if rng.random() < 0.58 else "vi"
     form = rng.choices(
         (full_description, partial_description, setting_description, label_description),
-        (0.55, 0.25, 0.07, 0.13),
+        (0.36, 0.36, 0.07, 0.21),
     )[0]
     return form(scene, language, rng)
 

@@ -76,7 +76,7 @@ class Kind:
     setting: str
 
 
-_KIND_TABLE = {
+_KIND_TABLE: dict[str, dict[str, tuple[str, ...]]] = {
     "nature": {
         "ground": ("horse", "tree"),
         "anywhere": ("cat", "dog", "flower"),
@@ -98,6 +98,20 @@ KINDS: dict[str, Kind] = {
     for category, settings in _KIND_TABLE.items()
     for setting, names in settings.items()
     for name in names
+}
+
+# Where the demo site shows what; training mixes freely.
+_LIKELY_PLACES = {
+    "art": ("living room", "city", "beach", "meadow"),
+    "technology": ("living room", "city", "desert", "mountains"),
+    "fashion": ("city", "living room", "beach", "snowfield"),
+    "photography": ("mountains", "beach", "forest", "lake", "city"),
+    "travel": ("city", "beach", "lake", "mountains", "desert", "snowfield"),
+    "food": ("living room", "meadow", "beach", "farm"),
+    "lifestyle": ("living room", "meadow", "farm", "beach"),
+    "architecture": ("mountains", "beach", "lake", "farm", "snowfield"),
+    "nature": ("meadow", "forest", "lake", "farm", "snowfield"),
+    "sports": ("meadow", "beach", "city", "farm"),
 }
 
 # One colour of every kind is never drawn for training, so that tests can ask whether the models
@@ -210,19 +224,32 @@ def sample_scenes(count: int, seeds: range, *, held_out_pairs: bool | None = Fal
     return list(scenes.values())
 
 
-def demo_scenes(count: int, seed: int = 0) -> list[Scene]:
-    """Scenes for the posts of a demo site: distinct, and unseen in training.
+def _is_inviting(scene: Scene) -> bool:
+    """Whether the main object looks at home in ``scene``, and the weather is mostly good."""
+    likely = scene.place in _LIKELY_PLACES[KINDS[scene.main.kind].category]
+    return likely and (scene.weather in ("clear", "snow") or scene.seed % 3 == 0)
 
-    Consecutive scenes differ in place, and categories take turns, so that a feed looks varied.
+
+def demo_scenes(count: int, seed: int = 0) -> list[Scene]:
+    """Scenes for the posts of a demo site: distinct, inviting and unseen in training.
+
+    Main objects take turns through the ten categories, and neighbours differ in place, so that a
+    feed looks varied.
     """
-    start = DEMO_SEEDS.start + (seed * 10_007) % (len(DEMO_SEEDS) // 2)
-    pool = sample_scenes(6 * count + 60, range(start, DEMO_SEEDS.stop))
+    start = DEMO_SEEDS.start + (seed * 100_003) % (len(DEMO_SEEDS) // 2)
+    pool = [
+        scene
+        for scene in sample_scenes(40 * count + 400, range(start, DEMO_SEEDS.stop))
+        if _is_inviting(scene)
+    ]
     chosen: list[Scene] = []
     for index in range(count):
         category = CATEGORIES[index % len(CATEGORIES)]
-        previous = chosen[-1].place if chosen else ""
-        fitting = [scene for scene in pool if scene.place != previous] or pool
-        wanted = [s for s in fitting if KINDS[s.main.kind].category == category] or fitting
-        chosen.append(wanted[0])
-        pool.remove(wanted[0])
+        places = {scene.place for scene in chosen[-2:]}
+        kinds = {scene.main.kind for scene in chosen[-2 * len(CATEGORIES) :]}
+        fitting = [s for s in pool if KINDS[s.main.kind].category == category] or pool
+        # The first of the least repetitive ones.
+        best = min(fitting, key=lambda s: 2 * (s.place in places) + (s.main.kind in kinds))
+        chosen.append(best)
+        pool.remove(best)
     return chosen

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,10 +14,13 @@ from torch import nn
 from tqdm import tqdm
 
 _WARM_UP = 0.03
+_COOL_DOWN = 0.35
 _CHECKPOINT_SECONDS = 240.0
 
 
-def parse_options(description: str, *, batch_size: int, steps: int) -> argparse.Namespace:
+def parse_options(
+    description: str | None, *, batch_size: int, steps: int, learning_rate: float
+) -> argparse.Namespace:
     """The command line of a training script."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", type=Path, required=True, help="directory made by `dataset`")
@@ -29,17 +31,18 @@ def parse_options(description: str, *, batch_size: int, steps: int) -> argparse.
     parser.add_argument(
         "--minutes", type=float, help="train for this long instead of for a number of steps"
     )
-    parser.add_argument("--learning-rate", type=float, default=1.5e-3)
+    parser.add_argument("--learning-rate", type=float, default=learning_rate)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     return parser.parse_args()
 
 
 def learning_rate_factor(progress: float) -> float:
-    """Linear warm-up and cosine decay over ``progress`` in [0, 1] (arXiv:1608.03983)."""
-    if progress < _WARM_UP:
-        return progress / _WARM_UP + 1e-3
-    return 0.5 * (1 + math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP))) + 1e-3
+    """Linear warm-up, a plateau and a linear cool-down over ``progress`` in [0, 1].
+
+    Hägele et al. 2024, arXiv:2405.18392: as good as a cosine, and the plateau can be prolonged.
+    """
+    return min(1.0, progress / _WARM_UP + 1e-3, (1 - progress) / _COOL_DOWN + 1e-3)
 
 
 def optimizer_for(modules: nn.Module, learning_rate: float) -> torch.optim.AdamW:

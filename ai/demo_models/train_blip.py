@@ -28,7 +28,7 @@ from transformers import (  # noqa: E402
 )
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil  # noqa: E402
 
-from .batches import MEAN, NO_OBJECT, STD, Batch, SceneBatches  # noqa: E402
+from .batches import MEAN, NO_OBJECT, STD, Batch, SceneBatches, cell_loss  # noqa: E402
 from .descriptions import caption  # noqa: E402
 from .scenes import COLOURS, PLACES, TIMES, WEATHERS  # noqa: E402
 from .schedule import Run, optimizer_for, parse_options  # noqa: E402
@@ -38,6 +38,7 @@ IMAGE_SIZE = 112
 _PATCH_SIZE = 14
 _WIDTH = 256
 _IGNORED = -100
+_TELL_FROM = 0.3
 
 
 def blip_config(vocabulary_size: int) -> BlipConfig:
@@ -86,15 +87,50 @@ class PatchHeads(nn.Module):
 
     def forward(self, states: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Sum of the cross entropies; ``states`` (n, 1 + patches, width) of the vision model."""
-        kinds, colours = batch.cell_labels(IMAGE_SIZE // _PATCH_SIZE)
-        logits = self.patches(states[:, 1:]).float().flatten(0, 1)
-        loss = functional.cross_entropy(logits[:, : NO_OBJECT + 1], kinds.flatten())
-        loss = loss + 0.5 * functional.cross_entropy(logits[:, NO_OBJECT + 1 :], colours.flatten())
+        grid = IMAGE_SIZE // _PATCH_SIZE
+        logits = self.patches(states[:, 1:]).unflatten(1, (grid, grid)).permute(0, 3, 1, 2)
+        loss = cell_loss(logits, batch.cell_labels(grid))
         parts = self.whole(states[:, 0]).float().split(self._SETTINGS, 1)
         targets = torch.from_numpy(batch.settings).long().unbind(1)
         for part, target in zip(parts, targets, strict=True):
             loss = loss + 0.25 * functional.cross_entropy(part, target)
         return loss
+
+
+def position_waves(grid: int) -> torch.Tensor:
+    """Sines and cosines of column and row: (grid * grid, width) (arXiv:2205.01580)."""
+    frequencies = 1.0 / 100 ** (torch.arange(_WIDTH // 4) / (_WIDTH // 4))
+    angles = torch.arange(grid)[:, None] * frequencies
+    waves = torch.cat([angles.sin(), angles.cos()], 1)
+    rows, columns = waves[:, None].expand(-1, grid, -1), waves[None].expand(grid, -1, -1)
+    return torch.cat([rows, columns], -1).flatten(0, 1)
+
+
+@torch.no_grad()
+def initialise_vision(vision: nn.Module) -> None:
+    """Start the vision model as if pretrained: attention looks at similar positions.
+
+    Mimetic initialisation (Trockman and Kolter 2023, arXiv:2305.09828): the products of query
+    and key and of value and projection start near a positive and a negative identity.
+    """
+    embeddings = vision.embeddings
+    embeddings.class_embedding.normal_(std=0.02)
+    embeddings.position_embedding[0, 0] = 0
+    embeddings.position_embedding[0, 1:] = position_waves(IMAGE_SIZE // _PATCH_SIZE)
+    for layer in vision.encoder.layers:
+        attention = layer.self_attn
+        query, key, value = attention.qkv.weight.chunk(3)  # views: writing fills the layer
+        head = attention.head_dim
+        for start in range(0, _WIDTH, head):
+            rows = slice(start, start + head)
+            target = 0.7 * torch.randn(_WIDTH, _WIDTH) / _WIDTH**0.5 + 0.7 * torch.eye(_WIDTH)
+            left, strength, right = torch.linalg.svd(target)
+            query[rows] = (left[:, :head] * strength[:head].sqrt()).T
+            key[rows] = right[:head] * strength[:head, None].sqrt()
+        target = 0.4 * torch.randn(_WIDTH, _WIDTH) / _WIDTH**0.5 - 0.4 * torch.eye(_WIDTH)
+        left, strength, right = torch.linalg.svd(target)
+        attention.projection.weight.copy_(left * strength.sqrt())
+        value.copy_(right * strength.sqrt()[:, None])
 
 
 class Trainer(nn.Module):
@@ -104,30 +140,31 @@ class Trainer(nn.Module):
         super().__init__()
         torch.manual_seed(seed)
         self.model = BlipForConditionalGeneration(blip_config(len(tokenizer)))
-        # The library starts position embeddings at unit variance, which drowns the patches.
-        for embedding in ("class_embedding", "position_embedding"):
-            nn.init.normal_(getattr(self.model.vision_model.embeddings, embedding), std=0.02)
+        initialise_vision(self.model.vision_model)
         self.heads = PatchHeads()
         self._tokenizer = tokenizer
 
-    def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Captioning loss (nats per token) and auxiliary loss of ``batch``."""
+    def forward(self, batch: Batch, *, tell: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        """Captioning loss (nats per token; zero unless ``tell``) and auxiliary loss."""
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            states = self.model.vision_model(batch.images).last_hidden_state
+            auxiliary = self.heads(states, batch)
+        return self._caption_loss(states, batch) if tell else torch.zeros(()), auxiliary
+
+    def _caption_loss(self, states: torch.Tensor, batch: Batch) -> torch.Tensor:
         tokens = self._tokenizer(
             [caption(scene) for scene in batch.scenes], return_tensors="pt", padding=True
         )
         labels = tokens.input_ids.masked_fill(tokens.attention_mask == 0, _IGNORED)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            states = self.model.vision_model(batch.images).last_hidden_state
             logits = self.model.text_decoder(
                 input_ids=tokens.input_ids,
                 attention_mask=tokens.attention_mask,
                 encoder_hidden_states=states,
             ).logits
-            auxiliary = self.heads(states, batch)
-        told = functional.cross_entropy(
+        return functional.cross_entropy(
             logits[:, :-1].float().flatten(0, 1), labels[:, 1:].flatten(), ignore_index=_IGNORED
         )
-        return told, auxiliary
 
 
 def save_blip(
@@ -154,7 +191,7 @@ def save_blip(
 
 def main() -> None:
     """Command line entry."""
-    options = parse_options(__doc__, batch_size=128, steps=5000)
+    options = parse_options(__doc__, batch_size=128, steps=4000, learning_rate=1e-3)
     torch.set_num_threads(options.threads)
     tokenizer = train_tokenizer()
     trainer = Trainer(tokenizer, options.seed).train()
@@ -163,7 +200,9 @@ def main() -> None:
     batches = SceneBatches(options.data, options.batch_size, options.seed)
     for bar in run.steps():
         batch = batches.batch(run.step, IMAGE_SIZE)
-        told, auxiliary = trainer(batch)
+        # Before the patches are recognised there is little to tell, and telling takes time.
+        tell = run.progress > _TELL_FROM or run.step % 3 == 0
+        told, auxiliary = trainer(batch, tell=tell)
         run.update(told + (1 - 0.7 * run.progress) * auxiliary)
         bar.set_postfix_str(f"step {run.step} caption {told:.3f} auxiliary {auxiliary:.3f}")
     save_blip(trainer.model.eval(), tokenizer, options.out)

@@ -27,7 +27,7 @@ declare_missing_operators()  # before open_clip, which imports torchvision
 from open_clip.model import CLIP  # noqa: E402
 from transformers import PreTrainedTokenizerFast  # noqa: E402
 
-from .batches import MEAN, NO_OBJECT, STD, Batch, SceneBatches, encode, matching  # noqa: E402
+from .batches import MEAN, NO_OBJECT, STD, Batch, SceneBatches, cell_loss, encode, matching  # noqa: E402
 from .descriptions import sample_description  # noqa: E402
 from .scenes import COLOURS, KINDS, MAX_COUNT, PLACES, SIZES, TIMES, WEATHERS  # noqa: E402
 from .schedule import Run, optimizer_for, parse_options  # noqa: E402
@@ -38,6 +38,7 @@ _EARLY_SIZE = 96
 _GRID_CHANNELS = 256
 _MAX_LOGIT_SCALE = 4.6052  # log 100, CLIP's bound
 _SIMILAR_FROM = 0.3
+_FULL_SIZE_FROM = 0.88
 
 
 def model_config(vocabulary_size: int) -> dict[str, Any]:
@@ -80,6 +81,8 @@ class AuxiliaryHeads(nn.Module):
         max(MAX_COUNT.values()) + 1,
     )
 
+    _WEIGHTS = (0.25, 0.25, 0.25, 1.0, 0.5, 0.25, 0.25)  # the kind is the hardest
+
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
         self.cells = nn.Conv2d(channels, NO_OBJECT + 1 + len(COLOURS), 1)
@@ -88,16 +91,13 @@ class AuxiliaryHeads(nn.Module):
 
     def forward(self, grid: torch.Tensor, features: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Sum of the cross entropies; ``grid`` (n, c, g, g) and ``features`` (n, width)."""
-        kinds, colours = batch.cell_labels(grid.shape[-1])
-        logits = self.cells(grid).float()
-        loss = functional.cross_entropy(logits[:, : NO_OBJECT + 1], kinds)
-        loss = loss + 0.5 * functional.cross_entropy(logits[:, NO_OBJECT + 1 :], colours)
+        loss = 2 * cell_loss(self.cells(grid), batch.cell_labels(grid.shape[-1]))
         settings = torch.from_numpy(batch.settings).long()
         main = torch.from_numpy(batch.objects[:, 0]).long()
         targets = (*settings.unbind(1), main[:, 0], main[:, 2], main[:, 3], main[:, 4])
         parts = self.whole(features).float().split(self._OUTPUTS, 1)
-        for part, target in zip(parts, targets, strict=True):
-            loss = loss + 0.25 * functional.cross_entropy(part, target)
+        for weight, part, target in zip(self._WEIGHTS, parts, targets, strict=True):
+            loss = loss + weight * functional.cross_entropy(part, target)
         present = torch.zeros(len(main), len(KINDS) + 1)
         kinds_shown = torch.from_numpy(batch.objects[:, :, 0]).long()
         present.scatter_(1, kinds_shown.masked_fill(kinds_shown < 0, len(KINDS)), 1.0)
@@ -186,7 +186,7 @@ def save_clip(model: CLIP, tokenizer: PreTrainedTokenizerFast, directory: Path) 
 
 def main() -> None:
     """Command line entry."""
-    options = parse_options(__doc__, batch_size=256, steps=2600)
+    options = parse_options(__doc__, batch_size=256, steps=3000, learning_rate=1.5e-3)
     torch.set_num_threads(options.threads)
     tokenizer = train_tokenizer()
     trainer = Trainer(tokenizer, options.seed).train()
@@ -195,12 +195,12 @@ def main() -> None:
     batches = SceneBatches(options.data, options.batch_size, options.seed)
     for bar in run.steps():
         late = run.progress > _SIMILAR_FROM
-        size = IMAGE_SIZE if run.progress > 0.5 else _EARLY_SIZE
+        size = IMAGE_SIZE if run.progress > _FULL_SIZE_FROM else _EARLY_SIZE
         batch = batches.batch(run.step, size, similar=late and run.step % 2 == 0)
         # The attention that is fused for the CPU takes six times as long backwards.
         with sdpa_kernel(SDPBackend.MATH):
             contrast, auxiliary = trainer(batch, random.Random(f"{options.seed}-{run.step}"))
-            run.update(contrast + (0.5 - 0.35 * run.progress) * auxiliary)
+            run.update(contrast + (1 - 0.8 * run.progress) * auxiliary)
         trainer.model.logit_scale.data.clamp_(max=_MAX_LOGIT_SCALE)
         bar.set_postfix_str(f"step {run.step} contrast {contrast:.3f} auxiliary {auxiliary:.3f}")
     save_clip(trainer.model.eval(), tokenizer, options.out)

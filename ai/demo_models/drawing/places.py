@@ -5,81 +5,14 @@ Every painter takes a random generator, the light and the size of the canvas, an
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable
 
 from .palette import Light, mix
 from .shapes import circle, ellipse, gradient, line, path, rect
+from .terrain import ground, peaks, pine, ripples, rolling, tufts
 
 Painter = Callable[[random.Random, Light, float, float], str]
-
-
-def _rolling(rng: random.Random, y: float, rise: float, w: float, h: float, fill: str) -> str:
-    """A layer of soft hills from height y down to the bottom of the canvas."""
-    phase, waves = rng.uniform(0, 6.3), rng.uniform(1.2, 2.2)
-    points = [(w * i / 24, y + rise * math.sin(phase + waves * 6.283 * i / 24)) for i in range(25)]
-    outline = " ".join(f"L{x:.0f} {top:.1f}" for x, top in points)
-    return path(f"M0 {h} {outline} L{w:.0f} {h} Z", fill)
-
-
-def _ground(rng: random.Random, y: float, w: float, h: float, top: str, bottom: str) -> str:
-    name = f"ground{rng.randrange(10**9)}"
-    return gradient(name, (0, top, 1), (1, bottom, 1)) + _rolling(
-        rng, y, 0.008 * h, w, h, f"url(#{name})"
-    )
-
-
-def _peaks(
-    rng: random.Random, base: float, height: float, w: float, fill: str, snow: str | None
-) -> str:
-    parts, x = "", -0.1 * w
-    while x < w:
-        half, top = rng.uniform(0.16, 0.26) * 1024, base - height * rng.uniform(0.7, 1.0)
-        peak = x + half
-        parts += path(f"M{x:.0f} {base} L{peak:.0f} {top:.0f} L{x + 2 * half:.0f} {base} Z", fill)
-        if snow:
-            d, drop = 0.3, (base - top)
-            parts += path(
-                f"M{peak:.0f} {top:.0f} L{peak + half * d:.0f} {top + drop * d:.0f} "
-                f"l{-half * d * 0.6:.0f} {-drop * 0.06:.0f} "
-                f"l{-half * d * 0.5:.0f} {drop * 0.09:.0f} "
-                f"L{peak - half * d:.0f} {top + drop * d:.0f} Z",
-                snow,
-            )
-        x += half * rng.uniform(0.9, 1.4)
-    return parts
-
-
-def _pine(x: float, base: float, height: float, fill: str, trunk: str) -> str:
-    half = height * 0.27
-    tiers = "".join(
-        path(
-            f"M{x:.0f} {base - height * top:.0f} L{x + half * width:.0f} {base - height * low:.0f} "
-            f"L{x - half * width:.0f} {base - height * low:.0f} Z",
-            fill,
-        )
-        for top, low, width in ((0.66, 0.1, 1.0), (0.84, 0.36, 0.8), (1.0, 0.6, 0.58))
-    )
-    stem = rect(x - height * 0.03, base - height * 0.12, height * 0.06, height * 0.12, trunk)
-    return stem + tiers
-
-
-def _ripples(rng: random.Random, top: float, bottom: float, w: float, colour: str) -> str:
-    strokes = []
-    for _ in range(26):
-        y = rng.uniform(top, bottom)
-        length = 20 + 60 * (y - top) / (bottom - top)
-        strokes.append(f"M{rng.uniform(0, w):.0f} {y:.0f} q{length / 2:.0f} -5 {length:.0f} 0")
-    return line(" ".join(strokes), colour, 3, stroke_opacity=0.5)
-
-
-def _tufts(rng: random.Random, top: float, w: float, h: float, colour: str, number: int) -> str:
-    strokes = []
-    for _ in range(number):
-        x, y = rng.uniform(0, w), rng.uniform(top, h)
-        strokes.append(f"M{x:.0f} {y:.0f} l-6 -13 m6 13 l0 -17 m0 17 l6 -13")
-    return line(" ".join(strokes), colour, 2.6, stroke_opacity=0.7)
 
 
 def beach(rng: random.Random, light: Light, w: float, h: float) -> str:
@@ -104,7 +37,7 @@ def beach(rng: random.Random, light: Light, w: float, h: float) -> str:
     return (
         gradient(sea, (0, tint("#2f8fc4", 0.25), 1), (1, tint("#53c9cf"), 1))
         + rect(0, 0.50 * h, w, 0.5 * h, f"url(#{sea})")
-        + _ripples(rng, 0.53 * h, 0.67 * h, w, mix(tint("#ffffff"), light.sky_bottom, 0.2))
+        + ripples(rng, 0.53 * h, 0.67 * h, w, mix(tint("#ffffff"), light.sky_bottom, 0.2))
         + path(f"{foam} L{w} {h} L0 {h} Z", tint("#f2d9a2"))
         + line(foam, tint("#ffffff"), 14, stroke_opacity=0.9)
         + path(
@@ -142,11 +75,11 @@ def forest(rng: random.Random, light: Light, w: float, h: float) -> str:
             if base > 0.68 and 3 <= index <= number - 3:
                 continue  # The nearest row leaves the view open.
             x = w * (index + rng.uniform(-0.35, 0.35)) / number
-            parts += _pine(x, base * h, height * h * rng.uniform(0.8, 1.1), fill, tint("#6b4a32"))
+            parts += pine(x, base * h, height * h * rng.uniform(0.8, 1.1), fill, tint("#6b4a32"))
     return (
         parts
-        + _ground(rng, 0.65 * h, w, h, tint("#5c9a55"), tint("#3f7d46"))
-        + _tufts(rng, 0.7 * h, w, h, tint("#2f6b3b"), 30)
+        + ground(rng, 0.65 * h, w, h, tint("#5c9a55"), tint("#3f7d46"))
+        + tufts(rng, 0.7 * h, w, h, tint("#2f6b3b"), 30)
         + "".join(
             ellipse(rng.uniform(0, w), rng.uniform(0.7, 0.97) * h, 14, 6, tint("#8cb86b"))
             for _ in range(9)
@@ -190,10 +123,10 @@ def mountains(rng: random.Random, light: Light, w: float, h: float) -> str:
     """Two ranges of snow-capped mountains behind an alpine meadow."""
     tint = light.on_landscape
     return (
-        _peaks(rng, 0.66 * h, 0.44 * h, w, tint("#8fa3c4", 0.4), tint("#ffffff", 0.15))
-        + _peaks(rng, 0.68 * h, 0.34 * h, w, tint("#6f7f9f", 0.1), tint("#ffffff"))
-        + _rolling(rng, 0.66 * h, 14, w, h, tint("#6d9c77"))
-        + _ground(rng, 0.72 * h, w, h, tint("#93b46f"), tint("#6d9653"))
+        peaks(rng, 0.66 * h, 0.44 * h, w, tint("#8fa3c4", 0.4), tint("#ffffff", 0.15))
+        + peaks(rng, 0.68 * h, 0.34 * h, w, tint("#6f7f9f", 0.1), tint("#ffffff"))
+        + rolling(rng, 0.66 * h, 14, w, h, tint("#6d9c77"))
+        + ground(rng, 0.72 * h, w, h, tint("#93b46f"), tint("#6d9653"))
         + "".join(
             ellipse(
                 rng.uniform(0, w),
@@ -231,11 +164,11 @@ def desert(rng: random.Random, light: Light, w: float, h: float) -> str:
     )
     return (
         mesa
-        + _rolling(rng, 0.60 * h, 16, w, h, tint("#e9b06b", 0.1))
-        + _rolling(rng, 0.66 * h, 20, w, h, tint("#eebf7c"))
+        + rolling(rng, 0.60 * h, 16, w, h, tint("#e9b06b", 0.1))
+        + rolling(rng, 0.66 * h, 20, w, h, tint("#eebf7c"))
         + cacti
-        + _rolling(rng, 0.75 * h, 18, w, h, tint("#e3a75f"))
-        + _rolling(rng, 0.89 * h, 14, w, h, tint("#d4934d"))
+        + rolling(rng, 0.75 * h, 18, w, h, tint("#e3a75f"))
+        + rolling(rng, 0.89 * h, 14, w, h, tint("#d4934d"))
     )
 
 
@@ -252,10 +185,10 @@ def meadow(rng: random.Random, light: Light, w: float, h: float) -> str:
         for _ in range(48)
     )
     return (
-        _rolling(rng, 0.56 * h, 26, w, h, tint("#a5d48f", 0.25))
-        + _rolling(rng, 0.62 * h, 24, w, h, tint("#8ccb6f", 0.05))
-        + _ground(rng, 0.69 * h, w, h, tint("#7cc75c"), tint("#58ab46"))
-        + _tufts(rng, 0.72 * h, w, h, tint("#3f9140"), 34)
+        rolling(rng, 0.56 * h, 26, w, h, tint("#a5d48f", 0.25))
+        + rolling(rng, 0.62 * h, 24, w, h, tint("#8ccb6f", 0.05))
+        + ground(rng, 0.69 * h, w, h, tint("#7cc75c"), tint("#58ab46"))
+        + tufts(rng, 0.72 * h, w, h, tint("#3f9140"), 34)
         + flowers
     )
 
@@ -290,7 +223,7 @@ def lake(rng: random.Random, light: Light, w: float, h: float) -> str:
         far
         + gradient(water, (0, tint("#8ec9dd", 0.3), 1), (1, tint("#3b86b5"), 1))
         + rect(0, 0.52 * h, w, 0.3 * h, f"url(#{water})")
-        + _ripples(rng, 0.55 * h, 0.74 * h, w, tint("#e6f5fa"))
+        + ripples(rng, 0.55 * h, 0.74 * h, w, tint("#e6f5fa"))
         + lilies
         + path(
             f"M0 {h} L0 {0.73 * h} Q{w * 0.3} {0.79 * h} {w * 0.55} {0.77 * h} "
@@ -315,8 +248,8 @@ def snowfield(rng: random.Random, light: Light, w: float, h: float) -> str:
     for _ in range(8):
         x, base = rng.uniform(0, w), rng.uniform(0.60, 0.66) * h
         height = rng.uniform(0.12, 0.2) * h
-        pines += _pine(x, base, height, shade("#5f8f8f"), shade("#7a6152"))
-        pines += _pine(x, base - height * 0.55, height * 0.47, shade("#f4faff"), shade("#f4faff"))
+        pines += pine(x, base, height, shade("#5f8f8f"), shade("#7a6152"))
+        pines += pine(x, base - height * 0.55, height * 0.47, shade("#f4faff"), shade("#f4faff"))
     drifts = "".join(
         ellipse(
             rng.uniform(0, w),
@@ -328,10 +261,10 @@ def snowfield(rng: random.Random, light: Light, w: float, h: float) -> str:
         for _ in range(9)
     )
     return (
-        _rolling(rng, 0.57 * h, 22, w, h, shade("#d3e2f0"))
+        rolling(rng, 0.57 * h, 22, w, h, shade("#d3e2f0"))
         + pines
-        + _rolling(rng, 0.65 * h, 16, w, h, shade("#e0ecf7"))
-        + _ground(rng, 0.73 * h, w, h, shade("#e4eff9"), shade("#c9dcee"))
+        + rolling(rng, 0.65 * h, 16, w, h, shade("#e0ecf7"))
+        + ground(rng, 0.73 * h, w, h, shade("#e4eff9"), shade("#c9dcee"))
         + drifts
     )
 
@@ -358,9 +291,9 @@ def farm(rng: random.Random, light: Light, w: float, h: float) -> str:
     posts = "".join(rect(px, 0.625 * h, 11, 62, tint("#e3d3b8"), 3) for px in range(10, int(w), 78))
     rails = "".join(rect(0, fy * h, w, 9, tint("#e3d3b8")) for fy in (0.64, 0.672))
     return (
-        _rolling(rng, 0.56 * h, 16, w, h, tint("#b5c873", 0.2))
+        rolling(rng, 0.56 * h, 16, w, h, tint("#b5c873", 0.2))
         + barn
-        + _rolling(rng, 0.605 * h, 6, w, h, tint("#9dbb5a"))
+        + rolling(rng, 0.605 * h, 6, w, h, tint("#9dbb5a"))
         + rect(0, 0.645 * h, w, 0.36 * h, tint("#d9b46a"))
         + rows
         + rails
