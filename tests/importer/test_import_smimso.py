@@ -219,15 +219,10 @@ def test_a_run_that_was_killed_is_taken_up(emptied: None, node: NodeDatabase):
 
 
 @pytest.mark.django_db
-def test_ten_thousand_posts(node: NodeDatabase, run_import: Run, capsys: pytest.CaptureFixture):
+def test_ten_thousand_posts(node: NodeDatabase, run_import: Run) -> None:
     node.run(MANY.format(10_000, VECTOR))
-    started = time.monotonic()
     summary = run_import(node, clip_model="ViT-B-32-quickgelu/openai")
-    seconds = time.monotonic() - started
-    with capsys.disabled():
-        sys.stdout.write(f"\n10,000 posts with all that hangs on them: {seconds:.1f} s\n")
     assert Post.objects.count() == PostImage.objects.count() == 10_000
     assert PostImage.objects.filter(embedding=None).count() == 0
     assert counts(summary)["likes"]["taken"] == Like.objects.count() == 30_000
     assert Category.objects.count() == 10
-    assert seconds < 60

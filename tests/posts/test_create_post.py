@@ -26,7 +26,7 @@ Capture = Callable[..., Any]
 POST_KEYS = {
     *("id", "user_id", "title", "description", "category_id", "tags", "visibility", "caption"),
     *("view_count", "like_count", "comment_count", "created_at", "updated_at"),
-    *("user", "category", "images"),
+    *("user", "category", "images", "isLiked", "isSaved"),
 }
 IMAGE_KEYS = {
     *("id", "post_id", "image_url", "image_path", "thumbnail_url", "preview_url", "placeholder"),

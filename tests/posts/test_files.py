@@ -171,7 +171,7 @@ def test_a_signature_made_with_another_key_opens_nothing(secret: PostImage, sett
 def test_a_public_file_may_be_kept_by_everyone_for_a_year(new_post: Callable[..., Post]) -> None:
     image = new_post("red").images.get()
     response = Client().get(f"/uploads/{image.image_path}")
-    assert response.content == png("red")
+    assert response.getvalue() == png("red")
     assert response["Content-Type"] == "image/png"
     assert response["X-Content-Type-Options"] == "nosniff"
     assert response["Cross-Origin-Resource-Policy"] == "cross-origin"
