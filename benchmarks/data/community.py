@@ -2,6 +2,7 @@
 
 import random
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +28,9 @@ class Community:
         self._random.shuffle(made_up)
         self._vocabulary = _WORDS + made_up
         # As in a language: the tenth most frequent word is a tenth as frequent as the first.
-        self._frequencies = [1 / (rank + 20) for rank in range(len(self._vocabulary))]
+        self._frequencies = list(
+            accumulate(1 / (rank + 20) for rank in range(len(self._vocabulary)))
+        )
         self._categories = self._column("SELECT id FROM categories ORDER BY name")
         self._add_members()
 
@@ -58,7 +61,9 @@ class Community:
         return [row[0] for row in self._connection.execute(query).fetchall()]
 
     def _text(self, words: int) -> str:
-        return " ".join(self._random.choices(self._vocabulary, self._frequencies, k=words))
+        return " ".join(
+            self._random.choices(self._vocabulary, cum_weights=self._frequencies, k=words)
+        )
 
     def _copy(self, table: str, rows: list[dict[str, Any]]) -> None:
         columns = ", ".join(rows[0])
