@@ -18,26 +18,25 @@ def feed(
 
     Two ranges instead of one sort key: each of them is read in the order of an index.
     """
-    posts = Post.objects.visible_to(viewer)
+    found = Post.objects.all()
     if category_id:
-        posts = posts.filter(category_id=category_id)
+        found = found.filter(category_id=category_id)
     if search:
-        # Looked for once, not in each of the queries below: all else about a post is indexed.
-        found = list(matching(posts, search).values_list("pk", flat=True))
-        posts = posts.filter(pk__in=found)
+        found = found.filter(pk__in=matching(Post.objects.all(), search).values("pk"))
+    total = found.count_visible_to(viewer)
+    posts = found.visible_to(viewer)
     followed = list(Follow.objects.filter(follower=viewer).values_list("following_id", flat=True))
-    if not followed:
-        return _page(posts.order_by(*NEWEST), viewer, page, limit), posts.count()
-    first = posts.filter(user_id__in=followed)
-    rest = posts.exclude(user_id__in=followed)
-    total_first, total_rest = first.count(), rest.count()
     start = (page - 1) * limit
-    items = list(first.order_by(*NEWEST).for_display(viewer)[start : start + limit])
+    if not followed:
+        return _newest(posts, viewer, start, limit), total
+    first = posts.filter(user_id__in=followed)
+    items = _newest(first, viewer, start, limit)
     missing = limit - len(items)
     if missing:
-        start = max(0, start - total_first)
-        items += rest.order_by(*NEWEST).for_display(viewer)[start : start + missing]
-    return items, total_first + total_rest
+        # A page that is begun here ends the first range; else that has to be counted.
+        rest_start = 0 if items or not start else max(0, start - first.count())
+        items += _newest(posts.exclude(user_id__in=followed), viewer, rest_start, missing)
+    return items, total
 
 
 def posts_of(viewer: Any, user_id: UUID, *, page: int, limit: int) -> tuple[list[Post], int]:
@@ -59,6 +58,12 @@ def saved_posts(viewer: Any, *, page: int, limit: int) -> tuple[list[Post], int]
     posts = Post.objects.visible_to(viewer).filter(saves__user=viewer)
     newest = posts.order_by("-saves__created_at", "-id")
     return _page(newest, viewer, page, limit), posts.count()
+
+
+def _newest(posts: PostQuerySet, viewer: Any, start: int, limit: int) -> list[Post]:
+    """What is skipped is not joined with anything, so that late pages cost little more."""
+    ids = posts.order_by(*NEWEST).values("pk")[start : start + limit]
+    return list(Post.objects.filter(pk__in=ids).for_display(viewer).order_by(*NEWEST))
 
 
 def _page(posts: PostQuerySet, viewer: Any, page: int, limit: int) -> list[Post]:

@@ -1,10 +1,14 @@
 """Posts and their images. `visible_to` is the one rule of who may see what."""
 
+from functools import reduce
+from operator import or_
 from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from pgvector.django import CosineDistance, VectorField
@@ -29,23 +33,34 @@ class AIStatus(models.TextChoices):
 
 def visible_posts(viewer: Any, prefix: str = "") -> Q:
     """The visibility rule as a condition on posts, or on rows that reach a post by `prefix`."""
-    rule = Q(**{f"{prefix}visibility": Visibility.PUBLIC})
+    return reduce(or_, _visible_parts(viewer, prefix))
+
+
+def _visible_parts(viewer: Any, prefix: str = "") -> list[Q]:
+    """A post belongs to at most one of them: public, the viewer's own, friends'."""
+    public = Q(**{f"{prefix}visibility": Visibility.PUBLIC})
     if viewer is None or not viewer.is_authenticated:
-        return rule
-    author = OuterRef(f"{prefix}user_id")
-    friends = Exists(Follow.objects.filter(follower=viewer, following=author)) & Exists(
-        Follow.objects.filter(follower=author, following=viewer)
+        return [public]
+    own = Q(**{f"{prefix}user_id": viewer.pk})
+    # Not by each post's author: PostgreSQL looks for the friends once, if at all.
+    friends = Follow.objects.filter(follower=viewer, following__following_set__following=viewer)
+    of_friends = Q(
+        **{
+            f"{prefix}visibility": Visibility.FRIENDS,
+            f"{prefix}user_id__in": friends.values("following_id"),
+        }
     )
-    return (
-        rule
-        | Q(**{f"{prefix}user_id": viewer.pk})
-        | (Q(**{f"{prefix}visibility": Visibility.FRIENDS}) & friends)
-    )
+    return [public, own & ~public, of_friends]
 
 
 class PostQuerySet(models.QuerySet["Post"]):
     def visible_to(self, viewer: Any) -> "PostQuerySet":
         return self.filter(visible_posts(viewer))
+
+    def count_visible_to(self, viewer: Any) -> int:
+        """As `visible_to(viewer).count()`, each part from an index, without the posts' rows."""
+        counted = [self.filter(part).values("user_id") for part in _visible_parts(viewer)]
+        return counted[0].union(*counted[1:], all=True).count()
 
     def older_than(self, post: "Post") -> "PostQuerySet":
         """What follows `post` when the newest come first; ids tell equal times apart."""
@@ -102,11 +117,29 @@ class Post(models.Model):
         ]
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="idx_posts_created_at"),
-            models.Index(fields=["visibility"], name="idx_posts_visibility"),
+            models.Index(fields=["visibility", "user"], name="idx_posts_visibility"),
+            models.Index(fields=["user", "-created_at", "-id"], name="idx_posts_user_id"),
         ]
 
     def __str__(self) -> str:
         return self.title
+
+
+class PostWords(models.Model):
+    """What is searched for words; PostgreSQL's triggers write it (migration 0003, ADR 5).
+
+    A table of its own: rows of posts stay small, and change without touching this index.
+    """
+
+    post = models.OneToOneField(Post, models.CASCADE, primary_key=True, related_name="words")
+    document = SearchVectorField()
+
+    class Meta:
+        db_table = "post_words"
+        indexes = [GinIndex(fields=["document"], name="idx_post_words_document")]
+
+    def __str__(self) -> str:
+        return str(self.pk)
 
 
 class PostImageQuerySet(models.QuerySet["PostImage"]):

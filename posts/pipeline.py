@@ -73,6 +73,8 @@ def caption_images(image_ids: Sequence[UUID], engine: Engine) -> None:
             category = _category_of(image, engine) if first else None
             values = {"ai_caption": text, "caption_model": engine.blip_name}
             with transaction.atomic():  # a row that is done is never looked at again
+                # As everybody who changes a post: it first, then its images and words.
+                Post.objects.select_for_update().filter(pk=image.post_id).first()
                 if _advance(image, AIStatus.DONE, **values) and first:
                     fill_open_fields(image.post_id, text, category)
 

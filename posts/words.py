@@ -1,23 +1,22 @@
 """Search by words: PostgreSQL full text over what is written about a post and its captions.
 
-Marks on letters do not matter: "pho bo" finds "Phở bò", and the other way round.
+Marks on letters do not matter: "pho bo" finds "Phở bò", and the other way round. What is searched
+is stored in PostWords.
 """
 
 import re
 import unicodedata
 
-from django.contrib.postgres.aggregates import StringAgg
-from django.contrib.postgres.search import SearchQuery, SearchRank, SearchVector
-from django.db.models import F, Func, OuterRef, Subquery, TextField, Value
-from django.db.models.functions import Lower
+from django.contrib.postgres.search import SearchQuery, SearchRank
+from django.db.models import F, Value
 
-from posts.models import PostImage, PostQuerySet
+from posts.models import PostQuerySet
 
 # On every server, without stemming or stop words: serves Vietnamese and English alike.
 CONFIGURATION = "simple"
 MOST_TERMS = 12
 LONGEST_TERM = 100  # characters; PostgreSQL refuses words of more than 2 kB
-# Vietnamese, and the languages of Europe; translate() takes time for every one of them.
+# Vietnamese, and the languages of Europe. Documents are folded in the same way by migration 0003.
 _MARKS = (
     "\u0300\u0301\u0302\u0303\u0304\u0306\u0308\u0309\u030a\u030b\u030c\u031b\u0323\u0327\u0328"
 )
@@ -33,53 +32,10 @@ def matching(posts: PostQuerySet, words: str) -> PostQuerySet:
         config=CONFIGURATION,
         search_type="raw",
     )
-    text = _text_of_posts()
-    return posts.annotate(text=text, rank=SearchRank(text, query)).filter(text=query)
+    found = posts.filter(words__document=query)
+    return found.annotate(rank=SearchRank(F("words__document"), query))
 
 
 def _folded(text: str) -> str:
     folding = str.maketrans("đĐ", "dd", _MARKS)
     return unicodedata.normalize("NFD", text.lower()).translate(folding)
-
-
-class _Folded(Func):
-    """`_folded` in SQL; the extension unaccent is not on every server."""
-
-    template = "translate(normalize(%(expressions)s, NFD), %%s, %%s)"
-    output_field = TextField()
-
-    def as_sql(self, *args, **kwargs):  # type: ignore[no-untyped-def]
-        sql, params = super().as_sql(*args, **kwargs)
-        # What has no counterpart is left out; a server with the locale C leaves Đ as it is.
-        return sql, (*params, f"đĐ{_MARKS}", "dd")
-
-
-def _text_of_posts() -> SearchVector:
-    words = Func(Value(" "), "ai_caption", "user_caption", "caption", function="concat_ws")
-    captions = (
-        PostImage.objects.filter(post=OuterRef("pk"))
-        .order_by()
-        .values("post_id")
-        .annotate(text=StringAgg(words, " ", output_field=TextField()))
-        .values("text")
-    )
-    tags = Func(F("tags"), Value(" "), function="array_to_string", output_field=TextField())
-    written = Func(
-        Value(" "),
-        "title",
-        "description",
-        tags,
-        "category__name",
-        "user__first_name",
-        "user__last_name",
-        Subquery(captions),
-        function="concat_ws",
-        output_field=TextField(),
-    )
-    # As the query is cut into words: a server with the locale C takes “ and — for letters.
-    words_only = Func(
-        *(_Folded(Lower(written)), Value("[^[:alnum:]]+"), Value(" "), Value("g")),
-        function="regexp_replace",
-        output_field=TextField(),
-    )
-    return SearchVector(words_only, config=CONFIGURATION)

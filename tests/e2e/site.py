@@ -1,4 +1,4 @@
-"""A whole installation, as `manage.py up --demo` runs it, on a Redis that a test may stop."""
+"""A whole installation, as `manage.py up` runs it, on a Redis that a test may stop."""
 
 import io
 import os
@@ -56,6 +56,8 @@ class Site:
     url: str
     process: subprocess.Popen[str]
     redis: RedisServer
+    data_dir: Path
+    last_worker: str  # whose answer is the last line of a start
     log: list[str] = field(default_factory=list)
     ready: threading.Event = field(default_factory=threading.Event)
 
@@ -67,7 +69,7 @@ class Site:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.log.append(line)
-            if "Worker bulk answers" in line:
+            if f"Worker {self.last_worker} answers" in line:
                 self.ready.set()
 
     def pid_of(self, program: str) -> int:
@@ -117,8 +119,8 @@ def _bearer(token: str) -> dict[str, str]:
 
 
 @contextmanager
-def running_site() -> Iterator[Site]:
-    """Started in a directory of its own; stopped and removed at the end."""
+def running_site(*, with_ai: bool = True) -> Iterator[Site]:
+    """Started in a directory of its own, with the demo unless it is without AI; then removed."""
     with tempfile.TemporaryDirectory(prefix="smimso-e2e-", ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o755)  # as root, PostgreSQL runs as another user
         redis = RedisServer(Path(name) / "redis-server")
@@ -137,14 +139,20 @@ def running_site() -> Iterator[Site]:
             **{f"SMIMSO_THROTTLE_{scope}": "" for scope in ("REGISTER", "UPLOADS", "AI")},
         }
         process = subprocess.Popen(
-            [sys.executable, "manage.py", "up", "--demo"],
+            [sys.executable, "manage.py", "up", "--demo" if with_ai else "--without-ai"],
             cwd=REPOSITORY,
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        site = Site(f"http://127.0.0.1:{port}", process, redis)
+        site = Site(
+            f"http://127.0.0.1:{port}",
+            process,
+            redis,
+            data_dir=Path(f"{name}/data").resolve(),
+            last_worker="bulk" if with_ai else "maintenance",
+        )
         try:
             _wait_until_ready(site)
             yield site

@@ -1,0 +1,231 @@
+"""Feed, post, comments, profile and search at 100,000 posts and 1,000,000 likes, over HTTP.
+
+    python benchmarks/api.py
+
+Starts an installation of its own without AI and fills it. Prints the database queries of a request
+at 1,000 and at 100,000 posts, and how long requests take for 1 and for 16 clients at once. Beside
+it, in this process: the feed as the Node backend made it.
+"""
+
+import http.client
+import os
+import random
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlsplit
+
+import django
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.data.community import VIEWER, Community
+from smimso import embedded
+from tests.e2e.site import Site, running_site
+
+SMALL, LARGE = 1_000, 100_000  # posts
+CLIENTS = (1, 16)
+REQUESTS = 320  # for each route and number of clients, in at most SECONDS
+SECONDS = 8.0
+WARM_UP = 20
+TARGET = 0.050  # seconds: 95 of 100 requests of the feed, at one client
+PAGE = 20
+
+
+class Timing(NamedTuple):
+    seconds: list[float]
+    per_second: float
+
+    def percentile(self, percent: int) -> float:
+        ordered = sorted(self.seconds)
+        return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
+
+
+Paths = Callable[[], str]  # another path of the same route at every call
+
+
+def routes(community: Community) -> dict[str, Paths]:
+    choose = random.Random(2)
+    posts, members = community.public.copy(), community.members
+    busy = [post for post in community.posts[::100] if post in posts]
+    words = community.words()
+    return {
+        "feed": lambda: "/api/posts",
+        "feed, page 100": lambda: "/api/posts?page=100",
+        "post": lambda: f"/api/posts/{choose.choice(posts)}",
+        "comments": lambda: f"/api/posts/{choose.choice(posts)}/comments",
+        "comments, 102 of a post": lambda: f"/api/posts/{choose.choice(busy)}/comments",
+        "profile": lambda: f"/api/users/{choose.choice(members)}",
+        "posts of a member": lambda: f"/api/users/{choose.choice(members)}/posts",
+        "search by words": lambda: f"/api/posts?search={quote(choose.choice(words))}",
+    }
+
+
+# --- Over HTTP ------------------------------------------------------------------------------
+
+
+class Client:
+    """One connection that is kept; every request is the viewer's."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=120)
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    def get(self, path: str) -> float:
+        """Seconds until the whole answer was there."""
+        began = time.perf_counter()
+        self._connection.request("GET", path, headers=self._headers)
+        answer = self._connection.getresponse()
+        answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"{path}: {answer.status}")
+        return time.perf_counter() - began
+
+
+def measure(site: Site, token: str, paths: Paths, clients: int) -> Timing:
+    seconds: list[float] = []
+    began = time.perf_counter()
+
+    def ask() -> None:
+        client = Client(site.url, token)
+        for _ in range(REQUESTS // clients):
+            seconds.append(client.get(paths()))
+            if time.perf_counter() - began > SECONDS:
+                break
+
+    threads = [threading.Thread(target=ask) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return Timing(seconds, len(seconds) / (time.perf_counter() - began))
+
+
+def warm_up(site: Site, token: str, paths: Paths) -> None:
+    client = Client(site.url, token)
+    began = time.perf_counter()
+    for _ in range(WARM_UP):
+        client.get(paths())
+        if time.perf_counter() - began > SECONDS:
+            break
+
+
+# --- In this process ------------------------------------------------------------------------
+
+
+def use_database_of(site: Site) -> None:
+    os.environ |= {
+        "DJANGO_SETTINGS_MODULE": "smimso.settings",
+        "SMIMSO_DATA_DIR": str(site.data_dir),
+        "DATABASE_URL": embedded.database_url(site.data_dir),
+        "REDIS_URL": site.redis.url,
+    }
+    (site.data_dir / "static").mkdir(exist_ok=True)  # whitenoise warns when there is none
+    django.setup()
+
+
+def token_of_viewer(community: Community) -> str:
+    from accounts.models import User
+    from smimso.auth import issue_token
+
+    return issue_token(User.objects.get(pk=community.members[VIEWER]))
+
+
+def queries(paths: Paths, token: str) -> int:
+    """The most of some requests: a post of one's own that is opened needs fewer."""
+    from django.db import connection
+    from django.test import Client as InProcess
+    from django.test.utils import CaptureQueriesContext
+
+    client = InProcess(headers={"Authorization": f"Bearer {token}"})
+    counts = []
+    for _ in range(10):
+        with CaptureQueriesContext(connection) as captured:
+            client.get(paths())
+        counts.append(len(captured))
+    return max(counts)
+
+
+def feed_of_node(viewer: Any, page: int, limit: int) -> list[dict[str, Any]]:
+    """REFERENCE, not how SMIMSO does it: the Node backend fetched all public posts at each request,
+    sorted and sliced them in the application, and asked twice more for each post of the page.
+    """
+    from accounts.models import Follow
+    from posts.models import Like, Post, PostImage
+
+    followed = set(Follow.objects.filter(follower=viewer).values_list("following_id", flat=True))
+    columns = [field.attname for field in Post._meta.concrete_fields]
+    author = ["user__id", "user__first_name", "user__last_name", "user__avatar_url"]
+    category = ["category__id", "category__name", "category__slug"]
+    posts = list(Post.objects.filter(visibility="public").values(*columns, *author, *category))
+    posts.sort(key=lambda post: post["created_at"], reverse=True)
+    posts.sort(key=lambda post: post["user_id"] not in followed)
+    shown = posts[(page - 1) * limit : page * limit]
+    for post in shown:
+        images = PostImage.objects.filter(post_id=post["id"]).order_by("display_order")
+        post["image"] = images.without_vectors().first()
+        post["isLiked"] = Like.objects.filter(post_id=post["id"], user=viewer).exists()
+    return shown
+
+
+def compare_feeds(community: Community, rounds: int = 10) -> None:
+    from accounts.models import User
+    from posts.feed import feed
+
+    viewer = User.objects.get(pk=community.members[VIEWER])
+    ways: dict[str, Callable[[], Any]] = {
+        "as the Node backend did": lambda: feed_of_node(viewer, 1, PAGE),
+        "posts.feed": lambda: feed(viewer, page=1, limit=PAGE),
+    }
+    print(f"\nThe feed without HTTP and JSON, median of {rounds}")
+    medians = []
+    for name, way in ways.items():
+        seconds = []
+        for _ in range(rounds):
+            began = time.perf_counter()
+            way()
+            seconds.append(time.perf_counter() - began)
+        medians.append(statistics.median(seconds))
+        print(f"  {name:24} {1000 * medians[-1]:8.1f} ms")
+    print(f"  {medians[0] / medians[1]:.0f} times sooner")
+
+
+# --- All of it ------------------------------------------------------------------------------
+
+
+def main() -> None:
+    with running_site(with_ai=False) as site:
+        community = Community(embedded.database_url(site.data_dir))
+        use_database_of(site)
+        token = token_of_viewer(community)
+        community.grow(SMALL)
+        ways = routes(community)
+        small = {name: queries(paths, token) for name, paths in ways.items()}
+        community.grow(LARGE)
+        print(", ".join(f"{count:,} {table}" for table, count in community.sizes().items()))
+        print(f"\n{'':25}{'queries at':^16}{'1 client, ms':^16}{'16 clients, ms':^16}requests/s")
+        print(
+            f"{'':25}{SMALL:>7,} {LARGE:>7,} {'p50':>7} {'p95':>7} {'p50':>7} {'p95':>7}     1   16"
+        )
+        for name, paths in ways.items():
+            large = queries(paths, token)
+            warm_up(site, token, paths)
+            timings = [measure(site, token, paths, clients) for clients in CLIENTS]
+            cells = [1000 * each.percentile(percent) for each in timings for percent in (50, 95)]
+            print(
+                f"{name:25}{small[name]:7} {large:7}", *(f"{cell:7.1f}" for cell in cells), end=""
+            )
+            print("", *(f"{timing.per_second:4.0f}" for timing in timings), flush=True)
+            if name == "feed":
+                feed = timings[0].percentile(95)
+        verdict = "reached" if feed <= TARGET else "missed"
+        print(f"\np95 of the feed at one client ≤ {1000 * TARGET:.0f} ms: {verdict}")
+        compare_feeds(community)
+
+
+if __name__ == "__main__":
+    main()
