@@ -1,9 +1,11 @@
 from django.urls import path
 
-from posts import form_pages, interaction_pages, pages, post_pages
+from posts import follow_pages, form_pages, interaction_pages, pages, post_pages
 
 urlpatterns = [
     path("", pages.feed, name="feed"),
+    path("saved", pages.saved, name="saved"),
+    path("liked", pages.liked, name="liked"),
     path("upload", form_pages.upload, name="upload"),
     path("post/<uuid:post_id>", post_pages.post, name="post"),
     path("post/<uuid:post_id>/state", post_pages.ai_state, name="ai-state"),
@@ -19,4 +21,5 @@ urlpatterns = [
         name="delete-comment",
     ),
     path("members/<uuid:member_id>", pages.member, name="member"),
+    path("members/<uuid:member_id>/follow", follow_pages.follow, name="follow"),
 ]

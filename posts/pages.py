@@ -1,16 +1,21 @@
-"""Pages: feed, a member's posts."""
+"""Pages that are grids of posts: the feed, a member's, saved and liked ones."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from accounts.models import User
+from accounts.models import Category, User
+from posts import feed as lists
+from posts.follow_pages import about_member
 from posts.models import Post, PostQuerySet
+from smimso.http import clamped_int
 from smimso.pages import PageRequest
 
 PAGE_SIZE = 24
@@ -19,8 +24,13 @@ PAGE_SIZE = 24
 @require_safe
 @vary_on_headers("HX-Request")
 def feed(request: PageRequest) -> HttpResponse:
-    posts = Post.objects.visible_to(request.user)
-    return _grid_page(request, "posts/feed.html", posts)
+    """All categories, or the one of `?category=slug`."""
+    posts, slug = Post.objects.visible_to(request.user), request.GET.get("category", "")
+    chosen = get_object_or_404(Category, slug=slug) if slug else None
+    if chosen:
+        posts = posts.filter(category=chosen)
+    more = {"categories": Category.objects.all(), "chosen": chosen}
+    return _grid_page(request, "posts/feed.html", posts, more)
 
 
 @require_safe
@@ -28,7 +38,37 @@ def feed(request: PageRequest) -> HttpResponse:
 def member(request: PageRequest, member_id: UUID) -> HttpResponse:
     author = get_object_or_404(User, pk=member_id, is_active=True)
     posts = Post.objects.visible_to(request.user).filter(user=author)
-    return _grid_page(request, "posts/member.html", posts, {"author": author})
+    more = {"author": author, **about_member(request.user, author)}
+    return _grid_page(request, "posts/member.html", posts, more)
+
+
+@require_safe
+@login_required
+@vary_on_headers("HX-Request")
+def saved(request: PageRequest) -> HttpResponse:
+    return _list_page(request, "posts/saved.html", lists.saved_posts)
+
+
+@require_safe
+@login_required
+@vary_on_headers("HX-Request")
+def liked(request: PageRequest) -> HttpResponse:
+    return _list_page(request, "posts/liked.html", lists.liked_posts)
+
+
+def _list_page(
+    request: PageRequest, template: str, fetch: Callable[..., tuple[list[Post], int]]
+) -> HttpResponse:
+    """One page of the member's own list, in the order in which it was made."""
+    number = clamped_int(request.GET.get("page"), default=1, least=1, most=10_000)
+    posts, total = fetch(request.user, page=number, limit=PAGE_SIZE)
+    page = {
+        "posts": posts,
+        "first": number == 1,
+        "older": f"page={number + 1}" if number * PAGE_SIZE < total else "",
+    }
+    partial = request.htmx and number > 1
+    return render(request, "posts/_grid.html" if partial else template, page)
 
 
 def _grid_page(
@@ -43,18 +83,21 @@ def _grid_page(
     page = {
         "posts": shown,
         "first": last is None,
-        "before": _key(shown[-1]) if len(found) > PAGE_SIZE else "",
+        "older": _query(request, shown[-1]) if len(found) > PAGE_SIZE else "",
     }
     partial = request.htmx and last is not None
     return render(request, "posts/_grid.html" if partial else template, {**page, **(more or {})})
 
 
-def _key(post: Post) -> str:
-    return f"{post.created_at.isoformat()}_{post.pk}"
+def _query(request: PageRequest, last: Post) -> str:
+    """Of the page that goes on after `last`, with the same category."""
+    query = request.GET.copy()
+    query["before"] = f"{last.created_at.isoformat()}_{last.pk}"
+    return query.urlencode()
 
 
 def _post_before(key: str) -> Post | None:
-    """The place that `_key` names, even if the post is gone by now; None for any other text."""
+    """The place that `before` names, even if the post is gone by now; None for any other text."""
     when, _, post_id = key.partition("_")
     try:
         place = Post(pk=UUID(post_id), created_at=datetime.fromisoformat(when))
