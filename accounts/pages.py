@@ -1,8 +1,10 @@
 """Pages: register, log in, log out."""
 
+import math
+
 from django.contrib import auth
 from django.forms import Form
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
@@ -11,8 +13,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import services
 from accounts.forms import LoginForm, RegistrationForm
-from smimso.errors import AuthenticationFailed, InvalidInput
+from smimso.errors import AuthenticationFailed, InvalidInput, Overloaded
 from smimso.pages import translated
+from smimso.throttling import client_address, seconds_to_wait
 
 FORM_METHODS = ["GET", "HEAD", "POST"]
 
@@ -23,7 +26,11 @@ FORM_METHODS = ["GET", "HEAD", "POST"]
 def log_in(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect(_next(request))
-    form = LoginForm(request.POST or None, label_suffix="")
+    form = LoginForm(_sent(request), label_suffix="")
+    account = request.POST.get("email_or_phone", "").strip().lower()
+    address = client_address(request)
+    if wait := _wait(request, ("login", address), ("password", address, account)):
+        return _too_many(request, "accounts/login.html", form, wait)
     if form.is_valid():
         try:
             user = services.authenticate_user(**form.cleaned_data)
@@ -41,7 +48,9 @@ def log_in(request: HttpRequest) -> HttpResponse:
 def register(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect(_next(request))
-    form = RegistrationForm(request.POST or None, label_suffix="")
+    form = RegistrationForm(_sent(request), label_suffix="")
+    if wait := _wait(request, ("register", client_address(request))):
+        return _too_many(request, "accounts/register.html", form, wait)
     if form.is_valid():
         try:
             user = services.register_user(**form.cleaned_data)
@@ -59,8 +68,29 @@ def log_out(request: HttpRequest) -> HttpResponse:
     return redirect("feed")
 
 
-def _form_page(request: HttpRequest, template: str, form: Form) -> HttpResponse:
-    status = 400 if form.is_bound else 200
+def _sent(request: HttpRequest) -> QueryDict | None:
+    return request.POST if request.method == "POST" else None
+
+
+def _wait(request: HttpRequest, *limits: tuple[str, ...]) -> float:
+    """Seconds, 0 when the form may pass. It counts together with the same requests to the API."""
+    if request.method != "POST":
+        return 0.0
+    return max([seconds_to_wait(*limit) for limit in limits])
+
+
+def _too_many(request: HttpRequest, template: str, form: Form, wait: float) -> HttpResponse:
+    refusal = Overloaded()
+    form.add_error(None, translated(str(refusal)))
+    response = _form_page(request, template, form, status=refusal.status)
+    response.headers["Retry-After"] = str(max(1, math.ceil(wait)))
+    return response
+
+
+def _form_page(
+    request: HttpRequest, template: str, form: Form, *, status: int | None = None
+) -> HttpResponse:
+    status = status or (400 if form.is_bound else 200)
     return render(request, template, {"form": form, "next": _wanted(request)}, status=status)
 
 

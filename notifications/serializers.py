@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from notifications.models import Notification
+from notifications.services import notifications_of
 
 
 class NotificationSerializer(serializers.ModelSerializer):
@@ -48,10 +49,9 @@ class NotificationSerializer(serializers.ModelSerializer):
 def notification_list(user_id: Any, *, page: int, limit: int) -> dict[str, Any]:
     """The data of GET /notifications and of the stream's first event."""
     mine = Notification.objects.filter(user_id=user_id)
-    rows = mine.select_related("related_user", "post").order_by("-created_at", "-id")
     return {
         "notifications": NotificationSerializer(
-            rows[(page - 1) * limit : page * limit], many=True
+            notifications_of(user_id)[(page - 1) * limit : page * limit], many=True
         ).data,
         "total": mine.count(),
         "unreadCount": mine.filter(is_read=False).count(),

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import DatabaseError, transaction
+from django.db.models import QuerySet
 
 from notifications.live import publish
 from notifications.models import Notification
@@ -51,6 +52,12 @@ def withdraw(*, recipient_id: UUID, actor: Any, kind: str, post_id: UUID | None 
     Notification.objects.filter(
         user_id=recipient_id, related_user=actor, type=kind, **about
     ).delete()
+
+
+def notifications_of(user_id: Any) -> QuerySet[Notification]:
+    """Newest first, with all that is told about them."""
+    mine = Notification.objects.filter(user_id=user_id)
+    return mine.select_related("related_user", "post").order_by("-created_at", "-id")
 
 
 def mark_read(*, user: Any, notification_id: UUID) -> None:

@@ -1,12 +1,20 @@
 """What the pages of every app share: the members' language, and the answer to a lost browser."""
 
 import re
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render, resolve_url
 from django.template.loader import render_to_string
 from django.utils.translation import gettext, gettext_noop
+from django.views.decorators.http import require_POST
+from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
+
+from smimso.errors import NotAllowed, NotFound
 
 # What services say, in the words that a page may show. A number stands as %(number)s.
 SERVICE_TEXTS = (
@@ -16,6 +24,9 @@ SERVICE_TEXTS = (
     gettext_noop("At least one image is required"),
     gettext_noop("The category does not exist"),
     gettext_noop("Image file is required"),
+    gettext_noop("Title is required"),
+    gettext_noop("Comment content is required"),
+    gettext_noop("The comment that is replied to is not one of this post"),
     gettext_noop("Too many files. Maximum %(number)s files allowed"),
     gettext_noop("File size exceeds the maximum limit of %(number)sMB"),
     gettext_noop("The image is too large. At most %(number)s megapixels are allowed"),
@@ -31,6 +42,29 @@ class PageRequest(HttpRequest):
     """As the middleware of django-htmx hands it on."""
 
     htmx: HtmxDetails
+
+
+def action(page: str, *keys: str) -> Callable[[Callable[..., HttpResponse]], Any]:
+    """Makes a view that changes something: only a member's POST reaches it.
+
+    Others log in first and come back to the named page, whose arguments are the route's `keys`.
+    What the member may not see or do looks like what does not exist.
+    """
+
+    def decorate(view: Callable[..., HttpResponse]) -> Any:
+        @wraps(view)
+        def checked(request: PageRequest, **route: Any) -> HttpResponse:
+            if not request.user.is_authenticated:
+                login = redirect_to_login(resolve_url(page, *[route[key] for key in keys]))
+                return HttpResponseClientRedirect(login.url) if request.htmx else login
+            try:
+                return view(request, **route)
+            except (NotFound, NotAllowed) as error:
+                raise Http404 from error
+
+        return require_POST(checked)
+
+    return decorate
 
 
 def translated(text: str) -> str:

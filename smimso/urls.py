@@ -29,6 +29,7 @@ def front(request: Any) -> HttpResponse:
 
 pages = [
     path("", include("accounts.page_urls")),
+    path("", include("notifications.page_urls")),
     path("", include("posts.page_urls")),
     path("", include("search.page_urls")),
 ]

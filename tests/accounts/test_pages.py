@@ -1,6 +1,7 @@
 """The pages to register, log in and log out."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -100,6 +101,40 @@ def test_login_without_a_csrf_token_is_refused_with_a_page(owner: User) -> None:
     assert "The form has expired" in response.text
 
 
+def test_guessing_a_password_ends_on_the_page_as_in_the_api(
+    client: Client, owner: User, stranger: User, settings: Any
+) -> None:
+    settings.THROTTLES = {"password": "3/1h"}
+    guess = {"email_or_phone": owner.email, "password": "wrong"}
+    assert client.post("/login", guess).status_code == 400
+    for _ in range(2):
+        fields = {"emailOrPhone": owner.email, "password": "wrong"}
+        Client().post("/api/auth/login", fields, content_type="application/json")
+    right = {"email_or_phone": f" {owner.email.upper()}", "password": PASSWORD}
+    response = client.post("/login", right, headers={"Accept-Language": "vi"})
+    assert response.status_code == 429
+    assert "Quá nhiều yêu cầu" in response.text
+    assert 1 <= int(response.headers["Retry-After"]) <= 3600
+    assert not is_logged_in(client)
+    assert client.get("/login").status_code == 200
+    other = {"email_or_phone": stranger.email, "password": PASSWORD}
+    assert client.post("/login", other).status_code == 302
+
+
+def test_trying_many_accounts_and_registering_many_end(client: Client, settings: Any) -> None:
+    settings.THROTTLES = {"login": "2/1h", "register": "1/1h"}
+    logins = [
+        client.post("/login", {"email_or_phone": f"{n}@example.test", "password": "x"})
+        for n in range(3)
+    ]
+    assert [response.status_code for response in logins] == [400, 400, 429]
+    assert client.post("/register", {}).status_code == 400
+    response = client.post("/register", NEW_MEMBER)
+    assert response.status_code == 429
+    assert "Too many requests. Please try again later." in response.text
+    assert not User.objects.exists()
+
+
 def test_logging_out_takes_a_post(client: Client, owner: User) -> None:
     client.force_login(owner)
     assert client.get("/logout").status_code == 405
@@ -122,7 +157,7 @@ def test_a_lost_browser_gets_a_page_and_a_program_gets_json(client: Client) -> N
     page = client.get("/nowhere", headers=BROWSER)
     assert page.status_code == 404
     assert "There is nothing here" in page.text
-    for path, headers in (("/nowhere", {"accept": "*/*"}), ("/api/nowhere", BROWSER)):
+    for path, headers in (("/nowhere", {"Accept": "*/*"}), ("/api/nowhere", BROWSER)):
         answer = client.get(path, headers=headers)
         assert answer.status_code == 404
         assert answer.json()["success"] is False

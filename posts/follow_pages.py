@@ -1,0 +1,34 @@
+"""Following, on a member's page."""
+
+from typing import cast
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+
+from accounts.models import User
+from accounts.profiles import active_member
+from accounts.services import follow_user, unfollow_user
+from posts import members
+from smimso.errors import NotFound
+from smimso.pages import PageRequest, action
+
+
+@action("member", "member_id")
+def follow(request: PageRequest, member_id: UUID) -> HttpResponse:
+    """Also takes it back: the form says which of the two."""
+    viewer = cast(User, request.user)
+    member = active_member(member_id)
+    if member == viewer:
+        raise NotFound("Nobody follows themselves")
+    change = unfollow_user if request.POST.get("on") == "0" else follow_user
+    change(follower=viewer, following_id=member_id)
+    if not request.htmx:
+        return redirect("member", member_id)
+    page = {"author": member, **about_member(viewer, member)}
+    return render(request, "posts/_member_facts.html", page)
+
+
+def about_member(viewer: object, member: User) -> dict[str, object]:
+    follows = isinstance(viewer, User) and members.is_following(viewer, member)
+    return {"statistics": members.statistics_of(member, viewer), "follows": follows}

@@ -1,0 +1,121 @@
+"""Pages with a form about a post: upload, edit, delete."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, cast
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext
+from django.views.decorators.http import require_http_methods
+from rest_framework.exceptions import ValidationError
+
+from accounts.models import Category, User
+from posts import services
+from posts.models import Post, Visibility
+from posts.post_pages import own_post
+from posts.serializers import NewPostSerializer, PostChangesSerializer
+from smimso.errors import NotFound, SmimsoError
+from smimso.http import first_text
+from smimso.pages import SERVICE_TEXTS, translated
+from smimso.uploads import EXTENSIONS
+
+FORM_METHODS = ["GET", "HEAD", "POST"]
+
+
+@login_required
+@require_http_methods(FORM_METHODS)
+def upload(request: HttpRequest) -> HttpResponse:
+    """The form; its script sends to the REST API, a browser without scripts sends here."""
+    error = ""
+    if request.method == "POST":
+        created, error = _try(lambda: _create_post(request))
+        if created:
+            return redirect("post", created.pk)
+    page = {
+        **_choices(),
+        "chosen": request.POST,
+        "error": error,
+        "most_files": settings.UPLOAD_MAX_FILES,
+        "most_megabytes": settings.UPLOAD_MAX_BYTES // (1024 * 1024),
+        "content_types": [f"image/{name.lower()}" for name in EXTENSIONS],
+        "service_texts": {text: gettext(text) for text in SERVICE_TEXTS},
+    }
+    return render(request, "posts/upload.html", page, status=400 if error else 200)
+
+
+@login_required
+@require_http_methods(FORM_METHODS)
+def edit(request: HttpRequest, post_id: UUID) -> HttpResponse:
+    shown = own_post(request, post_id)
+    chosen, error = _written(shown), ""
+    if request.method == "POST":
+        chosen = request.POST.dict()
+        _, error = _try(lambda: _change_post(request, shown))
+        if not error:
+            return redirect("post", post_id)
+    page = {**_choices(), "post": shown, "chosen": chosen, "error": error, "editing": True}
+    return render(request, "posts/edit.html", page, status=400 if error else 200)
+
+
+@login_required
+@require_http_methods(FORM_METHODS)
+def delete(request: HttpRequest, post_id: UUID) -> HttpResponse:
+    """Asks first; the POST deletes."""
+    shown = own_post(request, post_id)
+    if request.method != "POST":
+        return render(request, "posts/delete.html", {"post": shown})
+    with suppress(NotFound):  # a second click was faster
+        services.delete_post(user=request.user, post_id=post_id)
+    return redirect("member", shown.user_id)
+
+
+def _try(work: Callable[[], Any]) -> tuple[Any, str]:
+    """What `work` returns, or why it was refused, in the member's language."""
+    try:
+        return work(), ""
+    except ValidationError as refusal:
+        return None, first_text(refusal.detail)
+    except SmimsoError as refusal:
+        return None, translated(str(refusal))
+
+
+def _create_post(request: HttpRequest) -> Post:
+    form = NewPostSerializer(data=request.POST)
+    form.is_valid(raise_exception=True)
+    uploads: list[Any] = request.FILES.getlist("images")
+    author = cast(User, request.user)
+    return services.create_post(author=author, uploads=uploads, **form.validated_data)
+
+
+def _change_post(request: HttpRequest, shown: Post) -> None:
+    """Only what differs: what the author left as it was stays open to the AI."""
+    fields: dict[str, Any] = request.POST.dict()
+    if "tags" in fields:
+        fields["tags"] = fields["tags"].split(",")
+    if "description" in fields:  # a browser's line ends are not a change
+        fields["description"] = fields["description"].replace("\r\n", "\n")
+    form = PostChangesSerializer(data=fields, partial=True)
+    form.is_valid(raise_exception=True)
+    changes = {
+        name: value for name, value in form.validated_data.items() if value != getattr(shown, name)
+    }
+    if changes:
+        services.update_post(user=request.user, post_id=shown.pk, **changes)
+
+
+def _written(shown: Post) -> dict[str, Any]:
+    return {
+        "title": shown.title,
+        "description": shown.description or "",
+        "category_id": str(shown.category_id or ""),
+        "tags": ", ".join(shown.tags or []),
+        "visibility": shown.visibility,
+    }
+
+
+def _choices() -> dict[str, Any]:
+    return {"categories": Category.objects.all(), "visibilities": Visibility.values}
