@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
 from posts.views import uploaded_file
-from smimso.index import api_index, test_cors
+from smimso.index import SchemaView, api_index, docs, test_cors
 
 rest: list[URLPattern | URLResolver] = [
     path("", include("accounts.urls")),
@@ -17,6 +17,8 @@ rest: list[URLPattern | URLResolver] = [
 ]
 
 urlpatterns = [
+    path("api/schema", SchemaView.as_view()),
+    path("api/docs", docs),
     path("api/", include(rest)),
     path("", include(rest)),
     path("uploads/<path:name>", uploaded_file),
