@@ -1,5 +1,6 @@
 """REST: a member's own profile, finding members, following them."""
 
+from drf_spectacular.utils import extend_schema_view
 from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -8,6 +9,8 @@ from accounts import profiles, services
 from accounts.pictures import Kind
 from accounts.requests import MemberRequest
 from accounts.serializers import (
+    AvatarFormSerializer,
+    CoverFormSerializer,
     ListedUserSerializer,
     OwnProfileSerializer,
     ProfileFormSerializer,
@@ -15,11 +18,13 @@ from accounts.serializers import (
 )
 from smimso.errors import InvalidInput
 from smimso.http import page_and_limit, paginated, success, uuid_or_404
+from smimso.openapi import answers, answers_page, in_query
 
 UNKNOWN = "User not found"
 
 
 class ProfileView(APIView):
+    @answers("Change my profile", OwnProfileSerializer, body=ProfileFormSerializer)
     def put(self, request: MemberRequest) -> Response:
         form = ProfileFormSerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -43,17 +48,28 @@ class _PictureView(APIView):
         return success(OwnProfileSerializer(user).data, self.message)
 
 
+@extend_schema_view(
+    post=answers("Upload my avatar", OwnProfileSerializer, form=AvatarFormSerializer)
+)
 class AvatarView(_PictureView):
     kind = "avatar"
     message = "Avatar uploaded successfully"
 
 
+@extend_schema_view(
+    post=answers("Upload my cover picture", OwnProfileSerializer, form=CoverFormSerializer)
+)
 class CoverView(_PictureView):
     kind = "cover"
     message = "Cover image uploaded successfully"
 
 
 class UserSearchView(APIView):
+    @answers(
+        "Find members",
+        UserCardSerializer(many=True),
+        query=[in_query("q", "string", "Name or e-mail")],
+    )
     def get(self, request: MemberRequest) -> Response:
         found = profiles.search_members(request.query_params.get("q", ""))
         return success(UserCardSerializer(found, many=True).data)
@@ -62,16 +78,19 @@ class UserSearchView(APIView):
 class FollowView(APIView):
     """Both are idempotent: the frontend does not look before it asks."""
 
+    @answers("Follow a member")
     def post(self, request: MemberRequest, user_id: str) -> Response:
         services.follow_user(follower=request.user, following_id=uuid_or_404(user_id, UNKNOWN))
         return success(None, "Followed successfully")
 
+    @answers("Unfollow a member")
     def delete(self, request: MemberRequest, user_id: str) -> Response:
         services.unfollow_user(follower=request.user, following_id=uuid_or_404(user_id, UNKNOWN))
         return success(None, "Unfollowed successfully")
 
 
 class FollowersView(APIView):
+    @answers_page("Who follows a member", ListedUserSerializer)
     def get(self, request: MemberRequest, user_id: str) -> Response:
         page, limit = page_and_limit(request.query_params)
         found, total = profiles.followers(
@@ -82,6 +101,7 @@ class FollowersView(APIView):
 
 
 class FollowingView(APIView):
+    @answers_page("Whom a member follows", ListedUserSerializer)
     def get(self, request: MemberRequest, user_id: str) -> Response:
         page, limit = page_and_limit(request.query_params)
         found, total = profiles.following(

@@ -202,3 +202,46 @@ class CategoryBriefSerializer(serializers.ModelSerializer):
     class Meta:
         model = Category
         fields = ["id", "name", "slug"]
+
+
+class AvatarFormSerializer(serializers.Serializer):
+    avatar = serializers.ImageField()
+
+
+class CoverFormSerializer(serializers.Serializer):
+    cover = serializers.ImageField()
+
+
+class TokenSerializer(serializers.Serializer):
+    token = serializers.CharField()
+
+
+class SessionSerializer(TokenSerializer):
+    user = OwnUserSerializer()
+
+
+class GoogleSessionSerializer(SessionSerializer):
+    isNewUser = serializers.BooleanField()  # noqa: N815 - the frontend's name
+
+
+class OptionSerializer(serializers.Serializer):
+    value = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+
+
+class OptionsSerializer(serializers.Serializer):
+    jobs = OptionSerializer(many=True)
+    categories = CategorySerializer(many=True)
+    purposes = OptionSerializer(many=True)
+    sources = OptionSerializer(many=True)
+    expectations = OptionSerializer(many=True)
+
+
+class SurveyOptionsSerializer(serializers.Serializer):
+    categories = CategorySerializer(many=True)
+    usagePurposes = OptionSerializer(many=True)  # noqa: N815 - the frontend's name
+    awarenessSources = OptionSerializer(many=True)  # noqa: N815 - the frontend's name
+
+
+class SurveyStatusSerializer(serializers.Serializer):
+    hasCompleted = serializers.BooleanField()  # noqa: N815 - the frontend's name

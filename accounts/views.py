@@ -12,14 +12,18 @@ from accounts.models import User
 from accounts.requests import MemberRequest
 from accounts.serializers import (
     GoogleLoginSerializer,
+    GoogleSessionSerializer,
     LoginSerializer,
     NewPasswordSerializer,
     OwnUserSerializer,
     RegistrationSerializer,
+    SessionSerializer,
+    TokenSerializer,
 )
 from smimso.auth import issue_token
 from smimso.errors import InvalidInput
 from smimso.http import success
+from smimso.openapi import answers
 from smimso.throttling import AccountThrottle, ScopeThrottle
 
 
@@ -33,6 +37,7 @@ class PublicView(APIView):
 class RegisterView(PublicView):
     throttle_scope = "register"
 
+    @answers("Register", SessionSerializer, body=RegistrationSerializer, status=201)
     def post(self, request: Request) -> Response:
         form = RegistrationSerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -44,6 +49,7 @@ class LoginView(PublicView):
     throttle_classes = [ScopeThrottle, AccountThrottle]
     throttle_scope = "login"
 
+    @answers("Log in", SessionSerializer, body=LoginSerializer, errors=[401])
     def post(self, request: Request) -> Response:
         form = LoginSerializer(data=request.data)
         if not form.is_valid():
@@ -55,6 +61,9 @@ class LoginView(PublicView):
 class GoogleLoginView(PublicView):
     throttle_scope = "login"
 
+    @answers(
+        "Log in with Google", GoogleSessionSerializer, body=GoogleLoginSerializer, errors=[401, 501]
+    )
     def post(self, request: Request) -> Response:
         form = GoogleLoginSerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -63,6 +72,7 @@ class GoogleLoginView(PublicView):
 
 
 class MeView(APIView):
+    @answers("Who am I", OwnUserSerializer)
     def get(self, request: MemberRequest) -> Response:
         return success(OwnUserSerializer(request.user).data)
 
@@ -70,6 +80,7 @@ class MeView(APIView):
 class ChangePasswordView(APIView):
     throttle_classes = [AccountThrottle]
 
+    @answers("Change the password", TokenSerializer, body=NewPasswordSerializer, errors=[501])
     def post(self, request: MemberRequest) -> Response:
         """The answer has a new token: the one that it was asked with is void, too."""
         form = NewPasswordSerializer(data=request.data)

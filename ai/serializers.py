@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from ai.services import DEFAULT_LABELS
 
+DIMENSIONS = 512  # of a CLIP vector
 LABELS_MAX, LABEL_LENGTH_MAX = 100, 200
 BAD_LABELS = "labels must be a JSON array of strings"
 
@@ -40,3 +41,53 @@ class LabelsField(serializers.Field[list[str], Any, list[str], Any]):
 
 class Labels(serializers.Serializer[Any]):
     labels = LabelsField(default=list(DEFAULT_LABELS))
+
+
+class ImageFormSerializer(serializers.Serializer[Any]):
+    image = serializers.ImageField()
+
+
+class ClassifyFormSerializer(ImageFormSerializer):
+    labels = serializers.CharField(required=False, help_text=BAD_LABELS)
+
+
+class _VectorSerializer(serializers.Serializer[Any]):
+    embedding = serializers.ListField(
+        child=serializers.FloatField(), min_length=DIMENSIONS, max_length=DIMENSIONS
+    )
+
+
+class ImageFeaturesSerializer(_VectorSerializer):
+    caption = serializers.CharField(allow_null=True)
+
+
+class TextVectorSerializer(_VectorSerializer):
+    query = serializers.CharField()
+
+
+class PredictionSerializer(serializers.Serializer[Any]):
+    label = serializers.CharField()  # type: ignore[assignment]
+    score = serializers.FloatField(min_value=0, max_value=1)
+
+
+class PredictionsSerializer(serializers.Serializer[Any]):
+    predictions = PredictionSerializer(many=True)
+
+
+class _ModelsLoadedSerializer(serializers.Serializer[Any]):
+    clip = serializers.BooleanField()
+    blip = serializers.BooleanField()
+
+
+class HealthSerializer(serializers.Serializer[Any]):
+    success = serializers.BooleanField()
+    status = serializers.ChoiceField(["healthy", "unhealthy"])
+    message = serializers.CharField()
+    timestamp = serializers.DateTimeField()
+    uptime = serializers.FloatField(help_text="Seconds")
+    environment = serializers.CharField()
+    version = serializers.CharField()
+    device = serializers.CharField()
+    models_loaded = _ModelsLoadedSerializer()
+    database = serializers.BooleanField()
+    redis = serializers.BooleanField()

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 from django.utils import timezone
+from drf_spectacular.utils import extend_schema
 from PIL import Image
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -21,8 +22,18 @@ from rest_framework.views import APIView
 from ai import services
 from ai.heartbeat import WorkerState
 from ai.permissions import IsAuthenticatedUnlessPublic
-from ai.serializers import Labels, TextQuery
+from ai.serializers import (
+    ClassifyFormSerializer,
+    HealthSerializer,
+    ImageFeaturesSerializer,
+    ImageFormSerializer,
+    Labels,
+    PredictionsSerializer,
+    TextQuery,
+    TextVectorSerializer,
+)
 from smimso.errors import InvalidInput, Unavailable
+from smimso.openapi import answers
 from smimso.uploads import decode_upload
 
 VERSION = "1.0.0"  # of the API
@@ -36,6 +47,13 @@ class ImageFeaturesView(APIView):
     permission_classes = [IsAuthenticatedUnlessPublic]
     throttle_scope = "ai"
 
+    @answers(
+        "An image's vector and caption",
+        ImageFeaturesSerializer,
+        form=ImageFormSerializer,
+        errors=[503],
+        envelope=False,
+    )
     def post(self, request: Request) -> Response:
         embedding, caption = services.describe_image(_image(request))
         return Response({"embedding": embedding, "caption": caption})
@@ -47,6 +65,13 @@ class ClassifyView(APIView):
     permission_classes = [IsAuthenticatedUnlessPublic]
     throttle_scope = "ai"
 
+    @answers(
+        "Which label fits an image",
+        PredictionsSerializer,
+        form=ClassifyFormSerializer,
+        errors=[503],
+        envelope=False,
+    )
     def post(self, request: Request) -> Response:
         image = _image(request)
         # The old service read labels from the query; its documents and clients sent a form field.
@@ -62,6 +87,7 @@ class TextEmbeddingView(APIView):
     permission_classes = [IsAuthenticatedUnlessPublic]
     throttle_scope = "ai"
 
+    @answers("A text's vector", TextVectorSerializer, body=TextQuery, errors=[503], envelope=False)
     def post(self, request: Request) -> Response:
         fields = TextQuery(data=request.data)
         fields.is_valid(raise_exception=True)
@@ -78,6 +104,7 @@ class HealthView(APIView):
     authentication_classes = ()
     permission_classes = [AllowAny]
 
+    @extend_schema(summary="Is it up", responses={200: HealthSerializer, 503: HealthSerializer})
     def get(self, request: Request) -> Response:
         workers, redis = _workers()
         database = _database_answers()

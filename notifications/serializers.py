@@ -2,10 +2,23 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from notifications.models import Notification
 from notifications.services import notifications_of
+
+
+class RelatedUserSerializer(serializers.Serializer):
+    id = serializers.UUIDField()
+    first_name = serializers.CharField()
+    last_name = serializers.CharField(allow_blank=True)
+    avatar_url = serializers.CharField(allow_null=True)
+
+
+class RelatedPostSerializer(serializers.Serializer):
+    id = serializers.UUIDField()
+    title = serializers.CharField(allow_blank=True)
 
 
 class NotificationSerializer(serializers.ModelSerializer):
@@ -27,6 +40,7 @@ class NotificationSerializer(serializers.ModelSerializer):
             "post",
         ]
 
+    @extend_schema_field(RelatedUserSerializer(allow_null=True))
     def get_related_user(self, notification: Notification) -> dict[str, Any] | None:
         user = notification.related_user
         if user is None:
@@ -38,12 +52,23 @@ class NotificationSerializer(serializers.ModelSerializer):
             "avatar_url": user.avatar_url,
         }
 
+    @extend_schema_field(RelatedPostSerializer(allow_null=True))
     def get_post(self, notification: Notification) -> dict[str, str] | None:
         """Only the recipient's own: another's title may have become private since."""
         post = notification.post
         if post is None or post.user_id != notification.user_id:
             return None
         return {"id": str(post.pk), "title": post.title}
+
+
+class NotificationListSerializer(serializers.Serializer):
+    notifications = NotificationSerializer(many=True)
+    total = serializers.IntegerField()
+    unreadCount = serializers.IntegerField()  # noqa: N815 - the frontend's name
+
+
+class CountSerializer(serializers.Serializer):
+    count = serializers.IntegerField()
 
 
 def notification_list(user_id: Any, *, page: int, limit: int) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
+from drf_spectacular.types import OpenApiTypes
 from rest_framework import exceptions
 
 from notifications.live import channel
@@ -28,6 +29,7 @@ from notifications.models import Notification
 from notifications.serializers import NotificationSerializer, notification_list
 from smimso.auth import user_for_token
 from smimso.http import error_body
+from smimso.openapi import JSON, ErrorSerializer, answers_plainly, in_query
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +38,11 @@ CONFIRM_SECONDS = 5.0
 SNAPSHOT = 50  # notifications
 
 
+@answers_plainly(
+    "My notifications as they come (server-sent events)",
+    parameters=[in_query("token", "string", "Instead of the header")],
+    responses={(200, "text/event-stream"): OpenApiTypes.STR, (401, JSON): ErrorSerializer},
+)
 @require_GET
 async def notification_stream(request: HttpRequest) -> HttpResponseBase:
     """GET /notifications/stream; an EventSource cannot send headers, so `?token=` it is."""

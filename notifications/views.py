@@ -5,25 +5,33 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from notifications import services
-from notifications.serializers import notification_list
+from notifications.serializers import (
+    CountSerializer,
+    NotificationListSerializer,
+    notification_list,
+)
 from smimso.auth import BACKGROUND_AUTHENTICATION
 from smimso.http import page_and_limit, success, uuid_or_404
+from smimso.openapi import PAGING, answers
 
 
 class NotificationListView(APIView):
     authentication_classes = BACKGROUND_AUTHENTICATION
 
+    @answers("My notifications", NotificationListSerializer, query=PAGING)
     def get(self, request: Request) -> Response:
         page, limit = page_and_limit(request.query_params)
         return success(notification_list(request.user.pk, page=page, limit=limit))
 
 
 class UnreadCountView(APIView):
+    @answers("How many are unread", CountSerializer)
     def get(self, request: Request) -> Response:
         return success({"count": services.unread_count(request.user)})
 
 
 class ReadView(APIView):
+    @answers("Mark one as read")
     def put(self, request: Request, notification_id: str) -> Response:
         known = uuid_or_404(notification_id, "Notification not found")
         services.mark_read(user=request.user, notification_id=known)
@@ -31,6 +39,7 @@ class ReadView(APIView):
 
 
 class ReadAllView(APIView):
+    @answers("Mark all as read")
     def put(self, request: Request) -> Response:
         services.mark_all_read(user=request.user)
         return success(None, "All notifications marked as read")

@@ -5,7 +5,12 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.models import User
-from accounts.serializers import OwnProfileSerializer, PublicProfileSerializer, SurveySerializer
+from accounts.serializers import (
+    OwnProfileSerializer,
+    PublicProfileSerializer,
+    SurveySerializer,
+    UserCardSerializer,
+)
 from accounts.surveys import survey_of
 from posts import members
 from posts.models import Activity
@@ -49,3 +54,64 @@ def _statistics(member: User, viewer: User) -> dict[str, int]:
         "followerCount": found.followers,
         "followingCount": found.following,
     }
+
+
+class StatisticsSerializer(serializers.Serializer):
+    postCount = serializers.IntegerField()  # noqa: N815 - the frontend's names
+    totalLikes = serializers.IntegerField()  # noqa: N815
+    totalComments = serializers.IntegerField()  # noqa: N815
+    followerCount = serializers.IntegerField()  # noqa: N815
+    followingCount = serializers.IntegerField()  # noqa: N815
+
+
+class _AboutMemberSerializer(serializers.Serializer):
+    statistics = StatisticsSerializer()
+    isFollowing = serializers.BooleanField()  # noqa: N815
+    survey = SurveySerializer(allow_null=True)
+
+
+class FullProfileSerializer(OwnProfileSerializer, _AboutMemberSerializer):
+    class Meta(OwnProfileSerializer.Meta):
+        fields = [*OwnProfileSerializer.Meta.fields, "statistics", "isFollowing", "survey"]
+
+
+class MemberProfileSerializer(PublicProfileSerializer, _AboutMemberSerializer):
+    """One's own also has what only oneself may see."""
+
+    class Meta(PublicProfileSerializer.Meta):
+        fields = [*PublicProfileSerializer.Meta.fields, "statistics", "isFollowing", "survey"]
+
+
+class TopCreatorSerializer(UserCardSerializer):
+    totalLikes = serializers.IntegerField()  # noqa: N815
+
+    class Meta(UserCardSerializer.Meta):
+        fields = [*UserCardSerializer.Meta.fields, "totalLikes"]
+
+
+class FavoriteMemberSerializer(TopCreatorSerializer):
+    totalViews = serializers.IntegerField()  # noqa: N815
+    totalPosts = serializers.IntegerField()  # noqa: N815
+
+    class Meta(TopCreatorSerializer.Meta):
+        fields = [*TopCreatorSerializer.Meta.fields, "totalViews", "totalPosts"]
+
+
+class ViewedMemberSerializer(UserCardSerializer):
+    totalViews = serializers.IntegerField()  # noqa: N815
+
+    class Meta(UserCardSerializer.Meta):
+        fields = [*UserCardSerializer.Meta.fields, "totalViews"]
+
+
+class ActiveMemberSerializer(UserCardSerializer):
+    totalPosts = serializers.IntegerField()  # noqa: N815
+    totalComments = serializers.IntegerField()  # noqa: N815
+    recentPosts = serializers.IntegerField()  # noqa: N815
+    activityScore = serializers.IntegerField()  # noqa: N815
+
+    class Meta(UserCardSerializer.Meta):
+        fields = [
+            *UserCardSerializer.Meta.fields,
+            *("totalPosts", "totalComments", "recentPosts", "activityScore"),
+        ]

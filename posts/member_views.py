@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_view
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -13,16 +15,28 @@ from accounts.requests import MemberRequest
 from accounts.serializers import IdentitySerializer, UserCardSerializer
 from accounts.views import MeView, PublicView
 from posts import feed, leaderboards, members
-from posts.member_serializers import ActivitySerializer, own_profile, profile_for
-from posts.models import Post
+from posts.member_serializers import (
+    ActiveMemberSerializer,
+    ActivitySerializer,
+    FavoriteMemberSerializer,
+    FullProfileSerializer,
+    MemberProfileSerializer,
+    TopCreatorSerializer,
+    ViewedMemberSerializer,
+    own_profile,
+    profile_for,
+)
+from posts.models import ActivityType, Post
 from posts.serializers import PostListItemSerializer
 from smimso.http import clamped_int, page_and_limit, paginated, success, uuid_or_404
+from smimso.openapi import answers, answers_page, at_most, in_query
 from smimso.throttling import AccountThrottle
 
 
 class AccountView(MeView):
     throttle_classes = [AccountThrottle]
 
+    @answers("End my account", body=IdentitySerializer, errors=[501])
     def delete(self, request: MemberRequest) -> Response:
         form = IdentitySerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -31,11 +45,13 @@ class AccountView(MeView):
 
 
 class OwnProfileView(ProfileView):
+    @answers("My profile", FullProfileSerializer)
     def get(self, request: MemberRequest) -> Response:
         return success(own_profile(request.user))
 
 
 class MemberView(APIView):
+    @answers("A member's profile", MemberProfileSerializer)
     def get(self, request: MemberRequest, user_id: str) -> Response:
         member = active_member(uuid_or_404(user_id, UNKNOWN))
         if member == request.user:
@@ -44,6 +60,7 @@ class MemberView(APIView):
 
 
 class MemberPostsView(APIView):
+    @answers_page("A member's posts", PostListItemSerializer)
     def get(self, request: MemberRequest, user_id: str) -> Response:
         page, limit = page_and_limit(request.query_params)
         author = uuid_or_404(user_id, UNKNOWN)
@@ -52,6 +69,7 @@ class MemberPostsView(APIView):
 
 
 class OwnPostsView(APIView):
+    @answers_page("My posts", PostListItemSerializer)
     def get(self, request: MemberRequest) -> Response:
         page, limit = page_and_limit(request.query_params)
         posts, total = feed.posts_of(request.user, request.user.pk, page=page, limit=limit)
@@ -59,6 +77,7 @@ class OwnPostsView(APIView):
 
 
 class OwnLikedPostsView(APIView):
+    @answers_page("Posts that I like", PostListItemSerializer)
     def get(self, request: MemberRequest) -> Response:
         page, limit = page_and_limit(request.query_params)
         posts, total = feed.liked_posts(request.user, page=page, limit=limit)
@@ -66,6 +85,7 @@ class OwnLikedPostsView(APIView):
 
 
 class OwnSavedPostsView(APIView):
+    @answers_page("Posts that I saved", PostListItemSerializer)
     def get(self, request: MemberRequest) -> Response:
         page, limit = page_and_limit(request.query_params)
         posts, total = feed.saved_posts(request.user, page=page, limit=limit)
@@ -78,6 +98,11 @@ def _posts(posts: list[Post], *, page: int, limit: int, total: int) -> Response:
 
 
 class ActivitiesView(APIView):
+    @answers(
+        "What I did",
+        ActivitySerializer(many=True),
+        query=[in_query("type", "string", enum=ActivityType.values)],
+    )
     def get(self, request: MemberRequest) -> Response:
         kind = request.query_params.get("type", "")
         found = members.activities_of(request.user, kind)
@@ -85,9 +110,16 @@ class ActivitiesView(APIView):
 
 
 class RelatedMembersView(APIView):
+    @answers("Who likes what I like", UserCardSerializer(many=True), query=[at_most(10)])
     def get(self, request: MemberRequest) -> Response:
         found = members.related_members(request.user, limit=_limit(request))
         return success(UserCardSerializer(found, many=True).data)
+
+
+def _board(
+    summary: str, entry: type[serializers.Serializer]
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return answers(summary, entry(many=True), query=[at_most(10)])
 
 
 class LeaderboardView(PublicView):
@@ -97,18 +129,22 @@ class LeaderboardView(PublicView):
         return success(self.board()[: _limit(request)])
 
 
+@extend_schema_view(get=_board("Most liked members", TopCreatorSerializer))
 class TopCreatorsView(LeaderboardView):
     board = staticmethod(leaderboards.top_creators)
 
 
+@extend_schema_view(get=_board("Most liked members with their totals", FavoriteMemberSerializer))
 class MostFavoriteView(LeaderboardView):
     board = staticmethod(leaderboards.most_favorite)
 
 
+@extend_schema_view(get=_board("Most viewed members", ViewedMemberSerializer))
 class MostViewedView(LeaderboardView):
     board = staticmethod(leaderboards.most_viewed)
 
 
+@extend_schema_view(get=_board("Most active members", ActiveMemberSerializer))
 class MostActiveView(LeaderboardView):
     board = staticmethod(leaderboards.most_active)
 

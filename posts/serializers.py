@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.serializers import CategoryBriefSerializer, UserBriefSerializer
@@ -10,6 +11,7 @@ from posts import files
 from posts.models import Comment, Post, PostImage, Visibility
 
 
+@extend_schema_field({"type": "string", "description": "A JSON array of strings"})
 class JSONListField(serializers.ListField):
     """A list as a JSON array inside a multipart field, as the frontend sends it."""
 
@@ -62,6 +64,12 @@ class NewPostSerializer(serializers.Serializer):
         if data.get("category_id") == "":
             data = {**data.dict(), "category_id": None}
         return super().to_internal_value(data)
+
+
+class NewPostFormSerializer(NewPostSerializer):
+    """The whole form; its files are no matter of a serializer."""
+
+    images = serializers.ListField(child=serializers.ImageField(), min_length=1, max_length=10)
 
 
 class PostChangesSerializer(serializers.Serializer):
@@ -175,6 +183,7 @@ class PostListItemSerializer(PostRowSerializer):
     class Meta(PostRowSerializer.Meta):
         fields = [*PostRowSerializer.Meta.fields, "image"]
 
+    @extend_schema_field(PostImageSerializer(allow_null=True))
     def get_image(self, post: Post) -> dict[str, Any] | None:
         image = next(iter(post.images.all()), None)
         return PostImageSerializer(image).data if image else None
@@ -207,3 +216,29 @@ class CommentSerializer(serializers.ModelSerializer):
             "updated_at",
             "user",
         ]
+
+
+class FileFormSerializer(serializers.Serializer):
+    file = serializers.FileField()
+
+
+class ImagesFormSerializer(serializers.Serializer):
+    images = serializers.ListField(child=serializers.ImageField(), min_length=1)
+
+
+class StoredFileSerializer(serializers.Serializer):
+    url = serializers.CharField()
+    filename = serializers.CharField()
+
+
+class CaptionSerializer(serializers.Serializer):
+    caption = serializers.CharField()
+    category_label = serializers.CharField(required=False)
+    category_score = serializers.FloatField(required=False, min_value=0, max_value=1)
+
+
+class MetadataSerializer(serializers.Serializer):
+    caption = serializers.CharField(allow_blank=True)
+    description = serializers.CharField(allow_blank=True)
+    tags = serializers.ListField(child=serializers.CharField())
+    category_id = serializers.UUIDField(required=False)

@@ -9,9 +9,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from ai.serializers import ImageFormSerializer
 from posts import attachments, files, suggestions
+from posts.serializers import (
+    CaptionSerializer,
+    FileFormSerializer,
+    ImagesFormSerializer,
+    MetadataSerializer,
+    StoredFileSerializer,
+)
 from smimso.errors import InvalidInput
 from smimso.http import success
+from smimso.openapi import answers
 from smimso.uploads import decode_upload
 
 FALLBACK_CAPTION = "Beautiful Image"  # the frontend knows it as "no caption"
@@ -21,6 +30,7 @@ class UploadView(APIView):
     parser_classes = [MultiPartParser]
     throttle_scope = "uploads"
 
+    @answers("Upload a file for a message", StoredFileSerializer, form=FileFormSerializer)
     def post(self, request: Request) -> Response:
         upload = _uploads(request, "file", missing="No file uploaded")[0]
         name = attachments.store_attachment(upload)
@@ -32,6 +42,7 @@ class GenerateCaptionView(APIView):
     parser_classes = [MultiPartParser]
     throttle_scope = "ai"
 
+    @answers("Suggest a caption", CaptionSerializer, form=ImageFormSerializer)
     def post(self, request: Request) -> Response:
         upload = _uploads(request, "image", missing="Image file is required")[0]
         caption, guess = suggestions.suggest_caption(decode_upload(upload))
@@ -46,6 +57,7 @@ class GenerateMetadataView(APIView):
     parser_classes = [MultiPartParser]
     throttle_scope = "ai"
 
+    @answers("Suggest words for a post", MetadataSerializer, form=ImagesFormSerializer)
     def post(self, request: Request) -> Response:
         upload = _uploads(request, "images", missing="At least one image is required")[0]
         found = suggestions.suggest_metadata(decode_upload(upload), upload.name or "")

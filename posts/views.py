@@ -6,6 +6,8 @@ from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.views.decorators.http import require_safe
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,6 +18,7 @@ from posts.file_response import file_response
 from posts.models import Post
 from posts.serializers import (
     FeedQuerySerializer,
+    NewPostFormSerializer,
     NewPostSerializer,
     PostChangesSerializer,
     PostDetailSerializer,
@@ -23,6 +26,7 @@ from posts.serializers import (
 )
 from smimso.errors import InvalidInput
 from smimso.http import page_and_limit, paginated, success
+from smimso.openapi import answers, answers_page, answers_plainly, in_query
 
 FAVORITES = (
     100  # posts; the frontend's pages of liked and saved posts ask for no more than one page
@@ -30,11 +34,10 @@ FAVORITES = (
 
 
 class PostListView(APIView):
+    parser_classes = [MultiPartParser]
     throttle_scope = "uploads"
 
-    def get_parsers(self) -> list:
-        return [MultiPartParser()] if self.request.method == "POST" else super().get_parsers()
-
+    @answers_page("The feed", PostListItemSerializer, query=[FeedQuerySerializer])
     def get(self, request: Request) -> Response:
         query = FeedQuerySerializer(data=request.query_params)
         if not query.is_valid():
@@ -44,6 +47,7 @@ class PostListView(APIView):
             lambda **page: feed.feed(request.user, **query.validated_data, **page),
         )
 
+    @answers("Post pictures", PostDetailSerializer, form=NewPostFormSerializer, status=201)
     def post(self, request: Request) -> Response:
         if set(request.FILES) - {"images"}:
             raise InvalidInput("Unexpected field")
@@ -56,23 +60,27 @@ class PostListView(APIView):
 
 
 class PostView(APIView):
+    @answers("A post", PostDetailSerializer)
     def get(self, request: Request, post_id: UUID) -> Response:
         post = services.visible_post(request.user, post_id)
         interactions.note_view(user=request.user, post=post)
         return success(PostDetailSerializer(post).data)
 
+    @answers("Change my post", PostDetailSerializer, body=PostChangesSerializer)
     def put(self, request: Request, post_id: UUID) -> Response:
         form = PostChangesSerializer(data=request.data, partial=True)
         form.is_valid(raise_exception=True)
         services.update_post(user=request.user, post_id=post_id, **form.validated_data)
         return _detail(request, post_id, "Post updated successfully")
 
+    @answers("Delete my post")
     def delete(self, request: Request, post_id: UUID) -> Response:
         services.delete_post(user=request.user, post_id=post_id)
         return success(None, "Post deleted successfully")
 
 
 class LikedPostsView(APIView):
+    @answers_page("Posts that I like", PostListItemSerializer)
     def get(self, request: Request) -> Response:
         return _page_of_posts(
             request, lambda **page: feed.liked_posts(request.user, **page), default=FAVORITES
@@ -80,6 +88,7 @@ class LikedPostsView(APIView):
 
 
 class SavedPostsView(APIView):
+    @answers_page("Posts that I saved", PostListItemSerializer)
     def get(self, request: Request) -> Response:
         return _page_of_posts(
             request, lambda **page: feed.saved_posts(request.user, **page), default=FAVORITES
@@ -87,6 +96,7 @@ class SavedPostsView(APIView):
 
 
 class MemberPostsView(APIView):
+    @answers_page("A member's posts", PostListItemSerializer)
     def get(self, request: Request, user_id: str) -> Response:
         try:
             member_id = UUID(user_id)
@@ -111,6 +121,20 @@ def _detail(request: Request, post_id: UUID, message: str, **options: Any) -> Re
     return success(PostDetailSerializer(post).data, message, **options)
 
 
+@answers_plainly(
+    "A file",
+    parameters=[
+        OpenApiParameter("name", str, OpenApiParameter.PATH, description="With slashes"),
+        in_query("expires", "string", "Of a signed URL"),
+        in_query("signature", "string", "Of a signed URL"),
+    ],
+    responses={
+        (200, "*/*"): OpenApiTypes.BINARY,
+        (206, "*/*"): OpenApiTypes.BINARY,
+        304: OpenApiResponse(description="Not modified"),
+        416: OpenApiResponse(description="No such range"),
+    },
+)
 @require_safe
 def uploaded_file(request: HttpRequest, name: str) -> HttpResponseBase:
     """For whom `files.may_fetch` lets through; all others learn nothing, not even that it is."""

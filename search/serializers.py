@@ -1,16 +1,16 @@
 """Shapes of search requests and results."""
 
-from typing import Any
+from typing import Any, get_args
 
 from rest_framework import serializers
 
 from posts.serializers import PostImageSerializer, PostListItemSerializer
-from search.services import Match
+from search.services import Match, Method
 
 MOST_CHARACTERS = 1_000  # of a query; more than a worker or the search by words looks at
 
 
-class TextQuerySerializer(serializers.Serializer):
+class TextSearchSerializer(serializers.Serializer):
     query = serializers.CharField()
 
     def validate_query(self, query: str) -> str:
@@ -28,3 +28,38 @@ def match_data(match: Match) -> dict[str, Any]:
         "search_method": match.method,
         "post": PostListItemSerializer(match.post).data,
     }
+
+
+class MatchSerializer(serializers.Serializer):
+    post_id = serializers.UUIDField()
+    image_id = serializers.UUIDField()
+    image_url = serializers.CharField()
+    similarity_score = serializers.FloatField(min_value=0, max_value=1)
+    search_method = serializers.ChoiceField(get_args(Method))
+    post = PostListItemSerializer()
+
+
+class FoundSerializer(serializers.Serializer):
+    results = MatchSerializer(many=True)
+    count = serializers.IntegerField()
+
+
+class FoundByTextSerializer(FoundSerializer):
+    query_type = serializers.ChoiceField(["text"])
+    query = serializers.CharField()
+    ai_available = serializers.BooleanField()
+
+
+class FoundByImageSerializer(FoundSerializer):
+    query_type = serializers.ChoiceField(["image"])
+    generated_caption = serializers.CharField(allow_blank=True)
+
+
+class SimilarMemberSerializer(serializers.Serializer):
+    id = serializers.UUIDField()
+    first_name = serializers.CharField()
+    last_name = serializers.CharField(allow_blank=True)
+    avatar_url = serializers.CharField(allow_null=True)
+    job = serializers.CharField(allow_null=True)
+    similarity_score = serializers.FloatField(min_value=0, max_value=1)
+    shared_interests = serializers.ListField(child=serializers.CharField())

@@ -14,6 +14,7 @@ from posts.words import matching
 from search.nearest import nearest_images
 from smimso.errors import Overloaded, Unavailable
 
+Method = Literal["embedding", "caption"]
 WORD_SCORE = 0.5  # a match by words alone has no measure of its own
 
 
@@ -24,7 +25,7 @@ class Match:
     post: Post
     image: PostImage
     score: float
-    method: Literal["embedding", "caption"]
+    method: Method
 
 
 @dataclass(frozen=True)

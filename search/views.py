@@ -2,27 +2,47 @@
 
 from uuid import UUID
 
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.requests import MemberRequest
+from ai.serializers import ImageFormSerializer
 from search import services
 from search.recommendations import similar_members
-from search.serializers import TextQuerySerializer, match_data
+from search.serializers import (
+    FoundByImageSerializer,
+    FoundByTextSerializer,
+    FoundSerializer,
+    SimilarMemberSerializer,
+    TextSearchSerializer,
+    match_data,
+)
 from smimso.errors import InvalidInput
 from smimso.http import clamped_int, success
+from smimso.openapi import answers, at_most, in_query
 from smimso.uploads import decode_upload
 
 TEXT_SCORE, IMAGE_SCORE = 0.3, 0.25  # the frontend's own values of minSimilarity
 
 
+def min_similarity(default: float) -> OpenApiParameter:
+    return in_query("minSimilarity", "number", minimum=0, maximum=1, default=default)
+
+
 class TextSearchView(APIView):
     throttle_scope = "ai"
 
+    @answers(
+        "Search by text",
+        FoundByTextSerializer,
+        body=TextSearchSerializer,
+        query=[at_most(20), min_similarity(TEXT_SCORE)],
+    )
     def post(self, request: Request) -> Response:
-        form = TextQuerySerializer(data=request.data)
+        form = TextSearchSerializer(data=request.data)
         if not form.is_valid():
             raise InvalidInput("Search query is required")
         query = form.validated_data["query"]
@@ -40,6 +60,13 @@ class ImageSearchView(APIView):
     parser_classes = [MultiPartParser]
     throttle_scope = "ai"
 
+    @answers(
+        "Search by an image",
+        FoundByImageSerializer,
+        form=ImageFormSerializer,
+        query=[at_most(20), min_similarity(IMAGE_SCORE)],
+        errors=[503],
+    )
     def post(self, request: Request) -> Response:
         upload = request.FILES.get("image")
         if upload is None:
@@ -59,12 +86,14 @@ class ImageSearchView(APIView):
 
 
 class SimilarPostsView(APIView):
+    @answers("Similar posts", FoundSerializer, query=[at_most(12)])
     def get(self, request: Request, post_id: UUID) -> Response:
         matches = services.similar_posts(request.user, post_id, limit=_limit(request, default=12))
         return success(_results(matches))
 
 
 class SimilarMembersView(APIView):
+    @answers("Members with like interests", SimilarMemberSerializer(many=True), query=[at_most(10)])
     def get(self, request: MemberRequest) -> Response:
         found = similar_members(request.user, limit=_limit(request, default=10))
         return success(found)

@@ -1,6 +1,17 @@
 """What the API tells about itself."""
 
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from smimso.openapi import answers_plainly, description
 
 VERSION = "1.0.0"
 ENDPOINTS = {
@@ -16,9 +27,42 @@ ENDPOINTS = {
     "search": "/api/search",
     "health": "/api/health",
     "testCors": "/test-cors",
+    "schema": "/api/schema",
+    "docs": "/api/docs",
 }
 
 
+class IndexSerializer(serializers.Serializer):
+    success = serializers.BooleanField()
+    message = serializers.CharField()
+    version = serializers.CharField()
+    endpoints = serializers.DictField(child=serializers.CharField())
+
+
+class CorsSerializer(serializers.Serializer):
+    success = serializers.BooleanField()
+    message = serializers.CharField()
+
+
+class SchemaView(APIView):
+    """JSON, or YAML for `?format=yaml`."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    renderer_classes = (OpenApiJsonRenderer, OpenApiYamlRenderer)
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request) -> Response:
+        return Response(description())
+
+
+@require_safe
+def docs(request: HttpRequest) -> HttpResponse:
+    """Swagger UI out of our own static files."""
+    return render(request, "docs.html")
+
+
+@answers_plainly("Where everything is", responses={200: IndexSerializer})
 def api_index(request: HttpRequest) -> JsonResponse:
     return JsonResponse(
         {
@@ -30,6 +74,7 @@ def api_index(request: HttpRequest) -> JsonResponse:
     )
 
 
+@answers_plainly("May this page use the API", responses={200: CorsSerializer})
 def test_cors(request: HttpRequest) -> JsonResponse:
     """A page that can read this may use the API. Nothing of the request is sent back."""
     return JsonResponse({"success": True, "message": "CORS is working"})

@@ -45,6 +45,8 @@ INSTALLED_APPS = [
     "corsheaders",
     "django_htmx",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "smimso",
     "accounts",
     "notifications",
@@ -214,8 +216,19 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_THROTTLE_CLASSES": ["smimso.throttling.ScopeThrottle"],
     "NUM_PROXIES": TRUSTED_PROXIES,
+    "DEFAULT_SCHEMA_CLASS": "smimso.openapi.Schema",
     "EXCEPTION_HANDLER": "smimso.http.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "SMIMSO",
+    "DESCRIPTION": "A social network for sharing images. Each route is served without `/api`, too.",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "PREPROCESSING_HOOKS": ["smimso.openapi.without_repetition"],
 }
 
 # --- Security (check --deploy) ---------------------------------------------------------------

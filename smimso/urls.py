@@ -8,7 +8,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from posts.pages import feed
 from posts.views import uploaded_file
-from smimso.index import api_index, test_cors
+from smimso.index import SchemaView, api_index, docs, test_cors
 from smimso.pages import wants_page
 
 rest: list[URLPattern | URLResolver] = [
@@ -35,6 +35,8 @@ pages = [
 ]
 
 urlpatterns = [
+    path("api/schema", SchemaView.as_view()),
+    path("api/docs", docs),
     path("api/", include(rest)),
     path("", include(rest)),
     path("", front),
