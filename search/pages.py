@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from search import services
-from search.serializers import TextQuerySerializer
+from search.serializers import TextSearchSerializer
 from smimso.errors import InvalidInput, NotFound, SmimsoError
 from smimso.pages import PageRequest, translated
 from smimso.uploads import decode_upload
@@ -44,7 +44,7 @@ def similar(request: HttpRequest, post_id: UUID) -> HttpResponse:
 def _by_text(request: HttpRequest, query: str) -> services.Matches | None:
     if not query:
         return None
-    form = TextQuerySerializer(data={"query": query})
+    form = TextSearchSerializer(data={"query": query})
     if not form.is_valid():
         raise InvalidInput(str(form.errors["query"][0]))
     return services.search_text(
