@@ -148,7 +148,7 @@ def test_a_full_page_takes_as_many_queries_as_one_post(
     rows(30, images=4, visibility="friends")
     with CaptureQueriesContext(connection) as many:
         assert len(feed(client, limit=31)["data"]) == 31
-    assert len(many) == len(one) == 4  # the member, posts, images, the total
+    assert len(many) == len(one) == 5  # the member, whom they follow, posts, images, the total
 
 
 def test_a_post_with_ten_images_takes_as_many_queries_as_with_one(
