@@ -25,7 +25,8 @@ class ShownComment(NamedTuple):
 @require_safe
 def post(request: HttpRequest, post_id: UUID) -> HttpResponse:
     shown = visible_post(request, post_id)
-    if request.user.is_authenticated and not _comes_from_itself(request):
+    opened = request.method == "GET" and not _comes_from_itself(request)
+    if opened and request.user.is_authenticated:
         interactions.note_view(user=request.user, post=shown)
     return render_post(request, shown, reply_to=request.GET.get("reply", ""))
 
