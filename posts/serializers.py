@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from django.utils.functional import cached_property
 from rest_framework import serializers
 
 from accounts.serializers import CategoryBriefSerializer, UserBriefSerializer
@@ -140,6 +141,18 @@ class PostImageSerializer(serializers.ModelSerializer):
         return files.file_url(image, image.post.visibility, "preview")
 
 
+class FirstImageField(serializers.Field):
+    """The first of a post's images, or None."""
+
+    def to_representation(self, images: Any) -> dict[str, Any] | None:
+        image = next(iter(images.all()), None)
+        return self._image.to_representation(image) if image else None
+
+    @cached_property
+    def _image(self) -> PostImageSerializer:
+        return PostImageSerializer()
+
+
 class PostRowSerializer(serializers.ModelSerializer):
     user = UserBriefSerializer()
     category = CategoryBriefSerializer(allow_null=True)
@@ -170,14 +183,11 @@ class PostRowSerializer(serializers.ModelSerializer):
 
 
 class PostListItemSerializer(PostRowSerializer):
-    image = serializers.SerializerMethodField()
+    # Made once a list, not once a post: the fields of a serializer take longer than their values.
+    image = FirstImageField(source="images", read_only=True)
 
     class Meta(PostRowSerializer.Meta):
         fields = [*PostRowSerializer.Meta.fields, "image"]
-
-    def get_image(self, post: Post) -> dict[str, Any] | None:
-        image = next(iter(post.images.all()), None)
-        return PostImageSerializer(image).data if image else None
 
 
 class PostDetailSerializer(PostRowSerializer):
