@@ -22,7 +22,7 @@ def feed(
     if category_id:
         found = found.filter(category_id=category_id)
     if search:
-        found = found.filter(pk__in=matching(Post.objects.all(), search).values("pk"))
+        found = matching(found, search)
     total = found.count_visible_to(viewer)
     posts = found.visible_to(viewer)
     followed = list(Follow.objects.filter(follower=viewer).values_list("following_id", flat=True))

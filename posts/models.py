@@ -6,11 +6,12 @@ from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
+from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, Func, OuterRef, Q
 from pgvector.django import CosineDistance, VectorField
 
 from accounts.models import Category, Follow
@@ -42,15 +43,20 @@ def _visible_parts(viewer: Any, prefix: str = "") -> list[Q]:
     if viewer is None or not viewer.is_authenticated:
         return [public]
     own = Q(**{f"{prefix}user_id": viewer.pk})
-    # Not by each post's author: PostgreSQL looks for the friends once, if at all.
     friends = Follow.objects.filter(follower=viewer, following__following_set__following=viewer)
-    of_friends = Q(
-        **{
-            f"{prefix}visibility": Visibility.FRIENDS,
-            f"{prefix}user_id__in": friends.values("following_id"),
-        }
-    )
-    return [public, own & ~public, of_friends]
+    by_friends = _AnyOf(F(f"{prefix}user_id"), ArraySubquery(friends.values("following_id")))
+    return [public, own & ~public, Q(**{f"{prefix}visibility": Visibility.FRIENDS}) & Q(by_friends)]
+
+
+class _AnyOf(Func):
+    """`value = ANY (array)`: the array is made once, and costs no plan more than that.
+
+    For the planner, `value IN (SELECT …)` in a rule with OR is made again for each joined row.
+    """
+
+    template = "%(expressions)s)"
+    arg_joiner = " = ANY ("
+    output_field = models.BooleanField()
 
 
 class PostQuerySet(models.QuerySet["Post"]):
@@ -117,7 +123,10 @@ class Post(models.Model):
         ]
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="idx_posts_created_at"),
-            models.Index(fields=["visibility", "user"], name="idx_posts_visibility"),
+            # With the id, visible posts are counted and joined without reading their rows.
+            models.Index(
+                fields=["visibility", "user"], include=["id"], name="idx_posts_visibility"
+            ),
             models.Index(fields=["user", "-created_at", "-id"], name="idx_posts_user_id"),
         ]
 

@@ -3,7 +3,11 @@
 import json
 from typing import Any
 
+<<<<<<< HEAD
 from drf_spectacular.utils import extend_schema_field
+=======
+from django.utils.functional import cached_property
+>>>>>>> api-bench
 from rest_framework import serializers
 
 from accounts.serializers import CategoryBriefSerializer, UserBriefSerializer
@@ -148,6 +152,18 @@ class PostImageSerializer(serializers.ModelSerializer):
         return files.file_url(image, image.post.visibility, "preview")
 
 
+class FirstImageField(serializers.Field):
+    """The first of a post's images, or None."""
+
+    def to_representation(self, images: Any) -> dict[str, Any] | None:
+        image = next(iter(images.all()), None)
+        return self._image.to_representation(image) if image else None
+
+    @cached_property
+    def _image(self) -> PostImageSerializer:
+        return PostImageSerializer()
+
+
 class PostRowSerializer(serializers.ModelSerializer):
     user = UserBriefSerializer()
     category = CategoryBriefSerializer(allow_null=True)
@@ -178,16 +194,20 @@ class PostRowSerializer(serializers.ModelSerializer):
 
 
 class PostListItemSerializer(PostRowSerializer):
-    image = serializers.SerializerMethodField()
+    # Made once a list, not once a post: the fields of a serializer take longer than their values.
+    image = FirstImageField(source="images", read_only=True)
 
     class Meta(PostRowSerializer.Meta):
         fields = [*PostRowSerializer.Meta.fields, "image"]
 
+<<<<<<< HEAD
     @extend_schema_field(PostImageSerializer(allow_null=True))
     def get_image(self, post: Post) -> dict[str, Any] | None:
         image = next(iter(post.images.all()), None)
         return PostImageSerializer(image).data if image else None
 
+=======
+>>>>>>> api-bench
 
 class PostDetailSerializer(PostRowSerializer):
     images = PostImageSerializer(many=True)

@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='post',
-            index=models.Index(fields=['visibility', 'user'], name='idx_posts_visibility'),
+            index=models.Index(fields=['visibility', 'user'], include=('id',), name='idx_posts_visibility'),
         ),
         migrations.AddIndex(
             model_name='post',
