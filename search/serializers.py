@@ -8,8 +8,17 @@ from posts.serializers import PostImageSerializer, PostListItemSerializer
 from search.services import Match, Method
 
 
+class _Text(serializers.CharField):
+    """CharField takes numbers, too."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class TextSearchSerializer(serializers.Serializer):
-    query = serializers.CharField(max_length=1_000)
+    query = _Text(max_length=1_000)
 
 
 def match_data(match: Match) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,9 +57,13 @@ class CheckedImage:
 
 def check_images(uploads: list[Upload]) -> list[CheckedImage]:
     """All of `uploads` decoded and checked, in order; InvalidInput names what is wrong."""
+    check_number(uploads)
+    return list(_DECODERS.map(_check_image, [_read(upload) for upload in uploads]))
+
+
+def check_number(uploads: Sequence[Upload]) -> None:
     if len(uploads) > settings.UPLOAD_MAX_FILES:
         raise InvalidInput(f"Too many files. Maximum {settings.UPLOAD_MAX_FILES} files allowed")
-    return list(_DECODERS.map(_check_image, [_read(upload) for upload in uploads]))
 
 
 def decode_upload(upload: Upload, side: int = MODEL_SIDE) -> Image.Image:
