@@ -3,11 +3,8 @@
 import json
 from typing import Any
 
-<<<<<<< HEAD
-from drf_spectacular.utils import extend_schema_field
-=======
 from django.utils.functional import cached_property
->>>>>>> api-bench
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.serializers import CategoryBriefSerializer, UserBriefSerializer
@@ -152,6 +149,7 @@ class PostImageSerializer(serializers.ModelSerializer):
         return files.file_url(image, image.post.visibility, "preview")
 
 
+@extend_schema_field(PostImageSerializer(allow_null=True))
 class FirstImageField(serializers.Field):
     """The first of a post's images, or None."""
 
@@ -200,14 +198,6 @@ class PostListItemSerializer(PostRowSerializer):
     class Meta(PostRowSerializer.Meta):
         fields = [*PostRowSerializer.Meta.fields, "image"]
 
-<<<<<<< HEAD
-    @extend_schema_field(PostImageSerializer(allow_null=True))
-    def get_image(self, post: Post) -> dict[str, Any] | None:
-        image = next(iter(post.images.all()), None)
-        return PostImageSerializer(image).data if image else None
-
-=======
->>>>>>> api-bench
 
 class PostDetailSerializer(PostRowSerializer):
     images = PostImageSerializer(many=True)

@@ -21,7 +21,7 @@ from posts.serializers import (
 from smimso.errors import InvalidInput
 from smimso.http import success
 from smimso.openapi import answers
-from smimso.uploads import decode_upload
+from smimso.uploads import check_number, decode_upload
 
 FALLBACK_CAPTION = "Beautiful Image"  # the frontend knows it as "no caption"
 
@@ -78,4 +78,5 @@ def _uploads(request: Request, field: str, *, missing: str) -> list[UploadedFile
     uploads = request.FILES.getlist(field)
     if not uploads:
         raise InvalidInput(missing)
+    check_number(uploads)
     return uploads

@@ -10,8 +10,17 @@ from search.services import Match, Method
 MOST_CHARACTERS = 1_000  # of a query; more than a worker or the search by words looks at
 
 
+class _Text(serializers.CharField):
+    """CharField takes numbers, too."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class TextSearchSerializer(serializers.Serializer):
-    query = serializers.CharField()
+    query = _Text()
 
     def validate_query(self, query: str) -> str:
         return query[:MOST_CHARACTERS]

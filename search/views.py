@@ -68,6 +68,8 @@ class ImageSearchView(APIView):
         errors=[503],
     )
     def post(self, request: Request) -> Response:
+        if set(request.FILES) - {"image"}:
+            raise InvalidInput("Unexpected field")
         upload = request.FILES.get("image")
         if upload is None:
             raise InvalidInput("Image file is required")

@@ -117,6 +117,11 @@ def route_not_found(request: HttpRequest, exception: Exception | None = None) ->
     return JsonResponse(error_body("Route not found"), status=404)
 
 
+def method_not_allowed(request: HttpRequest, headers: dict[str, str]) -> JsonResponse:
+    text = str(exceptions.MethodNotAllowed(request.method or "").detail)
+    return JsonResponse(error_body(text), status=405, headers=headers)
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     if wants_page(request):
         return server_error_page()

@@ -63,6 +63,7 @@ def docs(request: HttpRequest) -> HttpResponse:
 
 
 @answers_plainly("Where everything is", responses={200: IndexSerializer})
+@require_safe
 def api_index(request: HttpRequest) -> JsonResponse:
     return JsonResponse(
         {
@@ -75,6 +76,7 @@ def api_index(request: HttpRequest) -> JsonResponse:
 
 
 @answers_plainly("May this page use the API", responses={200: CorsSerializer})
+@require_safe
 def test_cors(request: HttpRequest) -> JsonResponse:
     """A page that can read this may use the API. Nothing of the request is sent back."""
     return JsonResponse({"success": True, "message": "CORS is working"})

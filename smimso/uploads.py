@@ -72,9 +72,13 @@ class CheckedImage:
 
 def check_images(uploads: Sequence[Upload]) -> list[CheckedImage]:
     """All of `uploads` decoded and checked, in order; InvalidInput names what is wrong."""
+    check_number(uploads)
+    return list(_DECODERS.map(_check_image, [_read(upload) for upload in uploads]))
+
+
+def check_number(uploads: Sequence[Upload]) -> None:
     if len(uploads) > settings.UPLOAD_MAX_FILES:
         raise InvalidInput(f"Too many files. Maximum {settings.UPLOAD_MAX_FILES} files allowed")
-    return list(_DECODERS.map(_check_image, [_read(upload) for upload in uploads]))
 
 
 def decode_upload(upload: Upload, side: int = MODEL_SIDE) -> Image.Image:
