@@ -88,6 +88,16 @@ def test_production_refuses_to_start_without_real_secrets(
     ]
 
 
+@pytest.mark.parametrize(("environment", "hosts"), [("development", "['*']"), ("production", "[]")])
+def test_an_empty_line_of_allowed_hosts_counts_as_not_set(
+    tmp_path: Path, environment: str, hosts: str
+) -> None:
+    words = ("shell", "--no-imports", "--command")
+    show = "from django.conf import settings; print(settings.ALLOWED_HOSTS)"
+    changes = {"SMIMSO_ENV": environment, "SMIMSO_ALLOWED_HOSTS": ""}
+    assert production(tmp_path, *words, show, **changes).stdout == f"{hosts}\n"
+
+
 # --- Docker ---------------------------------------------------------------------------------
 
 
