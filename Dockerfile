@@ -26,7 +26,9 @@ HEALTHCHECK --interval=15s --timeout=5s --start-period=20s CMD ["python", "-c", 
 import os, urllib.request as r; \
 host = os.environ['SMIMSO_ALLOWED_HOSTS'].split(',')[0].strip('.'); \
 r.urlopen(r.Request('http://127.0.0.1:5000/health', headers={'Host': host}), timeout=4)"]
-CMD ["uvicorn", "smimso.asgi:application", "--host", "0.0.0.0", "--port", "5000"]
+# The options of smimso/processes.py.
+CMD ["uvicorn", "smimso.asgi:application", "--host", "0.0.0.0", "--port", "5000", \
+    "--timeout-graceful-shutdown", "3", "--no-proxy-headers"]
 
 FROM base AS worker
 # The package index's torch is the CUDA build, which runs on a CPU too. A CPU build is gigabytes

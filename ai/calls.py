@@ -16,6 +16,7 @@ from typing import Any
 import kombu.exceptions
 from celery import Task
 from django.conf import settings
+from django.db import connection
 from redis import RedisError
 
 from ai.connection import ANSWER_TIMEOUT, redis_client
@@ -41,6 +42,9 @@ def ask(task: Task, **arguments: Any) -> Any:
     task raised about its input.
     """
     call_id = str(uuid.uuid4())
+    if not connection.in_atomic_block:
+        # Whoever waits needs no database: the pool's connections are for those who don't.
+        connection.close()
     try:
         if redis_client().llen(QUEUE) >= settings.AI_QUEUE_LIMIT:
             raise errors.Overloaded

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -98,6 +99,8 @@ def _status_and_text(error: Exception) -> tuple[int, str, dict[str, str]]:
             return 413, errors.TooLarge.default, {}
         case SuspiciousOperation():  # a form of a hundred files, a thousand fields
             return 400, errors.InvalidInput.default, {}
+        case OperationalError():  # the database is away, or all connections are taken
+            return 503, errors.Unavailable.default, {}
     return 500, errors.SmimsoError.default, {}
 
 

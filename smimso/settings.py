@@ -17,7 +17,8 @@ ENVIRONMENT = env.str("SMIMSO_ENV", "development")
 PRODUCTION = ENVIRONMENT == "production"
 DEBUG = env.bool("SMIMSO_DEBUG", False)
 DATA_DIR = Path(env.str("SMIMSO_DATA_DIR", str(BASE_DIR / "var"))).expanduser().resolve()
-ALLOWED_HOSTS = env.list("SMIMSO_ALLOWED_HOSTS", ["*"] if not PRODUCTION else [])
+# An empty line, as in a copy of .env.example, counts as not set.
+ALLOWED_HOSTS = env.list("SMIMSO_ALLOWED_HOSTS", []) or ([] if PRODUCTION else ["*"])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("SMIMSO_TRUSTED_ORIGINS", [])
 BEHIND_PROXY = env.bool("SMIMSO_BEHIND_PROXY", False)
 # Proxies whose entries in X-Forwarded-For are believed, counted from the right; 0: none.

@@ -116,12 +116,17 @@ class Stack:
     def _web_answers(self) -> bool:
         http_connection = http.client.HTTPConnection(reachable(self.host), self.port, timeout=5)
         try:
-            http_connection.request("GET", "/health")
-            return http_connection.getresponse().status < 500
+            http_connection.request("GET", "/health", headers={"Host": self._own_name()})
+            return http_connection.getresponse().status == 200
         except (OSError, http.client.HTTPException):
             return False
         finally:
             http_connection.close()
+
+    def _own_name(self) -> str:
+        """A name that ALLOWED_HOSTS knows: Django answers 400 to any other."""
+        names = [name.strip(".") for name in settings.ALLOWED_HOSTS if name != "*"]
+        return names[0] if names else reachable(self.host)
 
     async def _wait_for_worker(self, supervisor: Supervisor, worker: Program) -> None:
         node = processes.node_name(worker.name)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from django.core.cache import cache
+from django.db import connection, transaction
 from PIL import Image
 
 from ai import calls, heartbeat, services, tasks
@@ -173,6 +174,25 @@ def test_a_worker_that_never_answers_costs_the_time_out(
     with pytest.raises(Unavailable):
         services.embed_text("a red boat")
     assert 0.4 < time.monotonic() - started < 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_waits_holds_no_database_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    open_while_waiting = []
+
+    def wait(*_: Any) -> dict[str, Any]:
+        open_while_waiting.append(connection.connection is not None)
+        return {"value": 1}
+
+    monkeypatch.setattr(calls, "QUEUE", "deaf")
+    monkeypatch.setattr(calls, "_await_answer", wait)
+    connection.ensure_connection()
+    assert calls.ask(tasks.embed_text, text="a red boat") == 1
+    with transaction.atomic():
+        calls.ask(tasks.embed_text, text="a red boat")
+        assert connection.is_usable()
+    assert open_while_waiting == [False, True]
+    redis_client().delete("deaf")
 
 
 def test_when_too_many_wait_the_next_is_refused_at_once(

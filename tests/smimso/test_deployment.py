@@ -1,5 +1,6 @@
 """What can be checked of a deployment without Docker."""
 
+import json
 import os
 import re
 import subprocess
@@ -13,6 +14,8 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from smimso import processes
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMPOSE = REPOSITORY / "docker-compose.yml"
@@ -85,6 +88,16 @@ def test_production_refuses_to_start_without_real_secrets(
     ]
 
 
+@pytest.mark.parametrize(("environment", "hosts"), [("development", "['*']"), ("production", "[]")])
+def test_an_empty_line_of_allowed_hosts_counts_as_not_set(
+    tmp_path: Path, environment: str, hosts: str
+) -> None:
+    words = ("shell", "--no-imports", "--command")
+    show = "from django.conf import settings; print(settings.ALLOWED_HOSTS)"
+    changes = {"SMIMSO_ENV": environment, "SMIMSO_ALLOWED_HOSTS": ""}
+    assert production(tmp_path, *words, show, **changes).stdout == f"{hosts}\n"
+
+
 # --- Docker ---------------------------------------------------------------------------------
 
 
@@ -151,6 +164,28 @@ def test_the_images_run_as_an_ordinary_user_and_copy_what_exists() -> None:
         if line.startswith("!")
     ]
     assert [name for name in kept if not (REPOSITORY / name).exists()] == []
+    tools = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]
+    assert set(tools["importlinter"]["root_packages"]) <= set(kept)
+
+
+def test_the_image_serves_as_up_does() -> None:
+    text = (REPOSITORY / "Dockerfile").read_text().replace("\\\n", "")
+    words = next(
+        json.loads(line.removeprefix("CMD "))
+        for line in text.splitlines()
+        if line.startswith('CMD ["uvicorn"')
+    )
+    assert words[1:] == processes.web({}, host="0.0.0.0", port=5000).command[3:]
+
+
+def test_only_the_web_server_is_asked_for_its_health(services: dict[str, dict[str, Any]]) -> None:
+    asked = {
+        name
+        for name, service in services.items()
+        if service.get("build", {}).get("target") == "web"
+        and service.get("healthcheck") != {"disable": True}
+    }
+    assert asked == {"web", "migrate"}  # the latter ends before it is asked
 
 
 # --- Pins -----------------------------------------------------------------------------------

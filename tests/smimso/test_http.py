@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db import OperationalError
 from django.http import Http404
 from django.test import Client
 from rest_framework import exceptions
@@ -71,6 +72,7 @@ FAMILY = [
     (Http404(), 404, "Not found"),
     (PermissionDenied("secret reason"), 403, "You are not allowed to do this"),
     (SuspiciousOperation("secret reason"), 400, "Invalid input"),
+    (OperationalError("secret host"), 503, "This service is not available at the moment"),
     (RuntimeError("secret reason"), 500, "Internal server error"),
     (KeyError("secret"), 500, "Internal server error"),
 ]
@@ -93,6 +95,8 @@ def test_only_the_unexpected_is_logged(caplog: pytest.LogCaptureFixture) -> None
         exception_handler(errors.NotFound(), {})
         assert caplog.records == []
         exception_handler(RuntimeError("what really happened"), {})
+        exception_handler(OperationalError("no connection"), {})
+    assert "no connection" in caplog.text
     assert "what really happened" in caplog.text
 
 
