@@ -3,7 +3,7 @@
 The declared name and type are never believed: what a file is, its first bytes say.
 """
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import filetype
 from django.conf import settings
@@ -22,8 +22,8 @@ DOCUMENTS = {
 TEXT = "txt"  # also what a program or a page is written in: it is never served as that
 
 
-def store_attachment(upload: UploadedFile) -> str:
-    """The name in the storage: `chat/<uuid>.<ext>` with the extension of the real type.
+def store_attachment(user_id: UUID, upload: UploadedFile) -> str:
+    """The name in the storage: `chat/<user id>/<uuid>.<ext>` with the extension of the real type.
 
     Pictures are stored without their private metadata. Raises InvalidInput.
     """
@@ -38,7 +38,16 @@ def store_attachment(upload: UploadedFile) -> str:
         data, extension = checked.data, checked.extension
     else:
         extension = _extension_of(data, kind)
-    return default_storage.save(f"{FOLDER}/{uuid4()}.{extension}", ContentFile(data))
+    return default_storage.save(f"{FOLDER}/{user_id}/{uuid4()}.{extension}", ContentFile(data))
+
+
+def remove_all_of(user_id: UUID) -> None:
+    folder = f"{FOLDER}/{user_id}"
+    if not default_storage.exists(folder):
+        return
+    for name in default_storage.listdir(folder)[1]:
+        default_storage.delete(f"{folder}/{name}")
+    default_storage.delete(folder)
 
 
 def _extension_of(data: bytes, kind: filetype.Type | None) -> str:

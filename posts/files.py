@@ -2,7 +2,8 @@
 
 `posts/<image id>.<ext>` is a post's picture, `posts/<image id>.<rendition>.webp` a smaller one.
 Files of public posts have plain URLs; others have signed ones that expire. Files of the other
-folders are for whoever knows their name, which is a uuid too.
+folders are for whoever knows their name, which is a uuid too: `avatars/<uuid>.<ext>`,
+`covers/<uuid>.<ext>` and `chat/<user id>/<uuid>.<ext>`.
 """
 
 import re
@@ -23,10 +24,10 @@ from smimso.uploads import EXTENSIONS, CheckedImage
 
 FOLDER = "posts"
 _EXPIRY = re.compile("[0-9]{1,12}")  # seconds since 1970
-OPEN_FOLDERS = ("avatars", "covers", "chat")
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_OPEN_FOLDER = rf"(?:avatars|covers|chat(?:/{_UUID})?)"  # of older attachments no sender is known
 _NAME = re.compile(rf"{FOLDER}/({_UUID})(?:\.[a-z]+)?\.(?:jpg|png|webp|gif)")
-_OPEN_NAME = re.compile(rf"(?:{'|'.join(OPEN_FOLDERS)})/{_UUID}(?:\.[a-z]+)?\.[a-z0-9]{{2,4}}")
+_OPEN_NAME = re.compile(rf"{_OPEN_FOLDER}/{_UUID}(?:\.[a-z]+)?\.[a-z0-9]{{2,4}}")
 _SHOWN = re.compile("(image/(jpeg|png|webp|gif)|audio/|video/)")  # all others are downloaded
 _UNKNOWN = "application/octet-stream"
 _SIGNER = Signer(salt="posts.files")
@@ -63,7 +64,7 @@ def file_url(image: PostImage, visibility: str, rendition: str | None = None) ->
 
 
 def open_url(name: str) -> str:
-    """Of a file in one of OPEN_FOLDERS."""
+    """Of a file in one of the other folders."""
     return f"{settings.MEDIA_URL}{name}"
 
 

@@ -4,22 +4,43 @@ Whoever counts posts here counts those that the viewer may see, or public ones: 
 much as a list.
 """
 
+from collections import Counter
 from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Count, F, Prefetch, Q, Sum
 from django.db.models.functions import Coalesce, Greatest
 
 from accounts import pictures
 from accounts.models import Follow, User
 from accounts.services import confirm_identity
-from posts import files, leaderboards
-from posts.models import Activity, ActivityType, Like, Post, PostImage, visible_posts
+from posts import attachments, files, leaderboards
+from posts.models import (
+    Activity,
+    ActivityType,
+    Comment,
+    Like,
+    Post,
+    PostImage,
+    visible_posts,
+)
 from smimso.errors import InvalidInput
 
 MOST_ACTIVITIES = 100
+# What the member wrote, what stands on the member's posts, and every reply to it.
+_COMMENTS_THAT_GO = """
+    WITH RECURSIVE gone AS (
+        SELECT id, post_id FROM comments
+        WHERE user_id = %(member)s
+        OR post_id IN (SELECT id FROM posts WHERE user_id = %(member)s)
+        UNION
+        SELECT reply.id, reply.post_id FROM comments reply
+        JOIN gone ON reply.parent_comment_id = gone.id
+    )
+    SELECT id, post_id FROM gone
+"""
 
 
 class Statistics(NamedTuple):
@@ -80,16 +101,28 @@ def delete_account(*, user: User, password: str = "", google_token: str = "") ->
     """Everything of the member goes, and other members' counters with it. Raises InvalidInput."""
     confirm_identity(user, password=password, google_token=google_token)
     with transaction.atomic():
+        # Posts before the member, as whoever likes or comments takes them: no circle of waiting.
+        _lock_posts(user)
         member = User.objects.select_for_update().get(pk=user.pk)
-        _correct_counters(member)
+        _lock_posts(member)  # what came in between; nothing more of the member comes after
+        _correct_counters_and_delete_comments(member)
         images = list(PostImage.objects.filter(post__user=member).values_list("pk", flat=True))
         urls = (member.avatar_url, member.cover_url)
         member.delete()
         transaction.on_commit(partial(_remove_files, images, urls), robust=True)
+        transaction.on_commit(partial(attachments.remove_all_of, user.pk), robust=True)
         transaction.on_commit(leaderboards.forget, robust=True)
 
 
-def _correct_counters(member: User) -> None:
+def _lock_posts(member: User) -> None:
+    """The member's own, and those with counters that change; in one order, as others do it too."""
+    liked = Like.objects.filter(user=member).values("post")
+    commented = Comment.objects.filter(user=member).values("post")
+    posts = Post.objects.filter(Q(user=member) | Q(pk__in=liked) | Q(pk__in=commented))
+    list(posts.select_for_update().order_by("pk").values_list("pk"))
+
+
+def _correct_counters_and_delete_comments(member: User) -> None:
     """Takes off other members' posts exactly what goes: likes, and comments with their replies."""
     likes = dict(
         Like.objects.filter(user=member)
@@ -97,33 +130,17 @@ def _correct_counters(member: User) -> None:
         .values_list("post")
         .annotate(number=Count("pk"))
     )
-    comments = _comments_that_go(member)
-    touched = sorted(likes.keys() | comments.keys())
-    # In one order: two accounts that end at once must not wait for each other.
-    list(Post.objects.select_for_update().filter(pk__in=touched).order_by("pk").values_list("pk"))
-    for post_id in touched:
-        Post.objects.filter(pk=post_id).update(
+    rows = Comment.objects.raw(_COMMENTS_THAT_GO, {"member": member.pk})
+    gone = {comment.pk: comment.post_id for comment in rows}
+    # Not by following Django's cascade from the member, which goes as deep as a thread.
+    Comment.objects.filter(pk__in=gone).delete()
+    comments = Counter(gone.values())
+    for post_id in sorted(likes.keys() | comments.keys()):
+        Post.objects.filter(pk=post_id).exclude(user=member).update(
             # Never below 0: imported counters were not always backed by rows.
             like_count=Greatest(F("like_count") - likes.get(post_id, 0), 0),
-            comment_count=Greatest(F("comment_count") - comments.get(post_id, 0), 0),
+            comment_count=Greatest(F("comment_count") - comments[post_id], 0),
         )
-
-
-def _comments_that_go(member: User) -> dict[UUID, int]:
-    query = """
-        WITH RECURSIVE gone AS (
-            SELECT id, post_id FROM comments WHERE user_id = %s
-            UNION
-            SELECT reply.id, reply.post_id FROM comments reply
-            JOIN gone ON reply.parent_comment_id = gone.id
-        )
-        SELECT gone.post_id, count(*) FROM gone
-        JOIN posts ON posts.id = gone.post_id WHERE posts.user_id <> %s
-        GROUP BY gone.post_id
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(query, [member.pk, member.pk])
-        return dict(cursor.fetchall())
 
 
 def _remove_files(image_ids: list[UUID], urls: tuple[str | None, ...]) -> None:

@@ -33,7 +33,7 @@ class UploadView(APIView):
     @answers("Upload a file for a message", StoredFileSerializer, form=FileFormSerializer)
     def post(self, request: Request) -> Response:
         upload = _uploads(request, "file", missing="No file uploaded")[0]
-        name = attachments.store_attachment(upload)
+        name = attachments.store_attachment(request.user.pk, upload)
         data = {"url": files.open_url(name), "filename": PurePath(name).name}
         return success(data, "File uploaded successfully")
 

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection, transaction
 from rest_framework.test import APIClient
 
 from accounts.models import Follow, User
 from notifications.models import Notification
-from posts import interactions
+from posts import interactions, members
 from posts.models import Activity, Comment, Like, Post, PostImage, SavedPost
 from posts.services import create_post
 from tests.conftest import PASSWORD
@@ -50,6 +52,9 @@ def test_everything_goes_and_other_counters_are_exact(
     mine = new_post(owner, picture(), visibility="private")
     avatar = SimpleUploadedFile("a.png", picture(format="PNG"))
     api(owner).post("/users/profile/avatar", {"avatar": avatar}, format="multipart")
+    note = SimpleUploadedFile("a.txt", b"a note")
+    sent = api(owner).post("/posts/upload", {"file": note}, format="multipart")
+    assert sent.status_code == 200
     for user in (owner, stranger):
         interactions.like_post(user=user, post_id=theirs.pk)
         interactions.save_post(user=user, post_id=theirs.pk)
@@ -122,3 +127,43 @@ def test_who_is_gone_leaves_the_leaderboard_at_once(
     assert len(api().get("/users/top-creators").json()["data"]) == 1
     delete(api(owner), password=PASSWORD)
     assert api().get("/users/top-creators").json()["data"] == []
+
+
+@pytest.mark.parametrize("whose", ["theirs", "own"])
+def test_a_thread_of_any_depth_goes(owner: User, stranger: User, api: Api, whose: str) -> None:
+    author = owner if whose == "own" else stranger
+    post = Post.objects.create(user=author, title="A long talk", comment_count=600)
+    parent = Comment.objects.create(user=owner, post=post, content="first")
+    chain = []
+    for _ in range(599):
+        parent = Comment(user=stranger, post=post, content="reply", parent_comment=parent)
+        chain.append(parent)
+    Comment.objects.bulk_create(chain)
+    assert delete(api(owner), password=PASSWORD).status_code == 200
+    assert not Comment.objects.exists()
+    assert [post.comment_count for post in Post.objects.all()] == ([] if author == owner else [0])
+
+
+def test_what_others_do_meanwhile_is_counted(owner: User, stranger: User) -> None:
+    """A reply that is being written when the account ends: its post is locked until it is there."""
+    post = Post.objects.create(user=stranger, title="A talk")
+    said = interactions.add_comment(user=owner, post_id=post.pk, content="first")
+    interactions.add_comment(user=stranger, post_id=post.pk, content="stays")
+
+    def end() -> None:
+        try:
+            members.delete_account(user=owner, password=PASSWORD)
+        finally:
+            connection.close()
+
+    ending = Thread(target=end)
+    with transaction.atomic():
+        interactions.add_comment(
+            user=stranger, post_id=post.pk, content="reply", parent_comment_id=said.pk
+        )
+        ending.start()
+        ending.join(1)
+        assert ending.is_alive()
+    ending.join(20)
+    post.refresh_from_db()
+    assert post.comment_count == 1 == Comment.objects.count()

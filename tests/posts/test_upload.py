@@ -51,7 +51,7 @@ def word_document() -> bytes:
 
 
 def stored() -> set[Path]:
-    return set(Path(settings.MEDIA_ROOT).rglob("chat/*"))
+    return set(Path(settings.MEDIA_ROOT).rglob("chat/*/*"))
 
 
 @pytest.fixture
@@ -83,6 +83,7 @@ class TestAccepts:
     def test_media_and_documents_by_what_they_are(
         self,
         api: Api,
+        owner: User,
         send: Callable[..., Any],
         data: bytes,
         extension: str,
@@ -94,7 +95,7 @@ class TestAccepts:
         assert response.json()["message"] == "File uploaded successfully"
         found = response.json()["data"]
         assert found.keys() == {"url", "filename"}
-        assert found["url"] == f"/uploads/chat/{found['filename']}"
+        assert found["url"] == f"/uploads/chat/{owner.pk}/{found['filename']}"
         stem, _, end = found["filename"].partition(".")
         assert UUID(stem).version == 4
         assert end == extension
