@@ -22,7 +22,7 @@ DOCUMENTS = {
 TEXT = "txt"  # also what a program or a page is written in: it is never served as that
 
 
-def store_attachment(user_id: UUID, upload: UploadedFile) -> str:
+def store_attachment(user_id: UUID | None, upload: UploadedFile) -> str:
     """The name in the storage: `chat/<user id>/<uuid>.<ext>` with the extension of the real type.
 
     Pictures are stored without their private metadata. Raises InvalidInput.
