@@ -5,8 +5,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.utils.decorators import sync_and_async_middleware
+
+from smimso.http import with_envelope
 
 _SLASHES = re.compile(r"/{2,}")
 # Fetched by pages of any origin; neither reads a cookie.
@@ -42,6 +44,8 @@ def _finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseB
     if request.method == "OPTIONS" and "Access-Control-Request-Method" not in request.headers:
         kept = {name: value for name, value in response.items() if _CORS.match(name)}
         response = HttpResponse(status=204, headers=kept)
+    if isinstance(response, HttpResponseNotAllowed):
+        with_envelope(request, response)
     if _OPEN_TO_ALL.match(request.path_info):
         response["Access-Control-Allow-Origin"] = "*"
     return response
