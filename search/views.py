@@ -15,8 +15,6 @@ from smimso.errors import InvalidInput
 from smimso.http import clamped_int, success
 from smimso.uploads import decode_upload
 
-TEXT_SCORE, IMAGE_SCORE = 0.3, 0.25  # the frontend's own values of minSimilarity
-
 
 class TextSearchView(APIView):
     throttle_scope = "ai"
@@ -27,7 +25,10 @@ class TextSearchView(APIView):
             raise InvalidInput("Search query is required")
         query = form.validated_data["query"]
         found = services.search_text(
-            request.user, query, limit=_limit(request), least_score=_score(request, TEXT_SCORE)
+            request.user,
+            query,
+            limit=_limit(request),
+            least_score=_score(request, services.TEXT_SCORE),
         )
         message = "Text search completed successfully"
         if not found.by_meaning:
@@ -48,7 +49,7 @@ class ImageSearchView(APIView):
             request.user,
             decode_upload(upload),
             limit=_limit(request),
-            least_score=_score(request, IMAGE_SCORE),
+            least_score=_score(request, services.IMAGE_SCORE),
         )
         data = {
             **_results(found.matches),
