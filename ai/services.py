@@ -10,6 +10,7 @@ import hashlib
 import logging
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,12 +68,21 @@ def embed_text(text: str) -> list[float]:
         raise errors.InvalidInput("Text is required")
     workers = worker_states()  # before the cache, which has no time-out when Redis hangs
     digest = hashlib.sha256(f"{clip_name()}\n{text}".encode()).hexdigest()
-    cached = cache.get(f"ai:text:{digest}")
+    cached = _cached(f"ai:text:{digest}")
     if cached is not None:
         return array.array("f", cached).tolist()
     vector = _vector_of(_ask(tasks.embed_text, workers, "clip", text=text))
-    cache.set(f"ai:text:{digest}", array.array("f", vector).tobytes(), TEXT_CACHE_SECONDS)
+    with suppress(RedisError):  # the next one asks again
+        cache.set(f"ai:text:{digest}", array.array("f", vector).tobytes(), TEXT_CACHE_SECONDS)
     return vector
+
+
+def _cached(key: str) -> bytes | None:
+    try:
+        return cache.get(key)
+    except RedisError as error:  # the cache is a Redis connection of its own
+        logger.warning("The cache can't be reached: %s", error)
+        return None
 
 
 def embed_image(image: Image.Image) -> list[float]:

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 MODELS_OF_QUEUE = {
     "interactive": ("clip", "blip"),
     "embed": ("clip",),
-    "caption": ("blip",),
+    "caption": ("blip", "clip"),  # CLIP for the category
 }
 RETRY_SECONDS = 15.0  # between two looks for weights that are missing
 START_PATIENCE = 120.0  # seconds that a starting worker waits for its models before it takes work

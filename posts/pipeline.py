@@ -15,7 +15,7 @@ import numpy as np
 from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Case, F, TextField, Value, When
 from django.utils import timezone
 from PIL import Image
 
@@ -23,7 +23,7 @@ from accounts.models import Category
 from posts import captions, queue
 from posts.models import AIStatus, Post, PostImage, PostImageQuerySet
 from smimso.errors import InvalidInput, Unavailable
-from smimso.uploads import decode_file
+from smimso.uploads import decode_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -107,9 +107,14 @@ def reconcile(*, most: int = 500) -> int:
     unfinished = PostImage.objects.filter(ai_status__in=[AIStatus.PENDING, AIStatus.EMBEDDED])
     long_ago = timezone.now() - timedelta(seconds=settings.AI_REQUEUE_SECONDS)
     waiting = unfinished.exclude(ai_queued_at__gte=long_ago).exclude(image_path="")
+    given_up = f"Given up after {settings.AI_MAX_ATTEMPTS} attempts; the worker did not survive"
     waiting.filter(ai_attempts__gte=settings.AI_MAX_ATTEMPTS).update(
         ai_status=AIStatus.FAILED,
-        ai_error=f"Given up after {settings.AI_MAX_ATTEMPTS} attempts; the worker did not survive",
+        ai_error=Case(
+            When(ai_error="", then=Value(given_up)),
+            default=F("ai_error"),
+            output_field=TextField(),
+        ),
     )
     total = 0
     for name, status in ((queue.EMBED, AIStatus.PENDING), (queue.CAPTION, AIStatus.EMBEDDED)):
@@ -163,12 +168,17 @@ def _apply(step: Step, readable: list[tuple[PostImage, Image.Image]]) -> None:
 
 
 def _picture(image: PostImage) -> Image.Image | None:
-    """The decoded picture, or None after the row was marked as failed."""
+    """The decoded picture, or None after what is wrong was noted with the row."""
     try:
         with default_storage.open(image.image_path) as file:
-            return decode_file(file)
+            data = file.read()
+        return decode_bytes(data)
     except FileNotFoundError:
         reason = "The image file is missing"
+    except OSError as error:  # of the storage: it may be there again at the next attempt
+        logger.warning("Image %s could not be read: %s", image.pk, error)
+        _note_failure(image, f"{type(error).__name__}: {error}")
+        return None
     except InvalidInput as error:
         reason = str(error)
     _unchanged(image).update(ai_status=AIStatus.FAILED, ai_error=reason)

@@ -1,5 +1,6 @@
 """REST: posts, lists of them, and files."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -149,9 +150,18 @@ def uploaded_file(request: HttpRequest, name: str) -> HttpResponseBase:
         )
     except FileNotFoundError as error:
         raise Http404 from error
-    # Names are unique and files never change; a shared cache may keep only what is public.
-    scope = "private" if signature or request.user.is_authenticated else "public"
-    response["Cache-Control"] = f"{scope}, max-age=31536000, immutable"
+    response["Cache-Control"] = _cache_control(request, name, expires, signature)
     response["Access-Control-Allow-Origin"] = "*"
     response["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response
+
+
+def _cache_control(request: HttpRequest, name: str, expires: str, signature: str) -> str:
+    """Names are unique and files never change, but who may see a post's file does."""
+    image_id = files.image_id_of(name)
+    if image_id is None:
+        return "public, max-age=31536000, immutable"
+    if files.is_signed(image_id, expires, signature):
+        return f"private, max-age={max(0, int(expires) - int(time.time()))}"
+    scope = "private" if request.user.is_authenticated else "public"
+    return f"{scope}, max-age=300, must-revalidate"

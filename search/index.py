@@ -30,20 +30,28 @@ def probes_for(lists: int) -> int:
 
 
 def current_lists() -> int | None:
-    """The number of lists of the index in use; None without an index."""
+    """The number of lists of the index in use; None without an index.
+
+    While one index takes the other's place, the planner may use either: the larger number.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT substring(option FROM 'lists=([0-9]+)')::int"
-            " FROM pg_class JOIN pg_index ON indexrelid = oid, unnest(reloptions) AS option"
-            " WHERE relname = %s AND indisvalid AND option LIKE 'lists=%%'",
-            [NAME],
-        )
-        row = cursor.fetchone()
-    return row[0] if row else None
+        return _lists_of(cursor, NAME, BUILDING)
+
+
+def _lists_of(cursor: CursorWrapper, *names: str) -> int | None:
+    """The largest number of lists of these indexes; None when none of them is there and valid."""
+    cursor.execute(
+        "SELECT max(substring(option FROM 'lists=([0-9]+)')::int)"
+        " FROM pg_class JOIN pg_index ON indexrelid = oid, unnest(reloptions) AS option"
+        " WHERE relname = ANY(%s) AND indisvalid AND option LIKE 'lists=%%'",
+        [list(names)],
+    )
+    return cursor.fetchone()[0]
 
 
 def maintain(*, least_rows: int = LEAST_ROWS, force: bool = False) -> str:
     """Builds, rebuilds or leaves the index as the row count asks; what was done, in words."""
+    _finish_swap()
     rows = _embedded_rows()
     lists, wanted = current_lists(), lists_for(rows)
     if rows < least_rows:
@@ -60,8 +68,7 @@ def maintain(*, least_rows: int = LEAST_ROWS, force: bool = False) -> str:
 def _build(rows: int, lists: int) -> str:
     """Beside the old index, which serves until the new one is ready; writes go on."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
-        if not cursor.fetchone()[0]:
+        if not _locked(cursor):
             return "another process is building the index"
         try:
             _allow_memory(cursor, lists)
@@ -70,15 +77,40 @@ def _build(rows: int, lists: int) -> str:
                 f"CREATE INDEX CONCURRENTLY {BUILDING} ON post_images"
                 f" USING ivfflat (embedding vector_cosine_ops) WITH (lists = {lists})"
             )
-            cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {NAME}")
-            cursor.execute(f"ALTER INDEX {BUILDING} RENAME TO {NAME}")
+            _swap(cursor)
             # Without statistics, as after an import, the planner would rather sort all rows.
             cursor.execute("ANALYZE posts, post_images")
         finally:
             cursor.execute("RESET maintenance_work_mem")
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+            _unlock(cursor)
     logger.info("Built the vector index: %d lists for %d vectors", lists, rows)
     return f"{rows} vectors: built an index with {lists} lists"
+
+
+def _finish_swap() -> None:
+    """A builder that was killed late left a valid index beside the old one, or instead of it."""
+    with connection.cursor() as cursor:
+        if not _locked(cursor):
+            return
+        try:
+            if _lists_of(cursor, BUILDING) is not None:
+                _swap(cursor)
+        finally:
+            _unlock(cursor)
+
+
+def _swap(cursor: CursorWrapper) -> None:
+    cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {NAME}")
+    cursor.execute(f"ALTER INDEX {BUILDING} RENAME TO {NAME}")
+
+
+def _locked(cursor: CursorWrapper) -> bool:
+    cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+    return cursor.fetchone()[0]
+
+
+def _unlock(cursor: CursorWrapper) -> None:
+    cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
 def _allow_memory(cursor: CursorWrapper, lists: int) -> None:

@@ -15,7 +15,6 @@ from smimso.errors import InvalidInput, NotFound, SmimsoError
 from smimso.pages import PageRequest, translated
 from smimso.uploads import decode_upload
 
-TEXT_SCORE, IMAGE_SCORE = 0.3, 0.25
 MOST_MATCHES = 48
 MOST_SIMILAR = 12
 
@@ -48,7 +47,10 @@ def _by_text(request: HttpRequest, query: str) -> services.Matches | None:
     if not form.is_valid():
         raise InvalidInput(str(form.errors["query"][0]))
     return services.search_text(
-        request.user, form.validated_data["query"], limit=MOST_MATCHES, least_score=TEXT_SCORE
+        request.user,
+        form.validated_data["query"],
+        limit=MOST_MATCHES,
+        least_score=services.TEXT_SCORE,
     )
 
 
@@ -57,7 +59,7 @@ def _by_image(request: HttpRequest) -> services.Matches:
     if picture is None:
         raise InvalidInput("Image file is required")
     return services.search_image(
-        request.user, decode_upload(picture), limit=MOST_MATCHES, least_score=IMAGE_SCORE
+        request.user, decode_upload(picture), limit=MOST_MATCHES, least_score=services.IMAGE_SCORE
     )
 
 

@@ -15,6 +15,7 @@ from search.nearest import nearest_images
 from smimso.errors import Overloaded, Unavailable
 
 Method = Literal["embedding", "caption"]
+TEXT_SCORE, IMAGE_SCORE = 0.3, 0.25  # the least that counts, unless a program asks for another
 WORD_SCORE = 0.5  # a match by words alone has no measure of its own
 
 

@@ -25,8 +25,6 @@ from smimso.http import clamped_int, success
 from smimso.openapi import answers, at_most, in_query
 from smimso.uploads import decode_upload
 
-TEXT_SCORE, IMAGE_SCORE = 0.3, 0.25  # the frontend's own values of minSimilarity
-
 
 def min_similarity(default: float) -> OpenApiParameter:
     return in_query("minSimilarity", "number", minimum=0, maximum=1, default=default)
@@ -47,7 +45,10 @@ class TextSearchView(APIView):
             raise InvalidInput("Search query is required")
         query = form.validated_data["query"]
         found = services.search_text(
-            request.user, query, limit=_limit(request), least_score=_score(request, TEXT_SCORE)
+            request.user,
+            query,
+            limit=_limit(request),
+            least_score=_score(request, services.TEXT_SCORE),
         )
         message = "Text search completed successfully"
         if not found.by_meaning:
@@ -77,7 +78,7 @@ class ImageSearchView(APIView):
             request.user,
             decode_upload(upload),
             limit=_limit(request),
-            least_score=_score(request, IMAGE_SCORE),
+            least_score=_score(request, services.IMAGE_SCORE),
         )
         data = {
             **_results(found.matches),

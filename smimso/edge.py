@@ -8,12 +8,11 @@ from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.utils.decorators import sync_and_async_middleware
 
-from smimso.http import method_not_allowed
+from smimso.http import with_envelope
 
 _SLASHES = re.compile(r"/{2,}")
 # Fetched by pages of any origin; neither reads a cookie.
 _CORS = re.compile("access-control-|vary$", re.IGNORECASE)
-_OF_THE_BODY = ("Content-Type", "Content-Length")
 _OPEN_TO_ALL = re.compile(r"/uploads/|/(api/)?notifications/stream$")
 
 
@@ -45,9 +44,8 @@ def _finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseB
     if request.method == "OPTIONS" and "Access-Control-Request-Method" not in request.headers:
         kept = {name: value for name, value in response.items() if _CORS.match(name)}
         response = HttpResponse(status=204, headers=kept)
-    if isinstance(response, HttpResponseNotAllowed):  # Django's own has no body
-        kept = {name: value for name, value in response.items() if name not in _OF_THE_BODY}
-        response = method_not_allowed(request, kept)
+    if isinstance(response, HttpResponseNotAllowed):
+        with_envelope(request, response)
     if _OPEN_TO_ALL.match(request.path_info):
         response["Access-Control-Allow-Origin"] = "*"
     return response

@@ -101,8 +101,11 @@ def server_account() -> pwd.struct_passwd | None:
     return pwd.getpwnam(ROOT_RUNS_SERVERS_AS)
 
 
-def prepare_directories(data_dir: Path, account: pwd.struct_passwd | None) -> None:
-    """The servers' directories, private to the account that runs them."""
+def prepare_directories(data_dir: Path, account: pwd.struct_passwd | None) -> list[Path]:
+    """The servers' directories, private to the account that runs them.
+
+    Returns the folders above them that had to be opened for that account to pass through.
+    """
     sockets = socket_directory(data_dir)
     owner = os.getuid() if account is None else account.pw_uid
     for path in (sockets, data_dir / "redis"):
@@ -112,10 +115,10 @@ def prepare_directories(data_dir: Path, account: pwd.struct_passwd | None) -> No
         if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (owner, os.getuid()):
             raise CannotStart(f"{path} belongs to someone else; remove it and start again.")
         _give(path, account)
-    if account is not None:
-        _open_the_way(data_dir / "redis")
-        for program in (postgres_program("postgres"), redis_program()):
-            _open_the_way(program)
+    if account is None:
+        return []
+    ways = (data_dir / "redis", postgres_program("postgres"), redis_program())
+    return [folder for way in ways for folder in _open_the_way(way)]
 
 
 def _give(path: Path, account: pwd.struct_passwd | None) -> None:
@@ -124,12 +127,15 @@ def _give(path: Path, account: pwd.struct_passwd | None) -> None:
     path.chmod(0o700)
 
 
-def _open_the_way(path: Path) -> None:
+def _open_the_way(path: Path) -> list[Path]:
     """Lets other accounts pass through (not list) the folders above `path`, as /root is closed."""
+    opened = []
     for folder in path.parents:
         mode = stat.S_IMODE(folder.stat().st_mode)
         if not mode & stat.S_IXOTH:
             folder.chmod(mode | stat.S_IXOTH)
+            opened.append(folder)
+    return opened
 
 
 # --- PostgreSQL -----------------------------------------------------------------------------

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import OperationalError
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
+from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -120,12 +121,28 @@ def route_not_found(request: HttpRequest, exception: Exception | None = None) ->
     return JsonResponse(error_body("Route not found"), status=404)
 
 
-def method_not_allowed(request: HttpRequest, headers: dict[str, str]) -> JsonResponse:
-    text = str(exceptions.MethodNotAllowed(request.method or "").detail)
-    return JsonResponse(error_body(text), status=405, headers=headers)
-
-
 def server_error(request: HttpRequest) -> HttpResponse:
     if wants_page(request):
         return server_error_page()
     return JsonResponse(error_body(errors.SmimsoError.default), status=500)
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    if wants_page(request):
+        return defaults.bad_request(request, exception)  # type: ignore[arg-type]
+    return JsonResponse(error_body(errors.InvalidInput.default), status=400)
+
+
+def not_allowed(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    if wants_page(request):
+        return defaults.permission_denied(request, exception)  # type: ignore[arg-type]
+    return JsonResponse(error_body(errors.NotAllowed.default), status=403)
+
+
+def with_envelope(request: HttpRequest, response: HttpResponseNotAllowed) -> None:
+    """Fills Django's own empty answer to a wrong method, for all but a browser's navigation."""
+    if not wants_page(request):
+        answer = JsonResponse(error_body(f'Method "{request.method}" not allowed.'))
+        response.content = answer.content
+        response["Content-Type"] = answer["Content-Type"]
+        response["Content-Length"] = str(len(answer.content))

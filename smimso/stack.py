@@ -64,7 +64,10 @@ class Stack:
         account = None
         if database_wanted or redis_wanted:
             account = embedded.server_account()
-            embedded.prepare_directories(self.data_dir, account)
+            opened = embedded.prepare_directories(self.data_dir, account)
+            if opened:
+                names = ", ".join(map(str, opened))
+                self.say(f"Opened for {embedded.ROOT_RUNS_SERVERS_AS} to pass through: {names}")
         redis_server = postgres = None
         if redis_wanted:
             redis_server = processes.redis(self.data_dir, account)

@@ -45,5 +45,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
+handler400 = "smimso.http.bad_request"
+handler403 = "smimso.http.not_allowed"
 handler404 = "smimso.http.route_not_found"
 handler500 = "smimso.http.server_error"

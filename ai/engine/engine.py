@@ -42,6 +42,10 @@ class Engine:
         self.dtype = choose_dtype(dtype, torch_device)
         self.clip_name = clip_name(clip_model, clip_pretrained)
         self.blip_name = blip_name(blip_model)
+        self._classified: tuple[tuple[str, ...], NDArray[np.float32]] = (
+            (),
+            np.zeros((0, vector_size), np.float32),
+        )
         if threads > 0:
             torch.set_num_threads(threads)
         self.clip: LazyModel[Clip] = LazyModel(
@@ -96,4 +100,8 @@ class Engine:
         Softmax of cosines times the model's own trained scale. Raises as `embed_images`.
         """
         clip = self.clip.get()
-        return clip.probabilities(image_vectors, clip.embed_texts(prompts))
+        kept, vectors = self._classified  # the pipeline asks for the same categories every time
+        if kept != tuple(prompts):
+            vectors = clip.embed_texts(prompts)
+            self._classified = tuple(prompts), vectors
+        return clip.probabilities(image_vectors, vectors)

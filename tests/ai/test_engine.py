@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,6 +67,25 @@ def test_probabilities_use_the_scale_that_the_model_was_trained_with(
     logits = 1 / 0.07 * vectors @ tiny_engine.embed_texts(prompts).T  # CLIPModel's initial scale
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(tiny_engine.classify(vectors, prompts), expected, atol=1e-3)
+
+
+def test_prompts_are_embedded_again_only_when_they_change(
+    tiny_engine: Engine, pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors = tiny_engine.embed_images(pictures)
+    clip, embedded = tiny_engine.clip.get(), []
+    embed_texts = type(clip).embed_texts
+
+    def counted(self: Any, texts: list[str]) -> Any:
+        embedded.append(texts)
+        return embed_texts(self, texts)
+
+    monkeypatch.setattr(type(clip), "embed_texts", counted)
+    one, other = ["a lamp", "a door"], ["a door", "a lamp"]
+    first = tiny_engine.classify(vectors, one)
+    assert np.array_equal(tiny_engine.classify(vectors, one), first)
+    np.testing.assert_allclose(tiny_engine.classify(vectors, other), first[:, ::-1], atol=1e-4)
+    assert embedded == [one, other]
 
 
 def test_a_batch_has_one_caption_for_each_image(

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from django.core.cache import cache
+from django.core.cache.backends.redis import RedisCache
 from django.db import connection, transaction
 from PIL import Image
+from redis import RedisError
 
 from ai import calls, heartbeat, services, tasks
 from ai.connection import redis_client
@@ -154,6 +156,16 @@ def test_a_cached_text_needs_no_worker(servers: Path, monkeypatch: pytest.Monkey
     monkeypatch.undo()
     monkeypatch.setattr(heartbeat, "_NAMES", "test:workers")
     assert services.embed_text("a red boat") == vector
+
+
+def test_a_cache_that_is_away_is_a_miss(servers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise RedisError("no connection")
+
+    for name in ("get", "set"):
+        monkeypatch.setattr(RedisCache, name, away)
+    monkeypatch.setattr(services, "_ask", lambda *a, **k: _found([1.0] + [0.0] * 511))
+    assert services.embed_text("a blue boat") == [1.0] + [0.0] * 511
 
 
 def test_vectors_of_two_models_are_never_mixed(

@@ -76,6 +76,10 @@ def test_a_worker_loads_only_what_its_queues_need(servers: Path, missing: Path) 
     assert not worker.engine().blip.loaded
 
 
+def test_captions_need_clip_for_the_category() -> None:
+    assert worker.MODELS_OF_QUEUE["caption"] == ("blip", "clip")
+
+
 def test_warm_models_says_where_the_weights_are(missing: Path) -> None:
     save_clip(missing)
     out = StringIO()

@@ -1,5 +1,6 @@
 """GET /uploads/…: who may, ranges, caches, and no way out of the folder."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -10,6 +11,7 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.http import QueryDict
 from django.test import AsyncClient, Client
 from rest_framework.test import APIClient
 
@@ -137,7 +139,12 @@ class TestWho:
             response = get(url)
             assert response.status_code == 200
             assert response["Content-Type"] in ("image/jpeg", "image/webp")
-            assert response["Cache-Control"].startswith("public,")
+            assert response["Cache-Control"] == "public, max-age=300, must-revalidate"
+            again = get(url, If_None_Match=response["ETag"])
+            assert (again.status_code, again["Cache-Control"]) == (
+                304,
+                response["Cache-Control"],
+            )
 
     @pytest.mark.parametrize("visibility", ["friends", "private"])
     def test_others_get_it_by_signed_url_alone(
@@ -149,8 +156,11 @@ class TestWho:
         for url in self.images(api(owner), post):
             response = get(url)
             assert response.status_code == 200
-            assert response["Cache-Control"].startswith("private,")
             plain, _, query = url.partition("?")
+            left = int(QueryDict(query)["expires"]) - time.time()
+            scope, age = response["Cache-Control"].split(", max-age=")
+            assert scope == "private"
+            assert int(age) == pytest.approx(left, abs=5)
             for wrong in (
                 plain,
                 f"{plain}?{query[:-1]}",
@@ -165,7 +175,9 @@ class TestWho:
         image = post.images.get()
         client = Client()
         client.force_login(owner)
-        assert get(image.image_url, client).status_code == 200
+        response = get(image.image_url, client)
+        assert response.status_code == 200
+        assert response["Cache-Control"] == "private, max-age=300, must-revalidate"
         assert get(image.image_url).status_code == 404
 
 

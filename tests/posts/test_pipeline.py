@@ -101,6 +101,24 @@ def test_what_is_missing_or_no_picture_fails_alone_and_says_why(
     assert queues["caption"] == [first.pk, last.pk]
 
 
+def test_a_storage_that_cannot_be_read_for_a_while_fails_nothing(
+    new_post: NewPost, engine: ColourEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post = new_post("red")
+
+    def broken(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("django.core.files.base.File.read", broken, raising=False)
+        embed_images(ids(post), engine)
+    (image,) = rows(post)
+    assert (image.ai_status, image.ai_attempts) == ("pending", 1)
+    assert image.ai_error == "OSError: [Errno 5] Input/output error"
+    embed_images(ids(post), engine)
+    assert states(post) == [("embedded", 0)]
+
+
 def test_an_engine_that_fails_on_a_batch_is_asked_for_one_at_a_time(
     new_post: NewPost, engine: ColourEngine
 ) -> None:
@@ -457,6 +475,33 @@ def test_what_the_author_writes_in_between_stays(new_post: NewPost) -> None:
     assert post.title == "The author's"
     assert post.description == "a caption of the machine"
     assert post.open_fields == ["category"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_post_that_is_deleted_during_its_caption_is_no_deadlock(
+    new_post: NewPost, engine: ColourEngine
+) -> None:
+    post = new_post("red")
+    embed_images(ids(post), engine)
+    failed: list[Exception] = []
+
+    def caption() -> None:
+        try:
+            caption_images(ids(post), engine)
+        except Exception as error:
+            failed.append(error)
+        finally:
+            connection.close()
+
+    worker = threading.Thread(target=caption)
+    with transaction.atomic():  # as delete_post
+        locked = Post.objects.select_for_update().get(pk=post.pk)
+        worker.start()
+        time.sleep(0.5)
+        locked.delete()
+    worker.join(10)
+    assert failed == []
+    assert not Post.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -87,6 +87,15 @@ def test_what_was_tried_too_often_is_given_up_with_the_reason(
     assert queues["embed"] == [last_chance.pk]
 
 
+def test_what_is_given_up_keeps_the_reason_of_its_last_failure(
+    image: NewImage, queues: Queues
+) -> None:
+    row = image(seconds=61, ai_attempts=MOST, ai_error="PermissionError: no")
+    reconcile()
+    row.refresh_from_db()
+    assert (row.ai_status, row.ai_error) == (AIStatus.FAILED, "PermissionError: no")
+
+
 def test_the_last_attempt_that_still_runs_is_not_given_up(image: NewImage, queues: Queues) -> None:
     row = image(seconds=5, ai_attempts=MOST)
     assert reconcile() == 0

@@ -183,6 +183,24 @@ def test_what_a_killed_builder_left_is_cleared_away(owner: User) -> None:
     assert indexes() == {index.NAME: True}
 
 
+@pytest.mark.parametrize("old_is_gone", [True, False])
+def test_a_swap_that_was_cut_short_is_finished_and_searched_properly_until_then(
+    owner: User, old_is_gone: bool
+) -> None:
+    insert_many(owner, clustered(100), ["public"])
+    index.maintain(least_rows=50)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"CREATE INDEX {index.BUILDING} ON post_images"
+            " USING ivfflat (embedding vector_cosine_ops) WITH (lists = 12)"
+        )
+        if old_is_gone:
+            cursor.execute(f"DROP INDEX {index.NAME}")
+    assert index.current_lists() == 12
+    assert index.maintain(least_rows=50) == "100 vectors: the index with 12 lists fits"
+    assert indexes() == {index.NAME: True}
+
+
 def test_an_invalid_index_counts_as_none(owner: User) -> None:
     insert_many(owner, clustered(100), ["public"])
     index.maintain(least_rows=50)

@@ -64,6 +64,16 @@ def test_a_link_in_place_of_the_socket_directory_is_refused(data_dir: Path) -> N
     sockets.unlink()
 
 
+def test_the_folders_that_were_opened_are_named(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    (closed / "open").mkdir(parents=True)
+    (closed / "open").chmod(0o711)
+    closed.chmod(0o700)
+    assert closed in embedded._open_the_way(closed / "open" / "file")
+    assert closed.stat().st_mode & 0o777 == 0o701
+    assert embedded._open_the_way(closed / "open" / "file") == []
+
+
 def test_a_cluster_of_another_postgresql_is_refused(data_dir: Path) -> None:
     (data_dir / "postgres").mkdir()
     (data_dir / "postgres" / "PG_VERSION").write_text("16\n")

@@ -204,6 +204,41 @@ class TestRequests:
         response = Client(raise_request_exception=False).get("/uploads/posts/a.jpg")
         assert_error(response, 500, "Internal server error")
 
+    def test_a_wrong_method_outside_of_the_rest_framework_has_the_envelope_too(
+        self, api: Api, client: Client
+    ) -> None:
+        response = api().post("/uploads/posts/a.jpg")
+        assert_error(response, 405, 'Method "POST" not allowed.')
+        assert response["Allow"] == "GET, HEAD"
+        assert int(response["Content-Length"]) == len(response.content)
+        page = client.post("/uploads/posts/a.jpg")
+        assert (page.status_code, page.content) == (405, b"")
+
+    @pytest.mark.parametrize(
+        ("error", "status", "text"),
+        [
+            (SuspiciousOperation("secret"), 400, "Invalid input"),
+            (PermissionDenied("secret"), 403, "You are not allowed to do this"),
+        ],
+    )
+    def test_what_is_refused_outside_of_the_rest_framework_has_the_envelope_too(
+        self,
+        api: Api,
+        client: Client,
+        monkeypatch: pytest.MonkeyPatch,
+        error: Exception,
+        status: int,
+        text: str,
+    ) -> None:
+        def refuse(*_: object, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr("posts.views.files.may_fetch", refuse)
+        assert_error(api().get("/uploads/posts/a.jpg"), status, text)
+        page = client.get("/uploads/posts/a.jpg")
+        assert page.status_code == status
+        assert page["Content-Type"].startswith("text/html")
+
     def test_a_form_with_too_many_files_is_a_bad_request(self, api: Api, owner: User) -> None:
         many = [io.BytesIO(b"x") for _ in range(101)]
         for number, file in enumerate(many):

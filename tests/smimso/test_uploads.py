@@ -5,9 +5,12 @@ import contextlib
 import hashlib
 import io
 import struct
+import threading
+import time
 import warnings
 import zipfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -455,3 +458,26 @@ def test_corrupted_pictures_are_refused_or_read_and_nothing_else(
 )
 def test_random_bytes_are_refused_and_nothing_else(head: bytes, body: bytes) -> None:
     only_refuses(head + body)
+
+
+def test_only_a_few_pictures_are_decoded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    lock, now, most = threading.Lock(), 0, 0
+    decoded = uploads._decoded
+
+    def counted(*arguments: Any) -> Image.Image:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.02)
+        image = decoded(*arguments)
+        with lock:
+            now -= 1
+        return image
+
+    monkeypatch.setattr(uploads, "_decoded", counted)
+    data = encoded(scene(), "PNG")
+    with ThreadPoolExecutor(8) as requests:
+        for image in requests.map(decode_upload, [upload(data) for _ in range(8)]):
+            assert difference(image, scene()) < 1
+    assert 1 <= most <= 2
