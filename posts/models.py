@@ -28,19 +28,20 @@ class AIStatus(models.TextChoices):
 
 
 def visible_posts(viewer: Any, prefix: str = "") -> Q:
-    """The visibility rule as a condition on posts, or on rows that reach a post by `prefix`."""
-    rule = Q(**{f"{prefix}visibility": Visibility.PUBLIC})
+    """The visibility rule as a condition on posts, or on rows that reach a post by `prefix`.
+
+    Posts of deactivated members are their own alone.
+    """
+    active = Q(**{f"{prefix}user__is_active": True})
+    public = Q(**{f"{prefix}visibility": Visibility.PUBLIC})
     if viewer is None or not viewer.is_authenticated:
-        return rule
+        return public & active
     author = OuterRef(f"{prefix}user_id")
     friends = Exists(Follow.objects.filter(follower=viewer, following=author)) & Exists(
         Follow.objects.filter(follower=author, following=viewer)
     )
-    return (
-        rule
-        | Q(**{f"{prefix}user_id": viewer.pk})
-        | (Q(**{f"{prefix}visibility": Visibility.FRIENDS}) & friends)
-    )
+    of_friends = Q(**{f"{prefix}visibility": Visibility.FRIENDS}) & friends
+    return Q(**{f"{prefix}user_id": viewer.pk}) | ((public | of_friends) & active)
 
 
 class PostQuerySet(models.QuerySet["Post"]):
