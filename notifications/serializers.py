@@ -47,7 +47,7 @@ class NotificationSerializer(serializers.ModelSerializer):
 
 def notification_list(user_id: Any, *, page: int, limit: int) -> dict[str, Any]:
     """The data of GET /notifications and of the stream's first event."""
-    mine = Notification.objects.filter(user_id=user_id)
+    mine = Notification.objects.visible_to(user_id)
     rows = mine.select_related("related_user", "post").order_by("-created_at", "-id")
     return {
         "notifications": NotificationSerializer(

@@ -65,14 +65,16 @@ async def _events(user_id: UUID, token: str) -> AsyncIterator[str]:
             yield _event("initial_data", data=snapshot)
             yield _event("connected", message="Connected to notification stream")
             known = {item["id"] for item in snapshot["notifications"]}
-            async for event in _live(subscription, known, token):
+            async for event in _live(subscription, user_id, known, token):
                 yield event
     except (redis.RedisError, DatabaseError) as error:
         logger.warning("A notification stream ends: %s", error)
         yield _event("error", message="Failed to load initial data")
 
 
-async def _live(subscription: Any, known: set[str], token: str) -> AsyncIterator[str]:
+async def _live(
+    subscription: Any, user_id: UUID, known: set[str], token: str
+) -> AsyncIterator[str]:
     """Until the token is void: then the stream ends, and a new one would be refused."""
     checked = time.monotonic()
     while True:
@@ -85,7 +87,7 @@ async def _live(subscription: Any, known: set[str], token: str) -> AsyncIterator
             checked = time.monotonic()
             yield ": heartbeat\n\n"
         if message is not None:
-            notification = await sync_to_async(_notification)(message["data"].decode())
+            notification = await sync_to_async(_notification)(user_id, message["data"].decode())
             if notification is not None and notification["id"] not in known:
                 yield _event("notification", data=notification)
 
@@ -110,9 +112,9 @@ def _snapshot(user_id: UUID) -> dict[str, Any]:
         connection.close()
 
 
-def _notification(notification_id: str) -> dict[str, Any] | None:
-    """None when it has been withdrawn since."""
-    rows = Notification.objects.select_related("related_user", "post")
+def _notification(user_id: UUID, notification_id: str) -> dict[str, Any] | None:
+    """None when it has been withdrawn since, or its post hidden."""
+    rows = Notification.objects.visible_to(user_id).select_related("related_user", "post")
     try:
         found = rows.filter(pk=notification_id).first()
         return NotificationSerializer(found).data if found else None
