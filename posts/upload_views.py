@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.requests import MemberRequest
 from posts import attachments, files, suggestions
 from smimso.errors import InvalidInput
 from smimso.http import success
@@ -21,7 +22,7 @@ class UploadView(APIView):
     parser_classes = [MultiPartParser]
     throttle_scope = "uploads"
 
-    def post(self, request: Request) -> Response:
+    def post(self, request: MemberRequest) -> Response:
         upload = _uploads(request, "file", missing="No file uploaded")[0]
         name = attachments.store_attachment(request.user.pk, upload)
         data = {"url": files.open_url(name), "filename": PurePath(name).name}
