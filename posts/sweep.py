@@ -33,11 +33,8 @@ def _images_without_a_row() -> Iterator[str]:
     names = _names_in(files.FOLDER)
     for start in range(0, len(names), _BATCH):
         image_ids = {name: files.image_id_of(name) for name in names[start : start + _BATCH]}
-        known = set(
-            PostImage.objects.filter(pk__in=set(image_ids.values()) - {None}).values_list(
-                "pk", flat=True
-            )
-        )
+        ids = {image_id for image_id in image_ids.values() if image_id}
+        known = set(PostImage.objects.filter(pk__in=ids).values_list("pk", flat=True))
         yield from (name for name, key in image_ids.items() if key and key not in known)
 
 
