@@ -1,6 +1,7 @@
 """Login with Google: whom an ID token names (OpenID Connect Core 1.0, section 2)."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import jwt
 from django.conf import settings
@@ -9,6 +10,8 @@ from google.auth.transport.requests import Request
 from google.oauth2 import id_token
 
 from smimso.errors import AuthenticationFailed, SmimsoError, Unavailable
+
+FETCH_SECONDS = 5  # for Google's certificates; else a request would wait for two minutes
 
 
 class NotConfigured(SmimsoError):
@@ -40,7 +43,10 @@ def identity_of(token: str) -> Identity:
         raise NotConfigured
     try:
         claims = id_token.verify_oauth2_token(
-            token, Request(), settings.GOOGLE_CLIENT_ID, clock_skew_in_seconds=10
+            token,
+            partial(Request(), timeout=FETCH_SECONDS),
+            settings.GOOGLE_CLIENT_ID,
+            clock_skew_in_seconds=10,
         )
     except exceptions.TransportError as error:
         raise Unavailable("Google cannot be reached at the moment") from error

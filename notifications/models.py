@@ -1,9 +1,11 @@
 """Notifications: what others did that concerns a member."""
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import models
+
+from notifications.visibility import visible_notifications
 
 
 class Kind(models.TextChoices):
@@ -11,6 +13,12 @@ class Kind(models.TextChoices):
     COMMENT = "comment"
     FOLLOW = "follow"
     MENTION = "mention"
+
+
+class NotificationQuerySet(models.QuerySet["Notification"]):
+    def visible_to(self, user_id: UUID) -> "NotificationQuerySet":
+        """The recipient's, without those about a post that they may not see any more."""
+        return self.filter(visible_notifications(user_id))
 
 
 class Notification(models.Model):
@@ -27,6 +35,8 @@ class Notification(models.Model):
     comment = models.ForeignKey("posts.Comment", models.CASCADE, null=True, blank=True)
     is_read = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = NotificationQuerySet.as_manager()
 
     class Meta:
         db_table = "notifications"

@@ -73,7 +73,7 @@ class CountSerializer(serializers.Serializer):
 
 def notification_list(user_id: Any, *, page: int, limit: int) -> dict[str, Any]:
     """The data of GET /notifications and of the stream's first event."""
-    mine = Notification.objects.filter(user_id=user_id)
+    mine = Notification.objects.visible_to(user_id)
     return {
         "notifications": NotificationSerializer(
             notifications_of(user_id)[(page - 1) * limit : page * limit], many=True

@@ -47,11 +47,16 @@ def notify(
 
 
 def withdraw(*, recipient_id: UUID, actor: Any, kind: str, post_id: UUID | None = None) -> None:
-    """The action was undone: nothing of it stays in the recipient's list."""
+    """The action was undone: nothing of it stays in the list. Never fails the action."""
     about: dict[str, Any] = {"post_id": post_id}
-    Notification.objects.filter(
+    found = Notification.objects.filter(
         user_id=recipient_id, related_user=actor, type=kind, **about
-    ).delete()
+    )
+    try:
+        with transaction.atomic():
+            found.delete()
+    except DatabaseError:
+        logger.exception("A notification could not be withdrawn")
 
 
 def notifications_of(user_id: Any) -> QuerySet[Notification]:
@@ -70,4 +75,4 @@ def mark_all_read(*, user: Any) -> None:
 
 
 def unread_count(user: Any) -> int:
-    return Notification.objects.filter(user=user, is_read=False).count()
+    return Notification.objects.visible_to(user.pk).filter(is_read=False).count()

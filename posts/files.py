@@ -68,6 +68,11 @@ def open_url(name: str) -> str:
     return f"{settings.MEDIA_URL}{name}"
 
 
+def is_open(name: str) -> bool:
+    """Whether it is the name of a file in one of the other folders."""
+    return bool(_OPEN_NAME.fullmatch(name))
+
+
 def content_type(name: str) -> str:
     """By the extension, which is that of the file's real type."""
     extension = PurePath(name).suffix[1:]
@@ -84,7 +89,7 @@ def is_shown(content_type: str) -> bool:
 
 def may_fetch(viewer: Any, name: str, *, expires: str, signature: str) -> bool:
     """Whether `name` is one of ours, and the viewer may have it: by signature or by the rule."""
-    if _OPEN_NAME.fullmatch(name):
+    if is_open(name):
         return True
     image_id = image_id_of(name)
     if image_id is None:

@@ -129,10 +129,14 @@ def delete_comment(*, user: Any, post_id: UUID, comment_id: UUID) -> None:
 def comments_of(
     viewer: Any, post_id: UUID, *, page: int | None = None, limit: int = MOST_COMMENTS
 ) -> list[Comment]:
-    """Oldest first: one page, or without `page` the latest `limit`. None of an invisible post."""
+    """Oldest first: one page, or without `page` the latest `limit`. None of an invisible post.
+
+    Those of deactivated members are not listed, though `comment_count` still has them: they may
+    come back.
+    """
     if not Post.objects.visible_to(viewer).filter(pk=post_id).exists():
         return []
-    comments = Comment.objects.filter(post_id=post_id).select_related("user")
+    comments = Comment.objects.filter(post_id=post_id, user__is_active=True).select_related("user")
     if page is None:
         return list(comments.order_by("-created_at", "-id")[:limit])[::-1]
     return list(comments.order_by("created_at", "id")[(page - 1) * limit : page * limit])

@@ -14,7 +14,7 @@ from django.db import models
 from django.db.models import Exists, F, Func, OuterRef, Q
 from pgvector.django import CosineDistance, VectorField
 
-from accounts.models import Category, Follow
+from accounts.models import Category, Follow, User
 
 EMBEDDING_DIMENSIONS = 512
 
@@ -33,19 +33,26 @@ class AIStatus(models.TextChoices):
 
 
 def visible_posts(viewer: Any, prefix: str = "") -> Q:
-    """The visibility rule as a condition on posts, or on rows that reach a post by `prefix`."""
+    """The visibility rule as a condition on posts, or on rows that reach a post by `prefix`.
+
+    Posts of deactivated members are their own alone.
+    """
     return reduce(or_, _visible_parts(viewer, prefix))
 
 
 def _visible_parts(viewer: Any, prefix: str = "") -> list[Q]:
     """A post belongs to at most one of them: public, the viewer's own, friends'."""
+    author = F(f"{prefix}user_id")
+    inactive = User.objects.filter(is_active=False)
+    active = ~Q(_AnyOf(author, ArraySubquery(inactive.values("pk"))))
     public = Q(**{f"{prefix}visibility": Visibility.PUBLIC})
     if viewer is None or not viewer.is_authenticated:
-        return [public]
+        return [public & active]
     own = Q(**{f"{prefix}user_id": viewer.pk})
     friends = Follow.objects.filter(follower=viewer, following__following_set__following=viewer)
-    by_friends = _AnyOf(F(f"{prefix}user_id"), ArraySubquery(friends.values("following_id")))
-    return [public, own & ~public, Q(**{f"{prefix}visibility": Visibility.FRIENDS}) & Q(by_friends)]
+    by_friends = Q(_AnyOf(author, ArraySubquery(friends.values("following_id"))))
+    of_friends = Q(**{f"{prefix}visibility": Visibility.FRIENDS}) & by_friends
+    return [public & active, own & ~public, of_friends & active]
 
 
 class _AnyOf(Func):

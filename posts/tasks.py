@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import close_old_connections
 
 from ai.worker import engine
-from posts import pipeline
+from posts import counters, pipeline, sweep
 from smimso.errors import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -42,6 +42,13 @@ def caption_images(requests: list[SimpleRequest]) -> None:
 @shared_task(ignore_result=True)
 def reconcile_images() -> None:
     pipeline.reconcile()
+
+
+@shared_task(ignore_result=True)
+def keep_house() -> None:
+    """Every night."""
+    removed, corrected = sweep.remove_unused_files(), counters.recount()
+    logger.info("Removed %d unused files, corrected counters of %d posts", removed, corrected)
 
 
 def _run(step: Callable[..., None], model: str, requests: list[SimpleRequest]) -> None:

@@ -3,7 +3,7 @@ from uuid import UUID
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from posts import interaction_views, upload_views, views
+from posts import interaction_views, member_views, upload_views, views
 
 
 class AnyIdConverter(StringConverter):
@@ -22,7 +22,7 @@ urlpatterns = [
     path("posts", views.PostListView.as_view()),
     path("posts/liked", views.LikedPostsView.as_view()),
     path("posts/saved", views.SavedPostsView.as_view()),
-    path("posts/user/<str:user_id>", views.MemberPostsView.as_view()),
+    path("posts/user/<str:user_id>", member_views.MemberPostsView.as_view()),
     path("posts/upload", upload_views.UploadView.as_view()),
     path("posts/generate-caption", upload_views.GenerateCaptionView.as_view()),
     path("posts/generate-metadata", upload_views.GenerateMetadataView.as_view()),

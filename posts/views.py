@@ -96,18 +96,6 @@ class SavedPostsView(APIView):
         )
 
 
-class MemberPostsView(APIView):
-    @answers_page("A member's posts", PostListItemSerializer)
-    def get(self, request: Request, user_id: str) -> Response:
-        try:
-            member_id = UUID(user_id)
-        except ValueError as error:
-            raise InvalidInput("Failed to fetch posts") from error
-        return _page_of_posts(
-            request, lambda **page: feed.posts_of(request.user, member_id, **page)
-        )
-
-
 def _page_of_posts(
     request: Request, fetch: Callable[..., tuple[list[Post], int]], *, default: int = 20
 ) -> Response:

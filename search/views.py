@@ -37,7 +37,7 @@ class TextSearchView(APIView):
         "Search by text",
         FoundByTextSerializer,
         body=TextSearchSerializer,
-        query=[at_most(20), min_similarity(TEXT_SCORE)],
+        query=[at_most(20), min_similarity(services.TEXT_SCORE)],
     )
     def post(self, request: Request) -> Response:
         form = TextSearchSerializer(data=request.data)
@@ -65,7 +65,7 @@ class ImageSearchView(APIView):
         "Search by an image",
         FoundByImageSerializer,
         form=ImageFormSerializer,
-        query=[at_most(20), min_similarity(IMAGE_SCORE)],
+        query=[at_most(20), min_similarity(services.IMAGE_SCORE)],
         errors=[503],
     )
     def post(self, request: Request) -> Response:

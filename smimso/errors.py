@@ -33,11 +33,6 @@ class NotFound(SmimsoError):
     default = "Not found"
 
 
-class Conflict(SmimsoError):
-    status = 409
-    default = "Conflict"
-
-
 class TooLarge(SmimsoError):
     status = 413
     default = "The request is too large"

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
+from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env
 
@@ -143,6 +144,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": env.float("SMIMSO_RECONCILE_SECONDS", 10.0),
     },
     "maintain-index": {"task": "search.tasks.maintain_index", "schedule": 300.0},
+    "keep-house": {"task": "posts.tasks.keep_house", "schedule": crontab(hour=3, minute=0)},
 }
 
 # --- AI --------------------------------------------------------------------------------------

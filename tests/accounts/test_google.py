@@ -68,7 +68,8 @@ def google(keys: Google, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Goog
         status = 200
         data = keys.certificates
 
-    def fetch(self: object, url: str, method: str = "GET", **_: Any) -> Answer:
+    def fetch(self: object, url: str, method: str = "GET", *, timeout: float, **_: Any) -> Answer:
+        assert timeout <= 5
         assert url.startswith("https://www.googleapis.com/")
         return Answer()
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
+from PIL import Image
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -138,26 +139,28 @@ class TestWriting:
 @pytest.mark.django_db(transaction=True)
 class TestPictures:
     @pytest.mark.parametrize(
-        ("kind", "folder", "message"),
+        ("kind", "folder", "width", "message"),
         [
-            ("avatar", "avatars", "Avatar uploaded successfully"),
-            ("cover", "covers", "Cover image uploaded successfully"),
+            ("avatar", "avatars", 480, "Avatar uploaded successfully"),
+            ("cover", "covers", 1080, "Cover image uploaded successfully"),
         ],
     )
-    def test_a_picture_is_stored_under_its_real_type_and_replaces_the_old_one(
+    def test_a_picture_is_stored_as_it_is_shown_and_replaces_the_old_one(
         self, owner: User, api: Api, picture: Picture, media: Path, kind: str, folder: str,
-        message: str,
+        width: int, message: str,
     ) -> None:  # fmt: skip
         client = api(owner)
-        first = upload(client, picture(format="PNG"), kind).json()["data"][f"{kind}_url"]
+        large = picture(format="PNG", size=(1600, 800))
+        first = upload(client, large, kind).json()["data"][f"{kind}_url"]
         assert first.startswith(f"/uploads/{folder}/")
-        assert first.endswith(".png")
-        assert (media / first.removeprefix("/uploads/")).is_file()
+        assert first.endswith(".webp")
+        with Image.open(media / first.removeprefix("/uploads/")) as stored:
+            assert (stored.format, stored.size) == ("WEBP", (width, width // 2))
         response = upload(client, picture(), kind)
         assert response.status_code == 200
         assert response.json()["message"] == message
         second = response.json()["data"][f"{kind}_url"]
-        assert second.endswith(".jpg")
+        assert second.endswith(".webp")
         assert not (media / first.removeprefix("/uploads/")).exists()
         assert (media / second.removeprefix("/uploads/")).is_file()
         assert "password" not in response.content.decode()
@@ -209,7 +212,7 @@ class TestPictures:
         def fail(*_: object, **__: object) -> None:
             raise RuntimeError("the database is gone")
 
-        files = set(media.rglob("*.jpg"))
+        files = set(media.rglob("*.webp"))
         monkeypatch.setattr(User, "save", fail)
         assert upload(api(owner), picture()).status_code == 500
-        assert set(media.rglob("*.jpg")) == files
+        assert set(media.rglob("*.webp")) == files

@@ -10,7 +10,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from accounts.models import User
+from accounts.models import Follow, User
+from notifications import stream
 from notifications.models import Notification
 from notifications.services import notify, withdraw
 from posts.models import Post
@@ -155,4 +156,48 @@ def test_without_redis_the_notification_is_stored(
     monkeypatch.setattr("redis.Redis.publish", fail)
     with django_capture_on_commit_callbacks(execute=True):
         tell(owner, stranger, "follow")
+    assert Notification.objects.count() == 1
+
+
+@pytest.mark.parametrize("ends_by", ["narrowing", "unfollowing", "deactivation"])
+def test_nothing_is_told_of_a_post_that_has_become_invisible(
+    owner: User, friend: User, stranger: User, api: Api, ends_by: str
+) -> None:
+    post = Post.objects.create(user=owner, title="Sunset", visibility="friends")
+    tell(friend, stranger, "comment", post_id=post.pk)
+    tell(friend, stranger, "follow")
+    told = Notification.objects.get(type="comment")
+
+    def seen() -> tuple[int, int, int, int, bool]:
+        data = api(friend).get("/notifications").json()["data"]
+        count = api(friend).get("/notifications/unread-count").json()["data"]["count"]
+        listed = len(data["notifications"])
+        snapshot = stream.notification_list(friend.pk, page=1, limit=50)["total"]
+        live = stream._notification(friend.pk, str(told.pk)) is not None
+        return listed, data["unreadCount"], count, snapshot, live
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stream.connection, "close", lambda: None)
+        assert seen() == (2, 2, 2, 2, True)
+        if ends_by == "narrowing":
+            api(owner).put(f"/posts/{post.pk}", {"visibility": "private"}, format="json")
+        elif ends_by == "unfollowing":
+            api(owner).delete(f"/users/{friend.pk}/follow")
+            assert not Follow.objects.filter(follower=owner).exists()
+        else:
+            User.objects.filter(pk=owner.pk).update(is_active=False)
+        assert seen() == (1, 1, 1, 1, False)
+
+
+def test_a_withdrawal_never_fails_the_action(
+    owner: User, stranger: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell(owner, stranger, "follow")
+
+    def fail(*_: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 / 0")
+
+    monkeypatch.setattr("notifications.models.NotificationQuerySet.delete", fail)
+    withdraw(recipient_id=owner.pk, actor=stranger, kind="follow")
     assert Notification.objects.count() == 1

@@ -204,12 +204,45 @@ def test_tokens_stay_out_of_the_access_log(sites: list[str], owner: User, server
     assert "eyJ" not in log.read_text()
 
 
+@pytest.mark.parametrize(("lapses", "status"), [(60, 429), (-1, 200)])
+def test_a_member_has_so_many_streams_and_no_more(
+    sites: list[str], owner: User, stranger: User, lapses: int, status: int
+) -> None:
+    """Places that a process took and died with lapse."""
+    taken = {f"tab {number}": time.time() + lapses for number in range(stream.MOST_STREAMS)}
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        client.zadd(stream.places(owner.pk), taken)
+        for _ in range(2):  # a refusal takes no place
+            url = f"{sites[0]}{PATH}?token={issue_token(owner)}"
+            with httpx.stream("GET", url, timeout=20) as response:
+                assert response.status_code == status
+                if status == 429:
+                    text = "Too many requests. Please try again later."
+                    body = {"success": False, "error": text, "message": text}
+                    assert json.loads(response.read()) == body
+        with opened(sites[0], stranger) as live:
+            live.event()
+            assert client.zcard(stream.places(stranger.pk)) == 1
+        assert eventually(lambda: client.zcard(stream.places(stranger.pk)) == 0)
+
+
+def test_a_stream_ends_in_the_end(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.1)
+    monkeypatch.setattr(stream, "LIFETIME_SECONDS", 0.3)
+
+    async def whole() -> list[str]:
+        events = stream._events(owner.pk, issue_token(owner), "a place")
+        return [event async for event in events]
+
+    assert stream.HEARTBEAT in asyncio.run(asyncio.wait_for(whole(), 20))
+
+
 # --- Races ----------------------------------------------------------------------------------
 
 
 async def first_events(user: User, number: int) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    events: AsyncIterator[str] = stream._events(user.pk, issue_token(user))
+    events: AsyncIterator[str] = stream._events(user.pk, issue_token(user), "a place")
     async for text in events:
         if text.startswith("data: "):
             found.append(json.loads(text.removeprefix("data: ")))

@@ -156,5 +156,34 @@ def test_a_member_who_left_sees_nothing_more(
     assert browser.get(f"/uploads/{image.image_path}").status_code == 404
 
 
+def test_what_a_deactivated_member_posted_is_there_for_nobody_else(
+    cast: dict[str, Any], posts: dict[str, Post], api: Api
+) -> None:
+    owner = cast.pop("owner")
+    User.objects.filter(pk=owner.pk).update(is_active=False)
+    image = posts["public"].images.get()
+    for viewer in cast.values():
+        assert not Post.objects.visible_to(viewer).exists()
+        assert not PostImage.objects.visible_to(viewer).exists()
+    assert api(cast["friend"]).get("/api/posts").json()["pagination"]["total"] == 0
+    assert api(cast["friend"]).get(f"/api/posts/{posts['public'].pk}").status_code == 404
+    assert Client().get(f"/uploads/{image.image_path}").status_code == 404
+    assert Post.objects.visible_to(owner).count() == len(VISIBILITIES)
+    User.objects.filter(pk=owner.pk).update(is_active=True)
+    assert Client().get(f"/uploads/{image.image_path}").status_code == 200
+
+
+def test_comments_of_deactivated_members_are_not_listed(
+    friend: User, stranger: User, posts: dict[str, Post], api: Api
+) -> None:
+    path = f"/api/posts/{posts['public'].pk}/comments"
+    for user in (friend, stranger):
+        api(user).post(path, {"content": user.first_name}, format="json")
+    User.objects.filter(pk=friend.pk).update(is_active=False)
+    assert [comment["content"] for comment in api(stranger).get(path).json()["data"]] == [
+        "Stranger"
+    ]
+
+
 def test_the_database_knows_no_other_visibility() -> None:
     assert set(Visibility.values) == set(VISIBILITIES)

@@ -60,7 +60,6 @@ FAMILY = [
     (errors.AuthenticationFailed("Who?"), 401, "Who?"),
     (errors.NotAllowed(), 403, "You are not allowed to do this"),
     (errors.NotFound("Post not found"), 404, "Post not found"),
-    (errors.Conflict(), 409, "Conflict"),
     (errors.TooLarge(), 413, "The request is too large"),
     (errors.Overloaded(), 429, "Too many requests. Please try again later."),
     (errors.Unavailable(), 503, "This service is not available at the moment"),
