@@ -61,7 +61,7 @@ def withdraw(*, recipient_id: UUID, actor: Any, kind: str, post_id: UUID | None 
 
 def notifications_of(user_id: Any) -> QuerySet[Notification]:
     """Newest first, with all that is told about them."""
-    mine = Notification.objects.filter(user_id=user_id)
+    mine = Notification.objects.visible_to(user_id)
     return mine.select_related("related_user", "post").order_by("-created_at", "-id")
 
 
