@@ -50,7 +50,7 @@ def identity_of(token: str) -> Identity:
         )
     except exceptions.TransportError as error:
         raise Unavailable("Google cannot be reached at the moment") from error
-    except (ValueError, exceptions.GoogleAuthError, jwt.PyJWTError) as error:
+    except (ValueError, RecursionError, exceptions.GoogleAuthError, jwt.PyJWTError) as error:
         raise Refused from error
     subject, email = str(claims.get("sub", "")), str(claims.get("email", "")).strip().lower()
     if not subject or "@" not in email:

@@ -1,14 +1,16 @@
 """The bodies of requests to the AI routes. Files are checked by `smimso.uploads`."""
 
-import json
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.validators import ProhibitSurrogateCharactersValidator
 
 from ai.services import DEFAULT_LABELS
+from smimso.parsers import parse_json
 
 DIMENSIONS = 512  # of a CLIP vector
 LABELS_MAX, LABEL_LENGTH_MAX = 100, 200
+_HALF_CHARACTERS = ProhibitSurrogateCharactersValidator()  # no answer could hold one
 BAD_LABELS = "labels must be a JSON array of strings"
 
 
@@ -24,7 +26,7 @@ class LabelsField(serializers.Field[list[str], Any, list[str], Any]):
 
     def to_internal_value(self, data: Any) -> list[str]:
         try:
-            labels = json.loads(data)
+            labels = parse_json(data)
         except (TypeError, ValueError) as error:
             raise serializers.ValidationError(BAD_LABELS) from error
         if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
@@ -33,6 +35,8 @@ class LabelsField(serializers.Field[list[str], Any, list[str], Any]):
             raise serializers.ValidationError(
                 f"at most {LABELS_MAX} labels of {LABEL_LENGTH_MAX} characters"
             )
+        for label in labels:
+            _HALF_CHARACTERS(label)
         return labels or list(DEFAULT_LABELS)
 
     def to_representation(self, value: list[str]) -> list[str]:

@@ -1,6 +1,5 @@
 """Shapes of requests and responses about posts."""
 
-import json
 from typing import Any
 
 from django.utils.functional import cached_property
@@ -10,6 +9,7 @@ from rest_framework import serializers
 from accounts.serializers import CategoryBriefSerializer, UserBriefSerializer
 from posts import files
 from posts.models import Comment, Post, PostImage, Visibility
+from smimso.parsers import parse_json
 
 
 @extend_schema_field({"type": "string", "description": "A JSON array of strings"})
@@ -26,8 +26,8 @@ class JSONListField(serializers.ListField):
 
     def _parse(self, text: str) -> Any:
         try:
-            parsed = json.loads(text)
-        except (ValueError, RecursionError):  # brackets, thousands deep
+            parsed = parse_json(text)
+        except ValueError:
             return [text]
         return parsed if isinstance(parsed, list) else [text]
 

@@ -12,6 +12,11 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.request import Request
 
 ALGORITHM = "HS256"
+# RecursionError: the header is JSON that anybody may have nested, read before the signature.
+_BAD_TOKEN = (
+    *(jwt.InvalidTokenError, RecursionError),
+    *(KeyError, ValueError, TypeError, AttributeError),
+)
 INVALID_TOKEN = "Invalid or expired token. Please login again."  # noqa: S105
 
 
@@ -43,7 +48,7 @@ def user_for_token(token: str) -> Any:
         )
         user_id = UUID(claims["id"])
         issued_at = float(claims.get("iat", 0))
-    except (jwt.InvalidTokenError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except _BAD_TOKEN as error:
         raise exceptions.AuthenticationFailed(INVALID_TOKEN) from error
     user = get_user_model().objects.filter(pk=user_id, is_active=True).first()
     if user is None:

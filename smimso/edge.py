@@ -1,15 +1,18 @@
 """The outermost middleware: what browsers and the frontend's URLs need before any route."""
 
+import codecs
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.utils.decorators import sync_and_async_middleware
 
 from smimso.http import with_envelope
 
+_CHARSETS = {"utf-8", "ascii", "iso8859-1"}
 _SLASHES = re.compile(r"/{2,}")
 # Fetched by pages of any origin; neither reads a cookie.
 _CORS = re.compile("access-control-|vary$", re.IGNORECASE)
@@ -22,6 +25,7 @@ def edge(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], 
     if iscoroutinefunction(get_response):
 
         async def answer_async(request: HttpRequest) -> HttpResponseBase:
+            _check_charset(request)
             _collapse_slashes(request)
             waiting: Awaitable[HttpResponseBase] = get_response(request)
             return _finished(request, await waiting)
@@ -29,10 +33,17 @@ def edge(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], 
         return answer_async
 
     def answer(request: HttpRequest) -> HttpResponseBase:
+        _check_charset(request)
         _collapse_slashes(request)
         return _finished(request, get_response(request))
 
     return answer
+
+
+def _check_charset(request: HttpRequest) -> None:
+    """Django decodes bodies and queries by what the request names: "hex" or "idna", too."""
+    if request.encoding and codecs.lookup(request.encoding).name not in _CHARSETS:
+        raise BadRequest("Unsupported charset")
 
 
 def _collapse_slashes(request: HttpRequest) -> None:

@@ -1,5 +1,6 @@
 """Bodies of requests, up to a limit."""
 
+import json
 from collections.abc import Mapping
 from typing import IO, Any
 
@@ -8,6 +9,14 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser, FormParser, JSONParser
 
 from smimso.errors import TooLarge
+
+
+def parse_json(text: str) -> Any:
+    """Raises ValueError, and nothing else, also for what is nested too deeply."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("The text is nested too deeply") from error
 
 
 class _LimitedParser(BaseParser):

@@ -35,7 +35,7 @@ def seconds_to_wait(scope: str, *who: str) -> float:
         return 0.0
     most, window = int(match[1]), int(match[2] or 1) * _SECONDS[match[3]]
     now = time.time()
-    digest = hashlib.sha256("\n".join(who).encode()).hexdigest()[:32]
+    digest = hashlib.sha256("\n".join(who).encode(errors="surrogatepass")).hexdigest()[:32]
     key = f"throttle:{scope}:{digest}:{int(now // window)}"
     try:
         cache.add(key, 0, timeout=window + 1)
