@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import schemathesis
@@ -10,11 +11,16 @@ from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections, transaction
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 from PIL import Image
 from schemathesis import checks
 
 from smimso.auth import issue_token
+from smimso.openapi import JSON, description
+from tests.contract import routes
 from tests.contract.conftest import World
+from tests.contract.routes import Route, without_names
+from tests.contract.test_routes import send
 
 
 def png() -> bytes:
@@ -72,6 +78,36 @@ def answer(case: schemathesis.Case, world: World) -> None:
     with transaction.atomic():
         case.call_and_validate(headers=headers, checks=CHECKS)
         transaction.set_rollback(True)
+
+
+@pytest.mark.usefixtures("_ai_answers", "_google_answers")
+@pytest.mark.parametrize("route", routes.ALL, ids=str)
+def test_answers_of_the_contract_are_described_to_the_last_field(
+    route: Route, world: World
+) -> None:
+    mount = "/api" if "/api" in route.mounts else ""
+    operation = described()[route.method, without_names(f"{mount}/{route.pattern}")]
+    response = send(world, route, mount)
+    shape = operation["responses"][str(response.status_code)]["content"][JSON]["schema"]
+    validator = Draft202012Validator({**shape, "components": closed(description()["components"])})
+    assert [error.message for error in validator.iter_errors(response.json())] == []
+
+
+def described() -> dict[tuple[str, str], dict[str, Any]]:
+    """The operations by their method and their path without the names of its parameters."""
+    return {
+        (method.upper(), without_names(path)): operation
+        for path, methods in description()["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def closed(schema: Any) -> Any:
+    """The same shapes, with no room for fields that they do not name."""
+    if not isinstance(schema, dict):
+        return [closed(item) for item in schema] if isinstance(schema, list) else schema
+    shapes = {name: closed(value) for name, value in schema.items()}
+    return {**shapes, "additionalProperties": False} if "properties" in shapes else shapes
 
 
 def existing(method: str, world: World) -> dict[str, str]:

@@ -1,0 +1,367 @@
+"""Every route of the contract under both mounts: its answer, who may ask, what it never does."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import URLPattern, URLResolver
+from rest_framework.test import APIClient
+
+from smimso.urls import rest
+from tests.contract import routes, shapes
+from tests.contract.conftest import FRONTEND, World
+from tests.contract.routes import Route, without_names
+from tests.contract.shapes import PAGINATION, differences
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("_ai_answers", "_google_answers")]
+
+SECRET_KEYS = {"embedding", "embedding_model", "password", "password_hash", "google_id", "is_staff"}
+SECRETS = ("google-4711", "google-4712", "md5$")
+TOKEN_REQUIRED = "Authentication required. Please provide a valid token."
+TOKEN_INVALID = "Invalid or expired token. Please login again."
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+def _rows(found: list[Route]) -> Any:
+    return pytest.mark.parametrize(
+        ("route", "mount"),
+        [
+            pytest.param(route, mount, id=f"{route.method} {mount}/{route.path}")
+            for route in found
+            for mount in route.mounts
+        ],
+    )
+
+
+each_route = _rows(routes.ALL)
+public_routes = _rows([route for route in routes.ALL if route.public])
+private_routes = _rows([route for route in routes.ALL if not route.public])
+each_path = pytest.mark.parametrize(
+    "path",
+    [
+        f"{mount}/{pattern}"
+        for pattern in {route.anonymous: route.pattern for route in routes.ALL}.values()
+        for mount in (routes.BOTH if pattern else routes.ROOT)
+    ],
+)
+
+
+def send(world: World, route: Route, mount: str, token: str | None = None) -> Any:
+    """A route's request as the frontend would send it; without a body where it has none."""
+    client, path = world.client(token), f"{mount}/{world.filled(route.path)}"
+    if route.files:
+        files = {
+            name: [SimpleUploadedFile(f"{n}.jpg", world.picture) for n in range(count)]
+            for name, count in route.files.items()
+        }
+        return client.post(path, {**world.filled(route.form), **files}, format="multipart")
+    if route.json is not None:
+        body = world.filled(route.json)
+        return getattr(client, route.method.lower())(path, body, format="json")
+    return client.generic(route.method, path)
+
+
+def keys_of(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, dict | list):
+            yield from keys_of(item)
+
+
+def empty_lists(value: Any, where: str = "data") -> Iterator[str]:
+    """A list without items says nothing of their shape."""
+    if value == []:
+        yield where
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(item, dict | list):
+            yield from empty_lists(item, f"{where}.{key}")
+
+
+def is_error(response: Any, status: int, text: str) -> None:
+    assert response.status_code == status, response.content
+    assert response["Content-Type"] == "application/json"
+    assert response.json() == {"success": False, "error": text, "message": text}
+    assert "Location" not in response
+    assert not response.get("WWW-Authenticate", "").startswith("Basic")
+    assert response["Access-Control-Allow-Origin"] in (FRONTEND, "*")
+
+
+@each_route
+def test_the_answer_has_exactly_what_the_contract_says(
+    route: Route, mount: str, world: World
+) -> None:
+    response = send(world, route, mount)
+    assert response.status_code == route.status, response.content
+    assert response["Content-Type"] == "application/json"
+    assert response["Access-Control-Allow-Origin"] == FRONTEND
+    body = response.json()
+    if route.whole:
+        assert list(differences(body, route.data)) == []
+        assert body["success"] is True
+        return
+    assert body.pop("success") is True
+    assert body.pop("message", None) == route.message
+    data = body.pop("data")
+    assert list(differences(data, route.data)) == []
+    if route.paginated:
+        pagination = body.pop("pagination")
+        assert list(differences(pagination, PAGINATION)) == []
+        assert pagination["total"] == len(data)
+        assert pagination["totalPages"] == 1
+    assert body == {}
+    if isinstance(data, dict | list):
+        assert list(empty_lists(data)) == []
+        assert not SECRET_KEYS & set(keys_of(data))
+    assert not [secret for secret in SECRETS if secret in response.content.decode()]
+
+
+@public_routes
+@pytest.mark.parametrize("token", ["", "expired"])
+def test_public_routes_answer_without_a_good_token(
+    route: Route, mount: str, token: str, world: World
+) -> None:
+    assert send(world, route, mount, token).status_code == route.status
+
+
+@private_routes
+def test_all_others_ask_for_one(route: Route, mount: str, nobodys_world: World) -> None:
+    """401 sends the frontend to /login, where what every page fetches must not do so again."""
+    is_error(send(nobodys_world, route, mount, token=""), 401, TOKEN_REQUIRED)
+    status = 403 if route.background else 401
+    is_error(send(nobodys_world, route, mount, token="expired"), status, TOKEN_INVALID)
+
+
+@each_path
+def test_other_methods_are_refused_in_the_envelope(path: str, nobodys_world: World) -> None:
+    pattern = without_names(path.removeprefix("/api").removeprefix("/"))
+    known = {route.method for route in routes.ALL if route.anonymous == pattern}
+    for method in METHODS:
+        if method not in known:
+            response = nobodys_world.client().generic(method, nobodys_world.filled(path))
+            is_error(response, 405, f'Method "{method}" not allowed.')
+            assert known <= set(response["Allow"].split(", "))
+
+
+@each_path
+def test_a_slash_at_the_end_is_no_route_and_never_a_redirect(
+    path: str, nobodys_world: World
+) -> None:
+    if path != "/":
+        for method in METHODS:
+            response = nobodys_world.client().generic(method, f"{nobodys_world.filled(path)}/")
+            is_error(response, 404, "Route not found")
+
+
+@pytest.mark.parametrize(
+    "route", [route for route in routes.ALL if route.json is not None], ids=str
+)
+def test_a_body_that_is_no_object_is_refused_or_taken_as_an_empty_one(
+    route: Route, world: World
+) -> None:
+    path = f"/api/{world.filled(route.path)}"
+    for body in ("{", "[]", "null", '"text"', "7", "[[1]]", ""):
+        response = world.client().generic(route.method, path, body, content_type="application/json")
+        if response.status_code == 200:
+            assert route.method == "PUT"  # of a profile or a post every field may be left out
+        else:
+            is_error(response, 400, response.json()["error"])
+
+
+REFUSALS: list[tuple[str, str, Any, int, str]] = [
+    ("POST", "auth/register", {"confirmPassword": "other"}, 400, "Passwords do not match"),
+    (
+        "POST",
+        "auth/register",
+        {"email": "OWNER@example.test"},
+        400,
+        "User with this email or phone already exists",
+    ),
+    (
+        "POST",
+        "auth/register",
+        {"phone": "0901234567"},
+        400,
+        "User with this email or phone already exists",
+    ),
+    ("POST", "auth/login", {"emailOrPhone": ""}, 400, "Email/Phone and password are required"),
+    ("POST", "auth/login", {"password": "wrong"}, 401, "Invalid credentials"),
+    ("POST", "auth/login", {"emailOrPhone": "no@example.test"}, 401, "Invalid credentials"),
+    ("GET", "posts?categoryId=7", None, 400, "Failed to fetch posts"),
+    ("GET", "posts/{comment}", None, 404, "Post not found"),
+    ("GET", "posts/nonsense", None, 404, "Post not found"),
+    ("GET", "posts/user/7", None, 400, "Failed to fetch posts"),
+    ("PUT", "posts/{mine}", {"title": " "}, 400, "Title is required"),
+    ("PUT", "posts/{post}", {"title": "x"}, 403, "You can only edit your own posts"),
+    ("PUT", "posts/{comment}", {"title": "x"}, 404, "Post not found"),
+    ("POST", "posts/{comment}/like", None, 404, "Post not found"),
+    ("DELETE", "posts/{comment}/like", None, 404, "Post not found"),
+    ("POST", "posts/{comment}/comments", {"content": "x"}, 404, "Post not found"),
+    ("POST", "posts/{post}/comments", {"content": " "}, 400, "Comment content is required"),
+    ("POST", "posts", {}, 400, "At least one image is required"),
+    ("POST", "posts/upload", {}, 400, "No file uploaded"),
+    ("POST", "posts/generate-caption", {}, 400, "Image file is required"),
+    ("POST", "posts/generate-metadata", {}, 400, "At least one image is required"),
+    ("GET", "users/search", None, 400, "Search query is required"),
+    ("GET", "users/search?q=", None, 400, "Search query is required"),
+    ("GET", "users/{post}", None, 404, "User not found"),
+    ("GET", "users/nonsense", None, 404, "User not found"),
+    ("PUT", "users/profile", {"phone": "0901234567"}, 400, "This phone number is already in use"),
+    ("POST", "users/profile/avatar", {}, 400, "No file uploaded"),
+    ("POST", "users/profile/cover", {}, 400, "No file uploaded"),
+    ("POST", "users/{viewer}/follow", None, 400, "Cannot follow yourself"),
+    ("DELETE", "users/{viewer}/follow", None, 400, "Cannot unfollow yourself"),
+    ("POST", "users/{post}/follow", None, 400, "User not found"),
+    ("POST", "search/image", {}, 400, "Image file is required"),
+    ("POST", "search/text", {"query": " "}, 400, "Search query is required"),
+    ("POST", "search/text", {"query": 7}, 400, "Search query is required"),
+    ("PUT", "notifications/nonsense/read", None, 404, "Notification not found"),
+    ("GET", "nothing", None, 404, "Route not found"),
+]
+_COMPLETE = {
+    "auth/register": routes.REGISTRATION,
+    "auth/login": {"emailOrPhone": "owner@example.test", "password": "{password}"},
+    "users/profile": routes.PROFILE_FORM,
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "text"),
+    REFUSALS,
+    ids=[f"{method} {path} {body}" for method, path, body, *_ in REFUSALS],
+)
+def test_refusals_have_the_texts_that_the_frontend_shows(
+    method: str, path: str, body: Any, status: int, text: str, world: World
+) -> None:
+    url = f"/api/{world.filled(path)}"
+    if body is None:
+        response = world.client().generic(method, url)
+    else:
+        # As the frontend would: a form where a file is missing, else JSON.
+        form = "json" if body else "multipart"
+        body = world.filled({**_COMPLETE.get(path, {}), **body})
+        response = getattr(world.client(), method.lower())(url, body, format=form)
+    is_error(response, status, text)
+
+
+@pytest.mark.parametrize("route", [route for route in routes.ALL if route.files], ids=str)
+def test_uploads_name_what_is_wrong_with_them(route: Route, world: World) -> None:
+    path, (field,) = f"/api/{route.pattern}", route.files
+
+    def sent(name: str, *files: bytes) -> Any:
+        uploads = [SimpleUploadedFile("x.jpg", data, "image/jpeg") for data in files]
+        return world.client().post(path, {name: uploads}, format="multipart")
+
+    is_error(sent("other", world.picture), 400, "Unexpected field")
+    too_large = b"\xff\xd8\xff\xe0" + bytes(10 * 1024 * 1024)
+    is_error(sent(field, too_large), 400, "File size exceeds the maximum limit of 10MB")
+    if field == "images":
+        eleven = sent(field, *[world.picture] * 11)
+        is_error(eleven, 400, "Too many files. Maximum 10 files allowed")
+    if field != "file":  # that takes any text, too, and serves it as such
+        text = "The file is not a readable image. Only JPEG, PNG, WebP, and GIF are allowed."
+        is_error(sent(field, b"<svg onload='alert(1)'/>"), 400, text)
+        is_error(sent(field, b""), 400, text)
+
+
+def test_some_answers_may_be_empty(world: World, member: Callable[..., Any]) -> None:
+    alone = World(member("Alone"), world.names, world.picture)
+
+    def data(path: str) -> Any:
+        response = alone.client().get(f"/api/{alone.filled(path)}")
+        assert response.status_code == 200
+        return response.json()
+
+    for path in ("posts/liked", "posts/saved", "users/saved-posts", "users/profile/posts"):
+        body = data(path)
+        assert body["data"] == []
+        assert body["pagination"]["totalPages"] == 0
+        assert data(f"{path}?page=9999&limit=100")["data"] == []
+    assert data("survey") == {"success": True, "message": "No survey found", "data": None}
+    assert data("survey/status")["data"] == {"hasCompleted": False}
+    assert data("recommendations/similar-users")["data"] == []
+    assert data("posts/{category}/comments") == {"success": True, "data": []}
+    found = data("users/profile")["data"]
+    assert list(differences(found, shapes.OWN_PROFILE)) == []
+    assert found["survey"] is None
+
+
+class TestFiles:
+    @pytest.fixture
+    def url(self, picture: Callable[..., bytes]) -> str:
+        name = f"avatars/{uuid4()}.jpg"
+        return f"/uploads/{default_storage.save(name, ContentFile(picture()))}"
+
+    def test_are_public_with_their_type_for_every_origin(self, url: str) -> None:
+        response: Any = APIClient().get(url, HTTP_ORIGIN="https://elsewhere.example")
+        assert response.status_code == 200
+        assert b"".join(response)[:2] == b"\xff\xd8"
+        assert response["Content-Type"] == "image/jpeg"
+        assert response["Access-Control-Allow-Origin"] == "*"
+        assert response["Cross-Origin-Resource-Policy"] == "cross-origin"
+        part: Any = APIClient().get(url, HTTP_RANGE="bytes=0-1")
+        assert (part.status_code, b"".join(part)) == (206, b"\xff\xd8")
+
+    def test_unknown_ones_and_folders_are_no_routes(self, url: str) -> None:
+        for path in (f"{url}x", f"{url}/", "/uploads/", "/uploads/avatars/", "/uploads/../x"):
+            is_error(APIClient().get(path, HTTP_ORIGIN=FRONTEND), 404, "Route not found")
+
+    def test_cannot_be_changed(self, url: str) -> None:
+        for method in ("POST", "PUT", "PATCH", "DELETE"):
+            response = APIClient().generic(method, url, HTTP_ORIGIN=FRONTEND)
+            is_error(response, 405, f'Method "{method}" not allowed.')
+        assert default_storage.exists(url.removeprefix("/uploads/"))
+
+
+@pytest.mark.parametrize("mount", routes.BOTH)
+class TestStream:
+    """What it tells is tested over a real server, with the rest of the smoke path."""
+
+    @pytest.mark.parametrize(
+        ("query", "text"), [("", "No token provided"), ("?token=expired", "Invalid token")]
+    )
+    def test_needs_a_token(self, mount: str, query: str, text: str) -> None:
+        response = APIClient().get(f"{mount}/notifications/stream{query}", HTTP_ORIGIN=FRONTEND)
+        is_error(response, 401, text)
+
+    def test_has_one_method_and_no_slash(self, mount: str, world: World) -> None:
+        path = f"{mount}/notifications/stream"
+        for method in ("POST", "PUT", "PATCH", "DELETE"):
+            response = world.client().generic(method, path)
+            is_error(response, 405, f'Method "{method}" not allowed.')
+        is_error(world.client().get(f"{path}/"), 404, "Route not found")
+
+
+# --- The table itself -----------------------------------------------------------------------
+
+# The stream has tests of its own; the AI's own routes are none of the frontend's.
+ELSEWHERE = {
+    "notifications/stream",
+    "ai/image-features",
+    "ai/classify",
+    "ai/text-embedding",
+}
+
+
+def served(patterns: list[Any], prefix: str = "") -> Iterator[str]:
+    for pattern in patterns:
+        path = f"{prefix}{pattern.pattern}"
+        if isinstance(pattern, URLResolver):
+            yield from served(pattern.url_patterns, path)
+        elif isinstance(pattern, URLPattern):
+            yield re.sub("<[^>]+>", "*", path)
+
+
+def test_the_table_has_every_route_of_the_contract() -> None:
+    listed = {(route.method, route.anonymous) for route in routes.IN_SCOPE}
+    assert len(listed | {("GET", "notifications/stream")}) == 55
+
+
+def test_every_route_that_is_served_is_in_the_table() -> None:
+    listed = {route.anonymous for route in routes.ALL}
+    assert set(served(rest)) - ELSEWHERE == listed - {""}
