@@ -78,8 +78,12 @@ class FullProfileSerializer(OwnProfileSerializer, _AboutMemberSerializer):
 class MemberProfileSerializer(PublicProfileSerializer, _AboutMemberSerializer):
     """One's own also has what only oneself may see."""
 
+    email = serializers.EmailField(required=False)
+    phone = serializers.CharField(required=False, allow_null=True)
+    date_of_birth = serializers.DateField(required=False, allow_null=True)
+
     class Meta(PublicProfileSerializer.Meta):
-        fields = [*PublicProfileSerializer.Meta.fields, "statistics", "isFollowing", "survey"]
+        fields = FullProfileSerializer.Meta.fields
 
 
 class TopCreatorSerializer(UserCardSerializer):

@@ -246,11 +246,12 @@ class Schema(AutoSchema):
 
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
         schema = super()._map_basic_serializer(serializer, direction)
-        if direction == "response" and isinstance(
-            force_instance(serializer), serializers.ModelSerializer
-        ):
+        shape = force_instance(serializer)
+        if direction == "response" and isinstance(shape, serializers.ModelSerializer):
             # Whether a row needs a value and whether an answer has the field are two things.
-            schema["required"] = sorted(schema["properties"])
+            declared = shape._declared_fields.items()
+            optional = {name for name, field in declared if not (field.required or field.read_only)}
+            schema["required"] = sorted(schema["properties"].keys() - optional)
         return schema
 
 
