@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from drf_spectacular.utils import extend_schema_view
 from rest_framework import serializers
@@ -28,6 +29,7 @@ from posts.member_serializers import (
 )
 from posts.models import ActivityType, Post
 from posts.serializers import PostListItemSerializer
+from smimso.errors import InvalidInput
 from smimso.http import clamped_int, page_and_limit, paginated, success, uuid_or_404
 from smimso.openapi import answers, answers_page, at_most, in_query
 from smimso.throttling import AccountThrottle
@@ -66,6 +68,18 @@ class MemberPostsView(APIView):
         author = uuid_or_404(user_id, UNKNOWN)
         posts, total = feed.posts_of(request.user, author, page=page, limit=limit)
         return _posts(posts, page=page, limit=limit, total=total)
+
+
+class PostsOfMemberView(MemberPostsView):
+    """The older route, which the contract lets answer a malformed id in its own way."""
+
+    @answers_page("A member's posts, by the older route", PostListItemSerializer)
+    def get(self, request: MemberRequest, user_id: str) -> Response:
+        try:
+            UUID(user_id)
+        except ValueError as error:
+            raise InvalidInput("Failed to fetch posts") from error
+        return super().get(request, user_id)
 
 
 class OwnPostsView(APIView):

@@ -52,7 +52,7 @@ def _visible_parts(viewer: Any, prefix: str = "") -> list[Q]:
     friends = Follow.objects.filter(follower=viewer, following__following_set__following=viewer)
     by_friends = Q(_AnyOf(author, ArraySubquery(friends.values("following_id"))))
     of_friends = Q(**{f"{prefix}visibility": Visibility.FRIENDS}) & by_friends
-    return [public & active, own & ~public, of_friends & active]
+    return [public & active, own & ~(public & active), of_friends & active & ~own]
 
 
 class _AnyOf(Func):

@@ -22,7 +22,7 @@ urlpatterns = [
     path("posts", views.PostListView.as_view()),
     path("posts/liked", views.LikedPostsView.as_view()),
     path("posts/saved", views.SavedPostsView.as_view()),
-    path("posts/user/<str:user_id>", member_views.MemberPostsView.as_view()),
+    path("posts/user/<str:user_id>", member_views.PostsOfMemberView.as_view()),
     path("posts/upload", upload_views.UploadView.as_view()),
     path("posts/generate-caption", upload_views.GenerateCaptionView.as_view()),
     path("posts/generate-metadata", upload_views.GenerateMetadataView.as_view()),

@@ -22,6 +22,8 @@ ENDPOINTS = {
     "options": "/api/options",
     "recommendations": "/api/recommendations",
     "notifications": "/api/notifications",
+    "chat": "/api/chat",
+    "imagine": "/api/imagine",
     "search": "/api/search",
     "health": "/api/health",
     "testCors": "/test-cors",

@@ -1,5 +1,6 @@
 """The map of routes: the REST API under both `/api/` and `/`, the pages, files and the admin."""
 
+from functools import wraps
 from typing import Any
 
 from django.contrib import admin
@@ -22,6 +23,7 @@ rest: list[URLPattern | URLResolver] = [
 ]
 
 
+@wraps(api_index)  # the description of the API sees through it
 def front(request: Any) -> HttpResponse:
     """The site's address: the feed for people, the API's index for programs."""
     return feed(request) if request.htmx or wants_page(request) else api_index(request)

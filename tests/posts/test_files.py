@@ -168,14 +168,16 @@ def test_a_signature_made_with_another_key_opens_nothing(secret: PostImage, sett
 # --- Answers --------------------------------------------------------------------------------
 
 
-def test_a_public_file_may_be_kept_by_everyone_for_a_year(new_post: Callable[..., Post]) -> None:
+def test_a_public_file_may_be_kept_by_everyone_for_five_minutes(
+    new_post: Callable[..., Post],
+) -> None:
     image = new_post("red").images.get()
     response = Client().get(f"/uploads/{image.image_path}")
     assert response.getvalue() == png("red")
     assert response["Content-Type"] == "image/png"
     assert response["X-Content-Type-Options"] == "nosniff"
     assert response["Cross-Origin-Resource-Policy"] == "cross-origin"
-    assert response["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert response["Cache-Control"] == "public, max-age=300, must-revalidate"
 
 
 def test_a_file_that_is_not_public_is_kept_by_the_browser_alone(

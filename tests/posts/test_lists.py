@@ -206,7 +206,7 @@ class TestPostsOfAMember:
         assert titles(api(owner), f"posts/user/{owner.pk}") == ["1", "2", "3"]
 
     def test_a_malformed_id(self, api: Api, owner: User) -> None:
-        invalid(api(owner).get("/api/posts/user/x"), 404, "User not found")
+        invalid(api(owner).get("/api/posts/user/x"), 400, "Failed to fetch posts")
 
 
 @pytest.mark.parametrize(
