@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import os
-import socket
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,68 +12,23 @@ import httpx
 import pytest
 import redis
 from django.conf import settings
-from django.db import connection
 
 from accounts.models import User
 from notifications import stream
 from notifications.live import channel, publish
 from notifications.models import Notification
 from smimso.auth import issue_token
-from smimso.supervisor import Program
-from tests.conftest import running, wait_until
+from tests.notifications.web import Stream, web_process
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PATH = "/api/notifications/stream"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/api/health").status_code == 200
-    except httpx.TransportError:
-        return False
-
-
 @pytest.fixture(scope="module")
 def sites(servers: Path, django_db_setup: None) -> Iterator[list[str]]:
     """The URLs of two web processes on the same database and Redis."""
-    environment = os.environ | {
-        "DJANGO_SETTINGS_MODULE": "tests.settings",
-        "SMIMSO_TEST_DATABASE": connection.settings_dict["NAME"],
-        "SMIMSO_LOG_LEVEL": "INFO",
-    }
-    urls = []
     with ExitStack() as stack:
-        for number in (1, 2):
-            port = free_port()
-            command = [sys.executable, "-m", "uvicorn", "tests.notifications.server:application"]
-            command += ["--port", str(port), "--timeout-graceful-shutdown", "1"]
-            program = Program(name=f"stream{number}", command=command, environment=environment)
-            process = stack.enter_context(running(program, servers))
-            urls.append(f"http://127.0.0.1:{port}")
-            wait_until(lambda url=urls[-1]: answers(url), process, seconds=60)  # type: ignore[misc]
-        yield urls
-
-
-class Stream:
-    def __init__(self, response: httpx.Response) -> None:
-        self.response = response
-        self._lines = response.iter_lines()
-
-    def line(self) -> str:
-        return next(line for line in self._lines if line)
-
-    def event(self) -> dict[str, Any]:
-        """The next one that is no heartbeat."""
-        line = next(line for line in self._lines if line.startswith("data: "))
-        event: dict[str, Any] = json.loads(line.removeprefix("data: "))
-        return event
+        yield [stack.enter_context(web_process(f"stream{n}", servers)) for n in (1, 2)]
 
 
 @contextmanager
@@ -184,7 +136,7 @@ def test_the_stream_of_a_void_token_ends(sites: list[str], owner: User) -> None:
         live.event()
         owner.set_password("battery staple")
         owner.save()
-        rest = list(live._lines)
+        rest = live.rest()
     assert not any("notification" in line and "connected" not in line for line in rest)
     assert eventually(lambda: subscribers(owner) == 0)
 
