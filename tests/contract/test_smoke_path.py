@@ -294,7 +294,7 @@ def test_edit_the_profile_with_blanks_and_new_pictures(visit: Visit, photos: lis
     for kind, number in (("avatar", 0), ("cover", 1)):
         tab.main("POST", f"/users/profile/{kind}", files=images(photos[number], field=kind))
         shown = tab.file(tab.data("/users/profile")[f"{kind}_url"])
-        assert (shown.status_code, shown.headers["Content-Type"]) == (200, "image/jpeg")
+        assert (shown.status_code, shown.headers["Content-Type"]) == (200, "image/webp")
     message = images(b"\x1a\x45\xdf\xa3\x9f\x42\x82\x84webm" + bytes(64), field="file")
     sent = tab.main("POST", "/posts/upload", 200, files=message)
     assert tab.file(sent["data"]["url"]).status_code == 200
