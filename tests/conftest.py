@@ -148,6 +148,7 @@ def worker_process(servers: Path, django_db_setup: None) -> Iterator[None]:
             "DJANGO_SETTINGS_MODULE": "tests.settings",
             "SMIMSO_TEST_DATABASE": connection.settings_dict["NAME"],
             "PYTHONUNBUFFERED": "1",
+            "SMIMSO_AI_THREADS": "1",  # on a busy machine more of them wait for each other
         },
     )
     with running(program, servers) as process:

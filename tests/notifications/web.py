@@ -23,6 +23,7 @@ def web_process(name: str, logs: Path) -> Iterator[str]:
         "DJANGO_SETTINGS_MODULE": "tests.settings",
         "SMIMSO_TEST_DATABASE": connection.settings_dict["NAME"],
         "SMIMSO_LOG_LEVEL": "INFO",
+        "SMIMSO_AI_TIMEOUT": "25",  # a test machine may be busy
     }
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
