@@ -164,7 +164,7 @@ class PostImageQuerySet(models.QuerySet["PostImage"]):
 
     def without_vectors(self) -> "PostImageQuerySet":
         """2 kB a row that nothing but the database reads."""
-        return self.defer("embedding")
+        return self.defer("embedding", "next_embedding")
 
     def searchable(self, model: str) -> "PostImageQuerySet":
         """Embedded by `model`: vectors of two models are never compared."""
@@ -185,6 +185,12 @@ class PostImage(models.Model):
     file_size = models.IntegerField(null=True, help_text="bytes")
     checksum = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the upload")
     placeholder = models.TextField(blank=True, help_text="Blurred preview as a data: URL")
+    perceptual_hash = models.BigIntegerField(
+        null=True, blank=True, help_text="64 bits that change little when the picture does"
+    )
+    colors = ArrayField(
+        models.CharField(max_length=20), null=True, blank=True, help_text="Names, most area first"
+    )
     caption = models.TextField(null=True, blank=True, help_text="Legacy AI caption (imports)")
     ai_caption = models.TextField(null=True, blank=True)
     user_caption = models.TextField(null=True, blank=True)
@@ -193,6 +199,9 @@ class PostImage(models.Model):
 
     embedding = VectorField(dimensions=EMBEDDING_DIMENSIONS, null=True, blank=True)
     embedding_model = models.CharField(max_length=200, blank=True)
+    # While the collection moves to another model: its vectors, beside those that are searched.
+    next_embedding = VectorField(dimensions=EMBEDDING_DIMENSIONS, null=True, blank=True)
+    next_embedding_model = models.CharField(max_length=200, blank=True)
     caption_model = models.CharField(max_length=200, blank=True)
     ai_status = models.CharField(
         "AI state", max_length=10, choices=AIStatus.choices, default=AIStatus.PENDING
