@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 COLUMN = "embedding"  # what is searched
 LEAST_ROWS = 10_000  # below this an exact scan takes a few milliseconds
+COUNTED_ROWS = 100_000  # a larger table is not read every five minutes only to be counted
 GROWTH = 2.0  # rebuilt when the table needs this many times the lists, or a fraction
 SAMPLES_PER_LIST, VECTOR_BYTES = 50, 2_056  # pgvector's own; halfvec is computed with as vector
 HALF = f"halfvec({EMBEDDING_DIMENSIONS})"
@@ -203,7 +204,17 @@ def _allow_memory(cursor: CursorWrapper, lists: int) -> None:
 
 
 def embedded_rows(column: str = COLUMN) -> int:
+    """How many vectors a column has: of a large table as many as its statistics say."""
     with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT round(reltuples * (1 - coalesce(null_frac, 0)))::bigint, reltuples"
+            " FROM pg_class LEFT JOIN pg_stats ON tablename = relname AND attname = %s"
+            " AND schemaname = current_schema() WHERE pg_class.oid = 'post_images'::regclass",
+            [column],
+        )
+        estimate, size = cursor.fetchone()
+        if size >= COUNTED_ROWS:
+            return estimate
         cursor.execute(f"SELECT count(*) FROM post_images WHERE {column} IS NOT NULL")  # noqa: S608
         return cursor.fetchone()[0]
 

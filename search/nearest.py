@@ -7,7 +7,8 @@ sooner than a scan that finds one in a thousand. Source: pgvector README, "Filte
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
@@ -25,6 +26,7 @@ MOST_EXACT_ROWS = 2 * EXACT_ROWS  # and no more than these where it was wrong
 # An iterative scan looks at so many times the lists of its first round, then gives up.
 ROUNDS = 8
 HNSW_TUPLES = 100_000
+SPARE = 20  # rows fetched beside those of a page, for albums and for sorting again
 
 
 class Near(NamedTuple):
@@ -129,19 +131,19 @@ def from_index(images: Any, vector: list[float], limit: int, used: Index) -> lis
 
     Fewer, when what passes the filter is too far away for as many lists as a scan may look at.
     """
-    prepare_scan(used)
     rows = in_index_order(images, vector, used)
-    wanted = 2 * limit
-    while True:
-        # In the index's order, and in an iterative scan in order only within each round: sorted
-        # again, by the full vectors.
-        fetched = sorted((Near(*row) for row in rows[:wanted]), key=lambda near: near.distance)
-        best: dict[Any, Near] = {}
-        for near in fetched:
-            best.setdefault(near.post_id, near)
-        if len(best) >= limit or len(fetched) < wanted:
-            return list(best.values())[:limit]
-        wanted *= 4
+    wanted = limit + limit // 2 + SPARE
+    with scanning(used):
+        while True:
+            # By half vectors, and in an iterative scan in order only within each round: sorted
+            # again, by the full vectors.
+            fetched = sorted((Near(*row) for row in rows[:wanted]), key=lambda near: near.distance)
+            best: dict[Any, Near] = {}
+            for near in fetched:
+                best.setdefault(near.post_id, near)
+            if len(best) >= limit or len(fetched) < wanted:
+                return list(best.values())[:limit]
+            wanted *= 4
 
 
 def in_index_order(images: Any, vector: list[float], used: Index) -> Any:
@@ -156,11 +158,12 @@ def in_index_order(images: Any, vector: list[float], used: Index) -> Any:
     )
 
 
-def prepare_scan(used: Index) -> None:
-    """For the rest of the transaction."""
+@contextmanager
+def scanning(used: Index) -> Iterator[None]:
+    """Inside a transaction: the planner has one plan left, the index in order."""
     names = {
-        # The planner does not count what it costs to read vectors, and would rather sort all of
-        # them; the route is decided here.
+        # It does not count what it costs to read and compare vectors, and would rather sort all
+        # of them; the route is decided here.
         "enable_sort": "off",
         "ivfflat.iterative_scan": "relaxed_order",
         "ivfflat.probes": used.probes,
@@ -173,3 +176,5 @@ def prepare_scan(used: Index) -> None:
     values = [str(value) for pair in names.items() for value in pair]
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {calls}", values)
+        yield
+        cursor.execute("SET LOCAL enable_sort TO DEFAULT")  # for what follows in the transaction

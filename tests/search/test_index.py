@@ -77,23 +77,22 @@ def plan(viewer: Any, vector: list[float], limit: int = 40, where: Q = Q()) -> s
     images = PostImage.objects.visible_to(viewer).searchable(MODEL).filter(where)
     used = index.current()
     assert used is not None
-    with transaction.atomic():
-        nearest.prepare_scan(used)
+    with transaction.atomic(), nearest.scanning(used):
         return nearest.in_index_order(images, vector, used)[:limit].explain()
 
 
 def route(viewer: Any, vector: list[float], where: Q = Q()) -> str:  # noqa: B008
-    """The plans of what a search asked of the database: of one statement, or of two."""
+    """The plans of what a search asked of the database."""
     with CaptureQueriesContext(connection) as queries:
         nearest_images(viewer, vector, model=MODEL, limit=20, where=where)
-    asked = [query["sql"] for query in queries if "<=>" in query["sql"]]
+    plans = []
     with connection.cursor() as cursor, transaction.atomic():
-        if any("enable_sort" in query["sql"] for query in queries):
-            cursor.execute("SET LOCAL enable_sort = off")
-        plans = []
-        for sql in asked:
-            cursor.execute(f"EXPLAIN {sql}")
-            plans += [line for (line,) in cursor.fetchall()]
+        for sql in (query["sql"] for query in queries):
+            if "enable_sort" in sql:
+                cursor.execute(sql)
+            elif "<=>" in sql:
+                cursor.execute(f"EXPLAIN {sql}")
+                plans += [line for (line,) in cursor.fetchall()]
     return "\n".join(plans)
 
 
@@ -401,8 +400,7 @@ def test_hnsw_is_built_searched_and_replaced_as_the_settings_say(
     insert_many(owner, vectors, ["public"])
     index.maintain(least_rows=50)
     settings.VECTOR_INDEX = "hnsw"
-    monkeypatch_rows = "1500 vectors: built an index (HNSW)"
-    assert index.maintain(least_rows=50) == monkeypatch_rows
+    assert index.maintain(least_rows=50) == "1500 vectors: built an index (HNSW)"
     assert index.maintain(least_rows=50) == "1500 vectors: the index (HNSW) fits"
     used = index.current()
     assert used == index.Index("hnsw", 0, True)
@@ -485,3 +483,18 @@ def test_nothing_is_missed_while_the_index_is_rebuilt_again_and_again(
     for number, found_then in searches:
         assert found_then[0] == written[number]
         assert len(found_then) == 20
+
+
+def test_a_large_table_is_counted_by_its_statistics(
+    owner: User, vector_post: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert_many(owner, clustered(300), ["public"])
+    for _ in range(100):
+        vector_post(None)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE post_images")
+    assert index.embedded_rows() == 300
+    monkeypatch.setattr(index, "COUNTED_ROWS", 400)
+    Post.objects.filter(pk__in=list(Post.objects.values_list("pk", flat=True)[:50])).delete()
+    assert index.embedded_rows() == 300  # until the statistics are renewed
+    assert index.embedded_rows("next_embedding") == 0
