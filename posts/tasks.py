@@ -10,6 +10,7 @@ from celery_batches import Batches, SimpleRequest
 from django.conf import settings
 from django.db import close_old_connections
 
+from ai import metrics
 from ai.worker import engine
 from posts import counters, pipeline, sweep
 from smimso.errors import Unavailable
@@ -52,6 +53,8 @@ def keep_house() -> None:
 
 
 def _run(step: Callable[..., None], model: str, requests: list[SimpleRequest]) -> None:
+    for request in requests:
+        metrics.started(request.delivery_info["routing_key"], request.request_dict)
     close_old_connections()  # celery-batches runs outside Celery's own hooks for Django
     try:
         current = engine()

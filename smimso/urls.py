@@ -10,6 +10,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from posts.pages import feed
 from posts.views import uploaded_file
 from smimso.index import SchemaView, api_index, docs, test_cors
+from smimso.metrics import metrics
 from smimso.pages import wants_page
 
 rest: list[URLPattern | URLResolver] = [
@@ -44,6 +45,7 @@ urlpatterns = [
     path("", front),
     path("", include(pages)),
     path("uploads/<path:name>", uploaded_file),
+    path("metrics", metrics),
     path("admin/", admin.site.urls),
 ]
 
