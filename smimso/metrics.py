@@ -6,11 +6,13 @@ calls `share`, keep their numbers to themselves.
 """
 
 import logging
+import math
 import os
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -73,11 +75,57 @@ def forget() -> None:
 
 def exposition() -> bytes:
     """Prometheus' text format."""
-    registry = OWN
-    if _sharing:
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry, path=str(settings.METRICS_DIR))
-    return generate_latest(registry) + generate_latest(READ_WHEN_ASKED)
+    return generate_latest(_shared_registry()) + generate_latest(READ_WHEN_ASKED)
+
+
+def _shared_registry() -> CollectorRegistry:
+    if not _sharing:
+        return OWN
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=str(settings.METRICS_DIR))
+    return registry
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A histogram with its labels, as a person wants it.
+
+    at_most: the bound that 95 % did not exceed; infinite above the last one.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    count: int
+    mean: float
+    at_most: float
+
+    @property
+    def bounded(self) -> bool:
+        return math.isfinite(self.at_most)
+
+
+def summaries(names: Collection[str]) -> list[Summary]:
+    """Of these histograms, in the order of their names and labels."""
+    found: dict[tuple[str, tuple[str, ...]], dict[str, Any]] = {}
+    for family in _shared_registry().collect():
+        if family.name not in names:
+            continue
+        for sample in family.samples:
+            labels = {key: value for key, value in sample.labels.items() if key != "le"}
+            parts = found.setdefault((family.name, tuple(labels.values())), {"bounds": []})
+            if "le" in sample.labels:
+                parts["bounds"].append((float(sample.labels["le"]), sample.value))
+            else:
+                parts[sample.name.removeprefix(f"{family.name}_")] = sample.value
+    return [_summary(*key, **parts) for key, parts in sorted(found.items()) if parts["count"]]
+
+
+def _summary(
+    name: str, labels: tuple[str, ...], *, bounds: list[tuple[float, float]], **parts: float
+) -> Summary:
+    count = parts["count"]
+    enough = [bound for bound, number in sorted(bounds) if number >= 0.95 * count]
+    return Summary(name, labels, int(count), parts["sum"] / count, enough[0])
 
 
 @never_cache
