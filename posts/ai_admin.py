@@ -90,7 +90,7 @@ def failures(request: Any) -> dict[str, Any]:
     )
     recent = failed.select_related("post").without_vectors()
     return {
-        "reasons": reasons.order_by("-count", "reason")[:REASONS],
+        "reasons": reasons.order_by("-count", "reason")[:REASONS],  # type: ignore[misc]
         "recent": recent.order_by(F("ai_queued_at").desc(nulls_last=True), "-pk")[:RECENT],
         "may_retry": request.user.has_perm("posts.change_postimage"),
     }
