@@ -126,7 +126,7 @@ def reconcile(*, most: int = 500) -> int:
             output_field=TextField(),
         ),
     )
-    metrics.failed("given up", lost)
+    metrics.failed("given_up", lost)
     total = 0
     for name, status in ((queue.EMBED, AIStatus.PENDING), (queue.CAPTION, AIStatus.EMBEDDED)):
         room = most - queue.depth(name)  # a long queue is busy, not lost
