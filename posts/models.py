@@ -12,6 +12,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import Exists, F, Func, OuterRef, Q
+from django.db.models.functions import Left
 from pgvector.django import CosineDistance, VectorField
 
 from accounts.models import Category, Follow, User
@@ -167,6 +168,10 @@ class PostImageQuerySet(models.QuerySet["PostImage"]):
         """2 kB a row that nothing but the database reads."""
         return self.defer("embedding", "next_embedding")
 
+    def failed(self) -> "PostImageQuerySet":
+        """`reason`: how `ai_error` begins, which is the same for what failed alike."""
+        return self.filter(ai_status=AIStatus.FAILED).annotate(reason=Left("ai_error", 200))
+
     def searchable(self, model: str) -> "PostImageQuerySet":
         """Embedded by `model`: vectors of two models are never compared."""
         return self.filter(embedding__isnull=False, embedding_model=model)
@@ -233,6 +238,11 @@ class PostImage(models.Model):
                 name="idx_post_images_unfinished",
             ),
             models.Index(fields=["image_path"], name="idx_post_images_path"),
+            # All that is counted of the AI's work, without the rows.
+            models.Index(
+                fields=["ai_status", "embedding_model", "caption_model"],
+                name="idx_post_images_ai_state",
+            ),
         ]
 
     def __str__(self) -> str:

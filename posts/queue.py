@@ -10,6 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
+from ai import metrics
 from posts.models import PostImage
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ def enqueue(queue: str, image_ids: Iterable[UUID]) -> bool:
                     _TASKS[queue],
                     args=[str(image_id)],
                     queue=queue,
+                    headers=metrics.sent_now(),
                     producer=producer,
                     ignore_result=True,
                     retry=True,  # once: the connection may be stale since Redis restarted

@@ -15,6 +15,7 @@ from smimso.errors import InvalidInput, NotAllowed, NotFound
 from smimso.uploads import CheckedImage, Upload, check_images
 
 UNTITLED = "Untitled Post"
+QUEUED_AT_ONCE = 500  # images whose retry is asked for together
 
 
 def create_post(
@@ -152,3 +153,21 @@ def retry_images(image_ids: list[UUID]) -> int:
         images.update(ai_status=AIStatus.PENDING, ai_error="", ai_attempts=0)
         transaction.on_commit(partial(queue.enqueue, queue.EMBED, ids))
     return len(ids)
+
+
+def retry_failed(reason: str | None = None) -> int:
+    """As `retry_images` for all that failed, or failed for this reason; the number of images.
+
+    reason: of `PostImageQuerySet.failed`. The first are queued at once, the reconciler does the
+    rest.
+    """
+    with transaction.atomic():
+        images = PostImage.objects.failed().exclude(image_path="")
+        if reason is not None:
+            images = images.filter(reason=reason)  # type: ignore[misc]
+        first = list(images.values_list("pk", flat=True)[:QUEUED_AT_ONCE])
+        count = images.update(
+            ai_status=AIStatus.PENDING, ai_error="", ai_attempts=0, ai_queued_at=None
+        )
+        transaction.on_commit(partial(queue.enqueue, queue.EMBED, first))
+    return count

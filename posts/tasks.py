@@ -11,6 +11,7 @@ from celery_batches import Batches, SimpleRequest
 from django.conf import settings
 from django.db import close_old_connections
 
+from ai import metrics
 from ai.models import Column, VectorSpace
 from ai.worker import engines
 from posts import counters, pipeline, queue, sweep, vectors
@@ -81,6 +82,8 @@ def fill_vectors(run: int, after: str | None, until: str | None) -> None:
 
 
 def _run(step: Callable[[list[UUID]], None], requests: list[SimpleRequest]) -> None:
+    for request in requests:
+        metrics.started(request.delivery_info["routing_key"], request.request_dict)
     close_old_connections()  # celery-batches runs outside Celery's own hooks for Django
     image_ids = [UUID(request.args[0]) for request in requests]
     try:

@@ -25,6 +25,10 @@ BEHIND_PROXY = env.bool("SMIMSO_BEHIND_PROXY", False)
 # Proxies whose entries in X-Forwarded-For are believed, counted from the right; 0: none.
 TRUSTED_PROXIES = env.int("SMIMSO_TRUSTED_PROXIES", 1 if BEHIND_PROXY else 0)
 
+# --- Metrics (Prometheus) --------------------------------------------------------------------
+METRICS_DIR = Path(env.str("SMIMSO_METRICS_DIR", "") or DATA_DIR / "metrics")
+METRICS_TOKEN = env.str("SMIMSO_METRICS_TOKEN", "")  # empty: /metrics is for staff alone
+
 # --- Secrets -------------------------------------------------------------------------------
 # Outside production a secret that is not set is made once and kept in the data directory.
 SECRET_KEY = env.str("SECRET_KEY", "") or ("" if PRODUCTION else embedded.local_secret(DATA_DIR))
@@ -37,7 +41,7 @@ for name, secret in (("SECRET_KEY", SECRET_KEY), ("JWT_SECRET", JWT_SECRET)):
 
 # --- Applications --------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "smimso.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",
@@ -63,6 +67,7 @@ ROOT_URLCONF = "smimso.urls"
 ASGI_APPLICATION = "smimso.asgi.application"
 APPEND_SLASH = False  # the frontend's bodies and preflights do not survive a redirect
 MIDDLEWARE = [
+    "smimso.metrics.measured",
     "smimso.edge.edge",
     "corsheaders.middleware.CorsMiddleware",  # above what may redirect: preflights never are
     "django.middleware.security.SecurityMiddleware",

@@ -13,6 +13,7 @@ from ai.engine.blip import Blip, load_blip
 from ai.engine.clip import Clip, load_clip
 from ai.engine.lazy import LazyModel
 from ai.engine.precision import choose_device, choose_dtype
+from ai.metrics import timed
 from ai.names import blip_name, clip_name, configured, resolve
 
 VECTOR_SIZE = 512  # the width of the database's vector column
@@ -81,6 +82,7 @@ class Engine:
         }
         return cls(**{**options, **changes})
 
+    @timed("clip")
     def embed_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """float32 [n, 512], rows of unit length in the images' order (RGB, any size).
 
@@ -88,6 +90,7 @@ class Engine:
         """
         return self.clip.get().embed_images(images)
 
+    @timed("clip")
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """float32 [n, 512], rows of unit length; a text is cut at the model's context length.
 
@@ -95,12 +98,14 @@ class Engine:
         """
         return self.clip.get().embed_texts(texts)
 
+    @timed("blip")
     def caption_images(
         self, images: Sequence[Image.Image], *, max_new_tokens: int = CAPTION_TOKENS
     ) -> list[str]:
         """One caption per RGB image, in order. Raises ModelUnavailable."""
         return self.blip.get().caption_images(images, max_new_tokens)
 
+    @timed("clip")
     def classify(
         self, image_vectors: NDArray[np.float32], prompts: Sequence[str]
     ) -> NDArray[np.float32]:
