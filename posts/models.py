@@ -170,6 +170,10 @@ class PostImageQuerySet(models.QuerySet["PostImage"]):
         """Embedded by `model`: vectors of two models are never compared."""
         return self.filter(embedding__isnull=False, embedding_model=model)
 
+    def unseen(self) -> "PostImageQuerySet":
+        """Stored here, but nobody has looked yet for their colours and perceptual hash."""
+        return self.filter(colors__isnull=True).exclude(image_path="")
+
     def nearest(self, vector: list[float]) -> "PostImageQuerySet":
         """Ordered by cosine distance (0..2) to `vector`, 512 floats of unit length."""
         return self.annotate(distance=CosineDistance("embedding", vector)).order_by("distance")
@@ -229,6 +233,11 @@ class PostImage(models.Model):
                 name="idx_post_images_unfinished",
             ),
             models.Index(fields=["image_path"], name="idx_post_images_path"),
+            models.Index(
+                fields=["id"],
+                condition=Q(colors__isnull=True) & ~Q(image_path=""),
+                name="idx_post_images_unseen",
+            ),
         ]
 
     def __str__(self) -> str:

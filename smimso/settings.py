@@ -144,6 +144,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": env.float("SMIMSO_RECONCILE_SECONDS", 10.0),
     },
     "maintain-index": {"task": "search.tasks.maintain_index", "schedule": 300.0},
+    "fill-appearance": {"task": "posts.tasks.fill_appearance", "schedule": 30.0},
     "keep-house": {"task": "posts.tasks.keep_house", "schedule": crontab(hour=3, minute=0)},
 }
 

@@ -18,6 +18,7 @@ from django.conf import settings
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
+from smimso.appearance import color_names, perceptual_hash
 from smimso.errors import InvalidInput
 from smimso.metadata import without_metadata
 
@@ -58,6 +59,7 @@ class CheckedImage:
 
     width, height: pixels as displayed. checksum: SHA-256 of the bytes as uploaded, hex.
     renditions: WebP files by name ("thumbnail", "preview"). placeholder: a data: URL.
+    perceptual_hash, colors: as smimso.appearance describes them.
     """
 
     data: bytes
@@ -67,6 +69,8 @@ class CheckedImage:
     checksum: str
     renditions: dict[str, bytes]
     placeholder: str
+    perceptual_hash: int | None
+    colors: list[str]
 
 
 def check_images(uploads: Sequence[Upload]) -> list[CheckedImage]:
@@ -118,7 +122,7 @@ def _check_image(data: bytes) -> CheckedImage:
     except ValueError as error:
         raise _unreadable() from error
     size = _opened(io.BytesIO(data)).size
-    renditions, placeholder = _renditions(data)
+    renditions, placeholder, seen = _renditions(data)
     return CheckedImage(
         data=data,
         extension=EXTENSIONS[image_format],
@@ -127,11 +131,14 @@ def _check_image(data: bytes) -> CheckedImage:
         checksum=checksum,
         renditions=renditions,
         placeholder=placeholder,
+        perceptual_hash=perceptual_hash(seen),
+        colors=color_names(seen),
     )
 
 
-def _renditions(data: bytes) -> tuple[dict[str, bytes], str]:
-    """WebP files no wider than settings.UPLOAD_THUMBNAIL_WIDTHS, and the blurred placeholder."""
+def _renditions(data: bytes) -> tuple[dict[str, bytes], str, Image.Image]:
+    """WebP files no wider than settings.UPLOAD_THUMBNAIL_WIDTHS, the blurred placeholder, and the
+    smallest of them in RGB."""
     widths = settings.UPLOAD_THUMBNAIL_WIDTHS
     image = _decoded(io.BytesIO(data), max(widths.values()))
     # The profile of a grey or CMYK picture does not fit what it is converted to.
@@ -145,7 +152,7 @@ def _renditions(data: bytes) -> tuple[dict[str, bytes], str]:
         files[name] = _encoded(image, "WEBP", **options)
     tiny = _reduced(image, PLACEHOLDER_WIDTH, 4 * PLACEHOLDER_WIDTH)
     encoded = base64.b64encode(_encoded(tiny, "WEBP", quality=50)).decode()
-    return files, f"data:image/webp;base64,{encoded}"
+    return files, f"data:image/webp;base64,{encoded}", _flattened(image)
 
 
 def _reduced(image: Image.Image, most_width: int, most_height: int) -> Image.Image:
