@@ -34,6 +34,7 @@ UPRIGHT = {  # what an EXIF orientation asks for; Pillow turns counter-clockwise
     8: Image.Transpose.ROTATE_90,
 }
 MODEL_SIDE = 768  # pixels; twice what the largest model input needs
+FINGERPRINT_SIDE = 480  # pixels
 PLACEHOLDER_WIDTH = 20  # pixels
 WEBP_SIDE = 16_383  # pixels; more is beyond the format
 _DECODERS = ThreadPoolExecutor(2, thread_name_prefix="decode")  # Pillow releases the GIL
@@ -73,6 +74,14 @@ class CheckedImage:
     colors: list[str]
 
 
+@dataclass(frozen=True)
+class Fingerprint:
+    """By which a copy is known. checksum: SHA-256 of the bytes, hex."""
+
+    checksum: str
+    perceptual_hash: int | None
+
+
 def check_images(uploads: Sequence[Upload]) -> list[CheckedImage]:
     """All of `uploads` decoded and checked, in order; InvalidInput names what is wrong."""
     check_number(uploads)
@@ -82,6 +91,17 @@ def check_images(uploads: Sequence[Upload]) -> list[CheckedImage]:
 def check_number(uploads: Sequence[Upload]) -> None:
     if len(uploads) > settings.UPLOAD_MAX_FILES:
         raise InvalidInput(f"Too many files. Maximum {settings.UPLOAD_MAX_FILES} files allowed")
+
+
+def fingerprints(uploads: Sequence[Upload]) -> list[Fingerprint]:
+    """As `check_images` would give them, in order, without what a picture to be stored needs."""
+    check_number(uploads)
+    return list(_DECODERS.map(_fingerprint, [_read(upload) for upload in uploads]))
+
+
+def _fingerprint(data: bytes) -> Fingerprint:
+    checksum = hashlib.sha256(data).hexdigest()
+    return Fingerprint(checksum, perceptual_hash(_seen(data, FINGERPRINT_SIDE)))
 
 
 def decode_upload(upload: Upload, side: int = MODEL_SIDE) -> Image.Image:
