@@ -31,10 +31,9 @@ FORM_METHODS = ["GET", "HEAD", "POST"]
 @require_http_methods(FORM_METHODS)
 def upload(request: HttpRequest) -> HttpResponse:
     """The form; its script sends to the REST API, a browser without scripts sends here."""
-    error, repeats = "", []
+    error, repeats, created = "", None, None
     if request.method == "POST":
         repeats, error = _try(lambda: _repeats(request))
-        created = None
         if not repeats and not error:
             created, error = _try(lambda: _create_post(request))
         if created:
