@@ -151,6 +151,7 @@ class Post(models.Model):
                 fields=["visibility", "user"], include=["id"], name="idx_posts_visibility"
             ),
             models.Index(fields=["user", "-created_at", "-id"], name="idx_posts_user_id"),
+            GinIndex(fields=["tags"], name="idx_posts_tags"),
         ]
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ from ai.calibration import similarity_score
 from posts.models import Post, PostImage
 from posts.services import visible_post
 from posts.words import matching
+from search import recall
 from search.nearest import nearest_images
 from smimso.errors import Overloaded, Unavailable
 
@@ -44,6 +45,7 @@ def search_text(viewer: Any, query: str, *, limit: int, least_score: float) -> M
         vector = ai.embed_text(query)
     except (Unavailable, Overloaded):
         return Matches(_by_words(viewer, query, limit=limit), by_meaning=False)
+    recall.remember_text(vector, ai.clip_name())
     images = nearest_images(viewer, vector, model=ai.clip_name(), limit=limit)
     return Matches(_by_meaning(viewer, images, kind="text", least_score=least_score))
 

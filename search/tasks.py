@@ -1,10 +1,24 @@
 """Celery's interface to index upkeep."""
 
+import logging
+
 from celery import shared_task
 
-from search import index
+from search import index, recall
+
+logger = logging.getLogger(__name__)
 
 
 @shared_task(ignore_result=True)
 def maintain_index() -> None:
     index.maintain()
+
+
+@shared_task(ignore_result=True)
+def measure_recall() -> None:
+    """Every night."""
+    measured = recall.measure()
+    for each in measured:
+        logger.info("recall@20 of %s queries: %s", each.query_kind, each.recall)
+    if recall.is_short(measured):
+        index.maintain(force=True)

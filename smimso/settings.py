@@ -5,7 +5,7 @@ from pathlib import Path
 
 from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
-from environs import Env
+from environs import Env, validate
 
 from smimso import embedded
 
@@ -146,6 +146,10 @@ CELERY_BEAT_SCHEDULE = {
     "maintain-index": {"task": "search.tasks.maintain_index", "schedule": 300.0},
     "fill-appearance": {"task": "posts.tasks.fill_appearance", "schedule": 30.0},
     "keep-house": {"task": "posts.tasks.keep_house", "schedule": crontab(hour=3, minute=0)},
+    "measure-recall": {
+        "task": "search.tasks.measure_recall",
+        "schedule": crontab(hour=4, minute=0),
+    },
 }
 
 # --- AI --------------------------------------------------------------------------------------
@@ -164,6 +168,13 @@ AI_CAPTION_BATCH = env.int("SMIMSO_CAPTION_BATCH", 4)
 AI_MAX_ATTEMPTS = env.int("SMIMSO_AI_MAX_ATTEMPTS", 5)
 # An image that has been waiting this many seconds since it was last queued is queued again.
 AI_REQUEUE_SECONDS = env.float("SMIMSO_AI_REQUEUE_SECONDS", 60.0)
+
+# --- Search ----------------------------------------------------------------------------------
+VECTOR_INDEX = env.str(
+    "SMIMSO_VECTOR_INDEX", "ivfflat", validate=validate.OneOf(["ivfflat", "hnsw"])
+)
+INDEX_BUILD_MB = env.int("SMIMSO_INDEX_BUILD_MB", 0)  # maintenance_work_mem; 0: the server's
+SEARCH_LEAST_RECALL = env.float("SMIMSO_SEARCH_LEAST_RECALL", 0.95)
 
 # --- Uploads ---------------------------------------------------------------------------------
 MEDIA_ROOT = DATA_DIR / "uploads"
