@@ -85,6 +85,8 @@ def _new_image(
         file_size=len(checked.data),
         checksum=checked.checksum,
         placeholder=checked.placeholder,
+        perceptual_hash=checked.perceptual_hash,
+        colors=checked.colors,
         user_caption=user_caption.strip() or None,
         display_order=order,
     )
