@@ -32,6 +32,7 @@ os.environ |= {
     "SMIMSO_LOG_LEVEL": "WARNING",
     **demo_environment(),
     "SMIMSO_AI_PUBLIC": "0",
+    "SMIMSO_AI_TIMEOUT": "120",  # the machine may be busy with other things
 }
 
 from smimso.settings import *  # noqa: E402, F403

@@ -32,7 +32,7 @@ def site(servers: Path, django_db_setup: None) -> Iterator[str]:
 def visit(request: pytest.FixtureRequest, site: str) -> Iterator[Visit]:
     """`visit()`: a logged-out visitor; `visit("Mai")`: one who has just registered."""
 
-    with httpx.Client(timeout=90) as browser:
+    with httpx.Client(timeout=300) as browser:
 
         def open_tab(first_name: str = "") -> Frontend:
             tab = Frontend(browser, f"{site}{request.param}")
@@ -245,7 +245,7 @@ def drawn(found: dict[str, Any]) -> list[str]:
     return ids
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 60) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 300) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -221,12 +221,12 @@ def test_two_builders_do_not_get_in_each_others_way(owner: User) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [index._LOCK])
         locked.set()
-        done.wait(20)
+        done.wait(300)
         connection.close()
 
     holder = threading.Thread(target=hold)
     holder.start()
-    locked.wait(20)
+    assert locked.wait(120)
     assert index.maintain(least_rows=50) == "another process is building the index"
     assert indexes() == {}
     done.set()

@@ -43,7 +43,7 @@ def test_a_program_that_fails_at_its_start_is_given_up_with_its_last_words(tmp_p
     async def work(supervisor: Supervisor) -> None:
         await supervisor.start(broken)
         with pytest.raises(CannotStart, match=r"fails at its start.* no such thing .*broken.log"):
-            await supervisor.until(lambda: False, broken, what="It", seconds=30)
+            await supervisor.until(lambda: False, broken, what="It", seconds=300)
 
     said = supervised(tmp_path, work)
     log = tmp_path / "broken.log"
@@ -84,7 +84,9 @@ def test_verbose_shows_what_the_programs_log(tmp_path: Path) -> None:
     async def work(supervisor: Supervisor) -> None:
         await supervisor.start(talking)
         log = supervisor.log_path("talking")
-        await supervisor.until(lambda: log.read_text() == "hello\n", talking, what="It", seconds=30)
+        await supervisor.until(
+            lambda: log.read_text() == "hello\n", talking, what="It", seconds=300
+        )
 
     assert supervised(tmp_path, work, verbose=True) == ["talking: hello"]
 
@@ -112,7 +114,7 @@ ctypes.CDLL(None).syscall({EXIT_THREAD[platform.machine()]}, 0)
         await supervisor.start(dying)
         log = supervisor.log_path("dying")
         started = "started\nstarted\n"
-        await supervisor.until(lambda: log.read_text() == started, dying, what="It", seconds=60)
+        await supervisor.until(lambda: log.read_text() == started, dying, what="It", seconds=300)
 
     said = supervised(tmp_path, work)
     assert said == [f"dying ended with exit code 5; starting it again ({tmp_path / 'dying.log'})"]
