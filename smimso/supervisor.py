@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from circus.arbiter import Arbiter
 from circus.exc import ConflictError
@@ -132,9 +133,8 @@ class Supervisor:
         self._failures: dict[str, int] = {}
         # Told what happens by hooks, not over its sockets: those stay inside this process.
         logging.getLogger("circus").setLevel(logging.CRITICAL)
-        self._arbiter = _Arbiter(
-            [], "inproc://control", "inproc://events", check_delay=0.5, loop=IOLoop.current()
-        )
+        names = [f"inproc://{uuid4()}" for _ in range(2)]  # of an earlier one they may still be open
+        self._arbiter = _Arbiter([], *names, check_delay=0.5, loop=IOLoop.current())
 
     async def open(self) -> None:
         os.set_inheritable(self._inherit, True)
