@@ -133,7 +133,7 @@ class Supervisor:
         self._failures: dict[str, int] = {}
         # Told what happens by hooks, not over its sockets: those stay inside this process.
         logging.getLogger("circus").setLevel(logging.CRITICAL)
-        names = [f"inproc://{uuid4()}" for _ in range(2)]  # of an earlier one they may still be open
+        names = [f"inproc://{uuid4()}" for _ in range(2)]  # an earlier one's may still be open
         self._arbiter = _Arbiter([], *names, check_delay=0.5, loop=IOLoop.current())
 
     async def open(self) -> None:
