@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from django.db import transaction
 
 from accounts.models import Category
-from posts import files, queue
+from posts import feed, files, queue
 from posts.captions import words_of_name
 from posts.models import AIStatus, Post, PostImage, Visibility
 from smimso.errors import InvalidInput, NotAllowed, NotFound
@@ -61,6 +61,7 @@ def _save_post(post: Post, checked: list[CheckedImage], user_captions: list[str]
         with transaction.atomic():
             post.save(force_insert=True)
             PostImage.objects.bulk_create(images)
+            feed.forget_total()
     except BaseException:
         for image_id in image_ids:
             files.remove_image(image_id)
@@ -108,6 +109,7 @@ def update_post(*, user: Any, post_id: UUID, **changes: Any) -> None:
             setattr(post, name, value)
         post.open_fields = [name for name in post.open_fields if name not in closed]
         post.save(update_fields=[*changes, "open_fields", "updated_at"])
+        feed.forget_total()
 
 
 def delete_post(*, user: Any, post_id: UUID) -> None:
@@ -116,6 +118,7 @@ def delete_post(*, user: Any, post_id: UUID) -> None:
         post = _own_post(user, post_id, "You can only delete your own posts")
         image_ids = list(post.images.values_list("pk", flat=True))
         post.delete()
+        feed.forget_total()
         for image_id in image_ids:
             transaction.on_commit(partial(files.remove_image, image_id), robust=True)
 
