@@ -1,6 +1,7 @@
 """The web entry: `uvicorn smimso.asgi:application`."""
 
 import os
+from typing import Any
 
 import django
 from asgiref.sync import sync_to_async
@@ -17,9 +18,8 @@ class OneHopHandler(ASGIHandler):
 
     def load_middleware(self, is_async: bool = False) -> None:
         super().load_middleware(is_async=False)
-        self._middleware_chain = sync_to_async(  # type: ignore[has-type]
-            self._middleware_chain, thread_sensitive=True
-        )
+        chain: Any = self._middleware_chain  # type: ignore[has-type]
+        self._middleware_chain = sync_to_async(chain, thread_sensitive=True)
 
 
 django.setup(set_prefix=False)
