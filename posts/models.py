@@ -128,6 +128,10 @@ class Post(models.Model):
     caption = models.TextField(null=True, blank=True, help_text="AI caption of the first image")
     # Names of the fields that the author left open; only these may the AI fill.
     open_fields = ArrayField(models.CharField(max_length=20), default=list, blank=True)
+    # Of the request that made it; rows of bulk imports have none.
+    request_digest = models.CharField(
+        max_length=64, default="", db_default="", blank=True, editable=False
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from celery.schedules import crontab
+from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env
 
@@ -172,6 +173,8 @@ UPLOAD_MAX_FILES = 10
 UPLOAD_MAX_PIXELS = env.int("SMIMSO_MAX_PIXELS", 50_000_000)
 UPLOAD_THUMBNAIL_WIDTHS = {"thumbnail": 480, "preview": 1080}
 UPLOAD_URL_LIFETIME = timedelta(hours=env.int("SMIMSO_UPLOAD_URL_HOURS", 12))
+# The same words and pictures of the same author within it are one post: a request sent again.
+POST_RETRY_SECONDS = env.int("SMIMSO_POST_RETRY_SECONDS", 300)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # JSON and form fields; files are not counted
 FILE_UPLOAD_MAX_MEMORY_SIZE = UPLOAD_MAX_BYTES
 
@@ -194,6 +197,7 @@ CORS_ALLOWED_ORIGINS = env.list(
     "SMIMSO_CORS_ORIGINS", [] if PRODUCTION else ["http://localhost:3000"]
 )
 CORS_ALLOW_METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
+CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key"]
 CORS_EXPOSE_HEADERS = ["Content-Type", "Retry-After"]
 CORS_PREFLIGHT_MAX_AGE = 86400
 # Requests per window ("10/5m": s, m, h) of an address or a member; empty: no limit.

@@ -43,4 +43,5 @@ DATABASES["default"]["OPTIONS"].pop("pool")
 # Clearing this cache empties its Redis database, so the queues live in another one.
 CACHES["default"]["LOCATION"] = REDIS_URL.replace("db=0", "db=1")
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+POST_RETRY_SECONDS = 0  # many a test posts the same picture twice; tests of retries set their own
 THROTTLES = {}  # the tests of throttles set their own
