@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import close_old_connections
 
 from ai.worker import engine
-from posts import counters, pipeline, sweep
+from posts import counters, pipeline, sweep, view_log
 from smimso.errors import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -42,6 +42,11 @@ def caption_images(requests: list[SimpleRequest]) -> None:
 @shared_task(ignore_result=True)
 def reconcile_images() -> None:
     pipeline.reconcile()
+
+
+@shared_task(ignore_result=True)
+def write_views() -> None:
+    view_log.write_waiting_views()
 
 
 @shared_task(ignore_result=True)

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from posts import feed, files, interactions, services
+from posts import feed, files, services, view_log
 from posts.file_response import file_response
 from posts.models import Post
 from posts.serializers import (
@@ -80,7 +80,7 @@ class PostView(APIView):
     @answers("A post", PostDetailSerializer)
     def get(self, request: Request, post_id: UUID) -> Response:
         post = services.visible_post(request.user, post_id)
-        interactions.note_view(user=request.user, post=post)
+        view_log.note_view(user=request.user, post=post)
         return success(PostDetailSerializer(post).data)
 
     @answers("Change my post", PostDetailSerializer, body=PostChangesSerializer)

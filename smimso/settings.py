@@ -144,6 +144,7 @@ CELERY_BEAT_SCHEDULE = {
         "task": "posts.tasks.reconcile_images",
         "schedule": env.float("SMIMSO_RECONCILE_SECONDS", 10.0),
     },
+    "write-views": {"task": "posts.tasks.write_views", "schedule": 10.0},
     "maintain-index": {"task": "search.tasks.maintain_index", "schedule": 300.0},
     "keep-house": {"task": "posts.tasks.keep_house", "schedule": crontab(hour=3, minute=0)},
 }
