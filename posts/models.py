@@ -89,7 +89,19 @@ class PostQuerySet(models.QuerySet["Post"]):
 
     def count_visible_to(self, viewer: Any) -> int:
         """As `visible_to(viewer).count()`, each part from an index, without the posts' rows."""
-        counted = [self.filter(part).values("user_id") for part in _visible_parts(viewer)]
+        return self._count_parts(_visible_parts(viewer))
+
+    def count_public(self) -> int:
+        """What everybody may see."""
+        return self._count_parts(_visible_parts(None))
+
+    def count_beyond_public(self, viewer: Any) -> int:
+        """What the viewer may see and not everybody: with `count_public`, `count_visible_to`."""
+        parts = _visible_parts(viewer)[1:]
+        return self._count_parts(parts) if parts else 0
+
+    def _count_parts(self, parts: list[Q]) -> int:
+        counted = [self.filter(part).values("user_id") for part in parts]
         return counted[0].union(*counted[1:], all=True).count()
 
     def older_than(self, post: "Post") -> "PostQuerySet":
@@ -133,6 +145,10 @@ class Post(models.Model):
     caption = models.TextField(null=True, blank=True, help_text="AI caption of the first image")
     # Names of the fields that the author left open; only these may the AI fill.
     open_fields = ArrayField(models.CharField(max_length=20), default=list, blank=True)
+    # Of the request that made it; rows of bulk imports have none.
+    request_digest = models.CharField(
+        max_length=64, default="", db_default="", blank=True, editable=False
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

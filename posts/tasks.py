@@ -14,7 +14,7 @@ from django.db import close_old_connections
 from ai import metrics
 from ai.models import Column, VectorSpace
 from ai.worker import engines
-from posts import appearance, counters, pipeline, queue, sweep, vectors
+from posts import appearance, counters, pipeline, queue, sweep, vectors, view_log
 from smimso.errors import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -61,6 +61,11 @@ def reconcile_images() -> None:
 @shared_task(ignore_result=True)
 def fill_appearance() -> None:
     appearance.fill_appearance()
+
+
+@shared_task(ignore_result=True)
+def write_views() -> None:
+    view_log.write_waiting_views()
 
 
 @shared_task(ignore_result=True)
