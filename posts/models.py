@@ -136,6 +136,7 @@ class Post(models.Model):
                 fields=["visibility", "user"], include=["id"], name="idx_posts_visibility"
             ),
             models.Index(fields=["user", "-created_at", "-id"], name="idx_posts_user_id"),
+            GinIndex(fields=["tags"], name="idx_posts_tags"),
         ]
 
     def __str__(self) -> str:
@@ -207,6 +208,9 @@ class PostImage(models.Model):
     # While the collection moves to another model: its vectors, beside those that are searched.
     next_embedding = VectorField(dimensions=EMBEDDING_DIMENSIONS, null=True, blank=True)
     next_embedding_model = models.CharField(max_length=200, blank=True)
+    fill_attempts = models.PositiveSmallIntegerField(
+        default=0, help_text="to make a vector that was missing beside another one"
+    )
     caption_model = models.CharField(max_length=200, blank=True)
     ai_status = models.CharField(
         "AI state", max_length=10, choices=AIStatus.choices, default=AIStatus.PENDING

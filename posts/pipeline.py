@@ -21,7 +21,7 @@ from PIL import Image
 
 from accounts.models import Category
 from ai import metrics
-from posts import captions, queue
+from posts import captions, queue, vectors
 from posts.models import AIStatus, Post, PostImage, PostImageQuerySet
 from smimso.errors import InvalidInput, Unavailable
 from smimso.uploads import decode_bytes
@@ -48,23 +48,33 @@ class Engine(Protocol):
 Step = Callable[[list[PostImage], list[Image.Image]], None]
 
 
-def embed_images(image_ids: Sequence[UUID], engine: Engine) -> None:
-    """pending → embedded: searchable from then on; the caption follows on its own queue."""
+def embed_images(
+    image_ids: Sequence[UUID], engine: Engine, beside: Sequence[vectors.Embedder] = ()
+) -> None:
+    """pending → embedded: searchable from then on; the caption follows on its own queue.
+
+    beside: engines of the other spaces that the collection has vectors in. Raises SpaceMoved
+    when `engine` is not, or no longer, the one whose vectors are searched.
+    """
     embedded: list[UUID] = []
 
     def embed(images: list[PostImage], pictures: list[Image.Image]) -> None:
-        vectors = engine.embed_images(pictures)
-        for image, vector in zip(images, vectors, strict=True):
-            values = {"embedding": vector.tolist(), "embedding_model": engine.clip_name}
-            if _advance(image, AIStatus.EMBEDDED, **values):
-                embedded.append(image.pk)
+        found = {each.clip_name: each.embed_images(pictures) for each in (engine, *beside)}
+        for index, image in enumerate(images):
+            own = {name: rows[index] for name, rows in found.items()}
+            with transaction.atomic():
+                values = vectors.searchable_columns(own, first=engine.clip_name)
+                if _advance(image, AIStatus.EMBEDDED, **values):
+                    embedded.append(image.pk)
 
     for batch in _batches(image_ids, AIStatus.PENDING):
         embedded.clear()
-        _run(batch, embed)
-        metrics.finished(queue.EMBED, len(embedded))
-        if embedded:
-            queue.enqueue(queue.CAPTION, embedded)
+        try:
+            _run(batch, embed)
+        finally:
+            metrics.finished(queue.EMBED, len(embedded))
+            if embedded:
+                queue.enqueue(queue.CAPTION, embedded)
 
 
 def caption_images(image_ids: Sequence[UUID], engine: Engine) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
-from environs import Env
+from environs import Env, validate
 
 from smimso import embedded
 
@@ -136,6 +136,7 @@ CELERY_TASK_ROUTES = {
     "ai.tasks.*": {"queue": "interactive"},
     "posts.tasks.embed_images": {"queue": "embed"},
     "posts.tasks.caption_images": {"queue": "caption"},
+    "posts.tasks.fill_vectors": {"queue": "fill"},
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -149,7 +150,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": env.float("SMIMSO_RECONCILE_SECONDS", 10.0),
     },
     "maintain-index": {"task": "search.tasks.maintain_index", "schedule": 300.0},
+    "change-model": {"task": "search.tasks.change_model", "schedule": 5.0},
     "keep-house": {"task": "posts.tasks.keep_house", "schedule": crontab(hour=3, minute=0)},
+    "measure-recall": {
+        "task": "search.tasks.measure_recall",
+        "schedule": crontab(hour=4, minute=0),
+    },
 }
 
 # --- AI --------------------------------------------------------------------------------------
@@ -166,8 +172,17 @@ AI_PUBLIC = env.bool("SMIMSO_AI_PUBLIC", False)  # /api/ai/* without a token (th
 AI_EMBED_BATCH = env.int("SMIMSO_EMBED_BATCH", 16)
 AI_CAPTION_BATCH = env.int("SMIMSO_CAPTION_BATCH", 4)
 AI_MAX_ATTEMPTS = env.int("SMIMSO_AI_MAX_ATTEMPTS", 5)
+# Days that the former model's vectors are kept for a way back; 0: until an operator says.
+AI_KEEP_DAYS = env.int("SMIMSO_KEEP_VECTORS_DAYS", 7)
 # An image that has been waiting this many seconds since it was last queued is queued again.
 AI_REQUEUE_SECONDS = env.float("SMIMSO_AI_REQUEUE_SECONDS", 60.0)
+
+# --- Search ----------------------------------------------------------------------------------
+VECTOR_INDEX = env.str(
+    "SMIMSO_VECTOR_INDEX", "ivfflat", validate=validate.OneOf(["ivfflat", "hnsw"])
+)
+INDEX_BUILD_MB = env.int("SMIMSO_INDEX_BUILD_MB", 0)  # maintenance_work_mem; 0: the server's
+SEARCH_LEAST_RECALL = env.float("SMIMSO_SEARCH_LEAST_RECALL", 0.95)
 
 # --- Uploads ---------------------------------------------------------------------------------
 MEDIA_ROOT = DATA_DIR / "uploads"

@@ -24,6 +24,7 @@ from PIL import Image
 from rest_framework.test import APIClient
 
 from accounts.models import Follow, User
+from ai import spaces
 from smimso import embedded
 from smimso.auth import issue_token
 from smimso.celery import app as celery_app
@@ -31,7 +32,7 @@ from smimso.processes import postgres
 from smimso.processes import redis as redis_server
 from smimso.supervisor import Program
 
-QUEUES = ("interactive", "embed", "caption", "maintenance")
+QUEUES = ("interactive", "embed", "caption", "fill", "maintenance")
 PASSWORD = "correct horse"
 WORKER = "test@smimso"
 
@@ -130,6 +131,7 @@ def _clean_cache(request: pytest.FixtureRequest) -> None:
     if "servers" in request.fixturenames or request.node.get_closest_marker("django_db"):
         request.getfixturevalue("servers")
         cache.clear()
+        spaces.forget()
 
 
 # --- Workers --------------------------------------------------------------------------------
