@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
-from posts import counters, files, services
+from posts import counters, feed, files, services
 from posts.models import Comment, Post, PostImage
 
 RETRY = "Give the AI another try"
@@ -59,6 +59,7 @@ class _ContentAdmin(admin.ModelAdmin):
         with transaction.atomic():
             image_ids = list(self.images_of(queryset).values_list("pk", flat=True))
             queryset.delete()
+            feed.forget_total()
             for image_id in image_ids:
                 transaction.on_commit(partial(files.remove_image, image_id))
 

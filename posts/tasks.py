@@ -14,7 +14,7 @@ from django.db import close_old_connections
 from ai import metrics
 from ai.models import Column, VectorSpace
 from ai.worker import engines
-from posts import counters, pipeline, queue, sweep, vectors
+from posts import appearance, counters, pipeline, queue, sweep, vectors, view_log
 from smimso.errors import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -56,6 +56,16 @@ def caption_images(requests: list[SimpleRequest]) -> None:
 @shared_task(ignore_result=True)
 def reconcile_images() -> None:
     pipeline.reconcile()
+
+
+@shared_task(ignore_result=True)
+def fill_appearance() -> None:
+    appearance.fill_appearance()
+
+
+@shared_task(ignore_result=True)
+def write_views() -> None:
+    view_log.write_waiting_views()
 
 
 @shared_task(ignore_result=True)

@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from celery.schedules import crontab
+from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, validate
 
@@ -149,8 +150,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "posts.tasks.reconcile_images",
         "schedule": env.float("SMIMSO_RECONCILE_SECONDS", 10.0),
     },
+    "write-views": {"task": "posts.tasks.write_views", "schedule": 10.0},
     "maintain-index": {"task": "search.tasks.maintain_index", "schedule": 300.0},
     "change-model": {"task": "search.tasks.change_model", "schedule": 5.0},
+    "fill-appearance": {"task": "posts.tasks.fill_appearance", "schedule": 30.0},
     "keep-house": {"task": "posts.tasks.keep_house", "schedule": crontab(hour=3, minute=0)},
     "measure-recall": {
         "task": "search.tasks.measure_recall",
@@ -192,6 +195,8 @@ UPLOAD_MAX_FILES = 10
 UPLOAD_MAX_PIXELS = env.int("SMIMSO_MAX_PIXELS", 50_000_000)
 UPLOAD_THUMBNAIL_WIDTHS = {"thumbnail": 480, "preview": 1080}
 UPLOAD_URL_LIFETIME = timedelta(hours=env.int("SMIMSO_UPLOAD_URL_HOURS", 12))
+# The same words and pictures of the same author within it are one post: a request sent again.
+POST_RETRY_SECONDS = env.int("SMIMSO_POST_RETRY_SECONDS", 300)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # JSON and form fields; files are not counted
 FILE_UPLOAD_MAX_MEMORY_SIZE = UPLOAD_MAX_BYTES
 
@@ -214,6 +219,7 @@ CORS_ALLOWED_ORIGINS = env.list(
     "SMIMSO_CORS_ORIGINS", [] if PRODUCTION else ["http://localhost:3000"]
 )
 CORS_ALLOW_METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
+CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key"]
 CORS_EXPOSE_HEADERS = ["Content-Type", "Retry-After"]
 CORS_PREFLIGHT_MAX_AGE = 86400
 # Requests per window ("10/5m": s, m, h) of an address or a member; empty: no limit.

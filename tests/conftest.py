@@ -79,8 +79,8 @@ def servers() -> Iterator[Path]:
         running(postgres(data_dir, account, durable=False), data_dir) as database,
         running(redis_server(data_dir, account, durable=False), data_dir) as queue,
     ):
-        wait_until(_database_answers, database, seconds=60)
-        wait_until(_redis_answers, queue, seconds=30)
+        wait_until(_database_answers, database, seconds=300)
+        wait_until(_redis_answers, queue, seconds=300)
         yield data_dir
 
 
@@ -155,7 +155,7 @@ def worker_process(servers: Path, django_db_setup: None) -> Iterator[None]:
     )
     with running(program, servers) as process:
         wait_until(
-            lambda: celery_app.control.ping(destination=[WORKER], timeout=0.5), process, seconds=120
+            lambda: celery_app.control.ping(destination=[WORKER], timeout=0.5), process, seconds=300
         )
         yield
 
