@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('posts', '0009_tags_index'),
+        ('posts', '0011_post_request_digest'),
     ]
 
     operations = [
