@@ -178,7 +178,7 @@ class PostImageAdmin(_ContentAdmin):
         "embedding_model",
         "created_at",
     ]
-    list_filter = ["ai_status", "embedding_model"]
+    list_filter = ["ai_status"]  # that of a model would look at every row; /admin/ai/ has links
     list_select_related = ["post"]
     search_fields = ["post__title", "post__user__email", "ai_caption", "user_caption"]
     ordering = ["-created_at", "-id"]

@@ -295,6 +295,7 @@ class PostImage(models.Model):
                 name="idx_post_images_unfinished",
             ),
             models.Index(fields=["image_path"], name="idx_post_images_path"),
+            models.Index(fields=["-created_at", "-id"], name="idx_post_images_created_at"),
             # All that is counted of the AI's work, without the rows.
             models.Index(
                 fields=["ai_status", "embedding_model", "caption_model"],
