@@ -24,10 +24,11 @@ from open_clip.pretrained import (
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
-from ai.engine import transformers_clip, weights
+from ai.engine import self_test, transformers_clip, weights
 from ai.engine.precision import DTYPES
 from ai.errors import ModelUnavailable
 from ai.names import LOCAL_DIR, is_repository, local_directory
+from ai.presets import Preset
 
 MAX_BATCH = 32  # images or texts per forward pass; bounds memory, not what callers may send
 _PREPROCESS_KEYS = ("mean", "std", "interpolation", "resize_mode")
@@ -94,11 +95,18 @@ class Clip:
 
 
 def load_clip(
-    model: str, pretrained: str, *, device: torch.device, dtype: str, vector_size: int
+    model: str,
+    pretrained: str,
+    *,
+    device: torch.device,
+    dtype: str,
+    vector_size: int,
+    preset: Preset,
 ) -> Clip:
     """The configured CLIP model, ready to compute.
 
-    Raises ModelUnavailable when the weights can't be had or give vectors of another size.
+    Raises ModelUnavailable when the weights can't be had, give vectors of another size, or are
+    not what the preset says.
     """
     name = f"CLIP model {model}"
     directory = None
@@ -117,8 +125,11 @@ def load_clip(
         if isinstance(getattr(network, "text", None), HFTextEncoder):
             # open_clip leaves its norms and embeddings in fp32, which then do not fit the rest.
             network.text.to(DTYPES[dtype])
+        network.eval().requires_grad_(False)
+        self_test.check_network(network, tokenizer, preset)
+        reference = self_test.reference(network, tokenizer, preset, device)
         clip = Clip(
-            model=network.eval().requires_grad_(False),
+            model=network,
             preprocess=image_transform_v2(
                 PreprocessCfg(**network.visual.preprocess_cfg), is_train=False
             ),
@@ -130,6 +141,7 @@ def load_clip(
             tokenizer_lock=threading.Lock(),
         )
         _try_out(clip)
+        self_test.check_vectors(clip, preset, reference)
     except ModelUnavailable:
         raise
     except Exception as error:  # whatever three libraries raise over a bad file or name

@@ -13,7 +13,8 @@ from ai.engine.blip import Blip, load_blip
 from ai.engine.clip import Clip, load_clip
 from ai.engine.lazy import LazyModel
 from ai.engine.precision import choose_device, choose_dtype
-from ai.names import blip_name, clip_name, configured, resolve
+from ai.names import blip_name, clip_name, configured, preset_for, resolve
+from ai.presets import Preset
 
 VECTOR_SIZE = 512  # the width of the database's vector column
 CAPTION_TOKENS = 30  # word pieces; BLIP's captions of photographs have 8 to 15
@@ -37,10 +38,12 @@ class Engine:
         threads: int = 0,
         vector_size: int = VECTOR_SIZE,
         blip: "LazyModel[Blip] | None" = None,
+        preset: Preset | None = None,
     ) -> None:
         """As the AI settings. Loads nothing; ValueError on an unknown device or dtype.
 
-        blip: another engine's, to have it in memory once.
+        blip: another engine's, to have it in memory once. preset: what CLIP has to be, if not
+        what these names say.
         """
         clip_model, clip_pretrained = resolve(clip_model, clip_pretrained)
         torch_device = choose_device(device)
@@ -48,6 +51,7 @@ class Engine:
         self.dtype = choose_dtype(dtype, torch_device)
         self.clip_name = clip_name(clip_model, clip_pretrained)
         self.blip_name = blip_name(blip_model)
+        self.preset = preset or preset_for(clip_model, clip_pretrained)
         self._classified: tuple[tuple[str, ...], NDArray[np.float32]] = (
             (),
             np.zeros((0, vector_size), np.float32),
@@ -61,6 +65,7 @@ class Engine:
                 device=torch_device,
                 dtype=self.dtype,
                 vector_size=vector_size,
+                preset=self.preset,
             )
         )
         self.blip: LazyModel[Blip] = blip or LazyModel(

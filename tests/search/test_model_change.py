@@ -4,7 +4,7 @@ import io
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,11 @@ from PIL import Image
 
 from accounts.models import User
 from ai import services as ai
-from ai import spaces
 from ai.engine import Engine
 from ai.models import Column, State, VectorSpace
 from posts.models import AIStatus, Post, PostImage
 from posts.services import create_post
-from search import model_change, services
+from search import services
 
 IMAGES, FILES = 5_000, 1_250
 QUERIES = ["a red boat", "blue sea", "green hills", "a white house", "night", "một con mèo"]
@@ -46,7 +45,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
     bundled = Path("ai/demo_models/clip")
     config = json.loads((bundled / "open_clip_config.json").read_text())
-    config["model_cfg"]["vision_cfg"]["image_size"] = 48
+    config["model_cfg"]["vision_cfg"]["image_size"] = 32
     weights = load_file(bundled / "open_clip_model.safetensors")
     turn, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(512, 512)))
     turned = dict(weights)

@@ -24,9 +24,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         presets = ", ".join(PRESETS)
         parser.add_argument("model", nargs="?", help=f"{presets}, or as in SMIMSO_CLIP_MODEL")
-        parser.add_argument(
-            "pretrained", nargs="?", default="", help="a tag of its weights"
-        )
+        parser.add_argument("pretrained", nargs="?", default="", help="a tag of its weights")
         what = parser.add_mutually_exclusive_group()
         what.add_argument("--status", action="store_true", help="say how far it is")
         what.add_argument("--cancel", action="store_true", help="stay with the present model")
