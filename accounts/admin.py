@@ -6,7 +6,7 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.http import HttpRequest
 
-from accounts.models import Category, Follow, User
+from accounts.models import Follow, User
 
 
 class _LowerCaseEmail(forms.ModelForm):
@@ -102,10 +102,3 @@ class FollowAdmin(admin.ModelAdmin):
     autocomplete_fields = ["follower", "following"]
     ordering = ["-created_at"]
     show_full_result_count = False
-
-
-@admin.register(Category)
-class CategoryAdmin(admin.ModelAdmin):
-    list_display = ["name", "slug", "prompt"]
-    search_fields = ["name", "slug"]
-    prepopulated_fields = {"slug": ["name"]}

@@ -17,6 +17,7 @@ from pgvector.django import CosineDistance, VectorField
 from accounts.models import Category, Follow, User
 
 EMBEDDING_DIMENSIONS = 512
+AUTHOR = "author"  # a source of captions; no model is called so
 
 
 class Visibility(models.TextChoices):
@@ -116,6 +117,8 @@ class Post(models.Model):
     caption = models.TextField(null=True, blank=True, help_text="AI caption of the first image")
     # Names of the fields that the author left open; only these may the AI fill.
     open_fields = ArrayField(models.CharField(max_length=20), default=list, blank=True)
+    # Names of the fields that the AI filled and nobody wrote since; it may fill them anew.
+    ai_fields = ArrayField(models.CharField(max_length=20), default=list, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -241,6 +244,13 @@ class PostImage(models.Model):
     def alt_text(self) -> str:
         """The author's words before the machine's."""
         return self.user_caption or self.ai_caption or self.caption or ""
+
+    @property
+    def caption_source(self) -> str | None:
+        """Who said what `alt_text` says: "author", a model's name, or "unknown" of an import's."""
+        if self.user_caption:
+            return AUTHOR
+        return (self.caption_model or "unknown") if self.alt_text else None
 
 
 class Like(models.Model):

@@ -20,15 +20,14 @@ from django.utils import timezone
 from PIL import Image
 
 from accounts.models import Category
+from ai.zero_shot import Texts, decide
 from posts import captions, queue, vectors
+from posts.classification import texts_of
 from posts.models import AIStatus, Post, PostImage, PostImageQuerySet
 from smimso.errors import InvalidInput, Unavailable
 from smimso.uploads import decode_bytes
 
 logger = logging.getLogger(__name__)
-
-CATEGORY_PROMPT = "a photo of {}"
-LEAST_CATEGORY_SCORE = 0.25
 
 
 class Engine(Protocol):
@@ -39,7 +38,7 @@ class Engine(Protocol):
 
     def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray: ...
     def caption_images(self, images: Sequence[Image.Image]) -> list[str]: ...
-    def classify(self, image_vectors: np.ndarray, prompts: Sequence[str]) -> np.ndarray: ...
+    def label(self, image_vectors: np.ndarray, labels: Sequence[Texts]) -> np.ndarray: ...
 
 
 Step = Callable[[list[PostImage], list[Image.Image]], None]
@@ -109,7 +108,8 @@ def fill_open_fields(post_id: UUID, caption: str, category: Category | None) -> 
             setattr(post, name, values[name])
         post.caption = caption
         post.open_fields = [name for name in post.open_fields if name not in filled]
-        post.save(update_fields=[*filled, "caption", "open_fields", "updated_at"])
+        post.ai_fields = [*post.ai_fields, *filled]
+        post.save(update_fields=[*filled, "caption", "open_fields", "ai_fields", "updated_at"])
 
 
 def reconcile(*, most: int = 500) -> int:
@@ -215,13 +215,14 @@ def _note_failure(image: PostImage, reason: str) -> None:
 
 
 def _category_of(image: PostImage, engine: Engine) -> Category | None:
-    """By zero-shot classification of the stored vector; None when unsure."""
+    """By zero-shot classification of the stored vector; None when it fits none of them."""
     stored = PostImage.objects.filter(pk=image.pk, embedding_model=engine.clip_name)
     vector = stored.values_list("embedding", flat=True).first()
     categories = list(Category.objects.all())
     if vector is None or not categories:
         return None
-    prompts = [CATEGORY_PROMPT.format(category.prompt) for category in categories]
-    scores = engine.classify(np.asarray([vector], dtype=np.float32), prompts)[0]
-    best = int(scores.argmax())
-    return categories[best] if scores[best] > LEAST_CATEGORY_SCORE else None
+    found = engine.label(
+        np.asarray([vector], dtype=np.float32), [texts_of(category) for category in categories]
+    )
+    best = int(decide(found)[0])
+    return categories[best] if best >= 0 else None

@@ -13,7 +13,7 @@ from django.db import close_old_connections
 
 from ai.models import Column, VectorSpace
 from ai.worker import engines
-from posts import counters, pipeline, queue, sweep, vectors
+from posts import classification, counters, pipeline, queue, sweep, vectors
 from smimso.errors import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -62,6 +62,12 @@ def keep_house() -> None:
     """Every night."""
     removed, corrected = sweep.remove_unused_files(), counters.recount()
     logger.info("Removed %d unused files, corrected counters of %d posts", removed, corrected)
+
+
+@shared_task(ignore_result=True)
+def classify_posts() -> None:
+    found = classification.classify_anew()
+    logger.info("Classified %d posts, %d changed", found.looked_at, found.changed)
 
 
 @shared_task(ignore_result=True)

@@ -15,6 +15,7 @@ from ai.engine.lazy import LazyModel
 from ai.engine.precision import choose_device, choose_dtype
 from ai.names import blip_name, clip_name, configured, preset_for, resolve
 from ai.presets import Preset
+from ai.zero_shot import Labels, Texts, labels_of
 
 VECTOR_SIZE = 512  # the width of the database's vector column
 CAPTION_TOKENS = 30  # word pieces; BLIP's captions of photographs have 8 to 15
@@ -56,6 +57,7 @@ class Engine:
             (),
             np.zeros((0, vector_size), np.float32),
         )
+        self._labels: tuple[list[Texts], Labels | None] = ([], None)
         if threads > 0:
             torch.set_num_threads(threads)
         self.clip: LazyModel[Clip] = LazyModel(
@@ -119,3 +121,16 @@ class Engine:
             vectors = clip.embed_texts(prompts)
             self._classified = tuple(prompts), vectors
         return clip.probabilities(image_vectors, vectors)
+
+    def label(
+        self, image_vectors: NDArray[np.float32], labels: Sequence[Texts]
+    ) -> NDArray[np.float32]:
+        """float32 [n, k + 1]: the probabilities of k labels, and last of "none of these".
+
+        Of n unit vectors in this engine's space; see `ai.zero_shot`. Raises as `embed_images`.
+        """
+        kept, known = self._labels  # the pipeline asks for the same categories every time
+        if known is None or kept != list(labels):
+            known = labels_of(self.embed_texts, labels, self.clip_name)
+            self._labels = list(labels), known
+        return known.probabilities(image_vectors)

@@ -102,7 +102,7 @@ def prepared(image: Image.Image, expected: Expected) -> Vectors:
         left, top = round((image.width - side) / 2), round((image.height - side) / 2)
         image = image.crop((left, top, left + side, top + side))
     values = np.asarray(image, dtype=np.float32) / 255
-    mean, std = np.float32(expected.mean), np.float32(expected.std)
+    mean, std = np.array(expected.mean, np.float32), np.array(expected.std, np.float32)
     return np.ascontiguousarray(((values - mean) / std).transpose(2, 0, 1))
 
 

@@ -20,6 +20,8 @@ from ai.connection import redis_client
 from ai.heartbeat import ModelState, WorkerState
 from smimso.errors import InvalidInput, Overloaded, Unavailable
 
+pytestmark = pytest.mark.django_db
+
 
 def wait_for_models() -> None:
     deadline = time.monotonic() + 60
