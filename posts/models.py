@@ -118,7 +118,7 @@ class Post(models.Model):
     # Names of the fields that the author left open; only these may the AI fill.
     open_fields = ArrayField(models.CharField(max_length=20), default=list, blank=True)
     # Names of the fields that the AI filled and nobody wrote since; it may fill them anew.
-    ai_fields = ArrayField(models.CharField(max_length=20), default=list, blank=True)
+    ai_fields = ArrayField(models.CharField(max_length=20), default=list, db_default=[], blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -206,7 +206,7 @@ class PostImage(models.Model):
     next_embedding = VectorField(dimensions=EMBEDDING_DIMENSIONS, null=True, blank=True)
     next_embedding_model = models.CharField(max_length=200, blank=True)
     fill_attempts = models.PositiveSmallIntegerField(
-        default=0, help_text="to make a vector that was missing beside another one"
+        default=0, db_default=0, help_text="to make a vector that was missing beside another one"
     )
     caption_model = models.CharField(max_length=200, blank=True)
     ai_status = models.CharField(

@@ -115,6 +115,8 @@ def _fill(
         for engine in engines:
             name, model = engine.clip_name, f"{columns.get(engine.clip_name)}_model"
             wanted = [pair for pair in readable if getattr(pair[0], model, name) != name]
+            if not wanted:
+                continue
             vectors = engine.embed_images([picture for _, picture in wanted])
             for (image, _), vector in zip(wanted, vectors, strict=True):
                 found[image.pk][name] = vector

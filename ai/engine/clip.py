@@ -127,7 +127,7 @@ def load_clip(
             network.text.to(DTYPES[dtype])
         network.eval().requires_grad_(False)
         self_test.check_network(network, tokenizer, preset)
-        reference = self_test.reference(network, tokenizer, preset, device)
+        reference = self_test.reference(network, tokenizer, preset, device, DTYPES[dtype])
         clip = Clip(
             model=network,
             preprocess=image_transform_v2(

@@ -79,9 +79,10 @@ def check_network(network: Any, tokenizer: Any, preset: Preset) -> None:
 
 
 @torch.inference_mode()
-def reference(network: Any, tokenizer: Any, preset: Preset, device: torch.device) -> Reference:
+def reference(
+    network: Any, tokenizer: Any, preset: Preset, device: torch.device, dtype: torch.dtype
+) -> Reference:
     """What the untouched open_clip network makes of the drawn image, prepared here by hand."""
-    dtype = next(network.visual.parameters()).dtype
     expected = preset.expected or _read_off(network)
     pixels = torch.from_numpy(prepared(drawn_image(), expected))[None]
     image = network.encode_image(pixels.to(device, dtype))

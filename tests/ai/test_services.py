@@ -95,13 +95,13 @@ def test_predictions_come_best_first_and_sum_to_one(ready: None, picture: Image.
 
 def test_what_a_task_refuses_comes_back_as_invalid_input(ready: None) -> None:
     with pytest.raises(InvalidInput):
-        calls.ask(tasks.embed_image, image="bm90IGFuIGltYWdl")
+        calls.ask(tasks.embed_image, image="bm90IGFuIGltYWdl", model=services.clip_name())
 
 
 def test_a_task_that_breaks_is_answered_before_the_time_out(ready: None) -> None:
     started = time.monotonic()
     with pytest.raises(Unavailable):
-        calls.ask(tasks.embed_text, text=None)
+        calls.ask(tasks.embed_text, text=None, model=services.clip_name())
     assert time.monotonic() - started < 5
 
 
@@ -201,9 +201,9 @@ def test_who_waits_holds_no_database_connection(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(calls, "QUEUE", "deaf")
     monkeypatch.setattr(calls, "_await_answer", wait)
     connection.ensure_connection()
-    assert calls.ask(tasks.embed_text, text="a red boat") == 1
+    assert calls.ask(tasks.embed_text, text="a red boat", model="a/model") == 1
     with transaction.atomic():
-        calls.ask(tasks.embed_text, text="a red boat")
+        calls.ask(tasks.embed_text, text="a red boat", model="a/model")
         assert connection.is_usable()
     assert open_while_waiting == [False, True]
     redis_client().delete("deaf")

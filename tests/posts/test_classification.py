@@ -22,11 +22,9 @@ pytestmark = pytest.mark.django_db
 CATEGORIES = ["art", "food", "nature"]
 
 
-def axis(number: int, lean: float = 0.0) -> np.ndarray:
-    """float32 [512] of unit length; `lean` towards what every prompt has in common."""
-    vector = np.zeros(512, np.float32)
-    vector[number], vector[100] = 1.0, lean
-    return vector / np.linalg.norm(vector)
+def axis(number: int) -> np.ndarray:
+    """float32 [512] of unit length."""
+    return np.eye(512, dtype=np.float32)[number]
 
 
 @pytest.fixture
@@ -69,13 +67,13 @@ def category_of(post: Post) -> str | None:
 def test_open_posts_get_the_category_that_fits_or_none(
     seen: Callable[..., Post], slugs: list[str]
 ) -> None:
-    posts = [seen(number, open_fields=["category", "tags"]) for number in (0, 1, 2, 200, 7)]
-    assert classify_anew() == Outcome(5, 3)
-    assert [category_of(post) for post in posts] == [*slugs, None, None]
+    posts = [seen(number, open_fields=["category", "tags"]) for number in (0, 1, 2, 200)]
+    assert classify_anew() == Outcome(4, 3)
+    assert [category_of(post) for post in posts] == [*slugs, None]
     assert posts[0].open_fields == ["tags"]
     assert posts[0].ai_fields == ["category"]
     assert posts[3].open_fields == ["category", "tags"]
-    assert classify_anew() == Outcome(5, 0)
+    assert classify_anew() == Outcome(4, 0)
 
 
 def test_what_the_ai_filled_follows_the_labels_and_is_open_again_when_none_fits(
