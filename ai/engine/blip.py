@@ -12,43 +12,52 @@ from transformers import AutoTokenizer, BlipForConditionalGeneration
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
 from ai.engine import weights
+from ai.engine.batches import BatchSize, Uploader
+from ai.engine.decoder import CaptionDecoder
 from ai.engine.precision import DTYPES
+from ai.engine.towers import VisionTower, vision_of_blip
 
-MAX_BATCH = 16  # images per generation; bounds memory, not what callers may send
+MAX_BATCH = 8  # images per generation; bounds memory, not what callers may send
+MAX_BATCH_CUDA = 64
 
 
 @dataclass(frozen=True)
 class Blip:
     """A loaded model; `location` is the directory that the weights came from."""
 
-    model: Any
-    processor: Any
+    vision: VisionTower
+    decoder: CaptionDecoder
+    size: tuple[int, int]
+    resample: Image.Resampling
     tokenizer: Any
     device: torch.device
     dtype: torch.dtype
     location: Path
+    upload: Uploader
+    batch: BatchSize
     tokenizer_lock: threading.Lock
 
     @torch.inference_mode()
-    def caption_images(self, images: Sequence[Image.Image], max_new_tokens: int) -> list[str]:
+    def caption_images(
+        self, images: Sequence[Image.Image], max_new_tokens: int, min_new_tokens: int = 0
+    ) -> list[str]:
         """One greedy caption per image, in order; at most `max_new_tokens` word pieces each."""
-        captions: list[str] = []
-        for start in range(0, len(images), MAX_BATCH):
-            batch = list(images[start : start + MAX_BATCH])
-            pixels = self.processor(images=batch, return_tensors="pt")["pixel_values"]
-            tokens = self.model.generate(
-                pixel_values=pixels.to(self.device, self.dtype),
+
+        def caption(batch: Sequence[Image.Image]) -> list[list[int]]:
+            # Pillow's resize, as the model was trained with: torchvision's differs in last bits.
+            resized = [image.resize(self.size, self.resample) for image in batch]
+            return self.decoder.greedy(
+                self.vision(self.upload(resized)),
                 max_new_tokens=max_new_tokens,
-                do_sample=False,
-                num_beams=1,
-                use_cache=True,
+                min_new_tokens=min_new_tokens,
             )
-            with self.tokenizer_lock:
-                texts = self.tokenizer.batch_decode(tokens, skip_special_tokens=True)
-            captions.extend(text.strip() for text in texts)
-        if len(captions) != len(images):
-            raise ValueError(f"BLIP answered {len(captions)} captions to {len(images)} images")
-        return captions
+
+        tokens = [row for rows in self.batch.run(images, caption) for row in rows]
+        if len(tokens) != len(images):
+            raise ValueError(f"BLIP answered {len(tokens)} captions to {len(images)} images")
+        with self.tokenizer_lock:
+            texts = self.tokenizer.batch_decode(tokens, skip_special_tokens=True)
+        return [text.strip() for text in texts]
 
 
 def load_blip(model: str, *, device: torch.device, dtype: str) -> Blip:
@@ -59,16 +68,22 @@ def load_blip(model: str, *, device: torch.device, dtype: str) -> Blip:
         network = BlipForConditionalGeneration.from_pretrained(
             directory, dtype=DTYPES[dtype], local_files_only=True
         )
-        # Pillow's resize, as the model was trained with: torchvision's differs in the last bits.
+        network.to(device).eval().requires_grad_(False)
         processor = BlipImageProcessorPil.from_pretrained(directory, local_files_only=True)
         tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
         blip = Blip(
-            model=network.to(device).eval().requires_grad_(False),
-            processor=processor,
+            vision=vision_of_blip(
+                network.vision_model, processor.image_mean, processor.image_std
+            ),
+            decoder=CaptionDecoder(network.text_decoder),
+            size=(processor.size["width"], processor.size["height"]),
+            resample=Image.Resampling(processor.resample),
             tokenizer=tokenizer,
             device=device,
             dtype=DTYPES[dtype],
             location=directory,
+            upload=Uploader(device),
+            batch=BatchSize(MAX_BATCH_CUDA if device.type == "cuda" else MAX_BATCH),
             tokenizer_lock=threading.Lock(),
         )
         # Now, not when someone waits: the first pass takes seconds.

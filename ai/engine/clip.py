@@ -24,12 +24,16 @@ from open_clip.pretrained import (
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
-from ai.engine import transformers_clip, weights
+from torchvision.transforms import Compose
+
+from ai.engine import towers, transformers_clip, weights
+from ai.engine.batches import BatchSize, Uploader
 from ai.engine.precision import DTYPES
 from ai.errors import ModelUnavailable
 from ai.names import LOCAL_DIR, is_repository, local_directory
 
 MAX_BATCH = 32  # images or texts per forward pass; bounds memory, not what callers may send
+MAX_BATCH_CUDA = 256
 _PREPROCESS_KEYS = ("mean", "std", "interpolation", "resize_mode")
 Vectors = NDArray[np.float32]
 
@@ -39,34 +43,36 @@ class Clip:
     """A loaded model; `location` is the file or directory that the weights came from."""
 
     model: Any
-    preprocess: Any
+    resize: Any
     tokenizer: Any
     device: torch.device
     dtype: torch.dtype
     vector_size: int
     location: Path
+    vision: torch.nn.Module
+    encode_text: Any
+    upload: Uploader
+    batch: BatchSize
     # Rust tokenizers raise "Already borrowed" when two threads set their truncation at once.
     tokenizer_lock: threading.Lock
 
     @torch.inference_mode()
     def embed_images(self, images: Sequence[Image.Image]) -> Vectors:
         """float32 [n, vector_size], unit length, in the images' order."""
-        batches = []
-        for start in range(0, len(images), MAX_BATCH):
-            pixels = torch.stack([self.preprocess(i) for i in images[start : start + MAX_BATCH]])
-            pixels = pixels.to(self.device, self.dtype)
-            batches.append(self._unit(self.model.encode_image(pixels)))
-        return self._joined(batches, len(images))
+        return self._joined(self.batch.run(images, self._encode_images), len(images))
+
+    def _encode_images(self, images: Sequence[Image.Image]) -> torch.Tensor:
+        return self._unit(self.vision(self.upload([self.resize(image) for image in images])))
 
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """float32 [n, vector_size], unit length; tokens past the context length are cut off."""
-        batches = []
-        for start in range(0, len(texts), MAX_BATCH):
-            with self.tokenizer_lock:
-                tokens = self.tokenizer(list(texts[start : start + MAX_BATCH]))
-            batches.append(self._unit(self.model.encode_text(tokens.to(self.device))))
-        return self._joined(batches, len(texts))
+        return self._joined(self.batch.run(texts, self._encode_texts), len(texts))
+
+    def _encode_texts(self, texts: Sequence[str]) -> torch.Tensor:
+        with self.tokenizer_lock:
+            tokens = self.tokenizer(list(texts))
+        return self._unit(self.encode_text(tokens.to(self.device)))
 
     @torch.inference_mode()
     def probabilities(self, image_vectors: Vectors, text_vectors: Vectors) -> Vectors:
@@ -78,14 +84,15 @@ class Clip:
         return logits.softmax(dim=-1).numpy()
 
     @staticmethod
-    def _unit(features: torch.Tensor) -> Vectors:
+    def _unit(features: torch.Tensor) -> torch.Tensor:
         # In float32: a bf16 norm alone would leave the length 0.4 % off.
-        return torch.nn.functional.normalize(features.float(), dim=-1).cpu().numpy()
+        return torch.nn.functional.normalize(features.float(), dim=-1)
 
-    def _joined(self, batches: list[Vectors], count: int) -> Vectors:
+    def _joined(self, batches: list[torch.Tensor], count: int) -> Vectors:
+        """Fetched from the device only here: until then it computes while the CPU goes on."""
         if not batches:
             return np.zeros((0, self.vector_size), np.float32)
-        vectors = np.concatenate(batches)
+        vectors = torch.cat(batches).cpu().numpy()
         if vectors.shape != (count, self.vector_size):
             raise ValueError(f"CLIP answered {vectors.shape} to {count} inputs")
         if not np.isfinite(vectors).all():
@@ -117,16 +124,24 @@ def load_clip(
         if isinstance(getattr(network, "text", None), HFTextEncoder):
             # open_clip leaves its norms and embeddings in fp32, which then do not fit the rest.
             network.text.to(DTYPES[dtype])
+        network.eval().requires_grad_(False)
+        config = PreprocessCfg(**network.visual.preprocess_cfg)
+        network.visual = towers.vision_of_clip(
+            network.visual, config.mean, config.std, DTYPES[dtype]
+        )
         clip = Clip(
-            model=network.eval().requires_grad_(False),
-            preprocess=image_transform_v2(
-                PreprocessCfg(**network.visual.preprocess_cfg), is_train=False
-            ),
+            model=network,
+            # Up to the conversion into a tensor: bytes travel, the tower normalises.
+            resize=Compose(image_transform_v2(config, is_train=False).transforms[:-2]),
             tokenizer=tokenizer,
             device=device,
             dtype=DTYPES[dtype],
             vector_size=vector_size,
             location=location,
+            vision=network.visual,
+            encode_text=towers.text_of_clip(network) or network.encode_text,
+            upload=Uploader(device),
+            batch=BatchSize(MAX_BATCH_CUDA if device.type == "cuda" else MAX_BATCH),
             tokenizer_lock=threading.Lock(),
         )
         _try_out(clip)
@@ -180,7 +195,7 @@ def _from_open_clip(directory: Path, device: torch.device, dtype: str) -> tuple[
 def _try_out(clip: Clip) -> None:
     """ValueError when the vectors have another size; also takes the slow first pass (seconds)."""
     # By computing one: architectures keep their output size in different places.
-    size = clip.model.encode_text(clip.tokenizer(["a photo"]).to(clip.device)).shape[-1]
+    size = clip.encode_text(clip.tokenizer(["a photo"]).to(clip.device)).shape[-1]
     if size != clip.vector_size:
         raise ValueError(f"its vectors have {size} numbers, the database stores {clip.vector_size}")
     clip.embed_images([Image.new("RGB", (224, 224))])
