@@ -28,7 +28,7 @@ class BatchSize:
     def now(self) -> int:
         if self._size < self.most and time.monotonic() >= self._until:
             self._size = self.most
-        return self._size
+        return min(self._size, self.most)
 
     def run(
         self, items: Sequence[Item], compute: Callable[[Sequence[Item]], Result]

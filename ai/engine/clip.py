@@ -5,6 +5,7 @@ an architecture of open_clip with a pretrained tag, a directory of open_clip, a 
 by transformers' CLIPModel, or a hub's repository with either of the two.
 """
 
+import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,12 +22,11 @@ from open_clip.pretrained import (
     get_pretrained_cfg,
     list_pretrained_tags_by_model,
 )
-from open_clip.transform import PreprocessCfg, image_transform_v2
+from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preprocess_dict
 from PIL import Image
-
 from torchvision.transforms import Compose
 
-from ai.engine import towers, transformers_clip, weights
+from ai.engine import checkpoints, towers, transformers_clip, weights
 from ai.engine.batches import BatchSize, Uploader
 from ai.engine.precision import DTYPES
 from ai.errors import ModelUnavailable
@@ -170,14 +170,19 @@ def _from_architecture(
         raise weights.unavailable(
             name, f"weights {pretrained!r}", f"neither a file nor a tag of open_clip: {tags}"
         )
-    network = open_clip.create_model(
+    # OpenAI's weights give wrong vectors under GELU; their tag knows, the plain name does not.
+    quick = bool(tag.get("quick_gelu"))
+    preprocess = {key: tag[key] for key in _PREPROCESS_KEYS if tag.get(key)}
+    config = open_clip.get_model_config(architecture) or {}
+    if quick:
+        config["quick_gelu"] = True
+    network = _plain(config, location, preprocess, device, dtype) or open_clip.create_model(
         architecture,
         pretrained=str(location),
         precision=dtype,
         device=device,
-        # OpenAI's weights give wrong vectors under GELU; their tag knows, the plain name does not.
-        force_quick_gelu=bool(tag.get("quick_gelu")),
-        force_preprocess_cfg={key: tag[key] for key in _PREPROCESS_KEYS if tag.get(key)},
+        force_quick_gelu=quick,
+        force_preprocess_cfg=preprocess,
         require_pretrained=True,
     )
     return network, open_clip.get_tokenizer(architecture), location
@@ -185,10 +190,37 @@ def _from_architecture(
 
 def _from_open_clip(directory: Path, device: torch.device, dtype: str) -> tuple[Any, Any, Path]:
     schema = f"{LOCAL_DIR}{directory}"
-    network = open_clip.create_model(
+    saved = json.loads((directory / "open_clip_config.json").read_text())
+    location = checkpoints.weights_file(directory, [*weights.OPEN_CLIP_WEIGHTS, *weights.WEIGHTS])
+    preprocess = saved.get("preprocess_cfg", {})
+    network = _plain(saved["model_cfg"], location, preprocess, device, dtype)
+    network = network or open_clip.create_model(
         schema, precision=dtype, device=device, require_pretrained=True
     )
     return network, open_clip.get_tokenizer(schema), directory
+
+
+def _plain(
+    config: dict[str, Any],
+    location: Path,
+    preprocess: dict[str, Any],
+    device: torch.device,
+    dtype: str,
+) -> Any | None:
+    """The network without a second copy of its weights in memory; None when it is not open_clip's
+    own CLIP under open_clip's own names: then open_clip has to load it."""
+    custom = config.get("custom_text") or "hf_model_name" in config.get("text_cfg", {})
+    if custom or not config or "timm_model_name" in config["vision_cfg"]:
+        return None
+    state = checkpoints.read(location, DTYPES[dtype])
+    try:
+        network = transformers_clip.plain_clip(config, state, device)
+    except (RuntimeError, TypeError):  # other names, or settings of another class
+        return None
+    size = {"size": network.visual.image_size}
+    cfg = merge_preprocess_dict(PreprocessCfg(**size), preprocess | size)
+    open_clip.set_model_preprocess_cfg(network, cfg)
+    return network
 
 
 @torch.inference_mode()

@@ -1,8 +1,8 @@
-"""BLIP's text decoder (arXiv:2201.12086), generating greedily.
+"""BLIP's text decoder (arXiv:2201.12086): greedy over layers of our own, or beams by transformers.
 
-What transformers' `generate` computes for the same weights, less what it does between two words:
-here a step is the products alone. Keys and values of the image are computed once for all layers,
-those of the words are kept.
+Greedy is what transformers' `generate` computes for the same weights, less what it does between
+two words: here a step is the products alone. Keys and values of the image are computed once for
+all layers, those of the words are kept.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ai.engine.layers import Dense, attend
+from ai.engine.layers import Dense, attend, pack_linears
 
 
 class _Layer(nn.Module):
@@ -39,7 +39,7 @@ class _Layer(nn.Module):
         return self.mlp_norm(x + self.down(self.up(x)))
 
 
-class CaptionDecoder(nn.Module):
+class GreedyDecoder(nn.Module):
     """Made out of transformers' BlipTextLMHeadModel, whose weights it takes over."""
 
     def __init__(self, model: Any) -> None:
@@ -59,7 +59,7 @@ class CaptionDecoder(nn.Module):
         self.transform_norm = head.transform.LayerNorm
         self.head = Dense.of(head.decoder)
 
-    def greedy(
+    def generate(
         self, states: torch.Tensor, *, max_new_tokens: int, min_new_tokens: int = 0
     ) -> list[list[int]]:
         """The most probable word piece after another, until the end: one list per image.
@@ -89,6 +89,35 @@ class CaptionDecoder(nn.Module):
             return [[] for _ in range(n)]
         rows = torch.stack(found, dim=1).tolist()
         return [[token for token in row if token != self.end] for row in rows]
+
+
+class BeamDecoder(nn.Module):
+    """transformers' own beam search: `beams` times the work of a step, and its own overhead."""
+
+    def __init__(self, model: Any, beams: int) -> None:
+        super().__init__()
+        pack_linears(model)
+        self.model, self.beams = model, beams
+
+    def generate(
+        self, states: torch.Tensor, *, max_new_tokens: int, min_new_tokens: int = 0
+    ) -> list[list[int]]:
+        """As `GreedyDecoder.generate`, the most probable of `beams` texts."""
+        config = self.model.config
+        start = torch.full((len(states), 1), config.bos_token_id, device=states.device)
+        rows = self.model.generate(
+            input_ids=start,
+            encoder_hidden_states=states,
+            encoder_attention_mask=states.new_ones(states.shape[:2], dtype=torch.long),
+            eos_token_id=config.sep_token_id,
+            pad_token_id=config.pad_token_id,
+            num_beams=self.beams,
+            do_sample=False,
+            max_new_tokens=max_new_tokens,
+            min_new_tokens=min_new_tokens,
+        )
+        special = {config.bos_token_id, config.sep_token_id, config.pad_token_id}
+        return [[token for token in row if token not in special] for row in rows.tolist()]
 
 
 def _stacked(linears: list[nn.Linear]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -34,6 +34,7 @@ class Engine:
         device: str = "auto",
         dtype: str = "auto",
         threads: int = 0,
+        beams: int = 1,
         vector_size: int = VECTOR_SIZE,
     ) -> None:
         """As the AI settings. Loads nothing; ValueError on an unknown device or dtype."""
@@ -58,7 +59,7 @@ class Engine:
             )
         )
         self.blip: LazyModel[Blip] = LazyModel(
-            lambda: load_blip(blip_model, device=torch_device, dtype=self.dtype)
+            lambda: load_blip(blip_model, device=torch_device, dtype=self.dtype, beams=beams)
         )
 
     @classmethod
@@ -70,6 +71,7 @@ class Engine:
             device=settings.AI_DEVICE,
             dtype=settings.AI_DTYPE,
             threads=settings.AI_THREADS,
+            beams=settings.AI_CAPTION_BEAMS,
         )
 
     def embed_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:

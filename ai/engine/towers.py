@@ -19,8 +19,10 @@ MIDDLE = 128.0  # taken off a byte before it is computed with: exact in bf16, an
 
 
 class VisionTower(nn.Module):
-    """uint8 [n, side, side, 3] → [n, width] after pooling and projection, or [n, 1 + patches, width]
-    without `pooled`. The patches are square, and the side is a multiple of theirs."""
+    """uint8 [n, side, side, 3] → [n, width], pooled and projected, or [n, 1 + patches, width].
+
+    The patches are square, and the side is a multiple of theirs.
+    """
 
     def __init__(
         self,
