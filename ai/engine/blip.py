@@ -90,6 +90,7 @@ def load_blip(model: str, *, device: torch.device, dtype: str, beams: int = 1) -
         )
         # Now, not when someone waits: the first pass takes seconds.
         blip.caption_images([Image.new("RGB", (384, 384))], max_new_tokens=2)
+        checkpoints.give_back_memory()
     except Exception as error:  # whatever transformers raises over a bad directory
         raise weights.unavailable(name, str(directory), error) from error
     return blip

@@ -1,6 +1,8 @@
 """Weights from a file into a network without a second copy of all of them in memory."""
 
+import ctypes
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -39,3 +41,9 @@ def weights_file(directory: Path, names: Sequence[str]) -> Path:
         if (directory / name).is_file():
             return directory / name
     raise FileNotFoundError(f"{directory} has no {' or '.join(names)}")
+
+
+def give_back_memory() -> None:
+    """What loading used and freed, back to the system: glibc would keep it for later."""
+    with suppress(OSError, AttributeError):  # another libc
+        ctypes.CDLL(None).malloc_trim(0)

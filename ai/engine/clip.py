@@ -28,6 +28,7 @@ from torchvision.transforms import Compose
 
 from ai.engine import checkpoints, towers, transformers_clip, weights
 from ai.engine.batches import BatchSize, Uploader
+from ai.engine.checkpoints import give_back_memory
 from ai.engine.precision import DTYPES
 from ai.errors import ModelUnavailable
 from ai.names import LOCAL_DIR, is_repository, local_directory
@@ -129,6 +130,9 @@ def load_clip(
         network.visual = towers.vision_of_clip(
             network.visual, config.mean, config.std, DTYPES[dtype]
         )
+        text = towers.text_of_clip(network)
+        if text is not None:
+            del network.transformer  # its weights are in the tower, in another layout
         clip = Clip(
             model=network,
             # Up to the conversion into a tensor: bytes travel, the tower normalises.
@@ -139,12 +143,13 @@ def load_clip(
             vector_size=vector_size,
             location=location,
             vision=network.visual,
-            encode_text=towers.text_of_clip(network) or network.encode_text,
+            encode_text=text or network.encode_text,
             upload=Uploader(device),
             batch=BatchSize(MAX_BATCH_CUDA if device.type == "cuda" else MAX_BATCH),
             tokenizer_lock=threading.Lock(),
         )
         _try_out(clip)
+        give_back_memory()
     except ModelUnavailable:
         raise
     except Exception as error:  # whatever three libraries raise over a bad file or name
