@@ -243,7 +243,7 @@ def first_answer() -> None:
     status = Path("/proc/self/status").read_text().splitlines()
     peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
     print(f"process start to the first vector: {first:.1f} s (goal 15)")
-    print(f"peak memory with both models, after 32 images: {peak / 1024**2:.2f} GiB (goal 1.6 GB)")
+    print(f"peak memory with both models, after 32 images: {peak * 1024 / 1e9:.2f} GB (goal 1.6)")
 
 
 def seconds(work: Callable[..., Any], *arguments: Any) -> float:

@@ -74,6 +74,7 @@ def load_blip(model: str, *, device: torch.device, dtype: str, beams: int = 1) -
         tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
         vision = vision_of_blip(network.vision_model, processor.image_mean, processor.image_std)
         del network.vision_model  # its weights are in the tower, in another layout
+        checkpoints.give_back_memory()  # before the decoder's
         text = network.text_decoder
         blip = Blip(
             vision=vision,

@@ -1,6 +1,7 @@
 """Weights from a file into a network without a second copy of all of them in memory."""
 
 import ctypes
+import gc
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -44,6 +45,10 @@ def weights_file(directory: Path, names: Sequence[str]) -> Path:
 
 
 def give_back_memory() -> None:
-    """What loading used and freed, back to the system: glibc would keep it for later."""
+    """What loading used and freed, back to the system: glibc would keep it for later.
+
+    Collects first: modules of transformers refer to each other in circles.
+    """
+    gc.collect()
     with suppress(OSError, AttributeError):  # another libc
         ctypes.CDLL(None).malloc_trim(0)

@@ -40,7 +40,7 @@ class _Layer(nn.Module):
 
 
 class GreedyDecoder(nn.Module):
-    """Made out of transformers' BlipTextLMHeadModel, whose weights it takes over."""
+    """Made out of transformers' BlipTextLMHeadModel, which loses its layers by it."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -54,7 +54,10 @@ class GreedyDecoder(nn.Module):
         self.norm = bert.embeddings.LayerNorm
         crosses = [layer.crossattention.self for layer in bert.encoder.layer]
         self.image = Dense(*_stacked([x for cross in crosses for x in (cross.key, cross.value)]))
-        self.layers = nn.ModuleList(_Layer(layer) for layer in bert.encoder.layer)
+        self.layers = nn.ModuleList()
+        for index, layer in enumerate(bert.encoder.layer):
+            self.layers.append(_Layer(layer))
+            bert.encoder.layer[index] = nn.Identity()  # its weights are in another layout now
         self.transform = Dense.of(head.transform.dense, "gelu")
         self.transform_norm = head.transform.LayerNorm
         self.head = Dense.of(head.decoder)
