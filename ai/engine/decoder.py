@@ -54,6 +54,7 @@ class GreedyDecoder(nn.Module):
         self.norm = bert.embeddings.LayerNorm
         crosses = [layer.crossattention.self for layer in bert.encoder.layer]
         self.image = Dense(*_stacked([x for cross in crosses for x in (cross.key, cross.value)]))
+        del crosses
         self.layers = nn.ModuleList()
         for index, layer in enumerate(bert.encoder.layer):
             self.layers.append(_Layer(layer))
