@@ -1,8 +1,8 @@
 """What the web, search and posts ask of the AI. Free of torch: workers do the work.
 
 Every function that asks a worker raises Unavailable when no worker that has the model loaded is
-alive (at once), when none answers within settings.AI_TIMEOUT or when Redis can't be reached (within
-about two seconds), and Overloaded when too many requests wait already.
+alive or too many requests wait already (at once), when none answers within settings.AI_TIMEOUT or
+when Redis can't be reached (within about two seconds).
 """
 
 import array

@@ -7,13 +7,13 @@ after settings.AI_MAX_ATTEMPTS. The engine is passed in; nothing here knows how 
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
 import numpy as np
 from django.conf import settings
-from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import Case, F, TextField, Value, When
 from django.utils import timezone
@@ -21,13 +21,14 @@ from PIL import Image
 
 from accounts.models import Category
 from ai.zero_shot import Texts, decide
-from posts import captions, queue, vectors
+from posts import captions, pictures, queue, vectors
 from posts.classification import texts_of
 from posts.models import AIStatus, Post, PostImage, PostImageQuerySet
 from smimso.errors import InvalidInput, Unavailable
-from smimso.uploads import decode_bytes
 
 logger = logging.getLogger(__name__)
+
+CHUNK = 16  # images that the engine gets at once, while the next ones are decoded
 
 
 class Engine(Protocol):
@@ -153,10 +154,17 @@ def _batches(image_ids: Sequence[UUID], status: AIStatus) -> Iterator[list[PostI
 
 
 def _run(batch: list[PostImage], step: Step) -> None:
-    """One image that cannot be read, or makes the step fail, never fails its neighbours."""
-    readable = [(image, picture) for image in batch if (picture := _picture(image)) is not None]
-    if readable:
-        _apply(step, readable)
+    """One image that cannot be read, or makes the step fail, never fails its neighbours.
+
+    Pictures are decoded on other threads while the engine computes on those before them.
+    """
+    coming = [(image, pictures.coming(image)) for image in batch]
+    for start in range(0, len(coming), CHUNK):
+        chunk = coming[start : start + CHUNK]
+        found = [(image, _picture(image, future)) for image, future in chunk]
+        readable = [(image, picture) for image, picture in found if picture is not None]
+        if readable:
+            _apply(step, readable)
 
 
 def _apply(step: Step, readable: list[tuple[PostImage, Image.Image]]) -> None:
@@ -177,12 +185,10 @@ def _apply(step: Step, readable: list[tuple[PostImage, Image.Image]]) -> None:
         _note_failure(image, f"{type(error).__name__}: {error}")
 
 
-def _picture(image: PostImage) -> Image.Image | None:
+def _picture(image: PostImage, coming: Future[Image.Image]) -> Image.Image | None:
     """The decoded picture, or None after what is wrong was noted with the row."""
     try:
-        with default_storage.open(image.image_path) as file:
-            data = file.read()
-        return decode_bytes(data)
+        return coming.result()
     except FileNotFoundError:
         reason = "The image file is missing"
     except OSError as error:  # of the storage: it may be there again at the next attempt

@@ -37,6 +37,7 @@ class Engine:
         device: str = "auto",
         dtype: str = "auto",
         threads: int = 0,
+        beams: int = 1,
         vector_size: int = VECTOR_SIZE,
         blip: "LazyModel[Blip] | None" = None,
         preset: Preset | None = None,
@@ -71,7 +72,7 @@ class Engine:
             )
         )
         self.blip: LazyModel[Blip] = blip or LazyModel(
-            lambda: load_blip(blip_model, device=torch_device, dtype=self.dtype)
+            lambda: load_blip(blip_model, device=torch_device, dtype=self.dtype, beams=beams)
         )
 
     @classmethod
@@ -85,6 +86,7 @@ class Engine:
             "device": settings.AI_DEVICE,
             "dtype": settings.AI_DTYPE,
             "threads": settings.AI_THREADS,
+            "beams": settings.AI_CAPTION_BEAMS,
         }
         return cls(**{**options, **changes})
 
