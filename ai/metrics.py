@@ -39,7 +39,10 @@ _BATCH = Histogram(
     buckets=[1, 2, 4, 8, 16, 32, 64, 128],
 )
 _DECODED = Histogram(
-    "smimso_ai_decode_seconds", "From a stored file to pixels, per image", ["step"], buckets=_SHORT
+    "smimso_ai_decode_seconds",
+    "What a model waited for a picture to be decoded",
+    ["step"],
+    buckets=_SHORT,
 )
 _INFERENCE = Histogram(
     "smimso_ai_inference_seconds",

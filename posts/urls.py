@@ -12,6 +12,7 @@ urlpatterns = [
     path("posts/generate-caption", upload_views.GenerateCaptionView.as_view()),
     path("posts/generate-metadata", upload_views.GenerateMetadataView.as_view()),
     path("posts/<any_id:post_id>", views.PostView.as_view()),
+    path("posts/<any_id:post_id>/images/<any_id:image_id>", views.ImageView.as_view()),
     path("posts/<any_id:post_id>/like", interaction_views.LikeView.as_view()),
     path("posts/<any_id:post_id>/save", interaction_views.SaveView.as_view()),
     path("posts/<any_id:post_id>/comments", interaction_views.CommentListView.as_view()),

@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
@@ -13,6 +14,7 @@ from ai.admin_page import Section, for_staff, register
 from ai.models import State
 from ai.presets import PRESETS
 from search import model_change
+from search.model_change import Progress
 from search.models import QueryKind, RecallMeasurement
 from smimso.errors import InvalidInput
 
@@ -31,9 +33,18 @@ def search(request: Any) -> dict[str, Any]:
         "searched": spaces.active().name,
         "change": change,
         "state": State(change.state).label if change else "",
+        "minutes_left": _minutes_left(change) if change else None,
         "percent": 100 * (change.done + change.given_up) // max(1, change.total) if change else 0,
         "measured": measured.distinct("query_kind")[: len(QueryKind)],
     }
+
+
+def _minutes_left(change: Progress) -> float | None:
+    """At the rate since the change began; None before there is one."""
+    if change.state != State.COMING or not change.done or not change.left:
+        return None
+    passed = (timezone.now() - change.since).total_seconds()
+    return change.left * passed / change.done / 60
 
 
 def model(request: Any) -> dict[str, Any]:
