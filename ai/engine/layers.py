@@ -103,16 +103,16 @@ def attend(
     causal: bool = False,
 ) -> torch.Tensor:
     """Scaled dot-product attention: [n, q, width] and [n, k, width] twice → [n, q, width]."""
-    split = [x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (query, key, value)]
+    query, key, value = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (query, key, value))
     if query.device.type == "cpu" and query.dtype == torch.bfloat16 and not causal:
-        found = _in_products(*split)
+        found = _in_products(query, key, value)
     else:
-        found = functional.scaled_dot_product_attention(*split, is_causal=causal)
+        found = functional.scaled_dot_product_attention(query, key, value, is_causal=causal)
     return found.transpose(1, 2).flatten(2)
 
 
 def _in_products(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    """torch's fused kernel multiplies bf16 at a quarter of oneDNN's speed (torch 2.13, without AMX).
+    """torch's fused kernel multiplies bf16 at a quarter of oneDNN's speed (torch 2.13, no AMX).
     A few images at a time, so that their scores stay in the cache."""
     n, heads, tokens, size = query.shape
     step = max(1, _SCORES // (heads * tokens * key.shape[2]))
