@@ -198,11 +198,17 @@ def utilisation(ours: Ours, files: list[bytes], torch: Any) -> None:
     print(f"peak: {peak / 1e9:.0f} GFLOPS ({ours.engine.dtype}, {PEAK_SIZE}² · {PEAK_SIZE}²)")
     pictures = next(ours.chunks(files))
     small = clip.upload([clip.resize(picture) for picture in pictures])
-    large = blip.upload([p.resize(blip.size, blip.resample) for p in pictures[:8]])
+    some = pictures[: blip.batch.now]
+    large = blip.upload([picture.resize(blip.size, blip.resample) for picture in some])
     length = {"max_new_tokens": NEW_TOKENS, "min_new_tokens": NEW_TOKENS}
     towers: tuple[tuple[str, Callable[[], Any], float, int], ...] = (
         ("CLIP", lambda: clip.vision(small), clip_operations(), len(small)),
-        ("BLIP", lambda: blip.decoder.generate(blip.vision(large), **length), blip_operations(), 8),
+        (
+            "BLIP",
+            lambda: blip.decoder.generate(blip.vision(large), **length),
+            blip_operations(),
+            len(some),
+        ),
     )
     for name, compute, operations, number in towers:
         each = best(compute, torch) / number

@@ -17,7 +17,7 @@ from ai.engine.decoder import BeamDecoder, GreedyDecoder
 from ai.engine.precision import DTYPES
 from ai.engine.towers import VisionTower, vision_of_blip
 
-MAX_BATCH = 8  # images per generation; bounds memory, not what callers may send
+MAX_BATCH = 4  # images per generation; bounds memory, not what callers may send
 MAX_BATCH_CUDA = 64
 _TEXT = "text_decoder."
 

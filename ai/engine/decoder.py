@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ai.engine.layers import Dense, attend, pack_linears
+from ai.engine.layers import Dense, Remembered, attend, pack_linears
 
 
 class _Layer(nn.Module):
@@ -27,15 +27,14 @@ class _Layer(nn.Module):
         self.down, self.mlp_norm = Dense.of(layer.output.dense), layer.output.LayerNorm
 
     def forward(
-        self, x: torch.Tensor, kept: torch.Tensor, step: int, image: torch.Tensor
+        self, x: torch.Tensor, kept: torch.Tensor, step: int, image: Remembered
     ) -> torch.Tensor:
         """x: [n, 1, width]; kept: keys and values of the words, [2, n, steps, width], written at
-        `step`; image: keys and values of the image, [n, tokens, 2 · width]."""
+        `step`; image: keys and values of the image."""
         query, kept[0, :, step : step + 1], kept[1, :, step : step + 1] = self.qkv(x).chunk(3, -1)
         keys, values = kept[:, :, : step + 1]
         x = self.norm(x + self.out(attend(query, keys, values, self.heads)))
-        found = attend(self.cross_query(x), *image.chunk(2, -1), self.heads)
-        x = self.cross_norm(x + self.cross_out(found))
+        x = self.cross_norm(x + self.cross_out(image.attend(self.cross_query(x))))
         return self.mlp_norm(x + self.down(self.up(x)))
 
 
@@ -71,7 +70,10 @@ class GreedyDecoder(nn.Module):
         states: the vision tower's, [n, tokens, width]. The lists hold no special tokens.
         """
         n, steps = len(states), min(max_new_tokens, self.longest)
-        images = self.image(states).chunk(len(self.layers), dim=-1)
+        parts = self.image(states).chunk(2 * len(self.layers), dim=-1)
+        heads = [layer.heads for layer in self.layers]
+        images = [Remembered(*kv, h) for *kv, h in zip(parts[::2], parts[1::2], heads, strict=True)]
+        del parts  # a second copy
         width = self.words.embedding_dim
         kept = states.new_empty(len(self.layers), 2, n, steps, width)
         token = torch.full((n,), self.start, device=states.device)

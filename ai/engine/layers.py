@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 _PACKED_FOR = 1024  # rows; a hint for the layout, any number of rows may come
+_SCORES = 4 * 1024**2  # of attention at once; 8 MB in bf16
 QUICK = 1.702  # quick GELU: x · sigmoid(1.702 x), what OpenAI's CLIP was trained with
 
 
@@ -86,7 +87,10 @@ class Block(nn.Module):
         key, value = self.key_value(y).chunk(2, dim=-1)
         if first_only:
             x, y = x[:, :1], y[:, :1]
-        x = x + self.out(attend(self.query(y), key, value, self.heads, causal=causal))
+            found = Remembered(key, value, self.heads).attend(self.query(y))
+        else:
+            found = attend(self.query(y), key, value, self.heads, causal=causal)
+        x = x + self.out(found)
         return x + self.down(self.up(self.norm_2(x)))
 
 
@@ -99,9 +103,45 @@ def attend(
     causal: bool = False,
 ) -> torch.Tensor:
     """Scaled dot-product attention: [n, q, width] and [n, k, width] twice → [n, q, width]."""
-    split = [x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (query, key, value)]
-    found = functional.scaled_dot_product_attention(*split, is_causal=causal)
+    query, key, value = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (query, key, value))
+    if query.device.type == "cpu" and query.dtype == torch.bfloat16 and not causal:
+        found = _in_products(query, key, value)
+    else:
+        found = functional.scaled_dot_product_attention(query, key, value, is_causal=causal)
     return found.transpose(1, 2).flatten(2)
+
+
+def _in_products(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """torch's fused kernel multiplies bf16 at a quarter of oneDNN's speed (torch 2.13, no AMX).
+    A few images at a time, so that their scores stay in the cache."""
+    n, heads, tokens, size = query.shape
+    step = max(1, _SCORES // (heads * tokens * key.shape[2]))
+    query, key = query * size**-0.5, key.transpose(-1, -2)
+    found = []
+    for start in range(0, n, step):
+        some = slice(start, start + step)
+        scores = torch.matmul(query[some], key[some]).softmax(dim=-1)
+        found.append(torch.matmul(scores, value[some]))
+    return torch.cat(found)
+
+
+class Remembered:
+    """Keys and values that single queries come back to, laid out for a product with a column:
+    in the layout of `attend`, one query costs 100 times as much."""
+
+    def __init__(self, key: torch.Tensor, value: torch.Tensor, heads: int) -> None:
+        """key, value: [n, k, width]."""
+        self.heads = heads
+        n, tokens = key.shape[:2]
+        key, value = (x.view(n, tokens, heads, -1) for x in (key, value))
+        self.key = key.transpose(1, 2).reshape(n * heads, tokens, -1)
+        self.value = value.permute(0, 2, 3, 1).reshape(n * heads, -1, tokens)
+
+    def attend(self, query: torch.Tensor) -> torch.Tensor:
+        """[n, 1, width] → [n, 1, width]."""
+        column = query.reshape(len(self.key), -1, 1)
+        scores = torch.bmm(self.key, column * column.shape[1] ** -0.5).softmax(dim=1)
+        return torch.bmm(self.value, scores).view(query.shape)
 
 
 def plain_norm(norm: nn.Module, dtype: torch.dtype) -> nn.Module:
