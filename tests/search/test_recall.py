@@ -1,10 +1,12 @@
 """Recall is measured against an exact search, kept, shown, and searches look at more for it."""
 
+import io
 from typing import Any
 
 import numpy as np
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 from django.test import Client
 
 from accounts.models import User
@@ -48,6 +50,9 @@ def remember(vectors: np.ndarray) -> None:
 def test_without_an_index_there_is_nothing_to_measure(owner: User) -> None:
     insert_many(owner, clustered(30), ["public"])
     assert recall.measure() == []
+    out = io.StringIO()
+    call_command("measure_recall", stdout=out)
+    assert out.getvalue() == "No vector index: searches are exact\n"
     assert not RecallMeasurement.objects.exists()
 
 
