@@ -58,8 +58,10 @@ def holding_the_lock() -> Iterator[None]:
     def hold() -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [index._LOCK])
-        locked.set()
-        done.wait(20)
+            locked.set()
+            done.wait(20)
+            # A closed connection's lock goes only when its server process has ended.
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [index._LOCK])
         connection.close()
 
     holder = threading.Thread(target=hold)
