@@ -8,6 +8,7 @@ from PIL import Image
 
 from ai import services as ai
 from ai.calibration import similarity_score
+from ai.spaces import steady
 from posts.models import Post, PostImage
 from posts.services import visible_post
 from posts.words import matching
@@ -39,6 +40,7 @@ class Matches:
     caption: str = ""
 
 
+@steady
 def search_text(viewer: Any, query: str, *, limit: int, least_score: float) -> Matches:
     """By meaning; by words when no worker can embed the query."""
     try:
@@ -50,6 +52,7 @@ def search_text(viewer: Any, query: str, *, limit: int, least_score: float) -> M
     return Matches(_by_meaning(viewer, images, kind="text", least_score=least_score))
 
 
+@steady
 def search_image(viewer: Any, image: Image.Image, *, limit: int, least_score: float) -> Matches:
     """By an uploaded picture, which is not kept. Raises Unavailable without a worker."""
     vector, caption = ai.describe_image(image)
@@ -58,6 +61,7 @@ def search_image(viewer: Any, image: Image.Image, *, limit: int, least_score: fl
     return Matches(matches, caption=caption or "")
 
 
+@steady
 def similar_posts(viewer: Any, post_id: UUID, *, limit: int) -> list[Match]:
     """Posts whose best image is nearest to the post's first embedded one.
 

@@ -1,10 +1,10 @@
-"""Celery's interface to index upkeep."""
+"""Celery's interface to index upkeep and to a change of the model."""
 
 import logging
 
 from celery import shared_task
 
-from search import index, recall
+from search import index, model_change, recall
 
 logger = logging.getLogger(__name__)
 
@@ -22,3 +22,8 @@ def measure_recall() -> None:
         logger.info("recall@20 of %s queries: %s", each.query_kind, each.recall)
     if recall.is_short(measured):
         index.maintain(force=True)
+
+
+@shared_task(ignore_result=True)
+def change_model() -> None:
+    model_change.advance()

@@ -1,8 +1,11 @@
 from django.urls import path
 
-from search import views
+from search import ai_views, views
 
 urlpatterns = [
+    path("ai/search-by-text", ai_views.SearchByTextView.as_view()),
+    path("ai/similar-images", ai_views.SimilarImagesView.as_view()),
+    path("ai/recommendations", ai_views.RecommendationsView.as_view()),
     path("search/text", views.TextSearchView.as_view()),
     path("search/image", views.ImageSearchView.as_view()),
     path("recommendations/similar-users", views.SimilarMembersView.as_view()),

@@ -59,14 +59,14 @@ def holding_the_lock() -> Iterator[None]:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [index._LOCK])
             locked.set()
-            done.wait(20)
+            done.wait(300)
             # A closed connection's lock goes only when its server process has ended.
             cursor.execute("SELECT pg_advisory_unlock(%s)", [index._LOCK])
         connection.close()
 
     holder = threading.Thread(target=hold)
     holder.start()
-    locked.wait(20)
+    assert locked.wait(120)
     try:
         yield
     finally:

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0003_user_tokens_valid_from_survey'),
-        ('posts', '0005_vectors_hashes_and_colors'),
+        ('posts', '0009_find_duplicates'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
