@@ -26,7 +26,7 @@ COUNTED_ROWS = 100_000  # a larger table is not read every five minutes only to 
 GROWTH = 2.0  # rebuilt when the table needs this many times the lists, or a fraction
 SAMPLES_PER_LIST, VECTOR_BYTES = 50, 2_056  # pgvector's own; halfvec is computed with as vector
 HALF = f"halfvec({EMBEDDING_DIMENSIONS})"
-EF_SEARCH, MOST_EF_SEARCH = 300, 1_000  # HNSW: what texts need; pgvector's upper limit
+EF_SEARCH, MOST_EF_SEARCH = 600, 1_000  # HNSW: what texts need; pgvector's upper limit
 FILTER_EXPONENT = 0.35  # of the share that passes a filter; measured (ADR 9)
 _LOCK = 0x534D494D534F  # advisory lock: one builder at a time
 
