@@ -7,7 +7,7 @@ sooner than a scan that finds one in a thousand. Source: pgvector README, "Filte
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -55,7 +55,7 @@ def nearest_images(
     if except_post is not None:
         images = images.exclude(post_id=except_post)
     with transaction.atomic():
-        best = _nearest(images, vector, limit, few=lambda: expected_rows(passing) <= EXACT_ROWS)
+        best = _nearest(images, passing, vector, limit)
     found = PostImage.objects.without_vectors().in_bulk([near.pk for near in best])
     for near in best:
         if near.pk in found:
@@ -63,17 +63,17 @@ def nearest_images(
     return [found[near.pk] for near in best if near.pk in found]
 
 
-def _nearest(
-    images: Any, vector: list[float], limit: int, *, few: Callable[[], bool]
-) -> list[Near]:
+def _nearest(images: Any, passing: Any, vector: list[float], limit: int) -> list[Near]:
+    """passing: the images without the rule of visibility."""
     used = index.current()
     if used is None:
         return exactly(images, vector, limit)
-    if few():
+    rows = expected_rows(passing)
+    if rows <= EXACT_ROWS:
         best = _exactly_if_few(images, vector, limit)
         if best is not None:
             return best
-    best = from_index(images, vector, limit, used)
+    best = from_index(images, vector, limit, used.under_filter(rows))
     # Too few: what passes the filter lies far from the vector, or is less than was expected.
     return best if len(best) >= limit else exactly(images, vector, limit)
 

@@ -26,16 +26,20 @@ class TextSearchSerializer(serializers.Serializer):
         return query[:MOST_CHARACTERS]
 
 
+# Made once: building the fields of a serializer takes longer than all else that a match needs.
+_POST, _IMAGE = PostListItemSerializer(), PostImageSerializer()
+
+
 def match_data(match: Match) -> dict[str, Any]:
     match.image.post = match.post  # for the visibility of the file's URL
-    image = PostImageSerializer(match.image).data
+    image = _IMAGE.to_representation(match.image)
     return {
         "post_id": match.post.pk,
         "image_id": match.image.pk,
         "image_url": image["image_url"],
         "similarity_score": round(match.score, 4),
         "search_method": match.method,
-        "post": PostListItemSerializer(match.post).data,
+        "post": _POST.to_representation(match.post),
     }
 
 

@@ -58,8 +58,10 @@ def holding_the_lock() -> Iterator[None]:
     def hold() -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [index._LOCK])
-        locked.set()
-        done.wait(300)
+            locked.set()
+            done.wait(300)
+            # A closed connection's lock goes only when its server process has ended.
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [index._LOCK])
         connection.close()
 
     holder = threading.Thread(target=hold)
@@ -111,7 +113,14 @@ def test_lists_follow_the_rows(rows: int, lists: int) -> None:
 def test_probes_are_the_root_of_the_lists_times_the_effort(
     lists: int, effort: float, probes: int
 ) -> None:
-    assert index.Index("ivfflat", lists, True, effort).probes == probes
+    assert index.Index("ivfflat", lists, True, effort=effort).probes == probes
+
+
+def test_more_lists_are_looked_at_where_a_filter_leaves_less() -> None:
+    used = index.Index("ivfflat", 1_000, True, 100_000)
+    assert used.under_filter(100_000).probes == 32
+    assert used.under_filter(10_000).probes == 71
+    assert used.under_filter(1).probes == used.under_filter(1_000).probes == 158
 
 
 def test_few_rows_have_no_index(owner: User) -> None:
@@ -136,7 +145,7 @@ def test_the_index_is_used_full_and_finds_what_an_exact_search_finds(
     exact = [found(stranger, query) for query in queries]
 
     assert index.maintain() == "12000 vectors: built an index with 24 lists"
-    assert index.current() == index.Index("ivfflat", 24, True)
+    assert index.current() == index.Index("ivfflat", 24, True, 12_000)
     assert indexes() == {index.NAME: True}
     assert index.NAME in plan(stranger, queries[0].tolist())
     assert "Sort" not in plan(stranger, queries[0].tolist())
@@ -403,7 +412,7 @@ def test_hnsw_is_built_searched_and_replaced_as_the_settings_say(
     assert index.maintain(least_rows=50) == "1500 vectors: built an index (HNSW)"
     assert index.maintain(least_rows=50) == "1500 vectors: the index (HNSW) fits"
     used = index.current()
-    assert used == index.Index("hnsw", 0, True)
+    assert used == index.Index("hnsw", 0, True, 1_500)
     assert index.NAME in plan(stranger, vectors[0].tolist())
     query = vectors[0].tolist()
     images = PostImage.objects.visible_to(stranger).searchable(MODEL)
@@ -426,10 +435,10 @@ def test_an_index_on_whole_vectors_is_searched_until_one_on_halves_takes_its_pla
             f"CREATE INDEX {index.NAME} ON post_images"
             " USING ivfflat (embedding vector_cosine_ops) WITH (lists = 10)"
         )
-    assert index.current() == index.Index("ivfflat", 10, False)
+    assert index.current() == index.Index("ivfflat", 10, False, 1_000)
     assert index.NAME in plan(stranger, vectors[0].tolist())
     assert "built" in index.maintain(least_rows=50)
-    assert index.current() == index.Index("ivfflat", 10, True)
+    assert index.current() == index.Index("ivfflat", 10, True, 1_000)
 
 
 def test_nothing_is_missed_while_the_index_is_rebuilt_again_and_again(
