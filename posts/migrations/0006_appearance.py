@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('posts', '0005_vectors_hashes_and_colors'),
+        ('posts', '0009_tags_index'),
     ]
 
     operations = [
