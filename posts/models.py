@@ -271,6 +271,7 @@ class PostImage(models.Model):
                 name="idx_post_images_unfinished",
             ),
             models.Index(fields=["image_path"], name="idx_post_images_path"),
+            models.Index(fields=["-created_at", "-id"], name="idx_post_images_created_at"),
             models.Index(
                 fields=["id"],
                 condition=Q(colors__isnull=True) & ~Q(image_path=""),
