@@ -25,9 +25,9 @@ from smimso import embedded
 from tests.e2e.site import running_site
 
 SIDE, CLUSTERS, NOISE = 512, 60, 0.7
-MEMBERS = 150  # who ask for the first time
+MEMBERS = 60  # who ask for the first time
 TARGET = 0.100  # seconds: 95 of 100 requests at one client
-ROUNDS = 3
+ROUNDS, WARM_UP = 3, 10
 
 
 def give_vectors(database: str, model: str) -> int:
@@ -99,9 +99,9 @@ def main() -> None:
         token = issue_token(viewer)
 
         path = "/api/recommendations/for-you"
-        for warm in range(10):  # connections, plans, what is popular
+        for warm in range(WARM_UP):  # connections, plans, what is popular
             Client(site.url, tokens[warm]).get(path)
-        anew = [Client(site.url, each).get(path) for each in tokens[10:]]
+        anew = [Client(site.url, each).get(path) for each in tokens[WARM_UP:]]
         warm_up(site, token, lambda: path)
         pages = iter(range(10**6))
         timings = {

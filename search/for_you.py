@@ -117,6 +117,7 @@ def choose(member: User) -> list[Chosen]:
     model = ai.clip_name()
     known = _known(member)
     deeds = taste.deeds_of(member, model)
+    taste.learn(member, deeds, model)
     liked = _diverse(_near(member, deeds, known, model))
     popular = _diverse(_popular(member, known, model))
     mixed = collapse(

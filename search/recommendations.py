@@ -1,12 +1,23 @@
-"""Members with like interests, by what they said in the survey."""
+"""Members with like interests: by what they said in the survey, else by what they like to see."""
 
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
+from django.utils import timezone
+from pgvector.django import CosineDistance
 
-from accounts.models import User
+from accounts.models import Survey, User
+from ai import services as ai
+from ai.calibration import similarity_score
+from posts.models import Like, visible_posts
+from search import taste
+from search.models import Taste
 
 CATEGORIES_WEIGHT, PURPOSES_WEIGHT = 0.6, 0.4
+LIKED_LATELY = timedelta(days=90)  # what names the interests that two members share by taste
+MOST_SHARED = 3
 
 # Jaccard index of each list; what either has left open weighs nothing, and the rest all the more.
 _QUERY = """
@@ -55,7 +66,14 @@ _QUERY = """
 
 
 def similar_members(viewer: User, *, limit: int) -> list[dict[str, Any]]:
-    """Best first, with a score of 0..1; none for a viewer who has not answered the survey."""
+    """Best first, with a score of 0..1; without a survey by taste, and none for who has neither."""
+    found = _by_survey(viewer, limit)
+    if found or Survey.objects.filter(user=viewer).exists():
+        return found
+    return _by_taste(viewer, limit)
+
+
+def _by_survey(viewer: User, limit: int) -> list[dict[str, Any]]:
     values: dict[str, str | float] = {
         "viewer": str(viewer.pk),
         "limit": limit,
@@ -66,3 +84,43 @@ def similar_members(viewer: User, *, limit: int) -> list[dict[str, Any]]:
         cursor.execute(_QUERY, values)
         names = [column.name for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _by_taste(viewer: User, limit: int) -> list[dict[str, Any]]:
+    """Tastes that were learned with the same model."""
+    model = ai.clip_name()
+    deeds = taste.deeds_of(viewer, model)
+    if not deeds:
+        return []
+    distance = CosineDistance("vector", taste.mean_of(deeds).tolist())
+    tastes = Taste.objects.filter(vector_model=model, user__is_active=True).exclude(user=viewer)
+    nearest = tastes.annotate(distance=distance).order_by("distance", "pk").select_related("user")
+    scored = [
+        (each.user, similarity_score(1 - each.distance, "image", model))
+        for each in nearest.defer("vector")[:limit]
+    ]
+    found = [(user, score) for user, score in scored if score > 0]
+    shared = _shared_categories(viewer, [user for user, _ in found])
+    return [
+        {
+            **{name: getattr(user, name) for name in _CARD},
+            "similarity_score": score,
+            "shared_interests": shared.get(user.pk, []),
+        }
+        for user, score in found
+    ]
+
+
+_CARD = ("id", "first_name", "last_name", "avatar_url", "job")
+
+
+def _shared_categories(viewer: User, others: list[User]) -> dict[UUID, list[str]]:
+    """Names of categories of which the viewer and the other liked posts lately."""
+    since = timezone.now() - LIKED_LATELY
+    likes = Like.objects.filter(visible_posts(viewer, "post__"), created_at__gt=since)
+    rows = likes.filter(user__in=[viewer, *others]).exclude(post__category=None)
+    liked: dict[UUID, set[str]] = {}
+    for user_id, name in rows.values_list("user_id", "post__category__name").distinct():
+        liked.setdefault(user_id, set()).add(name)
+    mine = liked.get(viewer.pk, set())
+    return {user_id: sorted(mine & names)[:MOST_SHARED] for user_id, names in liked.items()}

@@ -4,7 +4,8 @@ import logging
 
 from celery import shared_task
 
-from search import index, recall
+from ai import services as ai
+from search import index, recall, taste
 
 logger = logging.getLogger(__name__)
 
@@ -22,3 +23,9 @@ def measure_recall() -> None:
         logger.info("recall@20 of %s queries: %s", each.query_kind, each.recall)
     if recall.is_short(measured):
         index.maintain(force=True)
+
+
+@shared_task(ignore_result=True)
+def learn_tastes() -> None:
+    """Every night."""
+    logger.info("Learned the tastes of %d members", taste.learn_of_the_active(ai.clip_name()))

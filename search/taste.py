@@ -11,7 +11,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import numpy as np
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import User
@@ -118,6 +118,27 @@ def mean_of(deeds: list[Deed]) -> np.ndarray:
     """Weighted, float32 [512], of unit length."""
     mean = np.sum([deed.weight * deed.vector for deed in deeds], axis=0)
     return mean / max(float(np.linalg.norm(mean)), 1e-9)
+
+
+def learn(member: User, deeds: list[Deed], model: str) -> None:
+    """Keeps the mean of all deeds, by which members are compared; none without deeds."""
+    learned = {
+        "vector": mean_of(deeds).tolist() if deeds else None,
+        "vector_model": model if deeds else "",
+        "learned_at": timezone.now(),
+    }
+    Taste.objects.update_or_create(user=member, defaults=learned)
+
+
+def learn_of_the_active(model: str, *, most: int = 10_000) -> int:
+    """Learns anew of members who did something since it was last learned; their number."""
+    newer = Activity.objects.filter(user=OuterRef("pk")).filter(
+        Q(created_at__gt=OuterRef("taste__learned_at")) | Q(user__taste__learned_at=None)
+    )
+    members = list(User.objects.active().filter(Exists(newer)).order_by("pk")[:most])
+    for member in members:
+        learn(member, deeds_of(member, model), model)
+    return len(members)
 
 
 def forgotten_at(member: User) -> datetime | None:
