@@ -16,7 +16,7 @@ import numpy as np
 import redis
 from django.contrib.auth.models import AnonymousUser
 from django.core.cache import cache
-from django.db.models import Case, ExpressionWrapper, F, FloatField, Q, When, Window
+from django.db.models import Case, ExpressionWrapper, F, FloatField, Q, Value, When, Window
 from django.db.models.functions import Extract, Now, RowNumber
 from django.utils.translation import gettext
 
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 ReasonKind = Literal["liked", "saved", "viewed", "category", "popular"]
 
 MOST = 120  # recommendations
-NEAR_AN_INTEREST = 60  # posts
+NEAR_AN_INTEREST = 40  # posts
 POPULAR_AFTER = 3  # of the member's taste
 KEPT_SECONDS, POPULAR_SECONDS = 600, 300
 MOST_RECENT, OF_A_CATEGORY = 20_000, 40  # popular among the newest; of each category at most
@@ -119,7 +119,7 @@ def choose(member: User) -> list[Chosen]:
     deeds = taste.deeds_of(member, model)
     taste.learn(member, deeds, model)
     liked = _diverse(_near(member, deeds, known, model))
-    popular = _diverse(_popular(member, known, model))
+    popular = _diverse(_popular(member, known))
     mixed = collapse(
         _mixed(liked, popular),
         {each.pk: each.vector for each in (*liked, *popular) if each.vector.any()},
@@ -144,14 +144,17 @@ def _known(member: User) -> set[UUID]:
 
 
 def _near(member: User, deeds: list[Deed], known: set[UUID], model: str) -> list[Candidate]:
-    where = ~Q(post__user=member) & ~Q(post_id__in=known)
+    # The deeds themselves are what is nearest; what else is known is left out below, because a
+    # long list of ids takes longer to plan than to scan.
+    where = ~Q(post__user=member) & ~Q(post_id__in=[deed.post_id for deed in deeds])
     found: dict[UUID, float] = {}  # image: relevance
     for interest in taste.interests_of(deeds, model):
         for image in nearest_images(
             member, interest.vector.tolist(), model=model, limit=NEAR_AN_INTEREST, where=where
         ):
             relevance = 1 - image.distance + 0.2 * interest.share
-            found[image.pk] = max(relevance, found.get(image.pk, 0.0))
+            if image.post_id not in known:
+                found[image.pk] = max(relevance, found.get(image.pk, 0.0))
     matrix = np.array([deed.vector for deed in deeds])
     candidates = []
     for each in _candidates(PostImage.objects.filter(pk__in=found), model):
@@ -162,13 +165,15 @@ def _near(member: User, deeds: list[Deed], known: set[UUID], model: str) -> list
     return candidates
 
 
-def _candidates(images: Any, model: str) -> list[Candidate]:
-    """An image of each post, rather one with a vector of this model, without a reason so far."""
-    usable = Case(When(embedding_model=model, then=0), default=1)
+def _candidates(images: Any, model: str = "") -> list[Candidate]:
+    """An image of each post, without a reason so far.
+
+    With a model, rather one that has its vector; reading and parsing a vector takes 0.1 ms.
+    """
+    usable = Case(When(embedding_model=model, then=0), default=1) if model else Value(0)
+    vector = Case(When(embedding_model=model, then=F("embedding"))) if model else Value(None)
     first = images.order_by("post_id", usable, "display_order", "pk").distinct("post_id")
-    rows = first.annotate(
-        vector=Case(When(embedding_model=model, then=F("embedding")), default=None)
-    ).values_list("pk", "post_id", "post__user_id", "checksum", "perceptual_hash", "vector")
+    columns = ("pk", "post_id", "post__user_id", "checksum", "perceptual_hash")
     nothing = np.zeros(EMBEDDING_DIMENSIONS, dtype=np.float32)
     return [
         Candidate(
@@ -179,14 +184,16 @@ def _candidates(images: Any, model: str) -> list[Candidate]:
             perceptual_hash=perceptual_hash,
             vector=nothing if vector is None else np.asarray(vector, dtype=np.float32),
         )
-        for pk, post_id, author_id, checksum, perceptual_hash, vector in rows
+        for pk, post_id, author_id, checksum, perceptual_hash, vector in first.annotate(
+            vector=vector
+        ).values_list(*columns, "vector")
     ]
 
 
 # --- Popular ----------------------------------------------------------------------------------
 
 
-def _popular(member: User, known: set[UUID], model: str) -> list[Candidate]:
+def _popular(member: User, known: set[UUID]) -> list[Candidate]:
     """Those of the categories that the survey names first."""
     wished = set(
         Survey.objects.filter(user=member).values_list("favorite_categories", flat=True).first()
@@ -201,7 +208,7 @@ def _popular(member: User, known: set[UUID], model: str) -> list[Candidate]:
     best = {row[0]: (row[1], place) for place, row in enumerate(ranked[:MOST])}
     images = PostImage.objects.visible_to(member).filter(post_id__in=best)
     candidates = []
-    for each in _candidates(images, model):
+    for each in _candidates(images):
         category_id, place = best[each.post_id]
         kind: ReasonKind = "category" if category_id else "popular"
         candidates.append(

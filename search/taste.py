@@ -23,7 +23,7 @@ Kind = Literal["liked", "saved", "viewed"]
 
 WEIGHTS: dict[Kind, float] = {"saved": 1.5, "liked": 1.0, "viewed": 0.2}
 HALF_LIFE = timedelta(days=30)
-MOST_OF_A_KIND, MOST_DEEDS = 200, 120  # the newest of each kind; of these the weightiest
+MOST_OF_A_KIND, MOST_DEEDS = 200, 80  # the newest of each kind; of these the weightiest
 MOST_INTERESTS = 4
 LEAST_ALIKE = 0.6  # similarity score, 0..1, of a deed and the first of its interest
 
