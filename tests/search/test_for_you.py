@@ -1,10 +1,14 @@
 """Posts chosen for a member: near what was liked, varied, visible, and each with a reason."""
 
+import io
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
@@ -12,8 +16,11 @@ from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from accounts.models import Category, Survey, User
+from ai.demo_models.drawing import draw_scene
+from ai.demo_models.scenes import Scene, SceneObject, demo_scenes
 from posts import interactions
 from posts.models import Like, Post, PostImage
+from posts.services import create_post
 from search import for_you, taste
 from search.for_you import choose
 from tests.conftest import PASSWORD
@@ -365,3 +372,36 @@ def test_the_feed_leads_a_member_there(client: Client, viewer: User) -> None:
     assert 'href="/for-you"' not in client.get("/").content.decode()
     client.login(username=viewer.email, password=PASSWORD)
     assert 'href="/for-you"' in client.get("/").content.decode()
+
+
+# --- With a real worker -----------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_worker_sees_in_a_liked_picture_is_looked_for(
+    worker: None, viewer: User, author: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two drawings of a liked scene's content, and others; the real demo model tells which."""
+    monkeypatch.undo()  # the model's own name
+    robot = Scene("meadow", "day", "clear", (SceneObject("robot", "red", "large", 1),), 15_100_001)
+    others = [scene for scene in demo_scenes(5) if scene.place != robot.place][:3]
+    liked, like_it, *_ = [
+        create_post(author=author, uploads=[drawing(scene)], title=f"{scene.place} {scene.seed}")
+        for scene in (robot, replace(robot, seed=15_900_001), *others)
+    ]
+    deadline = time.monotonic() + 120
+    while PostImage.objects.filter(embedding=None).exists():
+        assert time.monotonic() < deadline, "the worker did not embed the drawings"
+        time.sleep(0.2)
+    interactions.like_post(user=viewer, post_id=liked.pk)
+    found, total = for_you.for_you(viewer, page=1, limit=10)
+    assert total == 4
+    assert found[0].post == like_it
+    assert found[0].kind == "liked"
+    assert found[0].about == liked.title
+
+
+def drawing(scene: Scene) -> SimpleUploadedFile:
+    file = io.BytesIO()
+    draw_scene(scene, 480).save(file, "JPEG")
+    return SimpleUploadedFile("drawing.jpg", file.getvalue(), "image/jpeg")
