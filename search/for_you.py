@@ -2,12 +2,14 @@
 
 Three of four are near the member's interests, the fourth is popular; a member of whom nothing is
 known gets what is popular, in the categories of the survey first. Chosen once in KEPT_SECONDS, so
-that pages neither repeat nor skip; who may see a post is asked anew at every page.
+that pages neither repeat nor skip, and when a first page is asked for after another like or save.
+Who may see a post is asked anew at every page.
 """
 
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import chain, zip_longest
 from typing import Any, Literal
 from uuid import UUID
@@ -18,6 +20,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.core.cache import cache
 from django.db.models import Case, ExpressionWrapper, F, FloatField, Q, Value, When, Window
 from django.db.models.functions import Extract, Now, RowNumber
+from django.utils import timezone
 from django.utils.translation import gettext
 
 from accounts.models import Category, Survey, User
@@ -97,11 +100,17 @@ Chosen = tuple[UUID, ReasonKind, UUID | None]
 
 def for_you(member: User, *, page: int, limit: int) -> tuple[list[Recommendation], int]:
     """One page and the number of all. What has become invisible is left out of its page."""
-    chosen = _kept(_key(member))
-    if chosen is None:
-        chosen = choose(member)
-        _keep(_key(member), chosen, KEPT_SECONDS)
+    kept = _kept(_key(member))
+    if kept is None or (page == 1 and _is_outdated(member, kept[0])):
+        kept = timezone.now(), choose(member)
+        _keep(_key(member), kept, KEPT_SECONDS)
+    chosen = kept[1]
     return _shown(member, chosen[(page - 1) * limit : page * limit]), len(chosen)
+
+
+def _is_outdated(member: User, chosen_at: datetime) -> bool:
+    newest = taste.newest_choice(member)
+    return newest is not None and newest > chosen_at
 
 
 def forget_taste(member: User) -> None:

@@ -85,6 +85,16 @@ def _newest(member: User) -> Iterator[tuple[Kind, Any]]:
         yield kind, newest[:MOST_OF_A_KIND]
 
 
+def newest_choice(member: User) -> datetime | None:
+    """When the member last liked or saved a post."""
+    tables: tuple[QuerySet, ...] = (Like.objects.all(), SavedPost.objects.all())
+    moments = [
+        table.filter(user=member).order_by("-created_at").values_list("created_at", flat=True)[:1]
+        for table in tables
+    ]
+    return max((moment for some in moments for moment in some), default=None)
+
+
 def _vectors(member: User, post_ids: list[UUID], model: str) -> dict[UUID, np.ndarray]:
     """Of each post's first embedded image."""
     images = PostImage.objects.visible_to(member).searchable(model).filter(post_id__in=post_ids)
