@@ -22,6 +22,7 @@ from django.db.models import Case, ExpressionWrapper, F, FloatField, Q, Value, W
 from django.db.models.functions import Extract, Now, RowNumber
 from django.utils import timezone
 from django.utils.translation import gettext
+from pgvector.django import VectorField
 
 from accounts.models import Category, Survey, User
 from ai import services as ai
@@ -180,9 +181,12 @@ def _candidates(images: Any, model: str = "") -> list[Candidate]:
     With a model, rather one that has its vector; reading and parsing a vector takes 0.1 ms.
     """
     usable = Case(When(embedding_model=model, then=0), default=1) if model else Value(0)
-    vector = Case(When(embedding_model=model, then=F("embedding"))) if model else Value(None)
+    vector: Any = Value(None, output_field=VectorField(dimensions=EMBEDDING_DIMENSIONS))
+    if model:
+        vector = Case(When(embedding_model=model, then=F("embedding")))
     first = images.order_by("post_id", usable, "display_order", "pk").distinct("post_id")
     columns = ("pk", "post_id", "post__user_id", "checksum", "perceptual_hash")
+    rows = first.annotate(vector=vector).values_list(*columns, "vector")
     nothing = np.zeros(EMBEDDING_DIMENSIONS, dtype=np.float32)
     return [
         Candidate(
@@ -191,11 +195,9 @@ def _candidates(images: Any, model: str = "") -> list[Candidate]:
             author_id=author_id,
             checksum=checksum,
             perceptual_hash=perceptual_hash,
-            vector=nothing if vector is None else np.asarray(vector, dtype=np.float32),
+            vector=nothing if known is None else np.asarray(known, dtype=np.float32),
         )
-        for pk, post_id, author_id, checksum, perceptual_hash, vector in first.annotate(
-            vector=vector
-        ).values_list(*columns, "vector")
+        for pk, post_id, author_id, checksum, perceptual_hash, known in rows
     ]
 
 
