@@ -1,20 +1,24 @@
 """Administration of posts, images and comments: what the AI made of them, another try for it."""
 
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.forms import ModelForm
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from accounts.models import Category
 from posts import counters, feed, files, queue, services
+from posts.duplicate_groups import Place, duplicate_groups
 from posts.models import Comment, Post, PostImage
 
 RETRY = "Give the AI another try"
@@ -41,6 +45,16 @@ def _retry(request: HttpRequest, image_ids: list[UUID]) -> None:
         messages.success(request, f"{count} of {len(image_ids)} images wait for the AI again.")
     else:
         messages.warning(request, "None of these images is stored here, so none can be retried.")
+
+
+def _place(text: str) -> Place | None:
+    """Where a page of duplicates goes on; None, the beginning, for what is no place."""
+    when, _, pk = text.partition("_")
+    try:
+        place = Place(datetime.fromisoformat(when), UUID(pk))
+    except ValueError:
+        return None
+    return place if place.created_at.tzinfo else None
 
 
 class _ContentAdmin(admin.ModelAdmin):
@@ -229,6 +243,24 @@ class PostImageAdmin(_ContentAdmin):
 
     def images_of(self, queryset: models.QuerySet) -> models.QuerySet[PostImage]:
         return queryset
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.duplicates)
+        return [path("duplicates/", view, name="posts_postimage_duplicates"), *super().get_urls()]
+
+    def duplicates(self, request: HttpRequest) -> HttpResponse:
+        """Groups of images that repeat each other, page by page."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        groups, last = duplicate_groups(_place(request.GET.get("after", "")))
+        page = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Duplicate images",
+            "groups": groups,
+            "after": f"{last.created_at.isoformat()}_{last.pk}" if last else "",
+        }
+        return render(request, "admin/posts/postimage/duplicates.html", page)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """The link on a member's page asks for that member's images."""

@@ -13,7 +13,7 @@ from ai import services as ai
 from ai.permissions import IsAuthenticatedUnlessPublic
 from ai.serializers import TextQuery
 from ai.spaces import steady
-from search import recommendations, services
+from search import ai_recommendations, services
 from search.ai_serializers import (
     MemberQuery,
     RecommendedSerializer,
@@ -81,7 +81,7 @@ class RecommendationsView(_AIView):
     )
     def post(self, request: Request) -> Response:
         fields = _checked(MemberQuery, request)
-        found = recommendations.recommended_to(
+        found = ai_recommendations.recommended_to(
             fields["user_id"], viewer=request.user, limit=fields["limit"]
         )
         body = {"user_id": fields["user_id"], "limit": fields["limit"], "message": IN_BACKEND}

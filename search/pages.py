@@ -1,22 +1,27 @@
 """Pages: search, and the posts that are similar to one."""
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
+from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from search import services
+from accounts.models import User
+from search import for_you, services
 from search.serializers import TextSearchSerializer
 from smimso.errors import InvalidInput, NotFound, SmimsoError
-from smimso.pages import PageRequest, translated
+from smimso.http import clamped_int
+from smimso.pages import PageRequest, action, translated
 from smimso.uploads import decode_upload
 
 MOST_MATCHES = 48
 MOST_SIMILAR = 12
+FOR_YOU_PAGE = 24
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -38,6 +43,29 @@ def similar(request: HttpRequest, post_id: UUID) -> HttpResponse:
     except NotFound as error:
         raise Http404 from error
     return render(request, "search/_similar.html", {"matches": matches})
+
+
+@require_safe
+@login_required
+@vary_on_headers("HX-Request")
+def recommended(request: PageRequest) -> HttpResponse:
+    number = clamped_int(request.GET.get("page"), default=1, least=1, most=10_000)
+    found, total = for_you.for_you(cast(User, request.user), page=number, limit=FOR_YOU_PAGE)
+    page = {
+        "recommendations": found,
+        "first": number == 1,
+        "older": f"page={number + 1}" if number * FOR_YOU_PAGE < total else "",
+        "forgotten": "forgotten" in request.GET,
+    }
+    partial = request.htmx and number > 1
+    template = "search/_for_you_grid.html" if partial else "search/for_you.html"
+    return render(request, template, page)
+
+
+@action("for-you")
+def forget_taste(request: PageRequest) -> HttpResponse:
+    for_you.forget_taste(cast(User, request.user))
+    return redirect(f"{reverse('for-you')}?forgotten=1")
 
 
 def _by_text(request: HttpRequest, query: str) -> services.Matches | None:

@@ -1,65 +1,23 @@
-"""What and whom a member may like: posts near to those liked, members with like interests."""
+"""Members with like interests: by what they said in the survey, else by what they like to see."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import numpy as np
-from django.conf import settings
 from django.db import connection
+from django.utils import timezone
+from pgvector.django import CosineDistance
 
-from accounts.models import User
+from accounts.models import Survey, User
 from ai import services as ai
-from ai.spaces import steady
-from posts.models import EMBEDDING_DIMENSIONS, Like, Post, PostImage, SavedPost
-from search.services import Match
-from search.vectors import nearest_posts
-from smimso.errors import NotFound
+from ai.calibration import similarity_score
+from posts.models import Like, visible_posts
+from search import taste
+from search.models import Taste
 
-LATEST = 50  # likes and saves, from which a taste is read
 CATEGORIES_WEIGHT, PURPOSES_WEIGHT = 0.6, 0.4
-
-
-# --- Posts ----------------------------------------------------------------------------------
-
-
-def recommended_to(user_id: UUID, *, viewer: Any, limit: int) -> list[Match]:
-    """`recommended_posts` of a member, as far as the viewer sees them.
-
-    Raises NotFound for an unknown member, and for another than the viewer: what somebody likes is
-    nobody else's business, but in the demo (settings.AI_PUBLIC).
-    """
-    member = User.objects.filter(pk=user_id, is_active=True).first()
-    if member is None or (member != viewer and not settings.AI_PUBLIC):
-        raise NotFound("User not found")
-    found = recommended_posts(member, limit)
-    if member == viewer:
-        return found
-    ids = [match.post.pk for match in found]
-    visible = set(Post.objects.visible_to(viewer).filter(pk__in=ids).values_list("pk", flat=True))
-    return [match for match in found if match.post.pk in visible]
-
-
-@steady
-def recommended_posts(user: User, limit: int) -> list[Match]:
-    """What is nearest to the mean of what the member lately liked and saved, best first.
-
-    Others' posts alone, and none that was liked or saved already. Empty while nothing was.
-    """
-    liked = Like.objects.filter(user=user).values_list("post_id", "created_at")
-    saved = SavedPost.objects.filter(user=user).values_list("post_id", "created_at")
-    known = [post_id for post_id, _ in liked.union(saved).order_by("-created_at")]
-    images = PostImage.objects.visible_to(user).searchable(ai.clip_name())
-    pictures = images.filter(post__in=known[:LATEST])
-    total = np.zeros(EMBEDDING_DIMENSIONS)
-    for vector in pictures.values_list("embedding", flat=True):
-        total += np.asarray(vector)  # points where the mean does
-    if not total.any():
-        return []
-    own = Post.objects.filter(user=user).values_list("pk", flat=True)
-    return nearest_posts(user, total.tolist(), limit=limit, without={*known, *own})
-
-
-# --- Members --------------------------------------------------------------------------------
+LIKED_LATELY = timedelta(days=90)  # what names the interests that two members share by taste
+MOST_SHARED = 3
 
 # Jaccard index of each list; what either has left open weighs nothing, and the rest all the more.
 _QUERY = """
@@ -108,7 +66,14 @@ _QUERY = """
 
 
 def similar_members(viewer: User, *, limit: int) -> list[dict[str, Any]]:
-    """Best first, with a score of 0..1; none for a viewer who has not answered the survey."""
+    """Best first, with a score of 0..1; without a survey by taste, and none for who has neither."""
+    found = _by_survey(viewer, limit)
+    if found or Survey.objects.filter(user=viewer).exists():
+        return found
+    return _by_taste(viewer, limit)
+
+
+def _by_survey(viewer: User, limit: int) -> list[dict[str, Any]]:
     values: dict[str, str | float] = {
         "viewer": str(viewer.pk),
         "limit": limit,
@@ -119,3 +84,43 @@ def similar_members(viewer: User, *, limit: int) -> list[dict[str, Any]]:
         cursor.execute(_QUERY, values)
         names = [column.name for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _by_taste(viewer: User, limit: int) -> list[dict[str, Any]]:
+    """Tastes that were learned with the same model."""
+    model = ai.clip_name()
+    deeds = taste.deeds_of(viewer, model)
+    if not deeds:
+        return []
+    distance = CosineDistance("vector", taste.mean_of(deeds).tolist())
+    tastes = Taste.objects.filter(vector_model=model, user__is_active=True).exclude(user=viewer)
+    nearest = tastes.annotate(distance=distance).order_by("distance", "pk").select_related("user")
+    scored = [
+        (each.user, similarity_score(1 - each.distance, "image", model))
+        for each in nearest.defer("vector")[:limit]
+    ]
+    found = [(user, score) for user, score in scored if score > 0]
+    shared = _shared_categories(viewer, [user for user, _ in found])
+    return [
+        {
+            **{name: getattr(user, name) for name in _CARD},
+            "similarity_score": score,
+            "shared_interests": shared.get(user.pk, []),
+        }
+        for user, score in found
+    ]
+
+
+_CARD = ("id", "first_name", "last_name", "avatar_url", "job")
+
+
+def _shared_categories(viewer: User, others: list[User]) -> dict[UUID, list[str]]:
+    """Names of categories of which the viewer and the other liked posts lately."""
+    since = timezone.now() - LIKED_LATELY
+    likes = Like.objects.filter(visible_posts(viewer, "post__"), created_at__gt=since)
+    rows = likes.filter(user__in=[viewer, *others]).exclude(post__category=None)
+    liked: dict[UUID, set[str]] = {}
+    for user_id, name in rows.values_list("user_id", "post__category__name").distinct():
+        liked.setdefault(user_id, set()).add(name)
+    mine = liked.get(viewer.pk, set())
+    return {user_id: sorted(mine & names)[:MOST_SHARED] for user_id, names in liked.items()}

@@ -5,6 +5,7 @@ from typing import Any, get_args
 from rest_framework import serializers
 
 from posts.serializers import PostImageSerializer, PostListItemSerializer
+from search.for_you import ReasonKind, Recommendation
 from search.services import Match, Method
 
 MOST_CHARACTERS = 1_000  # of a query; more than a worker or the search by words looks at
@@ -76,3 +77,24 @@ class SimilarMemberSerializer(serializers.Serializer):
     job = serializers.CharField(allow_null=True)
     similarity_score = serializers.FloatField(min_value=0, max_value=1)
     shared_interests = serializers.ListField(child=serializers.CharField())
+
+
+class ReasonSerializer(serializers.Serializer):
+    """post_id: the post that was liked, saved or looked at. text: in the reader's language."""
+
+    kind = serializers.ChoiceField(get_args(ReasonKind))
+    text = serializers.CharField()
+    post_id = serializers.UUIDField(allow_null=True)
+
+
+class RecommendationSerializer(PostListItemSerializer):
+    reason = ReasonSerializer()
+
+    class Meta(PostListItemSerializer.Meta):
+        fields = [*PostListItemSerializer.Meta.fields, "reason"]
+
+
+def recommendation_data(found: Recommendation) -> dict[str, Any]:
+    about_post = found.about_id if found.kind in ("liked", "saved", "viewed") else None
+    reason = {"kind": found.kind, "text": found.reason, "post_id": about_post}
+    return {**PostListItemSerializer(found.post).data, "reason": reason}

@@ -4,7 +4,8 @@ import logging
 
 from celery import shared_task
 
-from search import index, model_change, recall
+from ai import services as ai
+from search import index, model_change, recall, taste
 
 logger = logging.getLogger(__name__)
 
@@ -27,3 +28,9 @@ def measure_recall() -> None:
 @shared_task(ignore_result=True)
 def change_model() -> None:
     model_change.advance()
+
+
+@shared_task(ignore_result=True)
+def learn_tastes() -> None:
+    """Every night."""
+    logger.info("Learned the tastes of %d members", taste.learn_of_the_active(ai.clip_name()))

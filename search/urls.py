@@ -9,5 +9,7 @@ urlpatterns = [
     path("search/text", views.TextSearchView.as_view()),
     path("search/image", views.ImageSearchView.as_view()),
     path("recommendations/similar-users", views.SimilarMembersView.as_view()),
+    path("recommendations/for-you", views.ForYouView.as_view()),
+    path("recommendations/taste", views.TasteView.as_view()),
     path("posts/<any_id:post_id>/similar", views.SimilarPostsView.as_view()),
 ]

@@ -10,19 +10,21 @@ from rest_framework.views import APIView
 
 from accounts.requests import MemberRequest
 from ai.serializers import ImageFormSerializer
-from search import services
+from search import for_you, services
 from search.recommendations import similar_members
 from search.serializers import (
     FoundByImageSerializer,
     FoundByTextSerializer,
     FoundSerializer,
+    RecommendationSerializer,
     SimilarMemberSerializer,
     TextSearchSerializer,
     match_data,
+    recommendation_data,
 )
 from smimso.errors import InvalidInput
-from smimso.http import clamped_int, success
-from smimso.openapi import answers, at_most, in_query
+from smimso.http import clamped_int, page_and_limit, paginated, success
+from smimso.openapi import answers, answers_page, at_most, in_query
 from smimso.uploads import decode_upload
 
 
@@ -93,6 +95,22 @@ class SimilarPostsView(APIView):
     def get(self, request: Request, post_id: UUID) -> Response:
         matches = services.similar_posts(request.user, post_id, limit=_limit(request, default=12))
         return success(_results(matches))
+
+
+class ForYouView(APIView):
+    @answers_page("Posts that I may like, and why", RecommendationSerializer)
+    def get(self, request: MemberRequest) -> Response:
+        page, limit = page_and_limit(request.query_params)
+        found, total = for_you.for_you(request.user, page=page, limit=limit)
+        data = [recommendation_data(each) for each in found]
+        return paginated(data, page=page, limit=limit, total=total)
+
+
+class TasteView(APIView):
+    @answers("Forget what was learned of my taste until now")
+    def delete(self, request: MemberRequest) -> Response:
+        for_you.forget_taste(request.user)
+        return success(None, "Recommendations reset successfully")
 
 
 class SimilarMembersView(APIView):

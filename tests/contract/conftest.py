@@ -1,5 +1,6 @@
 """A small world in which no list is empty, and an AI that answers at once."""
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -104,6 +105,9 @@ def world(member: Callable[..., User], picture: Callable[..., bytes]) -> World:
     viewer = member("Viewer", google_id="google-4712", last_name="Vân")
     third = member("Third")
     theirs, mine = new_post(owner, category, "Sunset"), new_post(viewer, category, "Sunrise")
+    new_post(owner, category, "Noon")
+    checksum = hashlib.sha256(picture()).hexdigest()
+    PostImage.objects.filter(post=mine).update(checksum=checksum)
     follow_user(follower=owner, following_id=viewer.pk)
     follow_user(follower=viewer, following_id=owner.pk)
     Follow.objects.create(follower=third, following=owner)

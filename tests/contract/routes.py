@@ -347,6 +347,14 @@ ADDED = [
     Route("GET", "posts/{post}/similar", shapes.FOUND),
     Route(
         "POST",
+        "posts/check-duplicates",
+        [{"duplicates": [shapes.DUPLICATE]}],
+        files={"images": 2},
+    ),
+    page_of("recommendations/for-you", shapes.RECOMMENDATION),
+    Route("DELETE", "recommendations/taste", NO_DATA, "Recommendations reset successfully"),
+    Route(
+        "POST",
         "auth/change-password",
         {"token": "token"},
         "Password changed successfully",

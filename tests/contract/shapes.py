@@ -221,6 +221,22 @@ ACTIVITY = {
 }
 METADATA = {"category_id": "uuid", "tags": ["name"], "description": "name", "caption": "name"}
 
+DUPLICATE = {
+    "kind": one_of("exact", "near"),
+    "own": "bool",
+    "post_id": "uuid",
+    "title": "name",
+    "created_at": "instant",
+    "user": USER_BRIEF,
+    "image": POST_IMAGE,
+}
+REASON = {
+    "kind": one_of("liked", "saved", "viewed", "category", "popular"),
+    "text": "name",
+    "post_id": nullable("uuid"),
+}
+RECOMMENDATION = {**POST_LIST_ITEM, "reason": REASON}
+
 # --- Search ---------------------------------------------------------------------------------
 
 SEARCH_RESULT = {

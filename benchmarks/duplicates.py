@@ -1,0 +1,185 @@
+"""How well copies are told from other pictures, and how fast they are found among a million hashes.
+
+    python benchmarks/duplicates.py
+
+Demo drawings, copies of them, and the same scenes drawn anew, which are no copies. Then a million
+hashes around those of the drawings in an embedded PostgreSQL: the indexes on bands beside reading
+every hash.
+"""
+
+import io
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import django
+import numpy as np
+import psycopg
+from PIL import Image, ImageEnhance
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smimso.settings")
+MODEL = ROOT / "ai" / "demo_models" / "clip"
+os.environ |= {"SMIMSO_CLIP_MODEL": f"local-dir:{MODEL}", "SMIMSO_AI_DTYPE": "fp32"}
+django.setup()
+
+from ai.demo_models.drawing import draw_scene  # noqa: E402
+from ai.demo_models.scenes import demo_scenes  # noqa: E402
+from ai.worker import engine  # noqa: E402
+from posts.models import BAND_MASKS, BAND_SHIFTS, NEAR_BITS  # noqa: E402
+from search.duplicates import COPY_BITS, COPY_COSINE  # noqa: E402
+from smimso import embedded  # noqa: E402
+from smimso.appearance import perceptual_hash  # noqa: E402
+from smimso.processes import postgres  # noqa: E402
+
+DRAWINGS, WIDTH = 250, 480
+ROWS, QUERIES, FLIPPED = 1_000_000, 40, 0.2
+Copy = Callable[[Image.Image], Image.Image]
+
+
+def encoded(picture: Image.Image, image_format: str, quality: int) -> Image.Image:
+    file = io.BytesIO()
+    picture.save(file, image_format, quality=quality)
+    return Image.open(io.BytesIO(file.getvalue())).convert("RGB")
+
+
+def cropped(picture: Image.Image, share: float) -> Image.Image:
+    width, height = picture.size
+    x, y = round(width * share), round(height * share)
+    return picture.crop((x, y, width - x, height - y))
+
+
+COPIES: dict[str, Copy] = {
+    "JPEG, quality 40": lambda picture: encoded(picture, "JPEG", 40),
+    "WebP, quality 60": lambda picture: encoded(picture, "WEBP", 60),
+    "a third as wide": lambda picture: picture.resize((picture.width // 3, picture.height // 3)),
+    "20 % brighter": lambda picture: ImageEnhance.Brightness(picture).enhance(1.2),
+    "20 % darker": lambda picture: ImageEnhance.Brightness(picture).enhance(0.8),
+    "2 % off each edge": lambda picture: cropped(picture, 0.02),
+    "5 % off each edge": lambda picture: cropped(picture, 0.05),
+}
+
+
+def hashes(pictures: list[Image.Image]) -> np.ndarray:
+    values = [perceptual_hash(picture) for picture in pictures]
+    return np.array(values, dtype=np.int64).view(np.uint64)
+
+
+def vectors(pictures: list[Image.Image]) -> np.ndarray:
+    batches = [pictures[n : n + 32] for n in range(0, len(pictures), 32)]
+    return np.concatenate([engine().embed_images(batch) for batch in batches])
+
+
+def report(name: str, bits: np.ndarray, cosines: np.ndarray) -> None:
+    near, loose = bits <= NEAR_BITS, (bits <= COPY_BITS) & (cosines >= COPY_COSINE)
+    shares = [100 * each.mean() for each in (near, near | loose, cosines >= COPY_COSINE)]
+    print(
+        f"{name:20}{np.median(bits):8.0f}{np.percentile(bits, 95):7.0f}{np.median(cosines):9.3f}",
+        *(f"{share:10.3f} %" for share in shares),
+    )
+
+
+def tell_apart() -> np.ndarray:
+    scenes = demo_scenes(DRAWINGS)
+    pictures = [draw_scene(scene, WIDTH) for scene in scenes]
+    known, meant = hashes(pictures), vectors(pictures)
+    print(f"{'':20}{'bits p50':>8}{'p95':>7}{'cosine':>9}", end=" ")
+    print(f"{f'≤ {NEAR_BITS} bits':>12}{'or with CLIP':>13}{'CLIP alone':>13}")
+    copies = {name: [make(each) for each in pictures] for name, make in COPIES.items()}
+    anew = [draw_scene(replace(each, seed=each.seed + 1_000_000), WIDTH) for each in scenes]
+    for name, made in {**copies, "same scene anew": anew}.items():
+        bits = np.bitwise_count(known ^ hashes(made))
+        report(name, bits, (meant * vectors(made)).sum(axis=1))
+    one, other = np.triu_indices(len(known), 1)
+    report(
+        "other scenes", np.bitwise_count(known[one] ^ known[other]), (meant @ meant.T)[one, other]
+    )
+    return known
+
+
+# --- A million of them ------------------------------------------------------------------------
+
+
+def a_million(known: np.ndarray) -> np.ndarray:
+    """int64 [ROWS]: hashes of drawings with some bits flipped, so that some bands are frequent."""
+    chance = np.random.default_rng(0)
+    bits = np.unpackbits(known.view(np.uint8).reshape(-1, 8), axis=1)
+    rows = bits[chance.integers(0, len(bits), ROWS)] ^ (chance.random((ROWS, 64)) < FLIPPED)
+    return np.packbits(rows.astype(np.uint8), axis=1).copy().view(np.int64).ravel()
+
+
+def by_bands(value: int) -> str:
+    bands = [
+        f"((hash >> {shift}) & 65535) IN"
+        f" ({', '.join(str(value >> shift & 0xFFFF ^ mask) for mask in BAND_MASKS)})"
+        for shift in BAND_SHIFTS
+    ]
+    return f"({' OR '.join(bands)}) AND {by_all(value)}"
+
+
+def by_all(value: int) -> str:
+    return f"bit_count((hash # {value})::bit(64)) <= {NEAR_BITS}"
+
+
+def find(connection: Any, stored: np.ndarray) -> None:
+    connection.execute("CREATE TABLE images (id serial, hash bigint, rest text)")
+    with connection.cursor().copy("COPY images (hash, rest) FROM STDIN") as copy:
+        for value in stored.tolist():
+            copy.write_row((value, "x" * 400))
+    for shift in BAND_SHIFTS:
+        connection.execute(f"CREATE INDEX ON images (((hash >> {shift}) & 65535))")
+    connection.execute("CREATE INDEX ON images (hash) INCLUDE (id)")
+    connection.execute("VACUUM (ANALYZE) images")
+    choose = random.Random(1)
+    queries = [choose.choice(stored.tolist()) ^ 0b111 for _ in range(QUERIES)]
+    print(f"\nNear hashes among {ROWS:,}{'p50 ms':>14}{'p95 ms':>9}{'found':>8}")
+    medians = []
+    for name, way in {"four bands": by_bands, "reading every hash": by_all}.items():
+        seconds, found = [], 0
+        for value in queries:
+            began = time.perf_counter()
+            found += len(connection.execute(f"SELECT id FROM images WHERE {way(value)}").fetchall())
+            seconds.append(time.perf_counter() - began)
+        medians.append(float(np.median(seconds)))
+        late = np.percentile(seconds, 95)
+        print(f"{name:30}{1000 * medians[-1]:9.1f}{1000 * late:9.1f}{found:8}")
+    print(f"{medians[1] / medians[0]:.0f} times sooner")
+
+
+def main() -> None:
+    known = tell_apart()
+    directory = Path(tempfile.mkdtemp(prefix="smimso-duplicates-"))
+    directory.chmod(0o755)  # as root, PostgreSQL runs as another user
+    account = embedded.server_account()
+    embedded.prepare_directories(directory, account)
+    embedded.initialise_postgres(directory, account, durable=False)
+    program = postgres(directory, account, durable=False)
+    server = subprocess.Popen(program.launch(), env=program.environment, stderr=subprocess.DEVNULL)
+    try:
+        find(_connected(embedded.database_url(directory, "postgres")), a_million(known))
+    finally:
+        server.send_signal(program.stop_signal)
+        server.wait(30)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _connected(url: str) -> Any:
+    for _ in range(150):
+        try:
+            return psycopg.connect(url, autocommit=True)
+        except psycopg.OperationalError:
+            time.sleep(0.2)
+    raise RuntimeError("PostgreSQL did not start")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,323 @@
+"""Posts that a member may like, each with the reason.
+
+Three of four are near the member's interests, the fourth is popular; a member of whom nothing is
+known gets what is popular, in the categories of the survey first. Chosen once in KEPT_SECONDS, so
+that pages neither repeat nor skip, and when a first page is asked for after another like or save.
+Who may see a post is asked anew at every page.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import chain, zip_longest
+from typing import Any, Literal
+from uuid import UUID
+
+import numpy as np
+import redis
+from django.contrib.auth.models import AnonymousUser
+from django.core.cache import cache
+from django.db.models import Case, ExpressionWrapper, F, FloatField, Q, Value, When, Window
+from django.db.models.functions import Extract, Now, RowNumber
+from django.utils import timezone
+from django.utils.translation import gettext
+from pgvector.django import VectorField
+
+from accounts.models import Category, Survey, User
+from ai import services as ai
+from posts.models import (
+    EMBEDDING_DIMENSIONS,
+    Activity,
+    ActivityType,
+    Like,
+    Post,
+    PostImage,
+    SavedPost,
+)
+from posts.services import UNTITLED
+from search import taste
+from search.duplicates import collapse
+from search.nearest import nearest_images
+from search.taste import Deed
+
+logger = logging.getLogger(__name__)
+
+ReasonKind = Literal["liked", "saved", "viewed", "category", "popular"]
+
+MOST = 120  # recommendations
+NEAR_AN_INTEREST = 40  # posts
+POPULAR_AFTER = 3  # of the member's taste
+KEPT_SECONDS, POPULAR_SECONDS = 600, 300
+MOST_RECENT, OF_A_CATEGORY = 20_000, 40  # popular among the newest; of each category at most
+MOST_KNOWN = 500  # posts that the member liked, saved or saw last
+# Maximal marginal relevance: Carbonell and Goldstein 1998.
+RELEVANCE, AUTHOR_AGAIN, AUTHOR_FORGOTTEN = 0.7, 0.15, 0.8
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """kind: why. about: the title of the post that was liked, or the category's name, or blank."""
+
+    post: Post
+    kind: ReasonKind
+    about: str
+    about_id: UUID | None
+
+    @property
+    def reason(self) -> str:
+        """In the reader's language."""
+        texts = {
+            "liked": gettext("Because you liked “%(about)s”"),
+            "saved": gettext("Because you saved “%(about)s”"),
+            "viewed": gettext("Because you looked at “%(about)s”"),
+            "category": gettext("Popular in %(about)s, which you chose"),
+            "popular": gettext("Popular at the moment"),
+        }
+        if self.kind != "popular" and not self.about:
+            return gettext("Like what you enjoyed before")
+        about = gettext("Untitled") if self.about == UNTITLED else self.about
+        return texts[self.kind] % {"about": about}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An image that stands for its post. vector: float32 [512], zeros where there is none."""
+
+    pk: UUID
+    post_id: UUID
+    author_id: UUID
+    checksum: str
+    perceptual_hash: int | None
+    vector: np.ndarray
+    relevance: float = 0.0
+    kind: ReasonKind = "popular"
+    about_id: UUID | None = None
+
+
+# post, kind of the reason, and the post or category that it is about
+Chosen = tuple[UUID, ReasonKind, UUID | None]
+
+
+def for_you(member: User, *, page: int, limit: int) -> tuple[list[Recommendation], int]:
+    """One page and the number of all. What has become invisible is left out of its page."""
+    kept = _kept(_key(member))
+    if kept is None or (page == 1 and _is_outdated(member, kept[0])):
+        kept = timezone.now(), choose(member)
+        _keep(_key(member), kept, KEPT_SECONDS)
+    chosen = kept[1]
+    return _shown(member, chosen[(page - 1) * limit : page * limit]), len(chosen)
+
+
+def _is_outdated(member: User, chosen_at: datetime) -> bool:
+    newest = taste.newest_choice(member)
+    return newest is not None and newest > chosen_at
+
+
+def forget_taste(member: User) -> None:
+    taste.forget(member)
+    try:
+        cache.delete(_key(member))
+    except redis.RedisError as error:
+        logger.warning("Old recommendations stay for minutes, Redis is away: %s", error)
+
+
+def choose(member: User) -> list[Chosen]:
+    """At most MOST, best first."""
+    model = ai.clip_name()
+    known = _known(member)
+    deeds = taste.deeds_of(member, model)
+    taste.learn(member, deeds, model)
+    liked = _diverse(_near(member, deeds, known, model))
+    popular = _diverse(_popular(member, known))
+    mixed = collapse(
+        _mixed(liked, popular),
+        {each.pk: each.vector for each in (*liked, *popular) if each.vector.any()},
+    )
+    chosen: dict[UUID, Chosen] = {}
+    for each in mixed:
+        chosen.setdefault(each.post_id, (each.post_id, each.kind, each.about_id))
+    return list(chosen.values())[:MOST]
+
+
+def _known(member: User) -> set[UUID]:
+    """What the member liked, saved or saw lately needs no recommendation."""
+    views = Activity.objects.filter(activity_type=ActivityType.VIEW)
+    known: set[UUID] = set()
+    for rows in (Like.objects.all(), SavedPost.objects.all(), views):
+        mine = rows.filter(user=member).order_by("-created_at")
+        known.update(mine.values_list("post_id", flat=True)[:MOST_KNOWN])
+    return known
+
+
+# --- Near the member's interests --------------------------------------------------------------
+
+
+def _near(member: User, deeds: list[Deed], known: set[UUID], model: str) -> list[Candidate]:
+    # The deeds themselves are what is nearest; what else is known is left out below, because a
+    # long list of ids takes longer to plan than to scan.
+    where = ~Q(post__user=member) & ~Q(post_id__in=[deed.post_id for deed in deeds])
+    found: dict[UUID, float] = {}  # image: relevance
+    for interest in taste.interests_of(deeds, model):
+        for image in nearest_images(
+            member, interest.vector.tolist(), model=model, limit=NEAR_AN_INTEREST, where=where
+        ):
+            relevance = 1 - image.distance + 0.2 * interest.share
+            if image.post_id not in known:
+                found[image.pk] = max(relevance, found.get(image.pk, 0.0))
+    matrix = np.array([deed.vector for deed in deeds])
+    candidates = []
+    for each in _candidates(PostImage.objects.filter(pk__in=found), model):
+        deed = deeds[int((matrix @ each.vector).argmax())]  # the most like it is the reason
+        candidates.append(
+            replace(each, relevance=found[each.pk], kind=deed.kind, about_id=deed.post_id)
+        )
+    return candidates
+
+
+def _candidates(images: Any, model: str = "") -> list[Candidate]:
+    """An image of each post, without a reason so far.
+
+    With a model, rather one that has its vector; reading and parsing a vector takes 0.1 ms.
+    """
+    usable = Case(When(embedding_model=model, then=0), default=1) if model else Value(0)
+    vector: Any = Value(None, output_field=VectorField(dimensions=EMBEDDING_DIMENSIONS))
+    if model:
+        vector = Case(When(embedding_model=model, then=F("embedding")))
+    first = images.order_by("post_id", usable, "display_order", "pk").distinct("post_id")
+    columns = ("pk", "post_id", "post__user_id", "checksum", "perceptual_hash")
+    rows = first.annotate(vector=vector).values_list(*columns, "vector")
+    nothing = np.zeros(EMBEDDING_DIMENSIONS, dtype=np.float32)
+    return [
+        Candidate(
+            pk=pk,
+            post_id=post_id,
+            author_id=author_id,
+            checksum=checksum,
+            perceptual_hash=perceptual_hash,
+            vector=nothing if known is None else np.asarray(known, dtype=np.float32),
+        )
+        for pk, post_id, author_id, checksum, perceptual_hash, known in rows
+    ]
+
+
+# --- Popular ----------------------------------------------------------------------------------
+
+
+def _popular(member: User, known: set[UUID]) -> list[Candidate]:
+    """Those of the categories that the survey names first."""
+    wished = set(
+        Survey.objects.filter(user=member).values_list("favorite_categories", flat=True).first()
+        or ()
+    )
+    ranked = [
+        (post_id, category_id if str(category_id) in wished else None, rank)
+        for rank, (post_id, author_id, category_id) in enumerate(_popular_posts())
+        if author_id != member.pk and post_id not in known
+    ]
+    ranked.sort(key=lambda row: (row[1] is None, row[2]))
+    best = {row[0]: (row[1], place) for place, row in enumerate(ranked[:MOST])}
+    images = PostImage.objects.visible_to(member).filter(post_id__in=best)
+    candidates = []
+    for each in _candidates(images):
+        category_id, place = best[each.post_id]
+        kind: ReasonKind = "category" if category_id else "popular"
+        candidates.append(
+            replace(each, relevance=1 - place / MOST, kind=kind, about_id=category_id)
+        )
+    return candidates
+
+
+def _popular_posts() -> list[tuple[UUID, UUID, UUID | None]]:
+    """Post, author and category of public posts, most popular first; the same for everybody."""
+    popular = _kept("for-you:popular")
+    if popular is None:
+        days = Extract(Now() - F("created_at"), "epoch") / 86_400.0
+        deeds = 3.0 * F("like_count") + 2.0 * F("comment_count") + 0.1 * F("view_count") + 1.0
+        public = Post.objects.visible_to(AnonymousUser())
+        newest = public.order_by("-created_at", "-id").values("pk")[:MOST_RECENT]
+        rows = (
+            Post.objects.filter(pk__in=newest)
+            .annotate(popularity=ExpressionWrapper(deeds / (days + 7.0), FloatField()))
+            .annotate(
+                place=Window(RowNumber(), partition_by="category", order_by=F("popularity").desc())
+            )
+            .filter(place__lte=OF_A_CATEGORY)
+            .order_by("-popularity", "pk")
+        )
+        popular = list(rows.values_list("pk", "user_id", "category_id"))
+        _keep("for-you:popular", popular, POPULAR_SECONDS)
+    return popular
+
+
+# --- Order ------------------------------------------------------------------------------------
+
+
+def _diverse(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """By relevance, less what is like an earlier one or by the same author again."""
+    if not candidates:
+        return []
+    vectors = np.array([each.vector for each in candidates])
+    alike = vectors @ vectors.T
+    relevance = np.array([each.relevance for each in candidates])
+    authors = np.unique([str(each.author_id) for each in candidates], return_inverse=True)[1]
+    closest, again = np.zeros(len(candidates)), np.zeros(len(candidates))
+    left = np.ones(len(candidates), dtype=bool)
+    order = []
+    for _ in range(min(MOST, len(candidates))):
+        score = RELEVANCE * relevance - (1 - RELEVANCE) * closest - again
+        best = int(np.where(left, score, -np.inf).argmax())
+        left[best] = False
+        order.append(candidates[best])
+        closest = np.maximum(closest, alike[best])
+        again = AUTHOR_FORGOTTEN * again + AUTHOR_AGAIN * (authors == authors[best])
+    return order
+
+
+def _mixed(liked: Sequence[Candidate], popular: Sequence[Candidate]) -> list[Candidate]:
+    if not liked:
+        return list(popular)
+    thirds = [liked[n : n + POPULAR_AFTER] for n in range(0, len(liked), POPULAR_AFTER)]
+    slots = zip_longest(thirds, [[each] for each in popular], fillvalue=())
+    return list(chain.from_iterable(chain.from_iterable(slots)))
+
+
+# --- Shown and kept ---------------------------------------------------------------------------
+
+
+def _shown(member: User, chosen: Iterable[Chosen]) -> list[Recommendation]:
+    rows = list(chosen)
+    posts = Post.objects.visible_to(member).for_display(member).in_bulk([row[0] for row in rows])
+    about = {row[2] for row in rows if row[2]}
+    # A post that was liked may have been hidden since: then its title is nobody's business.
+    titles = dict(Post.objects.visible_to(member).filter(pk__in=about).values_list("pk", "title"))
+    titles |= dict(Category.objects.filter(pk__in=about).values_list("pk", "name"))
+    return [
+        Recommendation(
+            posts[post_id],
+            kind,
+            titles.get(about_id, "") if about_id else "",
+            about_id if about_id in titles else None,
+        )
+        for post_id, kind, about_id in rows
+        if post_id in posts
+    ]
+
+
+def _key(member: User) -> str:
+    return f"for-you:{ai.clip_name()}:{member.pk}"
+
+
+def _kept(key: str) -> Any:
+    try:
+        return cache.get(key)
+    except redis.RedisError as error:
+        logger.warning("Recommendations are chosen anew, Redis is away: %s", error)
+        return None
+
+
+def _keep(key: str, value: Any, seconds: int) -> None:
+    try:
+        cache.set(key, value, seconds)
+    except redis.RedisError as error:
+        logger.warning("Recommendations are not kept, Redis is away: %s", error)

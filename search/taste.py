@@ -1,0 +1,161 @@
+"""What a member likes to see: interests, learned from what the member liked, saved and looked at.
+
+Each deed weighs WEIGHTS · 0.5 ** (age / HALF_LIFE). Deeds that are alike make one interest: between
+cats and cars lies nothing that a lover of both looks for (Pal et al. 2020, "PinnerSage").
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+import numpy as np
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from accounts.models import User
+from ai.calibration import similarity_score
+from posts.models import Activity, ActivityType, Like, PostImage, SavedPost
+from search.models import Taste
+
+Kind = Literal["liked", "saved", "viewed"]
+
+WEIGHTS: dict[Kind, float] = {"saved": 1.5, "liked": 1.0, "viewed": 0.2}
+HALF_LIFE = timedelta(days=30)
+MOST_OF_A_KIND, MOST_DEEDS = 200, 80  # the newest of each kind; of these the weightiest
+MOST_INTERESTS = 4
+LEAST_ALIKE = 0.6  # similarity score, 0..1, of a deed and the first of its interest
+
+
+@dataclass(frozen=True)
+class Deed:
+    """vector: float32 [512], of unit length. kind: the weightiest that was done with the post."""
+
+    post_id: UUID
+    kind: Kind
+    weight: float
+    vector: np.ndarray
+
+
+@dataclass(frozen=True)
+class Interest:
+    """vector: float32 [512], of unit length. share: of all the member's weight, 0..1."""
+
+    vector: np.ndarray
+    share: float
+
+
+def deeds_of(member: User, model: str) -> list[Deed]:
+    """The weightiest first; of other members' posts that the member may still see.
+
+    Only vectors of `model`, and nothing from before the member asked to forget.
+    """
+    weights: dict[UUID, float] = {}
+    kinds: dict[UUID, Kind] = {}
+    now = timezone.now()
+    for kind, rows in _newest(member):
+        for post_id, when in rows:
+            age = max(0.0, (now - when) / HALF_LIFE)
+            weights[post_id] = weights.get(post_id, 0.0) + WEIGHTS[kind] * 0.5**age
+            kinds.setdefault(post_id, kind)
+    chosen = sorted(weights, key=lambda post_id: -weights[post_id])[:MOST_DEEDS]
+    vectors = _vectors(member, chosen, model)
+    return [
+        Deed(post_id, kinds[post_id], weights[post_id], vectors[post_id])
+        for post_id in chosen
+        if post_id in vectors
+    ]
+
+
+def _newest(member: User) -> Iterator[tuple[Kind, Any]]:
+    """Post and time of the newest deeds, the weightiest kind first."""
+    views = Activity.objects.filter(activity_type=ActivityType.VIEW)
+    tables: list[tuple[Kind, QuerySet]] = [
+        ("saved", SavedPost.objects.all()),
+        ("liked", Like.objects.all()),
+        ("viewed", views),
+    ]
+    since = forgotten_at(member)
+    for kind, table in tables:
+        rows = table.filter(user=member)
+        if since is not None:
+            rows = rows.filter(created_at__gt=since)
+        newest = rows.order_by("-created_at").values_list("post_id", "created_at")
+        yield kind, newest[:MOST_OF_A_KIND]
+
+
+def newest_choice(member: User) -> datetime | None:
+    """When the member last liked or saved a post."""
+    tables: tuple[QuerySet, ...] = (Like.objects.all(), SavedPost.objects.all())
+    moments = [
+        table.filter(user=member).order_by("-created_at").values_list("created_at", flat=True)[:1]
+        for table in tables
+    ]
+    return max((moment for some in moments for moment in some), default=None)
+
+
+def _vectors(member: User, post_ids: list[UUID], model: str) -> dict[UUID, np.ndarray]:
+    """Of each post's first embedded image."""
+    images = PostImage.objects.visible_to(member).searchable(model).filter(post_id__in=post_ids)
+    first = images.exclude(post__user=member).order_by("post_id", "display_order", "pk")
+    rows = first.distinct("post_id").values_list("post_id", "embedding")
+    return {post_id: np.asarray(vector, dtype=np.float32) for post_id, vector in rows}
+
+
+def interests_of(deeds: list[Deed], model: str) -> list[Interest]:
+    """At most MOST_INTERESTS, the weightiest first.
+
+    Leader clustering (Hartigan 1975): a deed joins the first interest whose first deed is like it.
+    """
+    groups: list[list[Deed]] = []
+    for deed in deeds:
+        for group in groups:
+            cosine = float(group[0].vector @ deed.vector)
+            if similarity_score(cosine, "image", model) >= LEAST_ALIKE:
+                group.append(deed)
+                break
+        else:
+            groups.append([deed])
+    total = sum(deed.weight for deed in deeds)
+    interests = [
+        Interest(mean_of(group), sum(deed.weight for deed in group) / total) for group in groups
+    ]
+    return sorted(interests, key=lambda interest: -interest.share)[:MOST_INTERESTS]
+
+
+def mean_of(deeds: list[Deed]) -> np.ndarray:
+    """Weighted, float32 [512], of unit length."""
+    mean = np.sum([deed.weight * deed.vector for deed in deeds], axis=0)
+    return mean / max(float(np.linalg.norm(mean)), 1e-9)
+
+
+def learn(member: User, deeds: list[Deed], model: str) -> None:
+    """Keeps the mean of all deeds, by which members are compared; none without deeds."""
+    learned = {
+        "vector": mean_of(deeds).tolist() if deeds else None,
+        "vector_model": model if deeds else "",
+        "learned_at": timezone.now(),
+    }
+    Taste.objects.update_or_create(user=member, defaults=learned)
+
+
+def learn_of_the_active(model: str, *, most: int = 10_000) -> int:
+    """Learns anew of members who did something since it was last learned; their number."""
+    newer = Activity.objects.filter(user=OuterRef("pk")).filter(
+        Q(created_at__gt=OuterRef("taste__learned_at")) | Q(user__taste__learned_at=None)
+    )
+    members = list(User.objects.active().filter(Exists(newer)).order_by("pk")[:most])
+    for member in members:
+        learn(member, deeds_of(member, model), model)
+    return len(members)
+
+
+def forgotten_at(member: User) -> datetime | None:
+    return Taste.objects.filter(user=member).values_list("forgotten_at", flat=True).first()
+
+
+def forget(member: User) -> None:
+    """What the member did until now says nothing any more. Likes and saves stay."""
+    forgotten = {"forgotten_at": timezone.now(), "vector": None, "vector_model": ""}
+    Taste.objects.update_or_create(user=member, defaults=forgotten)

@@ -1,0 +1,106 @@
+"""Members are compared by what they like to see when they have not answered the survey."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from accounts.models import Category, Survey, User
+from posts import interactions
+from posts.models import Post
+from search import taste
+from search.models import Taste
+from search.tasks import learn_tastes
+from tests.search.conftest import MODEL, pointing
+
+pytestmark = pytest.mark.django_db
+
+Api = Callable[..., APIClient]
+CATS, CARS = pointing(1), pointing(0, 1)
+
+
+@pytest.fixture(autouse=True)
+def _model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ai.services.clip_name", lambda: MODEL)
+
+
+@pytest.fixture
+def lover(member: Callable[..., User], vector_post: Callable[..., Post]) -> Callable[..., User]:
+    """`lover("Ann", vector)`: a member who liked a post with this vector."""
+
+    def make(name: str, vector: list[float], **fields: Any) -> User:
+        user = member(name)
+        interactions.like_post(user=user, post_id=vector_post(vector, **fields).pk)
+        return user
+
+    return make
+
+
+def similar(client: APIClient) -> list[dict[str, Any]]:
+    response = client.get("/api/recommendations/similar-users")
+    assert response.status_code == 200
+    return response.json()["data"]
+
+
+def test_members_who_like_the_same_kind_are_similar(api: Api, lover: Callable[..., User]) -> None:
+    art = Category.objects.get(slug="art")
+    viewer = lover("Viewer", CATS, category=art)
+    lover("Cats", pointing(1, 0, 0.3), category=art)
+    lover("Cars", CARS)
+    gone = lover("Gone", CATS)
+    learn_tastes()
+    User.objects.filter(pk=gone.pk).update(is_active=False)
+    (found,) = similar(api(viewer))
+    assert found["first_name"] == "Cats"
+    assert 0.9 < found["similarity_score"] <= 1
+    assert found["shared_interests"] == [art.name]
+    assert found.keys() == {
+        *("id", "first_name", "last_name", "avatar_url", "job"),
+        *("similarity_score", "shared_interests"),
+    }
+
+
+def test_who_answered_the_survey_is_compared_by_it(api: Api, lover: Callable[..., User]) -> None:
+    viewer = lover("Viewer", CATS)
+    lover("Cats", CATS)
+    learn_tastes()
+    Survey.objects.create(user=viewer, favorite_categories=["x"], completed_at=timezone.now())
+    assert similar(api(viewer)) == []
+
+
+def test_tastes_of_another_model_and_forgotten_ones_are_not_compared(
+    api: Api, lover: Callable[..., User]
+) -> None:
+    viewer, other, third = (lover(name, CATS) for name in ("Viewer", "Other", "Third"))
+    learn_tastes()
+    Taste.objects.filter(user=other).update(vector_model="another/model")
+    assert api(third).delete("/api/recommendations/taste").status_code == 200
+    assert similar(api(viewer)) == []
+    assert similar(api(third)) == []
+
+
+def test_shared_interests_do_not_tell_of_posts_that_the_viewer_may_not_see(
+    api: Api, lover: Callable[..., User]
+) -> None:
+    art = Category.objects.get(slug="art")
+    viewer = lover("Viewer", CATS, category=art)
+    lover("Cats", CATS, category=art)
+    learn_tastes()
+    Post.objects.exclude(likes__user=viewer).update(visibility="private")
+    (found,) = similar(api(viewer))
+    assert found["shared_interests"] == []
+
+
+def test_only_members_who_did_something_since_are_learned_of_again(
+    lover: Callable[..., User], vector_post: Callable[..., Post], member: Callable[..., User]
+) -> None:
+    member("Idle")
+    cats = lover("Cats", CATS)
+    assert taste.learn_of_the_active(MODEL) == 1
+    assert taste.learn_of_the_active(MODEL) == 0
+    interactions.like_post(user=cats, post_id=vector_post(CARS).pk)
+    assert taste.learn_of_the_active(MODEL) == 1
+    learned = Taste.objects.get(user=cats)
+    assert learned.vector[:2] == pytest.approx([0.707, 0.707], abs=1e-3)
