@@ -7,20 +7,30 @@ enough visible rows were found. Source: pgvector README, "Filtering" and "Iterat
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Q
 
 from posts.models import PostImage
 from search import index
 
+NO_CONDITION = Q()
+
 
 def nearest_images(
-    viewer: Any, vector: list[float], *, model: str, limit: int, except_post: Any = None
+    viewer: Any,
+    vector: list[float],
+    *,
+    model: str,
+    limit: int,
+    where: Q = NO_CONDITION,
+    except_post: Any = None,
 ) -> list[PostImage]:
     """At most `limit` images of as many posts, nearest first, each with `distance` (0..2).
 
-    vector: 512 floats of unit length in the space of `model`. Fewer come back only when the
-    viewer can see no more embedded posts.
+    vector: 512 floats of unit length in the space of `model`. where: what else the images must
+    fulfil, as `Q(post__category_id=…)`. Fewer come back only when the viewer can see no more
+    embedded posts that fulfil it.
     """
-    images = PostImage.objects.visible_to(viewer).searchable(model).nearest(vector)
+    images = PostImage.objects.visible_to(viewer).searchable(model).filter(where).nearest(vector)
     if except_post is not None:
         images = images.exclude(post_id=except_post)
     with transaction.atomic():

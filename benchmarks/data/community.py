@@ -131,7 +131,13 @@ class Community:
             **{"width": 1600, "height": 1200, "file_size": 400_000, "checksum": ""},
             "placeholder": f"data:image/webp;base64,{'A' * 160}",
             "ai_caption": self._text(6),
-            **{"embedding_model": "", "caption_model": "", "ai_status": "done", "ai_error": ""},
+            **{
+                "embedding_model": "",
+                "next_embedding_model": "",
+                "caption_model": "",
+                "ai_status": "done",
+                "ai_error": "",
+            },
             **{"ai_attempts": 0, "display_order": order, "created_at": self._started},
         }
 

@@ -82,9 +82,10 @@ def insert_many(user: User, vectors: np.ndarray, visibility: Sequence[str]) -> N
             " comment_count, open_fields, created_at, updated_at)"
             " SELECT id, %(user)s, 'x', visibility, 0, 0, 0, '{}', now(), now() FROM new)"
             " INSERT INTO post_images (id, post_id, image_url, image_path, checksum, placeholder,"
-            " display_order, created_at, embedding, embedding_model, caption_model, ai_status,"
+            " display_order, created_at, embedding, embedding_model, next_embedding_model,"
+            " caption_model, ai_status,"
             " ai_error, ai_attempts) SELECT gen_random_uuid(), id, 'https://a.example/b.jpg', '',"
-            " '', '', 0, now(), embedding, %(model)s, '', 'done', '', 0 FROM new",
+            " '', '', 0, now(), embedding, %(model)s, '', '', 'done', '', 0 FROM new",
             {
                 "visibility": list(visibility),
                 "kinds": len(visibility),
@@ -100,8 +101,9 @@ def _no_index(transactional_db: None) -> Any:
     """The index outlives the rows that a transactional test leaves."""
     yield
     with connection.cursor() as cursor:
-        cursor.execute(f"DROP INDEX IF EXISTS {index.NAME}")
-        cursor.execute(f"DROP INDEX IF EXISTS {index.BUILDING}")
+        for column in ("embedding", "next_embedding"):
+            cursor.execute(f"DROP INDEX IF EXISTS {index.name_of(column)}")
+            cursor.execute(f"DROP INDEX IF EXISTS {index.building_of(column)}")
 
 
 @pytest.fixture

@@ -2,19 +2,22 @@
 
 import io
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.db.models import F
 
 from accounts.models import User
 from posts.models import Post, PostImage
 from search import index
 from search.nearest import _prepare_scan, nearest_images
 from search.tasks import maintain_index
+from smimso.errors import Unavailable
 from tests.search.conftest import MODEL, clustered, insert_many
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("_no_index")]
@@ -28,6 +31,38 @@ def indexes() -> dict[str, bool]:
             " WHERE relname LIKE 'idx_post_images_embedding%'"
         )
         return dict(cursor.fetchall())
+
+
+def indexed_columns() -> dict[str, str]:
+    """Vector indexes by name, and the column that each is on."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT indexname, substring(indexdef FROM 'USING [a-z]+ \\(+([a-z_]+)')"
+            " FROM pg_indexes WHERE indexname LIKE 'idx_post_images_%embedding' ORDER BY 1"
+        )
+        return dict(cursor.fetchall())
+
+
+@contextmanager
+def holding_the_lock() -> Iterator[None]:
+    """As another process does that builds the index."""
+    locked, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [index._LOCK])
+        locked.set()
+        done.wait(20)
+        connection.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    locked.wait(20)
+    try:
+        yield
+    finally:
+        done.set()
+        holder.join(20)
 
 
 def plan(viewer: Any, vector: list[float], limit: int) -> str:
@@ -215,22 +250,9 @@ def test_an_invalid_index_counts_as_none(owner: User) -> None:
 
 def test_two_builders_do_not_get_in_each_others_way(owner: User) -> None:
     insert_many(owner, clustered(100), ["public"])
-    locked, done = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", [index._LOCK])
-        locked.set()
-        done.wait(20)
-        connection.close()
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    locked.wait(20)
-    assert index.maintain(least_rows=50) == "another process is building the index"
-    assert indexes() == {}
-    done.set()
-    holder.join(20)
+    with holding_the_lock():
+        assert index.maintain(least_rows=50) == "another process is building the index"
+        assert indexes() == {}
     assert "built" in index.maintain(least_rows=50)
 
 
@@ -258,3 +280,38 @@ def test_the_command_and_the_task_call_it(owner: User, monkeypatch: pytest.Monke
     forced: Callable[..., None] = maintain_index
     forced()
     assert indexes() == {}
+
+
+def test_the_other_column_has_an_index_of_its_own_and_they_exchange_their_names(
+    owner: User,
+) -> None:
+    insert_many(owner, clustered(100), ["public"])
+    PostImage.objects.update(next_embedding=F("embedding"))
+    index.maintain(least_rows=50)
+    index.maintain(column="next_embedding", least_rows=50)
+    columns = indexed_columns()
+    assert columns == {
+        "idx_post_images_embedding": "embedding",
+        "idx_post_images_next_embedding": "next_embedding",
+    }
+    with transaction.atomic():
+        index.exchange_names()
+    assert indexed_columns() == dict(zip(columns, reversed(columns.values()), strict=True))
+    with transaction.atomic():
+        index.exchange_names()
+    assert indexed_columns() == columns
+
+
+def test_an_index_of_one_column_alone_moves_with_its_name(owner: User) -> None:
+    insert_many(owner, clustered(100), ["public"])
+    index.maintain(least_rows=50)
+    with transaction.atomic():
+        index.exchange_names()
+    assert indexed_columns() == {"idx_post_images_next_embedding": "embedding"}
+    with transaction.atomic():
+        index.exchange_names()
+
+
+def test_names_are_not_exchanged_while_an_index_is_being_built(db: None) -> None:
+    with holding_the_lock(), pytest.raises(Unavailable), transaction.atomic():
+        index.exchange_names()

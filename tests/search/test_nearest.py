@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.db import connection
+from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
@@ -104,6 +105,19 @@ def test_a_post_can_be_left_out(stranger: User, vector_post: NewPost) -> None:
     itself = vector_post(pointing(1), pointing(1), title="itself")
     vector_post(at_cosine(0.5), title="another")
     assert titles(stranger, except_post=itself.pk) == ["another"]
+
+
+def test_more_conditions_narrow_what_is_found(
+    owner: User, stranger: User, vector_post: NewPost
+) -> None:
+    vector_post(at_cosine(0.9), title="nearest", tags=["sea"])
+    vector_post(at_cosine(0.8), title="blue", tags=["sea", "blue"])
+    vector_post(at_cosine(0.7), title="another's", tags=["blue"], author=stranger)
+    vector_post(at_cosine(0.6), title="hidden", tags=["blue"], visibility="private")
+    assert titles(stranger, where=Q(post__tags__contains=["blue"])) == ["blue", "another's"]
+    blue_of_owner = Q(post__tags__contains=["blue"], post__user=owner)
+    assert titles(stranger, where=blue_of_owner) == ["blue"]
+    assert titles(stranger, where=Q(post__tags__contains=["green"])) == []
 
 
 def test_nothing_embedded_finds_nothing(stranger: User, vector_post: NewPost) -> None:
