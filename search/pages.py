@@ -40,7 +40,7 @@ def similar(request: HttpRequest, post_id: UUID) -> HttpResponse:
     return render(request, "search/_similar.html", {"matches": matches})
 
 
-def _by_text(request: HttpRequest, query: str) -> services.Matches | None:
+def _by_text(request: HttpRequest, query: str) -> services.Page | None:
     if not query:
         return None
     form = TextSearchSerializer(data={"query": query})
@@ -54,7 +54,7 @@ def _by_text(request: HttpRequest, query: str) -> services.Matches | None:
     )
 
 
-def _by_image(request: HttpRequest) -> services.Matches:
+def _by_image(request: HttpRequest) -> services.Page:
     picture: Any = request.FILES.get("image")
     if picture is None:
         raise InvalidInput("Image file is required")

@@ -120,7 +120,7 @@ _SAMPLE = """
 
 
 def _drawn(model: str) -> np.ndarray:
-    """float32 [n, 512], n at most SAMPLE. Source: pgvector's vector_send: two int16, then floats."""
+    """float32 [n, 512], n at most SAMPLE; pgvector sends two int16 before the floats."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT gen_random_uuid()")
         (start,) = cursor.fetchone()

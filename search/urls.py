@@ -3,6 +3,8 @@ from django.urls import path
 from search import views
 
 urlpatterns = [
+    path("search", views.SearchView.as_view()),
+    path("search/suggestions", views.SuggestionsView.as_view()),
     path("search/text", views.TextSearchView.as_view()),
     path("search/image", views.ImageSearchView.as_view()),
     path("recommendations/similar-users", views.SimilarMembersView.as_view()),

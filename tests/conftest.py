@@ -24,6 +24,7 @@ from PIL import Image
 from rest_framework.test import APIClient
 
 from accounts.models import Follow, User
+from search.relevance import forget_samples
 from smimso import embedded
 from smimso.auth import issue_token
 from smimso.celery import app as celery_app
@@ -130,6 +131,7 @@ def _clean_cache(request: pytest.FixtureRequest) -> None:
     if "servers" in request.fixturenames or request.node.get_closest_marker("django_db"):
         request.getfixturevalue("servers")
         cache.clear()
+        forget_samples()
 
 
 # --- Workers --------------------------------------------------------------------------------
