@@ -32,6 +32,11 @@ class Match:
     method: Method
     words: list[str] = field(default_factory=list)
 
+    @property
+    def shown_score(self) -> float | None:
+        """None where words alone, or filters, have no measure of how well it matches."""
+        return self.score if self.method in ("embedding", "hybrid") else None
+
 
 @dataclass(frozen=True)
 class Page:

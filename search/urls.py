@@ -2,9 +2,13 @@ from django.urls import path
 
 from search import views
 
-urlpatterns = [
+# Not without `/api/`: there, these are pages.
+under_api = [
     path("search", views.SearchView.as_view()),
     path("search/suggestions", views.SuggestionsView.as_view()),
+]
+
+urlpatterns = [
     path("search/text", views.TextSearchView.as_view()),
     path("search/image", views.ImageSearchView.as_view()),
     path("recommendations/similar-users", views.SimilarMembersView.as_view()),

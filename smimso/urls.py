@@ -9,6 +9,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from posts.pages import feed
 from posts.views import uploaded_file
+from search.urls import under_api
 from smimso.index import SchemaView, api_index, docs, test_cors
 from smimso.pages import wants_page
 
@@ -40,6 +41,7 @@ urlpatterns = [
     path("api/schema", SchemaView.as_view()),
     path("api/docs", docs),
     path("api/", include(rest)),
+    path("api/", include(under_api)),
     path("", include(rest)),
     path("", front),
     path("", include(pages)),
