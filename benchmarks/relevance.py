@@ -189,10 +189,9 @@ def report_cut(collection: Collection) -> None:
                 recalls.append(right / min(relevant, 400))
             if shown:
                 precisions.append(right / len(shown))
-    print(
-        f"above the least score: {np.mean(recalls):.0%} of what is relevant; {np.mean(precisions):.0%}"
-        f" of it is; {np.median(sizes):.0f} results (median), none for {np.mean(np.array(sizes) == 0):.0%}"
-    )
+    kept, right = np.mean(recalls), np.mean(precisions)
+    print(f"above the least score: {kept:.0%} of what is relevant, and {right:.0%} of it is")
+    print(f"  {np.median(sizes):.0f} results (median); none at all for {sizes.count(0)} queries")
 
 
 def report_composed(collection: Collection) -> None:

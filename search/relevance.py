@@ -10,6 +10,7 @@ import math
 import threading
 import time
 from dataclasses import dataclass
+from uuid import uuid4
 
 import numpy as np
 from django.db import connection
@@ -122,9 +123,7 @@ _SAMPLE = """
 def _drawn(model: str) -> np.ndarray:
     """float32 [n, 512], n at most SAMPLE; pgvector sends two int16 before the floats."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT gen_random_uuid()")
-        (start,) = cursor.fetchone()
-        cursor.execute(_SAMPLE, {"start": start, "model": model, "size": SAMPLE})
+        cursor.execute(_SAMPLE, {"start": uuid4(), "model": model, "size": SAMPLE})
         count, data = cursor.fetchone()
     if not count:
         return np.empty((0, 0), np.float32)
