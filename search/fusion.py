@@ -18,7 +18,7 @@ from search.relevance import LEAST_SCORES
 
 Method = Literal["embedding", "caption", "hybrid", "filters"]
 K = 60  # of the paper
-WORDS_WEIGHT = 1.0  # beside 1 for meaning
+WORDS_WEIGHT = 0.3  # beside 1 for meaning; measured by benchmarks/relevance.py
 WORD_SCORE = 0.5  # of a post that has all words, and no measure of its own
 LEAST_WORDS = 0.6  # the least coverage that makes a post relevant by its words alone
 NEAR_DUPLICATE = 3  # bits of a perceptual hash, of 64
@@ -57,7 +57,7 @@ def fused(near: list[Candidate], worded: list[Candidate], meaning: Meaning) -> l
     for rank, candidate in enumerate(near, 1):
         worth[candidate.post_id] += 1 / (K + rank)
     for rank, candidate in enumerate(worded, 1):
-        worth[candidate.post_id] += WORDS_WEIGHT * candidate.coverage / (K + rank)
+        worth[candidate.post_id] += WORDS_WEIGHT * candidate.coverage**2 / (K + rank)
     ordered = sorted(merged.values(), key=lambda c: (-worth[c.post_id], -c.meaning))
     return _never_rising([_scored(candidate, meaning) for candidate in ordered])
 
