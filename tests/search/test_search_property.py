@@ -24,7 +24,7 @@ from tests.search.conftest import at_cosine, pointing
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("openai_scale", "meaning")]
 
 examples = settings(
-    max_examples=25,
+    max_examples=12,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -32,7 +32,10 @@ examples = settings(
 
 @pytest.fixture
 def meaning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ai, "embed_text", lambda _: pointing(1))
+    def embed(text: str) -> list[float]:
+        return at_cosine(0.0, axis=2) if text == "car" else pointing(1)
+
+    monkeypatch.setattr(ai, "embed_text", embed)
     monkeypatch.setattr(ai, "describe_image", lambda _: (pointing(1), "a red boat by a lake"))
 
 
@@ -151,7 +154,6 @@ def test_nobody_finds_what_they_may_not_see(
 ) -> None:
     with ExitStack() as stack:
         rolled_back(stack)
-        hidden_words = ["secret", *visibilities]
         for number, visibility in enumerate(visibilities):
             new_post(
                 owner,
@@ -161,7 +163,6 @@ def test_nobody_finds_what_they_may_not_see(
                 tags=["sea", f"secret{number}"],
             )
         source = new_post(owner, 1.0, title="source")
-        assert hidden_words
         for viewer in cast:
             visible = set(Post.objects.visible_to(viewer).values_list("pk", flat=True))
             titles = set(Post.objects.visible_to(viewer).values_list("title", flat=True))
