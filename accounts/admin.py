@@ -1,10 +1,16 @@
 """Administration of members, follows and categories."""
 
+from typing import Any
+
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 
 from accounts.models import Category, Follow, User
 
@@ -28,6 +34,9 @@ class UserForm(_LowerCaseEmail, UserChangeForm):
         fields = ("email",)  # the admin puts its own fieldsets in place
 
 
+RIGHTS = ["is_staff", "is_superuser", "groups", "user_permissions"]
+
+
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin):
     form = UserForm
@@ -36,10 +45,15 @@ class UserAdmin(DjangoUserAdmin):
     list_filter = ["is_active", "is_staff", "is_verified"]
     search_fields = ["email", "phone", "first_name", "last_name"]
     ordering = ["-created_at"]
-    readonly_fields = ["last_login", "created_at", "updated_at", "auth_provider", "google_id"]
+    readonly_fields = [
+        *("last_login", "created_at", "updated_at", "auth_provider", "google_id"),
+        "everything_of",
+    ]
+    actions = ["deactivate", "activate"]
+    list_per_page = 50
     show_full_result_count = False
     fieldsets = [
-        (None, {"fields": ["email", "phone", "password"]}),
+        (None, {"fields": ["email", "phone", "password", "everything_of"]}),
         (
             "Profile",
             {
@@ -56,16 +70,7 @@ class UserAdmin(DjangoUserAdmin):
         ),
         (
             "Permissions",
-            {
-                "fields": [
-                    "is_active",
-                    "is_verified",
-                    "is_staff",
-                    "is_superuser",
-                    "groups",
-                    "user_permissions",
-                ]
-            },
+            {"fields": ["is_active", "is_verified", *RIGHTS]},
         ),
         (
             "History",
@@ -89,9 +94,58 @@ class UserAdmin(DjangoUserAdmin):
         )
     ]
 
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
+        """Who may change members may not thereby make themselves whatever they like."""
+        fields = [*super().get_readonly_fields(request, obj)]
+        return fields if _is_superuser(request) else [*fields, *RIGHTS]
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Of those who may do more than oneself, a new password would be a way in."""
+        above = obj is not None and obj != request.user and (obj.is_staff or obj.is_superuser)
+        allowed = super().has_change_permission(request, obj)
+        return allowed and (not above or _is_superuser(request))
+
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Members are deactivated: a deletion would take their posts and leave the files."""
         return False
+
+    @admin.display(description="everything of this member")
+    def everything_of(self, user: User) -> SafeString:
+        """Lists of other apps, by the names that the admin gives them."""
+        lists = [
+            ("posts", "posts_post", "user__id__exact"),
+            ("images", "posts_postimage", "post__user__id__exact"),
+            ("comments", "posts_comment", "user__id__exact"),
+            ("follows", "accounts_follow", "follower__id__exact"),
+            ("followers", "accounts_follow", "following__id__exact"),
+        ]
+        links = [
+            (reverse(f"admin:{model}_changelist"), f"{filter_by}={user.pk}", name)
+            for name, model, filter_by in lists
+        ]
+        return format_html_join(" · ", '<a href="{}?{}">{}</a>', links)
+
+    @admin.action(description="Deactivate: they and their posts vanish", permissions=["change"])
+    def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        self._set_active(request, queryset, active=False)
+
+    @admin.action(description="Activate again", permissions=["change"])
+    def activate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        self._set_active(request, queryset, active=True)
+
+    def _set_active(self, request: HttpRequest, queryset: QuerySet[User], *, active: bool) -> None:
+        viewer: Any = request.user
+        members = queryset.exclude(pk=viewer.pk)
+        if not _is_superuser(request):
+            members = members.filter(is_staff=False, is_superuser=False)
+        count = members.order_by().update(is_active=active)
+        done = "activated" if active else "deactivated"
+        messages.success(request, f"{done.capitalize()}: {count} of {queryset.count()} members.")
+
+
+def _is_superuser(request: HttpRequest) -> bool:
+    user: Any = request.user
+    return user.is_superuser
 
 
 @admin.register(Follow)

@@ -3,3 +3,8 @@ from django.apps import AppConfig
 
 class AIConfig(AppConfig):
     name = "ai"
+
+    def ready(self) -> None:
+        from ai.admin_sections import register_sections
+
+        register_sections()

@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import connection
 from redis import RedisError
 
+from ai import metrics
 from ai.connection import ANSWER_TIMEOUT, redis_client
 from smimso import errors
 
@@ -41,6 +42,11 @@ def ask(task: Task, **arguments: Any) -> Any:
     settings.AI_TIMEOUT seconds, when Redis can't be reached or the worker failed; and what the
     task raised about its input.
     """
+    with metrics.requested(task.name):
+        return _ask(task, arguments)
+
+
+def _ask(task: Task, arguments: dict[str, Any]) -> Any:
     call_id = str(uuid.uuid4())
     if not connection.in_atomic_block:
         # Whoever waits needs no database: the pool's connections are for those who don't.
@@ -51,6 +57,7 @@ def ask(task: Task, **arguments: Any) -> Any:
         task.apply_async(
             kwargs=arguments,
             task_id=call_id,
+            headers=metrics.sent_now(),
             queue=QUEUE,
             expires=settings.AI_TIMEOUT,  # nobody waits for it after that
             retry=True,  # a pooled connection may be stale since Redis restarted
@@ -71,6 +78,7 @@ def ask(task: Task, **arguments: Any) -> Any:
 def answer(task: Task, compute: Callable[[], Any]) -> None:
     """In the worker: send what `compute` returns, or the error that it raises, to the caller."""
     call_id = str(task.request.id)
+    metrics.started(QUEUE, task.request)
     try:
         found = {"value": compute()}
     except tuple(_KINDS.values()) as error:

@@ -24,7 +24,10 @@ class ModelState:
 
 @dataclass(frozen=True)
 class WorkerState:
-    """device: "cpu" or "cuda". dtype: "fp32", "bf16" or "fp16". queues: those consumed."""
+    """device: "cpu" or "cuda". dtype: "fp32", "bf16" or "fp16". queues: those consumed.
+
+    clip: of the space that is searched. others: CLIP models of spaces kept beside it.
+    """
 
     name: str
     queues: tuple[str, ...]
@@ -32,6 +35,10 @@ class WorkerState:
     dtype: str
     clip: ModelState
     blip: ModelState
+    others: tuple[ModelState, ...] = ()
+
+    def has_clip(self, name: str) -> bool:
+        return ModelState(name, loaded=True) in (self.clip, *self.others)
 
 
 def publish(state: WorkerState) -> None:
@@ -69,5 +76,6 @@ def _parse(text: bytes) -> WorkerState:
             "queues": tuple(fields["queues"]),
             "clip": ModelState(**fields["clip"]),
             "blip": ModelState(**fields["blip"]),
+            "others": tuple(ModelState(**other) for other in fields["others"]),
         }
     )

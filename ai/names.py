@@ -1,11 +1,25 @@
-"""What the configured models are called. The CLIP name is stored beside every vector."""
+"""What the models are called. The CLIP name is stored beside every vector."""
 
 from pathlib import Path
 
 from django.conf import settings
 
+from ai.presets import PRESETS, Preset, preset_of
+
 LOCAL_DIR = "local-dir:"  # open_clip's schema for a directory
 HUB = "hf-hub:"  # open_clip's schema for a repository of the model hub
+
+
+def resolve(model: str, pretrained: str) -> tuple[str, str]:
+    """Model and weights as open_clip takes them; `model` may be the key of a preset."""
+    if preset := PRESETS.get(model):
+        return preset.model, preset.pretrained
+    return model, pretrained
+
+
+def configured() -> tuple[str, str]:
+    """CLIP model and weights of the settings, which a new installation begins with."""
+    return resolve(settings.AI_CLIP_MODEL, settings.AI_CLIP_PRETRAINED)
 
 
 def local_directory(model: str) -> Path | None:
@@ -23,8 +37,10 @@ def clip_name(model: str | None = None, pretrained: str | None = None) -> str:
 
     Arguments default to the settings. Never an absolute path: it is stored and shown.
     """
-    model = settings.AI_CLIP_MODEL if model is None else model
-    pretrained = settings.AI_CLIP_PRETRAINED if pretrained is None else pretrained
+    model, pretrained = resolve(
+        settings.AI_CLIP_MODEL if model is None else model,
+        settings.AI_CLIP_PRETRAINED if pretrained is None else pretrained,
+    )
     if directory := local_directory(model):
         return f"local-dir/{directory.name}"
     if is_repository(model):
@@ -42,3 +58,16 @@ def blip_name(model: str | None = None) -> str:
 def is_repository(model: str) -> bool:
     """Whether a CLIP setting is a hub's "owner/name" instead of an open_clip architecture."""
     return "/" in model and not model.startswith(LOCAL_DIR)
+
+
+def preset_for(model: str, pretrained: str) -> Preset:
+    """The preset that these settings name; one without a key where they name none.
+
+    Another directory of the same name as the demo's is another model.
+    """
+    model, pretrained = resolve(model, pretrained)
+    preset = preset_of(clip_name(model, pretrained))
+    directory = local_directory(model)
+    if preset.key and directory and directory != local_directory(preset.model):
+        return Preset(key="", model=model, pretrained=pretrained, name=preset.name)
+    return preset

@@ -78,6 +78,18 @@ class PredictionsSerializer(serializers.Serializer[Any]):
     predictions = PredictionSerializer(many=True)
 
 
+class _ModelNamesSerializer(serializers.Serializer[Any]):
+    clip = serializers.CharField()
+    blip = serializers.CharField()
+
+
+class ServiceSerializer(serializers.Serializer[Any]):
+    service = serializers.CharField()
+    status = serializers.ChoiceField(["running", "unavailable"])
+    device = serializers.CharField()
+    models = _ModelNamesSerializer()
+
+
 class _ModelsLoadedSerializer(serializers.Serializer[Any]):
     clip = serializers.BooleanField()
     blip = serializers.BooleanField()

@@ -18,7 +18,7 @@ from django.core.cache import cache
 from PIL import Image
 from redis import RedisError
 
-from ai import heartbeat, names, tasks
+from ai import heartbeat, names, spaces, tasks
 from ai.calls import NOT_AVAILABLE, QUEUE, ask
 from ai.heartbeat import ModelState, WorkerState
 from ai.pictures import to_message
@@ -41,8 +41,11 @@ class Prediction:
 
 
 def clip_name() -> str:
-    """The identifier of the configured vector space, stored beside each vector."""
-    return names.clip_name()
+    """The identifier of the vector space that is searched, stored beside each vector.
+
+    One small query; within `ai.spaces.steady` none, and the same name all the time.
+    """
+    return spaces.active().name
 
 
 def blip_name() -> str:
@@ -67,11 +70,12 @@ def embed_text(text: str) -> list[float]:
     if not text:
         raise errors.InvalidInput("Text is required")
     workers = worker_states()  # before the cache, which has no time-out when Redis hangs
-    digest = hashlib.sha256(f"{clip_name()}\n{text}".encode()).hexdigest()
+    model = clip_name()
+    digest = hashlib.sha256(f"{model}\n{text}".encode()).hexdigest()
     cached = _cached(f"ai:text:{digest}")
     if cached is not None:
         return array.array("f", cached).tolist()
-    vector = _vector_of(_ask(tasks.embed_text, workers, "clip", text=text))
+    vector = _vector_of(_ask(tasks.embed_text, workers, model, text=text), model)
     with suppress(RedisError):  # the next one asks again
         cache.set(f"ai:text:{digest}", array.array("f", vector).tobytes(), TEXT_CACHE_SECONDS)
     return vector
@@ -87,18 +91,20 @@ def _cached(key: str) -> bytes | None:
 
 def embed_image(image: Image.Image) -> list[float]:
     """The CLIP vector of an RGB image: 512 floats of unit length."""
-    return _vector_of(_ask(tasks.embed_image, worker_states(), "clip", image=to_message(image)))
+    workers, model = worker_states(), clip_name()
+    return _vector_of(_ask(tasks.embed_image, workers, model, image=to_message(image)), model)
 
 
 def describe_image(image: Image.Image) -> tuple[list[float], str | None]:
     """The vector of an RGB image and its caption, None when captioning failed."""
-    found = _ask(tasks.describe_image, worker_states(), "clip", image=to_message(image))
-    return _vector_of(found), found["caption"]
+    workers, model = worker_states(), clip_name()
+    found = _ask(tasks.describe_image, workers, model, image=to_message(image))
+    return _vector_of(found, model), found["caption"]
 
 
 def caption_image(image: Image.Image) -> str:
     """A caption of an RGB image, in English, without surrounding space; may be empty."""
-    return _ask(tasks.caption_image, worker_states(), "blip", image=to_message(image))
+    return _ask(tasks.caption_image, worker_states(), None, image=to_message(image))
 
 
 def classify_image(image: Image.Image, labels: Sequence[str] = DEFAULT_LABELS) -> list[Prediction]:
@@ -109,24 +115,25 @@ def classify_image(image: Image.Image, labels: Sequence[str] = DEFAULT_LABELS) -
     if not labels:
         raise errors.InvalidInput("At least one label is required")
     prompts = [PROMPT.format(label) for label in labels]
-    scores = _ask(
-        tasks.classify_image, worker_states(), "clip", image=to_message(image), prompts=prompts
-    )
+    workers, model = worker_states(), clip_name()
+    scores = _ask(tasks.classify_image, workers, model, image=to_message(image), prompts=prompts)
     found = [Prediction(label, score) for label, score in zip(labels, scores, strict=True)]
     return sorted(found, key=lambda prediction: -prediction.score)
 
 
-def _ask(task: Any, workers: list[WorkerState], kind: str, **arguments: Any) -> Any:
-    """Ask, if a worker that answers requests has the configured model of this kind loaded."""
-    wanted = ModelState(clip_name() if kind == "clip" else blip_name(), loaded=True)
-    if not any(QUEUE in worker.queues and getattr(worker, kind) == wanted for worker in workers):
+def _ask(task: Any, workers: list[WorkerState], model: str | None, **arguments: Any) -> Any:
+    """Ask, if a worker that answers requests has this CLIP model loaded; None: has BLIP loaded."""
+    blip = ModelState(blip_name(), loaded=True)
+    if not any(
+        QUEUE in worker.queues and (worker.has_clip(model) if model else worker.blip == blip)
+        for worker in workers
+    ):
         raise errors.Unavailable(NOT_AVAILABLE)
-    return ask(task, **arguments)
+    return ask(task, **({"model": model} if model else {}), **arguments)
 
 
-def _vector_of(found: dict[str, Any]) -> list[float]:
-    if found["model"] != clip_name():
-        # Two workers with different settings on one queue: never mix two vector spaces.
-        logger.error("A worker answered with %s, not %s", found["model"], clip_name())
+def _vector_of(found: dict[str, Any], model: str) -> list[float]:
+    if found["model"] != model:  # never mix two vector spaces
+        logger.error("A worker answered with %s, not %s", found["model"], model)
         raise errors.Unavailable(NOT_AVAILABLE)
     return found["vector"]

@@ -1,6 +1,7 @@
 """The requests that someone is waiting for, as Celery tasks on the queue `interactive`.
 
 Each answers through `ai.calls.answer`; images come as `ai.pictures.to_message` makes them.
+`model`: the name of the vector space that the caller searches.
 """
 
 import logging
@@ -17,26 +18,26 @@ logger = logging.getLogger(__name__)
 
 
 @shared_task(bind=True, ignore_result=True)
-def embed_text(self: Task, *, text: str) -> None:
+def embed_text(self: Task, *, text: str, model: str) -> None:
     def compute() -> dict[str, Any]:
-        return _vector(engine().embed_texts([text])[0])
+        return _vector(model, engine(model).embed_texts([text])[0])
 
     answer(self, compute)
 
 
 @shared_task(bind=True, ignore_result=True)
-def embed_image(self: Task, *, image: str) -> None:
+def embed_image(self: Task, *, image: str, model: str) -> None:
     def compute() -> dict[str, Any]:
-        return _vector(engine().embed_images([from_message(image)])[0])
+        return _vector(model, engine(model).embed_images([from_message(image)])[0])
 
     answer(self, compute)
 
 
 @shared_task(bind=True, ignore_result=True)
-def describe_image(self: Task, *, image: str) -> None:
+def describe_image(self: Task, *, image: str, model: str) -> None:
     def compute() -> dict[str, Any]:
         picture = from_message(image)
-        vector = _vector(engine().embed_images([picture])[0])
+        vector = _vector(model, engine(model).embed_images([picture])[0])
         return {**vector, "caption": _caption_or_none(picture)}
 
     answer(self, compute)
@@ -48,16 +49,16 @@ def caption_image(self: Task, *, image: str) -> None:
 
 
 @shared_task(bind=True, ignore_result=True)
-def classify_image(self: Task, *, image: str, prompts: list[str]) -> None:
+def classify_image(self: Task, *, image: str, prompts: list[str], model: str) -> None:
     def compute() -> list[float]:
-        vectors = engine().embed_images([from_message(image)])
-        return engine().classify(vectors, prompts)[0].tolist()
+        vectors = engine(model).embed_images([from_message(image)])
+        return engine(model).classify(vectors, prompts)[0].tolist()
 
     answer(self, compute)
 
 
-def _vector(vector: Any) -> dict[str, Any]:
-    return {"model": engine().clip_name, "vector": vector.tolist()}
+def _vector(model: str, vector: Any) -> dict[str, Any]:
+    return {"model": model, "vector": vector.tolist()}
 
 
 def _caption_or_none(picture: Any) -> str | None:

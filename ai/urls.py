@@ -8,5 +8,6 @@ urlpatterns = [
     path("ai/image-features", views.ImageFeaturesView.as_view()),
     path("ai/classify", views.ClassifyView.as_view()),
     path("ai/text-embedding", views.TextEmbeddingView.as_view()),
+    path("ai", views.ServiceView.as_view()),
     path("health", views.HealthView.as_view()),
 ]

@@ -29,6 +29,7 @@ from ai.serializers import (
     ImageFormSerializer,
     Labels,
     PredictionsSerializer,
+    ServiceSerializer,
     TextQuery,
     TextVectorSerializer,
 )
@@ -93,6 +94,28 @@ class TextEmbeddingView(APIView):
         fields.is_valid(raise_exception=True)
         query = fields.validated_data["query"]
         return Response({"embedding": services.embed_text(query), "query": query})
+
+
+class ServiceView(APIView):
+    """What the old AI service said at its `/`, where this site has its own index.
+
+    device: "unknown" and status: "unavailable" while no worker lives.
+    """
+
+    authentication_classes = ()
+    permission_classes = [AllowAny]
+
+    @answers("Which models the AI uses", ServiceSerializer, envelope=False)
+    def get(self, request: Request) -> Response:
+        workers, _ = _workers()
+        return Response(
+            {
+                "service": "SMIMSO AI Service",
+                "status": "running" if workers else "unavailable",
+                "device": workers[0].device if workers else "unknown",
+                "models": {"clip": services.clip_name(), "blip": services.blip_name()},
+            }
+        )
 
 
 class HealthView(APIView):

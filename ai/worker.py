@@ -10,11 +10,13 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from celery import signals
+from django.db import DatabaseError, connection
 from redis import RedisError
 
-from ai import heartbeat
+from ai import heartbeat, spaces
 from ai.errors import ModelUnavailable
 from ai.heartbeat import ModelState, WorkerState
+from ai.spaces import Space
 
 if TYPE_CHECKING:
     from ai.engine import Engine
@@ -24,24 +26,88 @@ logger = logging.getLogger(__name__)
 MODELS_OF_QUEUE = {
     "interactive": ("clip", "blip"),
     "embed": ("clip",),
+    "fill": ("clip",),
     "caption": ("blip", "clip"),  # CLIP for the category
 }
 RETRY_SECONDS = 15.0  # between two looks for weights that are missing
+WATCH_SECONDS = 3.0  # between two looks whether the collection moves to another model
 START_PATIENCE = 120.0  # seconds that a starting worker waits for its models before it takes work
 
-_engine: "Engine | None" = None
+_engine: "Engine | None" = None  # of the space that is searched
+_others: dict[str, "Engine"] = {}  # of spaces kept beside it
 _engine_lock = threading.Lock()
 
 
-def engine() -> "Engine":
-    """This process's engine, made on first use; call it in a worker or a command only."""
-    global _engine
-    with _engine_lock:
-        if _engine is None:
-            from ai.engine import Engine
+def engine(model: str | None = None) -> "Engine":
+    """This process's engine for the vector space `model`, or for the one that is searched.
 
-            _engine = Engine.from_settings()
-        return _engine
+    Made on first use; call it in a worker or a command only. Raises ModelUnavailable for a space
+    in which the collection has no vectors.
+    """
+    with _engine_lock:
+        if _engine is None or model not in (None, _engine.clip_name, *_others):
+            _take_up(_known_spaces())
+        current: Any = _engine
+        found = current if model in (None, current.clip_name) else _others.get(str(model))
+    if found is None:
+        raise ModelUnavailable(f"{model}: the collection has no vectors of this model")
+    return found
+
+
+def engines() -> list["Engine"]:
+    """Those of all spaces that images have vectors in, the searched one first; one query."""
+    with _engine_lock:
+        _take_up(_known_spaces())
+        current: Any = _engine
+        return [current, *_others.values()]
+
+
+def _compare(active: Space) -> None:
+    """One line in the log when the settings ask for another model than the collection has."""
+    configured = spaces.configured().name
+    if _engine is None and active.name != configured:
+        logger.warning(
+            "The collection's vectors are of %s, the settings name %s. Searches go on with the "
+            "former; `manage.py change_model` moves the collection to another model.",
+            active.name,
+            configured,
+        )
+
+
+def _known_spaces() -> list[Space]:
+    """What the database says; empty when it can't be reached."""
+    try:
+        return spaces.kept()
+    except DatabaseError as error:
+        logger.debug("The database can't be reached: %s", error)
+        return []
+
+
+def _take_up(wanted: list[Space]) -> None:
+    """Engines for these spaces, the searched one first; those of other spaces are let go."""
+    global _engine
+    if not wanted and _engine is not None:
+        return
+    wanted = wanted or [spaces.configured()]
+    _compare(wanted[0])
+    known = {**_others, **({_engine.clip_name: _engine} if _engine else {})}
+    blip = _engine.blip if _engine else None
+    for space in wanted:
+        if space.name not in known:
+            known[space.name] = _new_engine(space, blip)
+            blip = known[space.name].blip
+    _engine = known[wanted[0].name]
+    _others.clear()
+    _others.update({space.name: known[space.name] for space in wanted[1:]})
+
+
+def _new_engine(space: Space, blip: Any) -> "Engine":
+    from ai.engine import Engine
+
+    configured = spaces.configured()
+    if space.name == configured.name:
+        space = configured  # a directory may have moved since the row was written
+    return Engine.from_settings(clip_model=space.model, clip_pretrained=space.pretrained, blip=blip)
 
 
 class Keeper:
@@ -70,6 +136,8 @@ class Keeper:
 
     def state(self) -> WorkerState:
         current = engine()
+        with _engine_lock:
+            others = list(_others.values())
         return WorkerState(
             name=self.name,
             queues=self.queues,
@@ -77,23 +145,40 @@ class Keeper:
             dtype=current.dtype,
             clip=_model_state(current.clip_name, current.clip),
             blip=_model_state(current.blip_name, current.blip),
+            others=tuple(_model_state(other.clip_name, other.clip) for other in others),
         )
 
     def _load(self) -> None:
+        """Loads what is missing; then looks whether the collection moves to another model."""
         kinds = {kind for queue in self.queues for kind in MODELS_OF_QUEUE.get(queue, ())}
-        missing = sorted(kinds, key=["clip", "blip"].index)  # CLIP first: search needs it
         reported: set[str] = set()
         try:
-            while missing and not self._stopped.is_set():
-                missing = [kind for kind in missing if not self._loaded(kind, reported)]
+            while not self._stopped.is_set():
+                missing = [
+                    name
+                    for name, model in self._needed(kinds)
+                    if not model.loaded and not self._loaded(name, model, reported)
+                ]
                 self._first_attempt.set()
-                self._stopped.wait(RETRY_SECONDS if missing else 0)
+                self._stopped.wait(RETRY_SECONDS if missing else WATCH_SECONDS)
         finally:
             self._first_attempt.set()
 
-    def _loaded(self, kind: str, reported: set[str]) -> bool:
+    def _needed(self, kinds: set[str]) -> list[tuple[str, Any]]:
+        """Names and models: CLIP first, for search needs it; then those of spaces beside."""
+        before = engine().clip_name
+        current, *others = engines()
+        connection.close()  # of this thread
+        if others or current.clip_name != before:
+            self._changed.set()
+        needed: list[tuple[str, Any]] = []
+        if "clip" in kinds:
+            needed.append((current.clip_name, current.clip))
+        needed += [(current.blip_name, current.blip)] if "blip" in kinds else []
+        return needed + [(o.clip_name, o.clip) for o in others if "clip" in kinds]
+
+    def _loaded(self, name: str, model: Any, reported: set[str]) -> bool:
         """One attempt; a reason is logged once, not at every attempt."""
-        model = getattr(engine(), kind)
         try:
             model.get()
         except ModelUnavailable as error:
@@ -103,7 +188,7 @@ class Keeper:
             return False
         finally:
             self._changed.set()
-        logger.info("%s is loaded (%s)", getattr(engine(), f"{kind}_name"), engine().dtype)
+        logger.info("%s is loaded (%s)", name, engine().dtype)
         return True
 
     def _publish(self) -> None:

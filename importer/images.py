@@ -17,7 +17,10 @@ from posts import files
 from posts.models import AIStatus, Post, PostImage
 
 EXTERNAL = "External image: there is no file here to look at"
-_FILE = ("image_url", "image_path", "width", "height", "file_size", "checksum", "placeholder")
+_FILE = (
+    *("image_url", "image_path", "width", "height", "file_size", "checksum", "placeholder"),
+    *("perceptual_hash", "colors"),
+)
 _CAPTIONS = ("caption", "ai_caption", "user_caption")
 _VECTOR = ("embedding", "embedding_model")
 _STATE = ("ai_status", "ai_error", "ai_attempts", "ai_queued_at")
@@ -132,6 +135,8 @@ def _described(row: Row) -> dict[str, Any]:
         "file_size": row.size("file_size"),
         "checksum": "",
         "placeholder": "",
+        "perceptual_hash": None,
+        "colors": None,
         "caption": row.text("caption"),
         "user_caption": row.text("user_caption"),
         "display_order": order if isinstance(order, int) else 0,
@@ -154,6 +159,8 @@ def _store(old_files: OldFiles, image_id: UUID, address: str) -> dict[str, Any]:
         "file_size": len(checked.data),
         "checksum": checked.checksum,
         "placeholder": checked.placeholder,
+        "perceptual_hash": checked.perceptual_hash,
+        "colors": checked.colors,
     }
 
 

@@ -1,4 +1,4 @@
-"""Administration of posts and images: what the AI made of them, and another try for it."""
+"""Administration of posts, images and comments: what the AI made of them, another try for it."""
 
 from functools import partial
 from typing import Any
@@ -13,8 +13,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
-from posts import files, services
-from posts.models import Post, PostImage
+from posts import counters, feed, files, services
+from posts.models import Comment, Post, PostImage
 
 RETRY = "Give the AI another try"
 
@@ -26,6 +26,12 @@ def _thumbnail(post: Post, image: PostImage, *, large: bool = False) -> SafeStri
         files.file_url(image, post.visibility, "thumbnail"),
         image.alt_text,
     )
+
+
+def _link(model: str, row: models.Model) -> SafeString:
+    """To a row's own page; model: as in "posts_post"."""
+    url = reverse(f"admin:{model}_change", args=[row.pk])
+    return format_html('<a href="{}">{}</a>', url, Truncator(str(row)).chars(60))
 
 
 def _retry(request: HttpRequest, image_ids: list[UUID]) -> None:
@@ -53,6 +59,7 @@ class _ContentAdmin(admin.ModelAdmin):
         with transaction.atomic():
             image_ids = list(self.images_of(queryset).values_list("pk", flat=True))
             queryset.delete()
+            feed.forget_total()
             for image_id in image_ids:
                 transaction.on_commit(partial(files.remove_image, image_id))
 
@@ -87,7 +94,7 @@ class PostImageInline(admin.TabularInline):
 
 @admin.register(Post)
 class PostAdmin(_ContentAdmin):
-    list_display = ["thumbnail", "title", "user", "visibility", "ai_states", "created_at"]
+    list_display = ["thumbnail", "title", "author", "visibility", "ai_states", "created_at"]
     list_display_links = ["thumbnail", "title"]
     list_filter = ["visibility", ("images__ai_status", admin.ChoicesFieldListFilter), "category"]
     search_fields = ["title", "description", "user__email", "user__first_name", "user__last_name"]
@@ -145,6 +152,10 @@ class PostAdmin(_ContentAdmin):
     def thumbnail(self, post: Post) -> SafeString | str:
         image = next(iter(post.images.all()), None)
         return _thumbnail(post, image) if image else "–"
+
+    @admin.display(description="author", ordering="user__first_name")
+    def author(self, post: Post) -> SafeString:
+        return _link("accounts_user", post.user)
 
     @admin.display(description="AI states")
     def ai_states(self, post: Post) -> str:
@@ -216,6 +227,11 @@ class PostImageAdmin(_ContentAdmin):
     def images_of(self, queryset: models.QuerySet) -> models.QuerySet[PostImage]:
         return queryset
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """The link on a member's page asks for that member's images."""
+        known = lookup == "post__user__id__exact"
+        return known or super().lookup_allowed(lookup, value, request)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Images come with a post, through the upload page."""
         return False
@@ -234,9 +250,51 @@ class PostImageAdmin(_ContentAdmin):
 
     @admin.display(description="post", ordering="post__title")
     def post_link(self, image: PostImage) -> SafeString:
-        url = reverse("admin:posts_post_change", args=[image.post_id])
-        return format_html('<a href="{}">{}</a>', url, Truncator(image.post.title).chars(60))
+        return _link("posts_post", image.post)
 
     @admin.action(description=RETRY, permissions=["change"])
     def retry_ai(self, request: HttpRequest, queryset: models.QuerySet[PostImage]) -> None:
         _retry(request, list(queryset.order_by().values_list("pk", flat=True)))
+
+
+@admin.register(Comment)
+class CommentAdmin(admin.ModelAdmin):
+    """To find and to delete; what members wrote is not for others to rewrite."""
+
+    list_display = ["excerpt", "author", "post_link", "created_at"]
+    list_select_related = ["user", "post"]
+    search_fields = ["content", "user__email", "post__title"]
+    ordering = ["-created_at", "-id"]
+    list_per_page = 50
+    show_full_result_count = False
+    fields = ["author", "post_link", "parent_comment", "content", "created_at", "updated_at"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Comment | None = None) -> bool:
+        return False
+
+    def delete_model(self, request: HttpRequest, obj: Comment) -> None:
+        self.delete_queryset(request, Comment.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Comment]) -> None:
+        """Replies go too, and the posts' counters follow."""
+        with transaction.atomic():
+            post_ids = set(queryset.order_by().values_list("post_id", flat=True))
+            # As everybody who changes a post: it first, then what hangs on it.
+            list(Post.objects.select_for_update().filter(pk__in=post_ids).order_by("pk"))
+            queryset.delete()
+            counters.correct(post_ids)
+
+    @admin.display(description="comment")
+    def excerpt(self, comment: Comment) -> str:
+        return Truncator(comment.content).chars(80)
+
+    @admin.display(description="author", ordering="user__first_name")
+    def author(self, comment: Comment) -> SafeString:
+        return _link("accounts_user", comment.user)
+
+    @admin.display(description="post", ordering="post__title")
+    def post_link(self, comment: Comment) -> SafeString:
+        return _link("posts_post", comment.post)

@@ -10,9 +10,11 @@ class PostsConfig(AppConfig):
     def ready(self) -> None:
         from accounts.models import User
         from notifications import visibility
+        from posts.ai_admin import register_sections
         from posts.models import visible_posts
 
         def about_visible_posts(user_id: UUID) -> Q:
             return Q(post=None) | visible_posts(User(pk=user_id), "post__")
 
         visibility.register(about_visible_posts)
+        register_sections()

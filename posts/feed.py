@@ -1,7 +1,12 @@
 """Lists of posts, page by page: only what the viewer may see, in a constant number of queries."""
 
+import logging
 from typing import Any
 from uuid import UUID
+
+import redis
+from django.core.cache import cache
+from django.db import transaction
 
 from accounts.models import Follow, User
 from posts.models import Post, PostQuerySet
@@ -9,6 +14,10 @@ from posts.words import matching
 from smimso.errors import NotFound
 
 NEWEST = ("-created_at", "-id")
+_PUBLIC = "feed:public"
+_PUBLIC_SECONDS = 30
+
+logger = logging.getLogger(__name__)
 
 
 def feed(
@@ -23,12 +32,40 @@ def feed(
         found = found.filter(category_id=category_id)
     if search:
         found = matching(found, search)
-    total = found.count_visible_to(viewer)
+    items = _feed_page(found, viewer, (page - 1) * limit, limit)
+    if len(items) < limit and (items or page == 1):
+        return items, (page - 1) * limit + len(items)  # the last page says how many there are
+    if category_id or search:
+        return items, found.count_visible_to(viewer)
+    return items, _public_posts() + found.count_beyond_public(viewer)
+
+
+def forget_total() -> None:
+    """Once the change of posts that calls this is committed, the feed counts them anew."""
+    transaction.on_commit(lambda: cache.delete(_PUBLIC), robust=True)
+
+
+def _public_posts() -> int:
+    """The same for everybody, and the one part that grows with the site: counted now and then.
+
+    A change that does not call `forget_total` (deactivated members) shows after _PUBLIC_SECONDS.
+    """
+    try:
+        number = cache.get(_PUBLIC)
+        if number is None:
+            number = Post.objects.count_public()
+            cache.set(_PUBLIC, number, _PUBLIC_SECONDS)
+    except redis.RedisError as error:
+        logger.warning("The total is not cached, Redis is away: %s", error)
+        return Post.objects.count_public()
+    return int(number)
+
+
+def _feed_page(found: PostQuerySet, viewer: Any, start: int, limit: int) -> list[Post]:
     posts = found.visible_to(viewer)
     followed = list(Follow.objects.filter(follower=viewer).values_list("following_id", flat=True))
-    start = (page - 1) * limit
     if not followed:
-        return _newest(posts, viewer, start, limit), total
+        return _newest(posts, viewer, start, limit)
     first = posts.filter(user_id__in=followed)
     items = _newest(first, viewer, start, limit)
     missing = limit - len(items)
@@ -36,7 +73,7 @@ def feed(
         # A page that is begun here ends the first range; else that has to be counted.
         rest_start = 0 if items or not start else max(0, start - first.count())
         items += _newest(posts.exclude(user_id__in=followed), viewer, rest_start, missing)
-    return items, total
+    return items
 
 
 def posts_of(viewer: Any, user_id: UUID, *, page: int, limit: int) -> tuple[list[Post], int]:

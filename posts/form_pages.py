@@ -15,6 +15,7 @@ from rest_framework.exceptions import ValidationError
 
 from accounts.models import Category, User
 from posts import services
+from posts.duplicates import Duplicate, find_duplicates
 from posts.models import Post, Visibility
 from posts.post_pages import own_post
 from posts.serializers import NewPostSerializer, PostChangesSerializer
@@ -30,13 +31,16 @@ FORM_METHODS = ["GET", "HEAD", "POST"]
 @require_http_methods(FORM_METHODS)
 def upload(request: HttpRequest) -> HttpResponse:
     """The form; its script sends to the REST API, a browser without scripts sends here."""
-    error = ""
+    error, repeats, created = "", None, None
     if request.method == "POST":
-        created, error = _try(lambda: _create_post(request))
+        repeats, error = _try(lambda: _repeats(request))
+        if not repeats and not error:
+            created, error = _try(lambda: _create_post(request))
         if created:
             return redirect("post", created.pk)
     page = {
         **_choices(),
+        "repeats": repeats,
         "chosen": request.POST,
         "error": error,
         "most_files": settings.UPLOAD_MAX_FILES,
@@ -44,7 +48,7 @@ def upload(request: HttpRequest) -> HttpResponse:
         "content_types": [f"image/{name.lower()}" for name in EXTENSIONS],
         "service_texts": {text: gettext(text) for text in SERVICE_TEXTS},
     }
-    return render(request, "posts/upload.html", page, status=400 if error else 200)
+    return render(request, "posts/upload.html", page, status=400 if error or repeats else 200)
 
 
 @login_required
@@ -89,6 +93,17 @@ def _create_post(request: HttpRequest) -> Post:
     uploads: list[Any] = request.FILES.getlist("images")
     author = cast(User, request.user)
     return services.create_post(author=author, uploads=uploads, **form.validated_data)
+
+
+def _repeats(request: HttpRequest) -> list[Duplicate]:
+    """What was posted before and is sent for the first time, without the confirmation."""
+    uploads: list[Any] = request.FILES.getlist("images")
+    if "anyway" in request.POST or not uploads:
+        return []
+    found = find_duplicates(request.user, uploads)
+    for upload in uploads:
+        upload.seek(0)
+    return [each for of_one in found for each in of_one]
 
 
 def _change_post(request: HttpRequest, shown: Post) -> None:

@@ -1,4 +1,4 @@
-"""Likes, saves, comments and views. Every one starts from what the member may see.
+"""Likes, saves and comments. Every one starts from what the member may see.
 
 Counters change in the same transaction as the row they count, and only when a row really came or
 went. Every change takes the post's lock first, which its counter needs anyway: so two of them never
@@ -140,15 +140,6 @@ def comments_of(
     if page is None:
         return list(comments.order_by("-created_at", "-id")[:limit])[::-1]
     return list(comments.order_by("created_at", "id")[(page - 1) * limit : page * limit])
-
-
-def note_view(*, user: Any, post: Post) -> None:
-    """Not of one's own posts; every other time a post is opened counts."""
-    if user.pk == post.user_id:
-        return
-    with transaction.atomic():
-        if _count(post.pk, view_count=1):  # else it was deleted a moment ago
-            Activity.objects.create(user=user, post=post, activity_type=ActivityType.VIEW)
 
 
 def _locked(user: Any, post_id: UUID) -> Post:

@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce, Greatest
 from accounts import pictures
 from accounts.models import Follow, User
 from accounts.services import confirm_identity
-from posts import attachments, files, leaderboards
+from posts import attachments, feed, files, leaderboards
 from posts.models import (
     Activity,
     ActivityType,
@@ -112,6 +112,7 @@ def delete_account(*, user: User, password: str = "", google_token: str = "") ->
         transaction.on_commit(partial(_remove_files, images, urls), robust=True)
         transaction.on_commit(partial(attachments.remove_all_of, user.pk), robust=True)
         transaction.on_commit(leaderboards.forget, robust=True)
+        feed.forget_total()
 
 
 def _lock_posts(member: User) -> None:

@@ -11,12 +11,21 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
-from django.db.models import Exists, F, Func, OuterRef, Q
+from django.db.models import Exists, F, Func, OuterRef, Q, Value
+from django.db.models.expressions import CombinedExpression
+from django.db.models.functions import Left
 from pgvector.django import CosineDistance, VectorField
 
 from accounts.models import Category, Follow, User
 
 EMBEDDING_DIMENSIONS = 512
+BAND_SHIFTS = (48, 32, 16, 0)  # the four 16-bit bands of a perceptual hash, each with an index
+BAND_MASKS = (0, *(1 << bit for bit in range(16)))  # what a band of a near hash may differ in
+NEAR_BITS = 7  # the most that this finds: four bands that differ in two bits each are missed
+
+
+def hash_band(shift: int) -> CombinedExpression:
+    return F("perceptual_hash").bitrightshift(shift).bitand(0xFFFF)
 
 
 class Visibility(models.TextChoices):
@@ -66,13 +75,33 @@ class _AnyOf(Func):
     output_field = models.BooleanField()
 
 
+class _HashDistance(Func):
+    """In how many of 64 bits two hashes differ."""
+
+    template = "bit_count((%(expressions)s)::bit(64))"
+    arg_joiner = " # "
+    output_field = models.IntegerField()
+
+
 class PostQuerySet(models.QuerySet["Post"]):
     def visible_to(self, viewer: Any) -> "PostQuerySet":
         return self.filter(visible_posts(viewer))
 
     def count_visible_to(self, viewer: Any) -> int:
         """As `visible_to(viewer).count()`, each part from an index, without the posts' rows."""
-        counted = [self.filter(part).values("user_id") for part in _visible_parts(viewer)]
+        return self._count_parts(_visible_parts(viewer))
+
+    def count_public(self) -> int:
+        """What everybody may see."""
+        return self._count_parts(_visible_parts(None))
+
+    def count_beyond_public(self, viewer: Any) -> int:
+        """What the viewer may see and not everybody: with `count_public`, `count_visible_to`."""
+        parts = _visible_parts(viewer)[1:]
+        return self._count_parts(parts) if parts else 0
+
+    def _count_parts(self, parts: list[Q]) -> int:
+        counted = [self.filter(part).values("user_id") for part in parts]
         return counted[0].union(*counted[1:], all=True).count()
 
     def older_than(self, post: "Post") -> "PostQuerySet":
@@ -116,6 +145,10 @@ class Post(models.Model):
     caption = models.TextField(null=True, blank=True, help_text="AI caption of the first image")
     # Names of the fields that the author left open; only these may the AI fill.
     open_fields = ArrayField(models.CharField(max_length=20), default=list, blank=True)
+    # Of the request that made it; rows of bulk imports have none.
+    request_digest = models.CharField(
+        max_length=64, default="", db_default="", blank=True, editable=False
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -135,6 +168,7 @@ class Post(models.Model):
                 fields=["visibility", "user"], include=["id"], name="idx_posts_visibility"
             ),
             models.Index(fields=["user", "-created_at", "-id"], name="idx_posts_user_id"),
+            GinIndex(fields=["tags"], name="idx_posts_tags"),
         ]
 
     def __str__(self) -> str:
@@ -166,9 +200,37 @@ class PostImageQuerySet(models.QuerySet["PostImage"]):
         """2 kB a row that nothing but the database reads."""
         return self.defer("embedding", "next_embedding")
 
+    def failed(self) -> "PostImageQuerySet":
+        """`reason`: how `ai_error` begins, which is the same for what failed alike."""
+        return self.filter(ai_status=AIStatus.FAILED).annotate(reason=Left("ai_error", 200))
+
     def searchable(self, model: str) -> "PostImageQuerySet":
         """Embedded by `model`: vectors of two models are never compared."""
         return self.filter(embedding__isnull=False, embedding_model=model)
+
+    def unseen(self) -> "PostImageQuerySet":
+        """Stored here, but nobody has looked yet for their colours and perceptual hash."""
+        return self.filter(colors__isnull=True).exclude(image_path="")
+
+    def repeating(self, checksum: str, perceptual_hash: int | None) -> "PostImageQuerySet":
+        """The same file, or a hash that differs in at most NEAR_BITS bits (`hash_distance`).
+
+        By multi-index hashing: Norouzi et al. 2012, "Fast Search in Hamming Space with
+        Multi-Index Hashing". Neither a blank checksum nor a hash of None has repetitions.
+        """
+        same = Q(checksum=checksum) if checksum else Q(pk__in=[])
+        if perceptual_hash is None:
+            return self.filter(same).annotate(
+                hash_distance=Value(None, output_field=models.IntegerField())
+            )
+        bands = {f"band_{shift}": hash_band(shift) for shift in BAND_SHIFTS}
+        either = [
+            Q(**{f"band_{shift}__in": [perceptual_hash >> shift & 0xFFFF ^ m for m in BAND_MASKS]})
+            for shift in BAND_SHIFTS
+        ]
+        near = reduce(or_, either) & Q(hash_distance__lte=NEAR_BITS)
+        distance = _HashDistance("perceptual_hash", Value(perceptual_hash))
+        return self.alias(**bands).annotate(hash_distance=distance).filter(same | near)
 
     def nearest(self, vector: list[float]) -> "PostImageQuerySet":
         """Ordered by cosine distance (0..2) to `vector`, 512 floats of unit length."""
@@ -202,6 +264,9 @@ class PostImage(models.Model):
     # While the collection moves to another model: its vectors, beside those that are searched.
     next_embedding = VectorField(dimensions=EMBEDDING_DIMENSIONS, null=True, blank=True)
     next_embedding_model = models.CharField(max_length=200, blank=True)
+    fill_attempts = models.PositiveSmallIntegerField(
+        default=0, help_text="to make a vector that was missing beside another one"
+    )
     caption_model = models.CharField(max_length=200, blank=True)
     ai_status = models.CharField(
         "AI state", max_length=10, choices=AIStatus.choices, default=AIStatus.PENDING
@@ -211,6 +276,7 @@ class PostImage(models.Model):
     ai_queued_at = models.DateTimeField("queued for the AI at", null=True)
 
     distance: float  # cosine, 0..2; only on what `nearest` returns
+    hash_distance: int | None  # bits; only on what `repeating` returns
 
     objects = PostImageQuerySet.as_manager()
 
@@ -229,6 +295,23 @@ class PostImage(models.Model):
                 name="idx_post_images_unfinished",
             ),
             models.Index(fields=["image_path"], name="idx_post_images_path"),
+            # All that is counted of the AI's work, without the rows.
+            models.Index(
+                fields=["ai_status", "embedding_model", "caption_model"],
+                name="idx_post_images_ai_state",
+            ),
+            models.Index(
+                fields=["id"],
+                condition=Q(colors__isnull=True) & ~Q(image_path=""),
+                name="idx_post_images_unseen",
+            ),
+            models.Index(
+                fields=["checksum"], condition=~Q(checksum=""), name="idx_post_images_checksum"
+            ),
+            models.Index(hash_band(48), name="idx_post_images_hash_1"),
+            models.Index(hash_band(32), name="idx_post_images_hash_2"),
+            models.Index(hash_band(16), name="idx_post_images_hash_3"),
+            models.Index(hash_band(0), name="idx_post_images_hash_4"),
         ]
 
     def __str__(self) -> str:

@@ -20,7 +20,8 @@ from django.utils import timezone
 from PIL import Image
 
 from accounts.models import Category
-from posts import captions, queue
+from ai import metrics
+from posts import captions, queue, vectors
 from posts.models import AIStatus, Post, PostImage, PostImageQuerySet
 from smimso.errors import InvalidInput, Unavailable
 from smimso.uploads import decode_bytes
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 CATEGORY_PROMPT = "a photo of {}"
 LEAST_CATEGORY_SCORE = 0.25
+# As metrics name them.
+STEPS: dict[str, str] = {AIStatus.PENDING: queue.EMBED, AIStatus.EMBEDDED: queue.CAPTION}
 
 
 class Engine(Protocol):
@@ -45,26 +48,39 @@ class Engine(Protocol):
 Step = Callable[[list[PostImage], list[Image.Image]], None]
 
 
-def embed_images(image_ids: Sequence[UUID], engine: Engine) -> None:
-    """pending → embedded: searchable from then on; the caption follows on its own queue."""
+def embed_images(
+    image_ids: Sequence[UUID], engine: Engine, beside: Sequence[vectors.Embedder] = ()
+) -> None:
+    """pending → embedded: searchable from then on; the caption follows on its own queue.
+
+    beside: engines of the other spaces that the collection has vectors in. Raises SpaceMoved
+    when `engine` is not, or no longer, the one whose vectors are searched.
+    """
     embedded: list[UUID] = []
 
     def embed(images: list[PostImage], pictures: list[Image.Image]) -> None:
-        vectors = engine.embed_images(pictures)
-        for image, vector in zip(images, vectors, strict=True):
-            values = {"embedding": vector.tolist(), "embedding_model": engine.clip_name}
-            if _advance(image, AIStatus.EMBEDDED, **values):
-                embedded.append(image.pk)
+        found = {each.clip_name: each.embed_images(pictures) for each in (engine, *beside)}
+        for index, image in enumerate(images):
+            own = {name: rows[index] for name, rows in found.items()}
+            with transaction.atomic():
+                values = vectors.searchable_columns(own, first=engine.clip_name)
+                if _advance(image, AIStatus.EMBEDDED, **values):
+                    embedded.append(image.pk)
 
     for batch in _batches(image_ids, AIStatus.PENDING):
         embedded.clear()
-        _run(batch, embed)
-        if embedded:
-            queue.enqueue(queue.CAPTION, embedded)
+        try:
+            _run(batch, embed)
+        finally:
+            metrics.finished(queue.EMBED, len(embedded))
+            if embedded:
+                queue.enqueue(queue.CAPTION, embedded)
 
 
 def caption_images(image_ids: Sequence[UUID], engine: Engine) -> None:
     """embedded → done; the first image's caption fills what the author left open."""
+
+    captioned: list[UUID] = []
 
     def caption(images: list[PostImage], pictures: list[Image.Image]) -> None:
         texts = engine.caption_images(pictures)
@@ -75,11 +91,15 @@ def caption_images(image_ids: Sequence[UUID], engine: Engine) -> None:
             with transaction.atomic():  # a row that is done is never looked at again
                 # As everybody who changes a post: it first, then its images and words.
                 Post.objects.select_for_update().filter(pk=image.post_id).first()
-                if _advance(image, AIStatus.DONE, **values) and first:
-                    fill_open_fields(image.post_id, text, category)
+                if _advance(image, AIStatus.DONE, **values):
+                    captioned.append(image.pk)
+                    if first:
+                        fill_open_fields(image.post_id, text, category)
 
     for batch in _batches(image_ids, AIStatus.EMBEDDED):
+        captioned.clear()
         _run(batch, caption)
+        metrics.finished(queue.CAPTION, len(captioned))
 
 
 def fill_open_fields(post_id: UUID, caption: str, category: Category | None) -> None:
@@ -108,7 +128,7 @@ def reconcile(*, most: int = 500) -> int:
     long_ago = timezone.now() - timedelta(seconds=settings.AI_REQUEUE_SECONDS)
     waiting = unfinished.exclude(ai_queued_at__gte=long_ago).exclude(image_path="")
     given_up = f"Given up after {settings.AI_MAX_ATTEMPTS} attempts; the worker did not survive"
-    waiting.filter(ai_attempts__gte=settings.AI_MAX_ATTEMPTS).update(
+    lost = waiting.filter(ai_attempts__gte=settings.AI_MAX_ATTEMPTS).update(
         ai_status=AIStatus.FAILED,
         ai_error=Case(
             When(ai_error="", then=Value(given_up)),
@@ -116,6 +136,7 @@ def reconcile(*, most: int = 500) -> int:
             output_field=TextField(),
         ),
     )
+    metrics.failed("given_up", lost)
     total = 0
     for name, status in ((queue.EMBED, AIStatus.PENDING), (queue.CAPTION, AIStatus.EMBEDDED)):
         room = most - queue.depth(name)  # a long queue is busy, not lost
@@ -139,6 +160,7 @@ def _batches(image_ids: Sequence[UUID], status: AIStatus) -> Iterator[list[PostI
         PostImage.objects.filter(pk__in=[image.pk for image in batch]).update(
             ai_attempts=F("ai_attempts") + 1, ai_queued_at=timezone.now()
         )
+        metrics.took_batch(STEPS[status], len(batch))
         yield batch
 
 
@@ -164,23 +186,27 @@ def _apply(step: Step, readable: list[tuple[PostImage, Image.Image]]) -> None:
             return
         image = readable[0][0]
         logger.exception("AI step failed for image %s", image.pk)
+        metrics.failed(STEPS[image.ai_status])
         _note_failure(image, f"{type(error).__name__}: {error}")
 
 
 def _picture(image: PostImage) -> Image.Image | None:
     """The decoded picture, or None after what is wrong was noted with the row."""
     try:
-        with default_storage.open(image.image_path) as file:
-            data = file.read()
-        return decode_bytes(data)
+        with metrics.decoding(STEPS[image.ai_status]):
+            with default_storage.open(image.image_path) as file:
+                data = file.read()
+            return decode_bytes(data)
     except FileNotFoundError:
         reason = "The image file is missing"
     except OSError as error:  # of the storage: it may be there again at the next attempt
         logger.warning("Image %s could not be read: %s", image.pk, error)
+        metrics.failed("decode")
         _note_failure(image, f"{type(error).__name__}: {error}")
         return None
     except InvalidInput as error:
         reason = str(error)
+    metrics.failed("decode")
     _unchanged(image).update(ai_status=AIStatus.FAILED, ai_error=reason)
     return None
 

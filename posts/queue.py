@@ -10,11 +10,12 @@ from django.conf import settings
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
+from ai import metrics
 from posts.models import PostImage
 
 logger = logging.getLogger(__name__)
 
-EMBED, CAPTION = "embed", "caption"
+EMBED, CAPTION, FILL = "embed", "caption", "fill"
 _TASKS = {EMBED: "posts.tasks.embed_images", CAPTION: "posts.tasks.caption_images"}
 
 
@@ -28,6 +29,7 @@ def enqueue(queue: str, image_ids: Iterable[UUID]) -> bool:
                     _TASKS[queue],
                     args=[str(image_id)],
                     queue=queue,
+                    headers=metrics.sent_now(),
                     producer=producer,
                     ignore_result=True,
                     retry=True,  # once: the connection may be stale since Redis restarted
@@ -39,6 +41,26 @@ def enqueue(queue: str, image_ids: Iterable[UUID]) -> bool:
         return False
     PostImage.objects.filter(pk__in=ids).update(ai_queued_at=timezone.now())
     return True
+
+
+def enqueue_fill(run: int, *, parts: int) -> None:
+    """Has `parts` workers fill what images lack of vectors, each in a range of ids of its own."""
+    bounds = [UUID(int=(2**128 - 1) * part // parts) for part in range(1, parts)]
+    for after, until in zip([None, *bounds], [*bounds, None], strict=True):
+        send_fill(run, after, until)
+
+
+def send_fill(run: int, after: UUID | None, until: UUID | None) -> None:
+    """Nothing is raised when Redis is away; then `search.model_change` begins again later."""
+    try:
+        current_app.send_task(
+            "posts.tasks.fill_vectors",
+            args=[run, after and str(after), until and str(until)],
+            queue=FILL,
+            ignore_result=True,
+        )
+    except (OperationalError, redis.RedisError, OSError) as error:
+        logger.warning("Redis is away, vectors are filled in later: %s", error)
 
 
 def depth(queue: str) -> int:

@@ -206,6 +206,38 @@ class PostDetailSerializer(PostRowSerializer):
         fields = [*PostRowSerializer.Meta.fields, "images"]
 
 
+class ChecksumsSerializer(serializers.Serializer):
+    """Of files that smaller renditions are sent of: SHA-256 in hex or blank, parallel to these."""
+
+    checksums = JSONListField(
+        child=serializers.RegexField("^([0-9a-f]{64})?$", allow_blank=True),
+        default=list,
+        max_length=10,
+    )
+
+
+class DuplicatesFormSerializer(ChecksumsSerializer):
+    images = serializers.ListField(child=serializers.ImageField(), min_length=1, max_length=10)
+
+
+class DuplicateSerializer(serializers.Serializer):
+    """A post with a picture that is the same file, or looks the same."""
+
+    kind = serializers.ChoiceField(["exact", "near"])
+    own = serializers.BooleanField()
+    post_id = serializers.UUIDField(source="post.pk")
+    title = serializers.CharField(source="post.title")
+    created_at = serializers.DateTimeField(source="post.created_at")
+    user = UserBriefSerializer(source="post.user")
+    image = PostImageSerializer()
+
+
+class DuplicatesSerializer(serializers.Serializer):
+    """Of one picture."""
+
+    duplicates = DuplicateSerializer(many=True)
+
+
 class NewCommentSerializer(serializers.Serializer):
     content = serializers.CharField(max_length=5_000, allow_blank=True, allow_null=True, default="")
     parent_comment_id = serializers.UUIDField(required=False, allow_null=True, default=None)

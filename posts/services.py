@@ -7,14 +7,15 @@ from uuid import UUID, uuid4
 
 from django.db import transaction
 
-from accounts.models import Category
-from posts import files, queue
+from accounts.models import Category, User
+from posts import feed, files, queue, retries
 from posts.captions import words_of_name
 from posts.models import AIStatus, Post, PostImage, Visibility
 from smimso.errors import InvalidInput, NotAllowed, NotFound
 from smimso.uploads import CheckedImage, Upload, check_images
 
 UNTITLED = "Untitled Post"
+QUEUED_AT_ONCE = 500  # images whose retry is asked for together
 
 
 def create_post(
@@ -27,17 +28,24 @@ def create_post(
     tags: list[str] | None = None,
     visibility: str = Visibility.PUBLIC,
     user_captions: list[str] | None = None,
+    request_key: str = "",
 ) -> Post:
     """Saves the post with its images and queues them for the AI; does not wait for it.
 
     What the author leaves open is noted in `open_fields` and filled from caption and category
-    later. Raises InvalidInput; then nothing has changed.
+    later. When the same request comes again (`posts.retries`), the post that it made before is
+    returned. Raises InvalidInput; then nothing has changed.
     """
     if not uploads:
         raise InvalidInput("At least one image is required")
     _check_category(category_id)
     checked = check_images(uploads)
     written = {"title": title, "description": description, "category": category_id, "tags": tags}
+    sent = written | {"visibility": visibility, "user_captions": user_captions}
+    digest = retries.digest(sent, [image.checksum for image in checked], request_key)
+    keyed = bool(request_key)
+    if earlier := retries.earlier_post(author, digest, keyed=keyed):
+        return earlier
     post = Post(
         user=author,
         title=title or words_of_name(uploads[0].name or "") or UNTITLED,
@@ -46,11 +54,14 @@ def create_post(
         tags=tags or None,
         visibility=visibility,
         open_fields=[name for name, value in written.items() if not value],
+        request_digest=digest,
     )
-    return _save_post(post, checked, user_captions or [])
+    return _save_post(post, checked, user_captions or [], keyed=keyed)
 
 
-def _save_post(post: Post, checked: list[CheckedImage], user_captions: list[str]) -> Post:
+def _save_post(
+    post: Post, checked: list[CheckedImage], user_captions: list[str], *, keyed: bool
+) -> Post:
     image_ids = [uuid4() for _ in checked]
     captions = [*user_captions, *[""] * len(checked)]
     try:
@@ -59,15 +70,27 @@ def _save_post(post: Post, checked: list[CheckedImage], user_captions: list[str]
             for order, (image_id, image) in enumerate(zip(image_ids, checked, strict=True))
         ]
         with transaction.atomic():
-            post.save(force_insert=True)
-            PostImage.objects.bulk_create(images)
+            # An author's posts are saved one by one: a retry may overtake the first request.
+            User.objects.select_for_update(no_key=True).get(pk=post.user_id)
+            earlier = retries.earlier_post(post.user, post.request_digest, keyed=keyed)
+            if earlier is None:
+                post.save(force_insert=True)
+                PostImage.objects.bulk_create(images)
+                feed.forget_total()
     except BaseException:
-        for image_id in image_ids:
-            files.remove_image(image_id)
+        _remove_images(image_ids)
         raise
+    if earlier:
+        _remove_images(image_ids)
+        return earlier
     # Outside: once the rows are committed, no failure may take their files away.
     transaction.on_commit(lambda: queue.enqueue(queue.EMBED, image_ids), robust=True)
     return post
+
+
+def _remove_images(image_ids: Sequence[UUID]) -> None:
+    for image_id in image_ids:
+        files.remove_image(image_id)
 
 
 def _new_image(
@@ -84,6 +107,8 @@ def _new_image(
         file_size=len(checked.data),
         checksum=checked.checksum,
         placeholder=checked.placeholder,
+        perceptual_hash=checked.perceptual_hash,
+        colors=checked.colors,
         user_caption=user_caption.strip() or None,
         display_order=order,
     )
@@ -108,6 +133,7 @@ def update_post(*, user: Any, post_id: UUID, **changes: Any) -> None:
             setattr(post, name, value)
         post.open_fields = [name for name in post.open_fields if name not in closed]
         post.save(update_fields=[*changes, "open_fields", "updated_at"])
+        feed.forget_total()
 
 
 def delete_post(*, user: Any, post_id: UUID) -> None:
@@ -116,6 +142,7 @@ def delete_post(*, user: Any, post_id: UUID) -> None:
         post = _own_post(user, post_id, "You can only delete your own posts")
         image_ids = list(post.images.values_list("pk", flat=True))
         post.delete()
+        feed.forget_total()
         for image_id in image_ids:
             transaction.on_commit(partial(files.remove_image, image_id), robust=True)
 
@@ -152,3 +179,21 @@ def retry_images(image_ids: list[UUID]) -> int:
         images.update(ai_status=AIStatus.PENDING, ai_error="", ai_attempts=0)
         transaction.on_commit(partial(queue.enqueue, queue.EMBED, ids))
     return len(ids)
+
+
+def retry_failed(reason: str | None = None) -> int:
+    """As `retry_images` for all that failed, or failed for this reason; the number of images.
+
+    reason: of `PostImageQuerySet.failed`. The first are queued at once, the reconciler does the
+    rest.
+    """
+    with transaction.atomic():
+        images = PostImage.objects.failed().exclude(image_path="")
+        if reason is not None:
+            images = images.filter(reason=reason)  # type: ignore[misc]
+        first = list(images.values_list("pk", flat=True)[:QUEUED_AT_ONCE])
+        count = images.update(
+            ai_status=AIStatus.PENDING, ai_error="", ai_attempts=0, ai_queued_at=None
+        )
+        transaction.on_commit(partial(queue.enqueue, queue.EMBED, first))
+    return count

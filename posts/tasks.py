@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -10,8 +11,10 @@ from celery_batches import Batches, SimpleRequest
 from django.conf import settings
 from django.db import close_old_connections
 
-from ai.worker import engine
-from posts import counters, pipeline, sweep
+from ai import metrics
+from ai.models import Column, VectorSpace
+from ai.worker import engines
+from posts import appearance, counters, pipeline, queue, sweep, vectors, view_log
 from smimso.errors import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -31,17 +34,38 @@ class ImageBatches(Batches):
 
 @shared_task(base=ImageBatches, flush_every=settings.AI_EMBED_BATCH, flush_interval=0.2)
 def embed_images(requests: list[SimpleRequest]) -> None:
-    _run(pipeline.embed_images, "clip", requests)
+    def embed(image_ids: list[UUID]) -> None:
+        current, *others = engines()
+        current.clip.get()  # missing weights are nobody's failed attempt
+        beside = [other for other in others if other.clip.loaded]
+        pipeline.embed_images(image_ids, current, beside)
+
+    _run(embed, requests)
 
 
 @shared_task(base=ImageBatches, flush_every=settings.AI_CAPTION_BATCH, flush_interval=0.2)
 def caption_images(requests: list[SimpleRequest]) -> None:
-    _run(pipeline.caption_images, "blip", requests)
+    def caption(image_ids: list[UUID]) -> None:
+        current = engines()[0]
+        current.blip.get()
+        pipeline.caption_images(image_ids, current)
+
+    _run(caption, requests)
 
 
 @shared_task(ignore_result=True)
 def reconcile_images() -> None:
     pipeline.reconcile()
+
+
+@shared_task(ignore_result=True)
+def fill_appearance() -> None:
+    appearance.fill_appearance()
+
+
+@shared_task(ignore_result=True)
+def write_views() -> None:
+    view_log.write_waiting_views()
 
 
 @shared_task(ignore_result=True)
@@ -51,12 +75,32 @@ def keep_house() -> None:
     logger.info("Removed %d unused files, corrected counters of %d posts", removed, corrected)
 
 
-def _run(step: Callable[..., None], model: str, requests: list[SimpleRequest]) -> None:
-    close_old_connections()  # celery-batches runs outside Celery's own hooks for Django
+@shared_task(ignore_result=True)
+def fill_vectors(run: int, after: str | None, until: str | None) -> None:
+    """One batch; sends the message for the next one, unless a later run has begun."""
+    if not VectorSpace.objects.filter(column=Column.BESIDE, run=run).exists():
+        return
+    loaded = [current for current in engines() if current.clip.loaded]
+    start, end = after and UUID(after), until and UUID(until)
     try:
-        current = engine()
-        getattr(current, model).get()  # missing weights are nobody's failed attempt
-        step([UUID(request.args[0]) for request in requests], current)
+        last = vectors.fill(loaded, after=start or None, until=end or None)
+    except Unavailable as error:
+        logger.warning("Vectors are filled in later: %s", error)
+        return
+    if last:
+        queue.send_fill(run, last, end or None)
+
+
+def _run(step: Callable[[list[UUID]], None], requests: list[SimpleRequest]) -> None:
+    for request in requests:
+        metrics.started(request.delivery_info["routing_key"], request.request_dict)
+    close_old_connections()  # celery-batches runs outside Celery's own hooks for Django
+    image_ids = [UUID(request.args[0]) for request in requests]
+    try:
+        with suppress(vectors.SpaceMoved):
+            step(image_ids)
+            return
+        step(image_ids)  # in the space that the collection is in by now
     except Unavailable as error:
         logger.warning("%d images stay pending: %s", len(requests), error)
     finally:

@@ -10,9 +10,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from ai.serializers import ImageFormSerializer
-from posts import attachments, files, suggestions
+from posts import attachments, duplicates, files, suggestions
 from posts.serializers import (
     CaptionSerializer,
+    ChecksumsSerializer,
+    DuplicatesFormSerializer,
+    DuplicatesSerializer,
     FileFormSerializer,
     ImagesFormSerializer,
     MetadataSerializer,
@@ -36,6 +39,24 @@ class UploadView(APIView):
         name = attachments.store_attachment(request.user.pk, upload)
         data = {"url": files.open_url(name), "filename": PurePath(name).name}
         return success(data, "File uploaded successfully")
+
+
+class CheckDuplicatesView(APIView):
+    parser_classes = [MultiPartParser]
+    throttle_scope = "ai"
+
+    @answers(
+        "Find out whether pictures were posted before",
+        DuplicatesSerializer(many=True),
+        form=DuplicatesFormSerializer,
+    )
+    def post(self, request: Request) -> Response:
+        uploads = _uploads(request, "images", missing="At least one image is required")
+        form = ChecksumsSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        found = duplicates.find_duplicates(request.user, uploads, **form.validated_data)
+        data = DuplicatesSerializer([{"duplicates": each} for each in found], many=True).data
+        return success(data)
 
 
 class GenerateCaptionView(APIView):

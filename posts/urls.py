@@ -24,6 +24,7 @@ urlpatterns = [
     path("posts/saved", views.SavedPostsView.as_view()),
     path("posts/user/<str:user_id>", member_views.PostsOfMemberView.as_view()),
     path("posts/upload", upload_views.UploadView.as_view()),
+    path("posts/check-duplicates", upload_views.CheckDuplicatesView.as_view()),
     path("posts/generate-caption", upload_views.GenerateCaptionView.as_view()),
     path("posts/generate-metadata", upload_views.GenerateMetadataView.as_view()),
     path("posts/<any_id:post_id>", views.PostView.as_view()),

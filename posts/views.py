@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from posts import feed, files, interactions, services
+from posts import feed, files, services, view_log
 from posts.file_response import file_response
 from posts.models import Post
 from posts.serializers import (
@@ -32,6 +32,13 @@ from smimso.openapi import answers, answers_page, answers_plainly, in_query
 FAVORITES = (
     100  # posts; the frontend's pages of liked and saved posts ask for no more than one page
 )
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "maxLength": 255},
+    OpenApiParameter.HEADER,
+    description="The same request with the same key answers with the post that it made, for a day."
+    " Without a key, the same words and pictures are taken for a retry for a few minutes.",
+)
 
 
 class PostListView(APIView):
@@ -48,14 +55,23 @@ class PostListView(APIView):
             lambda **page: feed.feed(request.user, **query.validated_data, **page),
         )
 
-    @answers("Post pictures", PostDetailSerializer, form=NewPostFormSerializer, status=201)
+    @answers(
+        "Post pictures",
+        PostDetailSerializer,
+        form=NewPostFormSerializer,
+        query=[IDEMPOTENCY_KEY],
+        status=201,
+    )
     def post(self, request: Request) -> Response:
         if set(request.FILES) - {"images"}:
             raise InvalidInput("Unexpected field")
         form = NewPostSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         post = services.create_post(
-            author=request.user, uploads=request.FILES.getlist("images"), **form.validated_data
+            author=request.user,
+            uploads=request.FILES.getlist("images"),
+            request_key=_idempotency_key(request),
+            **form.validated_data,
         )
         return _detail(request, post.pk, "Post created successfully", status=201)
 
@@ -64,7 +80,7 @@ class PostView(APIView):
     @answers("A post", PostDetailSerializer)
     def get(self, request: Request, post_id: UUID) -> Response:
         post = services.visible_post(request.user, post_id)
-        interactions.note_view(user=request.user, post=post)
+        view_log.note_view(user=request.user, post=post)
         return success(PostDetailSerializer(post).data)
 
     @answers("Change my post", PostDetailSerializer, body=PostChangesSerializer)
@@ -103,6 +119,13 @@ def _page_of_posts(
     posts, total = fetch(page=page, limit=limit)
     data = PostListItemSerializer(posts, many=True).data
     return paginated(data, page=page, limit=limit, total=total)
+
+
+def _idempotency_key(request: Request) -> str:
+    key = request.headers.get("Idempotency-Key", "")
+    if len(key) > 255:
+        raise InvalidInput("The Idempotency-Key is longer than 255 characters")
+    return key
 
 
 def _detail(request: Request, post_id: UUID, message: str, **options: Any) -> Response:

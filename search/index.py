@@ -1,25 +1,49 @@
-"""The ivfflat index on post_images.embedding: built after data exists, rebuilt as it grows.
+"""The vector index on post_images: built after data exists, rebuilt as it grows.
 
 An ivfflat index learns its cluster centres from the rows that exist when it is built; on an
-empty table it is useless. Lists and probes follow pgvector's README ("IVFFlat"): rows / 1000
-lists up to a million rows, sqrt(rows) above, sqrt(lists) probes.
+empty table it is useless. With more lists than pgvector's README advises, the neighbours of texts
+are found among fewer rows; probes are sqrt(lists), times the effort that measured recall asks for.
+The index holds halfvec, half of a vector's bytes: what it finds is sorted by the full vectors
+anyway (ADR 9). `SMIMSO_VECTOR_INDEX=hnsw` chooses HNSW instead.
 """
 
 import logging
 import math
+from typing import NamedTuple
 
+from django.conf import settings
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
+from posts.models import EMBEDDING_DIMENSIONS
 from smimso.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
 COLUMN = "embedding"  # what is searched
 LEAST_ROWS = 10_000  # below this an exact scan takes a few milliseconds
+COUNTED_ROWS = 100_000  # a larger table is not read every five minutes only to be counted
 GROWTH = 2.0  # rebuilt when the table needs this many times the lists, or a fraction
-SAMPLES_PER_LIST, VECTOR_BYTES = 50, 2_056  # pgvector's own
+SAMPLES_PER_LIST, VECTOR_BYTES = 50, 2_056  # pgvector's own; halfvec is computed with as vector
+HALF = f"halfvec({EMBEDDING_DIMENSIONS})"
+EF_SEARCH, MOST_EF_SEARCH = 300, 1_000  # HNSW: what texts need; pgvector's upper limit
 _LOCK = 0x534D494D534F  # advisory lock: one builder at a time
+
+
+class Index(NamedTuple):
+    """A column's index as it is in the database. lists: 0 with HNSW. half: it holds halfvec."""
+
+    kind: str
+    lists: int
+    half: bool
+    effort: float = 1.0
+
+    @property
+    def probes(self) -> int:
+        """Lists (ivfflat) or candidates (HNSW) that a search looks at before it goes on."""
+        if self.kind == "hnsw":
+            return min(MOST_EF_SEARCH, round(EF_SEARCH * self.effort))
+        return min(self.lists, probes_for(self.lists, self.effort))
 
 
 def name_of(column: str = COLUMN) -> str:
@@ -36,31 +60,38 @@ NAME, BUILDING = name_of(), building_of()
 
 
 def lists_for(rows: int) -> int:
-    return max(10, round(rows / 1000 if rows <= 1_000_000 else math.sqrt(rows)))
+    return max(10, round(min(rows / 500, math.sqrt(2 * rows))))
 
 
-def probes_for(lists: int) -> int:
-    return max(1, round(math.sqrt(lists)))
+def probes_for(lists: int, effort: float = 1.0) -> int:
+    return max(1, round(effort * math.sqrt(lists)))
 
 
-def current_lists(column: str = COLUMN) -> int | None:
-    """The number of lists of the index in use; None without an index.
+def current(column: str = COLUMN) -> Index | None:
+    """The index in use; None without one.
 
-    While one index takes the other's place, the planner may use either: the larger number.
+    While one index takes the other's place, the planner may use either: the larger number of
+    lists, of the newer one where they differ in kind.
     """
     with connection.cursor() as cursor:
-        return _lists_of(cursor, name_of(column), building_of(column))
+        return _find(cursor, building_of(column), name_of(column))
 
 
-def _lists_of(cursor: CursorWrapper, *names: str) -> int | None:
-    """The largest number of lists of these indexes; None when none of them is there and valid."""
+def _find(cursor: CursorWrapper, *names: str) -> Index | None:
+    """The first of these indexes that is there and valid, or one like it with more lists."""
     cursor.execute(
-        "SELECT max(substring(option FROM 'lists=([0-9]+)')::int)"
-        " FROM pg_class JOIN pg_index ON indexrelid = oid, unnest(reloptions) AS option"
-        " WHERE relname = ANY(%s) AND indisvalid AND option LIKE 'lists=%%'",
-        [list(names)],
+        "SELECT amname, coalesce(substring(reloptions::text FROM 'lists=([0-9]+)')::int, 0),"
+        " opcname LIKE 'halfvec%%', coalesce(effort, 1.0)"
+        " FROM pg_class JOIN pg_index ON indexrelid = pg_class.oid JOIN pg_am ON pg_am.oid = relam"
+        " JOIN pg_opclass ON pg_opclass.oid = indclass[0]"
+        " LEFT JOIN search_effort ON index_kind = amname"
+        " WHERE relname = ANY(%(names)s) AND indisvalid"
+        " ORDER BY array_position(%(names)s, relname::text)",
+        {"names": list(names)},
     )
-    return cursor.fetchone()[0]
+    found = [Index(*row) for row in cursor.fetchall()]
+    alike = [index for index in found if index[::2] == found[0][::2]]
+    return max(alike, key=lambda index: index.lists, default=None)
 
 
 def maintain(*, column: str = COLUMN, least_rows: int = LEAST_ROWS, force: bool = False) -> str:
@@ -69,21 +100,31 @@ def maintain(*, column: str = COLUMN, least_rows: int = LEAST_ROWS, force: bool 
     Reads and writes go on meanwhile. Not inside a transaction.
     """
     _finish_swap(column)
-    rows = _embedded_rows(column)
-    lists, wanted = current_lists(column), lists_for(rows)
+    rows = embedded_rows(column)
+    index = current(column)
     if rows < least_rows:
-        if lists is None:
+        if index is None:
             return f"{rows} vectors: searched exactly, no index needed"
         _run(f"DROP INDEX CONCURRENTLY IF EXISTS {name_of(column)}")
         return f"{rows} vectors: too few for an index, dropped it"
-    fits = lists is not None and 1 / GROWTH < wanted / lists < GROWTH
-    if fits and not force:
-        return f"{rows} vectors: the index with {lists} lists fits"
+    wanted = lists_for(rows)
+    if index is not None and _fits(index, wanted) and not force:
+        return f"{rows} vectors: the index{_with_lists(index.lists)} fits"
     return _build(rows, wanted, column)
+
+
+def _fits(index: Index, lists: int) -> bool:
+    if index.kind != settings.VECTOR_INDEX or not index.half:
+        return False
+    return index.kind == "hnsw" or 1 / GROWTH < lists / index.lists < GROWTH
 
 
 def _build(rows: int, lists: int, column: str = COLUMN) -> str:
     """Beside the old index, which serves until the new one is ready; writes go on."""
+    kind, options = settings.VECTOR_INDEX, ""
+    lists = 0 if kind == "hnsw" else lists
+    if lists:
+        options = f" WITH (lists = {lists})"
     with connection.cursor() as cursor:
         if not _locked(cursor):
             return "another process is building the index"
@@ -92,7 +133,7 @@ def _build(rows: int, lists: int, column: str = COLUMN) -> str:
             cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {building_of(column)}")
             cursor.execute(
                 f"CREATE INDEX CONCURRENTLY {building_of(column)} ON post_images"
-                f" USING ivfflat ({column} vector_cosine_ops) WITH (lists = {lists})"
+                f" USING {kind} (({column}::{HALF}) halfvec_cosine_ops){options}"
             )
             _swap(cursor, column)
             # Without statistics, as after an import, the planner would rather sort all rows.
@@ -100,8 +141,13 @@ def _build(rows: int, lists: int, column: str = COLUMN) -> str:
         finally:
             cursor.execute("RESET maintenance_work_mem")
             _unlock(cursor)
-    logger.info("Built the vector index: %d lists for %d vectors", lists, rows)
-    return f"{rows} vectors: built an index with {lists} lists"
+    built = f"built an index{_with_lists(lists)}"
+    logger.info("%s, %d vectors: %s", name_of(column), rows, built)
+    return f"{rows} vectors: {built}"
+
+
+def _with_lists(lists: int) -> str:
+    return f" with {lists} lists" if lists else " (HNSW)"
 
 
 def exchange_names(first: str = COLUMN, second: str = "next_embedding") -> None:
@@ -127,7 +173,7 @@ def _finish_swap(column: str) -> None:
         if not _locked(cursor):
             return
         try:
-            if _lists_of(cursor, building_of(column)) is not None:
+            if _find(cursor, building_of(column)) is not None:
                 _swap(cursor, column)
         finally:
             _unlock(cursor)
@@ -149,7 +195,7 @@ def _unlock(cursor: CursorWrapper) -> None:
 
 def _allow_memory(cursor: CursorWrapper, lists: int) -> None:
     """pgvector refuses to build when its samples do not fit, from 650 lists on at 64 MB."""
-    needed = 2 * lists * SAMPLES_PER_LIST * VECTOR_BYTES
+    needed = max(2 * lists * SAMPLES_PER_LIST * VECTOR_BYTES, settings.INDEX_BUILD_MB * 2**20)
     cursor.execute(
         "SELECT set_config('maintenance_work_mem', (greatest(%s,"
         " pg_size_bytes(current_setting('maintenance_work_mem'))) / 1024)::text, false)",
@@ -157,8 +203,18 @@ def _allow_memory(cursor: CursorWrapper, lists: int) -> None:
     )
 
 
-def _embedded_rows(column: str) -> int:
+def embedded_rows(column: str = COLUMN) -> int:
+    """How many vectors a column has: of a large table as many as its statistics say."""
     with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT round(reltuples * (1 - coalesce(null_frac, 0)))::bigint, reltuples"
+            " FROM pg_class LEFT JOIN pg_stats ON tablename = relname AND attname = %s"
+            " AND schemaname = current_schema() WHERE pg_class.oid = 'post_images'::regclass",
+            [column],
+        )
+        estimate, size = cursor.fetchone()
+        if size >= COUNTED_ROWS:
+            return estimate
         cursor.execute(f"SELECT count(*) FROM post_images WHERE {column} IS NOT NULL")  # noqa: S608
         return cursor.fetchone()[0]
 

@@ -1,18 +1,38 @@
-"""The nearest visible images to a vector, one per post, from the ivfflat index or exactly.
+"""The nearest visible images to a vector, one per post, from the vector index or exactly.
 
 Filters run after the index scan, so the scan is iterative (pgvector >= 0.8): it goes on until
-enough visible rows were found. Source: pgvector README, "Filtering" and "Iterative Index Scans".
+enough rows passed. Where few rows pass, all of them are compared instead: that is exact, and
+sooner than a scan that finds one in a thousand. Source: pgvector README, "Filtering" and
+"Iterative Index Scans"; limits and measurements: ADR 9.
 """
 
-from typing import Any
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import Q
+from django.db.models.functions import Cast
+from pgvector.django import CosineDistance, HalfVectorField
 
-from posts.models import PostImage
+from posts.models import EMBEDDING_DIMENSIONS, PostImage, Visibility
 from search import index
+from search.index import Index
 
 NO_CONDITION = Q()
+EXACT_ROWS = 10_000  # compared one by one where the planner expects no more to pass
+MOST_EXACT_ROWS = 2 * EXACT_ROWS  # and no more than these where it was wrong
+# An iterative scan looks at so many times the lists of its first round, then gives up.
+ROUNDS = 8
+HNSW_TUPLES = 100_000
+SPARE = 20  # rows fetched beside those of a page, for albums and for sorting again
+
+
+class Near(NamedTuple):
+    pk: Any
+    post_id: Any
+    distance: float
 
 
 def nearest_images(
@@ -30,42 +50,131 @@ def nearest_images(
     fulfil, as `Q(post__category_id=…)`. Fewer come back only when the viewer can see no more
     embedded posts that fulfil it.
     """
-    images = PostImage.objects.visible_to(viewer).searchable(model).filter(where).nearest(vector)
+    passing = PostImage.objects.searchable(model).filter(where)
+    images = passing.visible_to(viewer)
     if except_post is not None:
         images = images.exclude(post_id=except_post)
     with transaction.atomic():
-        _prepare_scan()
-        rows = images.values_list("pk", "post_id", "distance")  # type: ignore[misc]
-        best = _best_per_post(rows, limit)
-    found = PostImage.objects.without_vectors().in_bulk([pk for pk, _ in best])
-    for pk, distance in best:
-        if pk in found:
-            found[pk].distance = distance
-    return [found[pk] for pk, _ in best if pk in found]
+        best = _nearest(images, vector, limit, few=lambda: expected_rows(passing) <= EXACT_ROWS)
+    found = PostImage.objects.without_vectors().in_bulk([near.pk for near in best])
+    for near in best:
+        if near.pk in found:
+            found[near.pk].distance = near.distance
+    return [found[near.pk] for near in best if near.pk in found]
 
 
-def _best_per_post(rows: Any, limit: int) -> list[tuple[Any, float]]:
-    wanted = 2 * limit
-    while True:
-        # an iterative ivfflat scan is in order only within each round: sort again
-        fetched = sorted(rows[:wanted], key=lambda row: row[2])
-        best: dict[Any, tuple[Any, float]] = {}
-        for pk, post_id, distance in fetched:
-            best.setdefault(post_id, (pk, distance))
-        if len(best) >= limit or len(fetched) < wanted:
-            return list(best.values())[:limit]
-        wanted *= 4
+def _nearest(
+    images: Any, vector: list[float], limit: int, *, few: Callable[[], bool]
+) -> list[Near]:
+    used = index.current()
+    if used is None:
+        return exactly(images, vector, limit)
+    if few():
+        best = _exactly_if_few(images, vector, limit)
+        if best is not None:
+            return best
+    best = from_index(images, vector, limit, used)
+    # Too few: what passes the filter lies far from the vector, or is less than was expected.
+    return best if len(best) >= limit else exactly(images, vector, limit)
 
 
-def _prepare_scan() -> None:
-    lists = index.current_lists()
-    if lists is None:
-        return
+def expected_rows(passing: Any) -> int:
+    """The planner's estimate of the public ones, from its statistics: it reads no row.
+
+    For the whole rule of visibility it is far off where few members write: it takes the ten
+    members that it supposes to be deactivated for a good part of all authors.
+    """
+    public = passing.filter(post__visibility=Visibility.PUBLIC).order_by().values("pk")
+    plan = json.loads(public.explain(format="json"))
+    return plan[0]["Plan"]["Plan Rows"]
+
+
+# --- Exactly ----------------------------------------------------------------------------------
+
+# MATERIALIZED: the planner would otherwise take the vector index after all.
+_EXACTLY = """
+    WITH candidates AS MATERIALIZED ({candidates}),
+    best AS (SELECT DISTINCT ON (post_id) * FROM candidates ORDER BY post_id, distance)
+    SELECT *, (SELECT count(*) FROM candidates) FROM best ORDER BY distance LIMIT %s
+"""
+
+
+def exactly(images: Any, vector: list[float], limit: int) -> list[Near]:
+    """The best image of each of the `limit` nearest posts, from a comparison with every row."""
+    return _compare(images, vector, limit)[0]
+
+
+def _exactly_if_few(images: Any, vector: list[float], limit: int) -> list[Near] | None:
+    """None when more than MOST_EXACT_ROWS pass the filter."""
+    best, compared = _compare(images, vector, limit, most=MOST_EXACT_ROWS + 1)
+    return best if compared <= MOST_EXACT_ROWS else None
+
+
+def _compare(
+    images: Any, vector: list[float], limit: int, *, most: int | None = None
+) -> tuple[list[Near], int]:
+    """The best, and how many rows were compared."""
+    distance = CosineDistance("embedding", vector)
+    candidates = images.annotate(distance=distance).order_by().values("pk", "post_id", "distance")
+    sql, values = candidates[:most].query.sql_with_params()
     with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('ivfflat.iterative_scan', 'relaxed_order', true)")
-        # The planner does not count what it costs to fetch vectors that lie out of line, and
-        # would sort all of them.
-        cursor.execute("SELECT set_config('enable_sort', 'off', true)")
-        cursor.execute(
-            "SELECT set_config('ivfflat.probes', %s, true)", [str(index.probes_for(lists))]
-        )
+        cursor.execute(_EXACTLY.format(candidates=sql), [*values, limit])
+        rows = cursor.fetchall()
+    return [Near(*row[:3]) for row in rows], rows[0][3] if rows else 0
+
+
+# --- From the index ---------------------------------------------------------------------------
+
+
+def from_index(images: Any, vector: list[float], limit: int, used: Index) -> list[Near]:
+    """The best images of up to `limit` posts. Only inside a transaction.
+
+    Fewer, when what passes the filter is too far away for as many lists as a scan may look at.
+    """
+    rows = in_index_order(images, vector, used)
+    wanted = limit + limit // 2 + SPARE
+    with scanning(used):
+        while True:
+            # By half vectors, and in an iterative scan in order only within each round: sorted
+            # again, by the full vectors.
+            fetched = sorted((Near(*row) for row in rows[:wanted]), key=lambda near: near.distance)
+            best: dict[Any, Near] = {}
+            for near in fetched:
+                best.setdefault(near.post_id, near)
+            if len(best) >= limit or len(fetched) < wanted:
+                return list(best.values())[:limit]
+            wanted *= 4
+
+
+def in_index_order(images: Any, vector: list[float], used: Index) -> Any:
+    """Rows of pk, post and distance, ordered by exactly the expression that the index is on."""
+    column: Any = "embedding"
+    if used.half:
+        column = Cast("embedding", HalfVectorField(dimensions=EMBEDDING_DIMENSIONS))
+    return (
+        images.annotate(distance=CosineDistance("embedding", vector))
+        .order_by(CosineDistance(column, vector))
+        .values_list("pk", "post_id", "distance")
+    )
+
+
+@contextmanager
+def scanning(used: Index) -> Iterator[None]:
+    """Inside a transaction: the planner has one plan left, the index in order."""
+    names = {
+        # It does not count what it costs to read and compare vectors, and would rather sort all
+        # of them; the route is decided here.
+        "enable_sort": "off",
+        "ivfflat.iterative_scan": "relaxed_order",
+        "ivfflat.probes": used.probes,
+        "ivfflat.max_probes": ROUNDS * used.probes,
+        "hnsw.iterative_scan": "relaxed_order",
+        "hnsw.ef_search": min(index.MOST_EF_SEARCH, used.probes),
+        "hnsw.max_scan_tuples": HNSW_TUPLES,
+    }
+    calls = ", ".join(["set_config(%s, %s, true)"] * len(names))
+    values = [str(value) for pair in names.items() for value in pair]
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {calls}", values)
+        yield
+        cursor.execute("SET LOCAL enable_sort TO DEFAULT")  # for what follows in the transaction

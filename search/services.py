@@ -8,8 +8,9 @@ from PIL import Image
 
 from ai import services as ai  # noqa: F401 - tests reach it from here
 from ai.calibration import Kind
+from ai.spaces import steady
 from posts.models import Post, PostImage
-from search import candidates, fusion, lists
+from search import candidates, fusion, lists, recall
 from search.fusion import Method, Ranked
 from search.lists import Found
 from search.meaning import Meaning, meaning_of
@@ -99,6 +100,7 @@ def similar_posts(viewer: Any, post_id: UUID, *, limit: int) -> list[Match]:
 # --- From the query to the list -----------------------------------------------------------------
 
 
+@steady
 def _ranked(viewer: Any, query: Query, least_score: float | None) -> tuple[Meaning, list[Ranked]]:
     """The one place that asks the AI for vectors and compares them with the collection's."""
     meaning = meaning_of(viewer, query)
@@ -106,6 +108,8 @@ def _ranked(viewer: Any, query: Query, least_score: float | None) -> tuple[Meani
         found = candidates.with_images(candidates.newest(viewer, query), meaning)
         found = candidates.without_excluded(found, meaning)
         return meaning, [_by_filters(candidate) for candidate in found]
+    if query.kind == "text" and meaning.main is not None:
+        recall.remember_text(meaning.main.tolist(), meaning.model)
     near = candidates.by_meaning(viewer, query, meaning)
     worded = candidates.by_words(viewer, query, meaning.terms)
     known = {candidate.post_id: candidate for candidate in near}

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from search import views
+from search import ai_views, views
 
 # Not without `/api/`: there, these are pages.
 under_api = [
@@ -9,6 +9,9 @@ under_api = [
 ]
 
 urlpatterns = [
+    path("ai/search-by-text", ai_views.SearchByTextView.as_view()),
+    path("ai/similar-images", ai_views.SimilarImagesView.as_view()),
+    path("ai/recommendations", ai_views.RecommendationsView.as_view()),
     path("search/text", views.TextSearchView.as_view()),
     path("search/image", views.ImageSearchView.as_view()),
     path("recommendations/similar-users", views.SimilarMembersView.as_view()),

@@ -1,5 +1,29 @@
-from django.contrib import admin
+"""The admin's site: its names, and the page about the AI beside the apps' models."""
 
-admin.site.site_header = "SMIMSO"
-admin.site.site_title = "SMIMSO"
-admin.site.index_title = "Administration"
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from ai.admin_page import PERMISSION
+
+
+class Site(AdminSite):
+    site_header = "SMIMSO"
+    site_title = "SMIMSO"
+    index_title = "Administration"
+
+    def get_app_list(
+        self, request: HttpRequest, app_label: str | None = None
+    ) -> list[dict[str, Any]]:
+        apps = super().get_app_list(request, app_label)
+        user: Any = request.user
+        if app_label is None and user.has_perm(PERMISSION):
+            url = reverse("ai-admin")
+            page: dict[str, Any] = {"name": _("State and failures"), "object_name": "State"}
+            page |= {"admin_url": url, "view_only": True, "perms": {"view": True}}
+            ai = {"name": _("AI"), "app_label": "ai", "app_url": url, "models": [page]}
+            apps = sorted([*apps, ai], key=lambda app: app["name"].lower())
+        return apps

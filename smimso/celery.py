@@ -5,11 +5,20 @@ Queues: `interactive` (someone is waiting), `embed` and `caption` (bulk AI), `ma
 """
 
 import os
+from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smimso.settings")
 
 app = Celery("smimso")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@signals.worker_process_init.connect
+def _share_metrics(**_: Any) -> None:
+    """In the process that computes: the worker itself (solo pool) or a forked child."""
+    from smimso import metrics  # the settings are there by now
+
+    metrics.share()

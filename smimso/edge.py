@@ -2,13 +2,11 @@
 
 import codecs
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
-from django.utils.decorators import sync_and_async_middleware
 
 from smimso.http import with_envelope
 
@@ -19,18 +17,8 @@ _CORS = re.compile("access-control-|vary$", re.IGNORECASE)
 _OPEN_TO_ALL = re.compile(r"/uploads/|/(api/)?notifications/stream$")
 
 
-@sync_and_async_middleware
 def edge(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
     """Duplicate slashes collapse (a base URL that ends in one); OPTIONS succeeds on every path."""
-    if iscoroutinefunction(get_response):
-
-        async def answer_async(request: HttpRequest) -> HttpResponseBase:
-            _check_charset(request)
-            _collapse_slashes(request)
-            waiting: Awaitable[HttpResponseBase] = get_response(request)
-            return _finished(request, await waiting)
-
-        return answer_async
 
     def answer(request: HttpRequest) -> HttpResponseBase:
         _check_charset(request)

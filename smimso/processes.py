@@ -56,7 +56,7 @@ def bulk_worker(environment: dict[str, str]) -> Program:
     """Niced, so that it takes what the others leave over."""
     cores = embedded.machine_cores()
     environment = {"SMIMSO_AI_THREADS": str(cores - cores // 2)} | environment
-    return _worker("bulk", "embed,caption", environment, nice=10)
+    return _worker("bulk", "embed,caption,fill", environment, nice=10)
 
 
 def maintenance_worker(environment: dict[str, str]) -> Program:

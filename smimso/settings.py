@@ -4,8 +4,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from celery.schedules import crontab
+from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
-from environs import Env
+from environs import Env, validate
 
 from smimso import embedded
 
@@ -25,6 +26,10 @@ BEHIND_PROXY = env.bool("SMIMSO_BEHIND_PROXY", False)
 # Proxies whose entries in X-Forwarded-For are believed, counted from the right; 0: none.
 TRUSTED_PROXIES = env.int("SMIMSO_TRUSTED_PROXIES", 1 if BEHIND_PROXY else 0)
 
+# --- Metrics (Prometheus) --------------------------------------------------------------------
+METRICS_DIR = Path(env.str("SMIMSO_METRICS_DIR", "") or DATA_DIR / "metrics")
+METRICS_TOKEN = env.str("SMIMSO_METRICS_TOKEN", "")  # empty: /metrics is for staff alone
+
 # --- Secrets -------------------------------------------------------------------------------
 # Outside production a secret that is not set is made once and kept in the data directory.
 SECRET_KEY = env.str("SECRET_KEY", "") or ("" if PRODUCTION else embedded.local_secret(DATA_DIR))
@@ -37,7 +42,7 @@ for name, secret in (("SECRET_KEY", SECRET_KEY), ("JWT_SECRET", JWT_SECRET)):
 
 # --- Applications --------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "smimso.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",
@@ -63,6 +68,7 @@ ROOT_URLCONF = "smimso.urls"
 ASGI_APPLICATION = "smimso.asgi.application"
 APPEND_SLASH = False  # the frontend's bodies and preflights do not survive a redirect
 MIDDLEWARE = [
+    "smimso.metrics.measured",
     "smimso.edge.edge",
     "corsheaders.middleware.CorsMiddleware",  # above what may redirect: preflights never are
     "django.middleware.security.SecurityMiddleware",
@@ -131,6 +137,7 @@ CELERY_TASK_ROUTES = {
     "ai.tasks.*": {"queue": "interactive"},
     "posts.tasks.embed_images": {"queue": "embed"},
     "posts.tasks.caption_images": {"queue": "caption"},
+    "posts.tasks.fill_vectors": {"queue": "fill"},
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -143,8 +150,15 @@ CELERY_BEAT_SCHEDULE = {
         "task": "posts.tasks.reconcile_images",
         "schedule": env.float("SMIMSO_RECONCILE_SECONDS", 10.0),
     },
+    "write-views": {"task": "posts.tasks.write_views", "schedule": 10.0},
     "maintain-index": {"task": "search.tasks.maintain_index", "schedule": 300.0},
+    "change-model": {"task": "search.tasks.change_model", "schedule": 5.0},
+    "fill-appearance": {"task": "posts.tasks.fill_appearance", "schedule": 30.0},
     "keep-house": {"task": "posts.tasks.keep_house", "schedule": crontab(hour=3, minute=0)},
+    "measure-recall": {
+        "task": "search.tasks.measure_recall",
+        "schedule": crontab(hour=4, minute=0),
+    },
 }
 
 # --- AI --------------------------------------------------------------------------------------
@@ -161,8 +175,17 @@ AI_PUBLIC = env.bool("SMIMSO_AI_PUBLIC", False)  # /api/ai/* without a token (th
 AI_EMBED_BATCH = env.int("SMIMSO_EMBED_BATCH", 16)
 AI_CAPTION_BATCH = env.int("SMIMSO_CAPTION_BATCH", 4)
 AI_MAX_ATTEMPTS = env.int("SMIMSO_AI_MAX_ATTEMPTS", 5)
+# Days that the former model's vectors are kept for a way back; 0: until an operator says.
+AI_KEEP_DAYS = env.int("SMIMSO_KEEP_VECTORS_DAYS", 7)
 # An image that has been waiting this many seconds since it was last queued is queued again.
 AI_REQUEUE_SECONDS = env.float("SMIMSO_AI_REQUEUE_SECONDS", 60.0)
+
+# --- Search ----------------------------------------------------------------------------------
+VECTOR_INDEX = env.str(
+    "SMIMSO_VECTOR_INDEX", "ivfflat", validate=validate.OneOf(["ivfflat", "hnsw"])
+)
+INDEX_BUILD_MB = env.int("SMIMSO_INDEX_BUILD_MB", 0)  # maintenance_work_mem; 0: the server's
+SEARCH_LEAST_RECALL = env.float("SMIMSO_SEARCH_LEAST_RECALL", 0.95)
 
 # --- Uploads ---------------------------------------------------------------------------------
 MEDIA_ROOT = DATA_DIR / "uploads"
@@ -172,6 +195,8 @@ UPLOAD_MAX_FILES = 10
 UPLOAD_MAX_PIXELS = env.int("SMIMSO_MAX_PIXELS", 50_000_000)
 UPLOAD_THUMBNAIL_WIDTHS = {"thumbnail": 480, "preview": 1080}
 UPLOAD_URL_LIFETIME = timedelta(hours=env.int("SMIMSO_UPLOAD_URL_HOURS", 12))
+# The same words and pictures of the same author within it are one post: a request sent again.
+POST_RETRY_SECONDS = env.int("SMIMSO_POST_RETRY_SECONDS", 300)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # JSON and form fields; files are not counted
 FILE_UPLOAD_MAX_MEMORY_SIZE = UPLOAD_MAX_BYTES
 
@@ -194,6 +219,7 @@ CORS_ALLOWED_ORIGINS = env.list(
     "SMIMSO_CORS_ORIGINS", [] if PRODUCTION else ["http://localhost:3000"]
 )
 CORS_ALLOW_METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
+CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key"]
 CORS_EXPOSE_HEADERS = ["Content-Type", "Retry-After"]
 CORS_PREFLIGHT_MAX_AGE = 86400
 # Requests per window ("10/5m": s, m, h) of an address or a member; empty: no limit.

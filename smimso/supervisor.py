@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from circus.arbiter import Arbiter
 from circus.exc import ConflictError
+from circus.process import DEAD_OR_ZOMBIE, RUNNING, Process
 from circus.stream import FileStream
 from circus.watcher import Watcher
 from tornado.ioloop import IOLoop
@@ -48,7 +50,32 @@ class Program:
         return [sys.executable, "-I", "-S", str(LAUNCH), *options, "--", *self.command]
 
 
+class _Process(Process):
+    @property
+    def status(self) -> Any:
+        """circus forgets a zombie, and starts the next one without a word to any hook.
+
+        A program with threads is a zombie from the end of its first thread on, but can be waited
+        for only when the last one is gone: until then it has not ended.
+        """
+        status = super().status
+        return RUNNING if status == DEAD_OR_ZOMBIE else status
+
+
+class _Watcher(Watcher):
+    @property
+    def _process_class(self) -> type[Process]:
+        return _Process
+
+
 class _Arbiter(Arbiter):
+    def add_watcher(self, name: str, cmd: str, **options: Any) -> Watcher:
+        watcher = _Watcher(name, cmd, **options)
+        watcher.initialize(self.evpub_socket, self.sockets, self)
+        self.watchers.append(watcher)
+        self._watchers_names[name.lower()] = watcher
+        return watcher
+
     def manage_watchers(self) -> Any:
         """circus's own check, every half second; it has to wait while a command runs."""
         try:
@@ -106,9 +133,8 @@ class Supervisor:
         self._failures: dict[str, int] = {}
         # Told what happens by hooks, not over its sockets: those stay inside this process.
         logging.getLogger("circus").setLevel(logging.CRITICAL)
-        self._arbiter = _Arbiter(
-            [], "inproc://control", "inproc://events", check_delay=0.5, loop=IOLoop.current()
-        )
+        names = [f"inproc://{uuid4()}" for _ in range(2)]  # an earlier one's may still be open
+        self._arbiter = _Arbiter([], *names, check_delay=0.5, loop=IOLoop.current())
 
     async def open(self) -> None:
         os.set_inheritable(self._inherit, True)

@@ -18,6 +18,7 @@ from django.conf import settings
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
+from smimso.appearance import color_names, perceptual_hash
 from smimso.errors import InvalidInput
 from smimso.metadata import without_metadata
 
@@ -33,6 +34,7 @@ UPRIGHT = {  # what an EXIF orientation asks for; Pillow turns counter-clockwise
     8: Image.Transpose.ROTATE_90,
 }
 MODEL_SIDE = 768  # pixels; twice what the largest model input needs
+FINGERPRINT_SIDE = 480  # pixels
 PLACEHOLDER_WIDTH = 20  # pixels
 WEBP_SIDE = 16_383  # pixels; more is beyond the format
 _DECODERS = ThreadPoolExecutor(2, thread_name_prefix="decode")  # Pillow releases the GIL
@@ -58,6 +60,7 @@ class CheckedImage:
 
     width, height: pixels as displayed. checksum: SHA-256 of the bytes as uploaded, hex.
     renditions: WebP files by name ("thumbnail", "preview"). placeholder: a data: URL.
+    perceptual_hash, colors: as smimso.appearance describes them.
     """
 
     data: bytes
@@ -67,6 +70,16 @@ class CheckedImage:
     checksum: str
     renditions: dict[str, bytes]
     placeholder: str
+    perceptual_hash: int | None
+    colors: list[str]
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """By which a copy is known. checksum: SHA-256 of the bytes, hex."""
+
+    checksum: str
+    perceptual_hash: int | None
 
 
 def check_images(uploads: Sequence[Upload]) -> list[CheckedImage]:
@@ -78,6 +91,17 @@ def check_images(uploads: Sequence[Upload]) -> list[CheckedImage]:
 def check_number(uploads: Sequence[Upload]) -> None:
     if len(uploads) > settings.UPLOAD_MAX_FILES:
         raise InvalidInput(f"Too many files. Maximum {settings.UPLOAD_MAX_FILES} files allowed")
+
+
+def fingerprints(uploads: Sequence[Upload]) -> list[Fingerprint]:
+    """As `check_images` would give them, in order, without what a picture to be stored needs."""
+    check_number(uploads)
+    return list(_DECODERS.map(_fingerprint, [_read(upload) for upload in uploads]))
+
+
+def _fingerprint(data: bytes) -> Fingerprint:
+    checksum = hashlib.sha256(data).hexdigest()
+    return Fingerprint(checksum, perceptual_hash(_seen(data, FINGERPRINT_SIDE)))
 
 
 def decode_upload(upload: Upload, side: int = MODEL_SIDE) -> Image.Image:
@@ -118,7 +142,7 @@ def _check_image(data: bytes) -> CheckedImage:
     except ValueError as error:
         raise _unreadable() from error
     size = _opened(io.BytesIO(data)).size
-    renditions, placeholder = _renditions(data)
+    renditions, placeholder, seen = _renditions(data)
     return CheckedImage(
         data=data,
         extension=EXTENSIONS[image_format],
@@ -127,11 +151,14 @@ def _check_image(data: bytes) -> CheckedImage:
         checksum=checksum,
         renditions=renditions,
         placeholder=placeholder,
+        perceptual_hash=perceptual_hash(seen),
+        colors=color_names(seen),
     )
 
 
-def _renditions(data: bytes) -> tuple[dict[str, bytes], str]:
-    """WebP files no wider than settings.UPLOAD_THUMBNAIL_WIDTHS, and the blurred placeholder."""
+def _renditions(data: bytes) -> tuple[dict[str, bytes], str, Image.Image]:
+    """WebP files no wider than settings.UPLOAD_THUMBNAIL_WIDTHS, the blurred placeholder, and the
+    smallest of them in RGB."""
     widths = settings.UPLOAD_THUMBNAIL_WIDTHS
     image = _decoded(io.BytesIO(data), max(widths.values()))
     # The profile of a grey or CMYK picture does not fit what it is converted to.
@@ -145,7 +172,7 @@ def _renditions(data: bytes) -> tuple[dict[str, bytes], str]:
         files[name] = _encoded(image, "WEBP", **options)
     tiny = _reduced(image, PLACEHOLDER_WIDTH, 4 * PLACEHOLDER_WIDTH)
     encoded = base64.b64encode(_encoded(tiny, "WEBP", quality=50)).decode()
-    return files, f"data:image/webp;base64,{encoded}"
+    return files, f"data:image/webp;base64,{encoded}", _flattened(image)
 
 
 def _reduced(image: Image.Image, most_width: int, most_height: int) -> Image.Image:

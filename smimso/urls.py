@@ -7,10 +7,13 @@ from django.contrib import admin
 from django.http import HttpResponse
 from django.urls import URLPattern, URLResolver, include, path
 
+from ai.admin_page import ai_page
+from posts.ai_admin import retry_failed
 from posts.pages import feed
 from posts.views import uploaded_file
 from search.urls import under_api
 from smimso.index import SchemaView, api_index, docs, test_cors
+from smimso.metrics import metrics
 from smimso.pages import wants_page
 
 rest: list[URLPattern | URLResolver] = [
@@ -46,6 +49,9 @@ urlpatterns = [
     path("", front),
     path("", include(pages)),
     path("uploads/<path:name>", uploaded_file),
+    path("metrics", metrics),
+    path("admin/ai/", ai_page, name="ai-admin"),
+    path("admin/ai/retry", retry_failed, name="ai-admin-retry"),
     path("admin/", admin.site.urls),
 ]
 

@@ -24,6 +24,7 @@ from PIL import Image
 from rest_framework.test import APIClient
 
 from accounts.models import Follow, User
+from ai import spaces
 from search.relevance import forget_samples
 from smimso import embedded
 from smimso.auth import issue_token
@@ -32,7 +33,7 @@ from smimso.processes import postgres
 from smimso.processes import redis as redis_server
 from smimso.supervisor import Program
 
-QUEUES = ("interactive", "embed", "caption", "maintenance")
+QUEUES = ("interactive", "embed", "caption", "fill", "maintenance")
 PASSWORD = "correct horse"
 WORKER = "test@smimso"
 
@@ -79,8 +80,8 @@ def servers() -> Iterator[Path]:
         running(postgres(data_dir, account, durable=False), data_dir) as database,
         running(redis_server(data_dir, account, durable=False), data_dir) as queue,
     ):
-        wait_until(_database_answers, database, seconds=60)
-        wait_until(_redis_answers, queue, seconds=30)
+        wait_until(_database_answers, database, seconds=300)
+        wait_until(_redis_answers, queue, seconds=300)
         yield data_dir
 
 
@@ -131,6 +132,7 @@ def _clean_cache(request: pytest.FixtureRequest) -> None:
     if "servers" in request.fixturenames or request.node.get_closest_marker("django_db"):
         request.getfixturevalue("servers")
         cache.clear()
+        spaces.forget()
         forget_samples()
 
 
@@ -155,7 +157,7 @@ def worker_process(servers: Path, django_db_setup: None) -> Iterator[None]:
     )
     with running(program, servers) as process:
         wait_until(
-            lambda: celery_app.control.ping(destination=[WORKER], timeout=0.5), process, seconds=120
+            lambda: celery_app.control.ping(destination=[WORKER], timeout=0.5), process, seconds=300
         )
         yield
 

@@ -32,6 +32,7 @@ os.environ |= {
     "SMIMSO_LOG_LEVEL": "WARNING",
     **demo_environment(),
     "SMIMSO_AI_PUBLIC": "0",
+    "SMIMSO_AI_TIMEOUT": "120",  # the machine may be busy with other things
 }
 
 from smimso.settings import *  # noqa: E402, F403
@@ -42,4 +43,5 @@ DATABASES["default"]["OPTIONS"].pop("pool")
 # Clearing this cache empties its Redis database, so the queues live in another one.
 CACHES["default"]["LOCATION"] = REDIS_URL.replace("db=0", "db=1")
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+POST_RETRY_SECONDS = 0  # many a test posts the same picture twice; tests of retries set their own
 THROTTLES = {}  # the tests of throttles set their own

@@ -1,6 +1,7 @@
 """The engine: images and texts in, unit vectors and captions out."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from ai.engine.blip import Blip, load_blip
 from ai.engine.clip import Clip, load_clip
 from ai.engine.lazy import LazyModel
 from ai.engine.precision import choose_device, choose_dtype
-from ai.names import blip_name, clip_name
+from ai.metrics import timed
+from ai.names import blip_name, clip_name, configured, resolve
 
 VECTOR_SIZE = 512  # the width of the database's vector column
 CAPTION_TOKENS = 30  # word pieces; BLIP's captions of photographs have 8 to 15
@@ -35,8 +37,13 @@ class Engine:
         dtype: str = "auto",
         threads: int = 0,
         vector_size: int = VECTOR_SIZE,
+        blip: "LazyModel[Blip] | None" = None,
     ) -> None:
-        """As the AI settings. Loads nothing; ValueError on an unknown device or dtype."""
+        """As the AI settings. Loads nothing; ValueError on an unknown device or dtype.
+
+        blip: another engine's, to have it in memory once.
+        """
+        clip_model, clip_pretrained = resolve(clip_model, clip_pretrained)
         torch_device = choose_device(device)
         self.device = torch_device.type
         self.dtype = choose_dtype(dtype, torch_device)
@@ -57,21 +64,25 @@ class Engine:
                 vector_size=vector_size,
             )
         )
-        self.blip: LazyModel[Blip] = LazyModel(
+        self.blip: LazyModel[Blip] = blip or LazyModel(
             lambda: load_blip(blip_model, device=torch_device, dtype=self.dtype)
         )
 
     @classmethod
-    def from_settings(cls) -> "Engine":
-        return cls(
-            clip_model=settings.AI_CLIP_MODEL,
-            clip_pretrained=settings.AI_CLIP_PRETRAINED,
-            blip_model=settings.AI_BLIP_MODEL,
-            device=settings.AI_DEVICE,
-            dtype=settings.AI_DTYPE,
-            threads=settings.AI_THREADS,
-        )
+    def from_settings(cls, **changes: Any) -> "Engine":
+        """An engine as the settings say, except for `changes`: other arguments of `Engine`."""
+        clip_model, clip_pretrained = configured()
+        options: dict[str, Any] = {
+            "clip_model": clip_model,
+            "clip_pretrained": clip_pretrained,
+            "blip_model": settings.AI_BLIP_MODEL,
+            "device": settings.AI_DEVICE,
+            "dtype": settings.AI_DTYPE,
+            "threads": settings.AI_THREADS,
+        }
+        return cls(**{**options, **changes})
 
+    @timed("clip")
     def embed_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """float32 [n, 512], rows of unit length in the images' order (RGB, any size).
 
@@ -79,6 +90,7 @@ class Engine:
         """
         return self.clip.get().embed_images(images)
 
+    @timed("clip")
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """float32 [n, 512], rows of unit length; a text is cut at the model's context length.
 
@@ -86,12 +98,14 @@ class Engine:
         """
         return self.clip.get().embed_texts(texts)
 
+    @timed("blip")
     def caption_images(
         self, images: Sequence[Image.Image], *, max_new_tokens: int = CAPTION_TOKENS
     ) -> list[str]:
         """One caption per RGB image, in order. Raises ModelUnavailable."""
         return self.blip.get().caption_images(images, max_new_tokens)
 
+    @timed("clip")
     def classify(
         self, image_vectors: NDArray[np.float32], prompts: Sequence[str]
     ) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 import { ChosenPictures } from "./chosen.js";
 import { onFiles } from "./dropzone.js";
+import { Repeats } from "./repeats.js";
 
 const byId = (id) => document.getElementById(id);
 const form = byId("upload");
@@ -11,8 +12,10 @@ const serviceTexts = JSON.parse(byId("service-texts").textContent);
 const text = (key) =>
   byId("texts").content.querySelector(`[data-text="${key}"]`).textContent;
 
+const repeats = new Repeats(byId("repeats"), byId("repeat"), text, checkDuplicates);
 const chosen = new ChosenPictures(byId("chosen"), byId("chosen-picture"), (key, name) => {
   if (key) say(`${text(key)} ${name}`);
+  showRepeats();
 });
 let request = null;
 
@@ -30,6 +33,19 @@ function addAll(files) {
     else chosen.add(file);
   }
   showError([...new Set(problems)].join(" "));
+}
+
+async function showRepeats() {
+  const known = await repeats.show(chosen.inOrder);
+  byId("send").textContent = text(known ? "anyway" : "share");
+}
+
+/** The answer's data: for each picture of the form, where it was posted before. */
+async function checkDuplicates(body) {
+  const headers = { "X-CSRFToken": csrfToken(), Accept: "application/json" };
+  const answer = await fetch(limits.check, { method: "POST", headers, body });
+  if (!answer.ok) throw new Error(`${answer.status}`);
+  return (await answer.json()).data;
 }
 
 function problemOf(file) {

@@ -345,6 +345,10 @@ ELSEWHERE = {
     "ai/image-features",
     "ai/classify",
     "ai/text-embedding",
+    "ai/search-by-text",
+    "ai/similar-images",
+    "ai/recommendations",
+    "ai",
 }
 
 

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from ai.demo_models.scenes import Scene
 from smimso import embedded
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+PATIENCE = 300.0  # seconds; a loaded machine may need many of them, an idle one needs few
 # What the settings of the other tests put into the environment.
 FOREIGN = ("SMIMSO_", "DATABASE_URL", "REDIS_URL", "DJANGO_", "SECRET_KEY", "JWT_", "HF_")
 
@@ -76,15 +77,26 @@ class Site:
         """`bulk`, `interactive`, `web` …: the newest process of that name."""
         words = {"web": "uvicorn"}.get(program, f"{program}@smimso")
         for child in psutil.Process(self.process.pid).children(recursive=True):
-            if words in " ".join(child.cmdline()):
-                return child.pid
+            with suppress(psutil.Error):  # it ended in between
+                if words in " ".join(child.cmdline()):
+                    return child.pid
         raise LookupError(program)
 
+    def wait_for_line(self, *words: str, seconds: float = 60) -> str:
+        """The first line of what `manage.py up` printed that has all the words in it."""
+        deadline = time.monotonic() + seconds
+        while True:
+            for line in list(self.log):
+                if all(word in line for word in words):
+                    return line
+            assert time.monotonic() < deadline, f"no line with {words} in:\n" + "".join(self.log)
+            time.sleep(0.1)
+
     def get(self, path: str, token: str = "", **options: Any) -> httpx.Response:
-        return httpx.get(self.url + path, headers=_bearer(token), timeout=60, **options)
+        return httpx.get(self.url + path, headers=_bearer(token), timeout=PATIENCE, **options)
 
     def post(self, path: str, token: str = "", **options: Any) -> httpx.Response:
-        return httpx.post(self.url + path, headers=_bearer(token), timeout=60, **options)
+        return httpx.post(self.url + path, headers=_bearer(token), timeout=PATIENCE, **options)
 
     def register(self, first_name: str) -> str:
         """A new member's token."""
@@ -100,7 +112,7 @@ class Site:
         assert answer.status_code == 201, answer.text
         return answer.json()["data"]
 
-    def wait_until_done(self, token: str, *post_ids: str, seconds: float = 90) -> None:
+    def wait_until_done(self, token: str, *post_ids: str, seconds: float = PATIENCE) -> None:
         waiting = set(post_ids)
         deadline = time.monotonic() + seconds
         while waiting:
@@ -158,15 +170,15 @@ def running_site(*, with_ai: bool = True) -> Iterator[Site]:
             yield site
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(60)
+            process.wait(PATIENCE)
             redis.stop()
-            site.reader.join(10)
+            site.reader.join(PATIENCE)
             assert process.stdout is not None
             process.stdout.close()
 
 
 def _wait_until_ready(site: Site) -> None:
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 2 * PATIENCE
     while not site.ready.wait(0.2):
         if site.process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError("The site did not start:\n" + "".join(site.log))

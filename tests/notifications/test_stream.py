@@ -21,6 +21,7 @@ from smimso.auth import issue_token
 from tests.notifications.web import Stream, web_process
 
 pytestmark = pytest.mark.django_db(transaction=True)
+PATIENCE = 120.0  # seconds; a loaded machine may need many of them
 PATH = "/api/notifications/stream"
 
 
@@ -34,7 +35,7 @@ def sites(servers: Path, django_db_setup: None) -> Iterator[list[str]]:
 @contextmanager
 def opened(site: str, user: User) -> Iterator[Stream]:
     url = f"{site}{PATH}?token={issue_token(user)}"
-    with httpx.stream("GET", url, timeout=20) as response:
+    with httpx.stream("GET", url, timeout=PATIENCE) as response:
         assert response.status_code == 200
         yield Stream(response)
 
@@ -49,7 +50,7 @@ def subscribers(user: User) -> int:
         return counts[0][1]
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = PATIENCE) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -89,9 +90,9 @@ def test_every_tab_in_every_process_hears_of_it_once(
             assert [live.event()["type"], live.event()["type"]] == ["initial_data", "connected"]
         for site in sites:  # the second time it is no news
             path = f"{site}/api/users/{owner.pk}/follow"
-            assert httpx.post(path, headers=bearer(stranger)).status_code == 200
+            assert httpx.post(path, headers=bearer(stranger), timeout=PATIENCE).status_code == 200
         back = f"{sites[0]}/users/{stranger.pk}/follow"
-        assert httpx.post(back, headers=bearer(owner)).status_code == 200
+        assert httpx.post(back, headers=bearer(owner), timeout=PATIENCE).status_code == 200
         for live in tabs:
             event = live.event()
             assert event["type"] == "notification"
@@ -109,7 +110,7 @@ def test_open_streams_keep_no_connection_to_the_database(
         for number in range(6):
             live = stack.enter_context(opened(sites[0], member(f"Fan{number}")))
             live.event()
-        response = httpx.get(f"{sites[0]}/api/auth/me", headers=bearer(owner), timeout=10)
+        response = httpx.get(f"{sites[0]}/api/auth/me", headers=bearer(owner), timeout=PATIENCE)
         assert response.status_code == 200
 
 
@@ -125,7 +126,7 @@ def test_a_closed_tab_leaves_nothing_behind(sites: list[str], owner: User) -> No
     ("query", "text"), [("", "No token provided"), ("?token=expired", "Invalid token")]
 )
 def test_without_a_good_token_there_is_no_stream(sites: list[str], query: str, text: str) -> None:
-    response = httpx.get(f"{sites[0]}{PATH}{query}")
+    response = httpx.get(f"{sites[0]}{PATH}{query}", timeout=PATIENCE)
     assert response.status_code == 401
     assert response.json() == {"success": False, "error": text, "message": text}
     assert response.headers["Access-Control-Allow-Origin"] == "*"
@@ -143,13 +144,13 @@ def test_the_stream_of_a_void_token_ends(sites: list[str], owner: User) -> None:
 
 def test_a_header_does_for_who_can_send_one(sites: list[str], owner: User) -> None:
     url = f"{sites[0]}//notifications//stream"
-    with httpx.stream("GET", url, headers=bearer(owner), timeout=10) as response:
+    with httpx.stream("GET", url, headers=bearer(owner), timeout=PATIENCE) as response:
         assert Stream(response).event()["type"] == "initial_data"
 
 
 def test_tokens_stay_out_of_the_access_log(sites: list[str], owner: User, servers: Path) -> None:
     token = issue_token(owner)
-    httpx.get(f"{sites[0]}{PATH}?token={token}x")
+    httpx.get(f"{sites[0]}{PATH}?token={token}x", timeout=PATIENCE)
     log = servers / "stream1.log"
     assert eventually(lambda: f"GET {PATH}?token=…" in log.read_text())
     assert token not in log.read_text()
@@ -166,7 +167,7 @@ def test_a_member_has_so_many_streams_and_no_more(
         client.zadd(stream.places(owner.pk), taken)
         for _ in range(2):  # a refusal takes no place
             url = f"{sites[0]}{PATH}?token={issue_token(owner)}"
-            with httpx.stream("GET", url, timeout=20) as response:
+            with httpx.stream("GET", url, timeout=PATIENCE) as response:
                 assert response.status_code == status
                 if status == 429:
                     text = "Too many requests. Please try again later."
@@ -174,19 +175,19 @@ def test_a_member_has_so_many_streams_and_no_more(
                     assert json.loads(response.read()) == body
         with opened(sites[0], stranger) as live:
             live.event()
-            assert client.zcard(stream.places(stranger.pk)) == 1
+            assert eventually(lambda: client.zcard(stream.places(stranger.pk)) == 1)
         assert eventually(lambda: client.zcard(stream.places(stranger.pk)) == 0)
 
 
 def test_a_stream_ends_in_the_end(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.1)
-    monkeypatch.setattr(stream, "LIFETIME_SECONDS", 0.3)
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(stream, "LIFETIME_SECONDS", 0.5)
 
     async def whole() -> list[str]:
         events = stream._events(owner.pk, issue_token(owner), "a place")
         return [event async for event in events]
 
-    assert stream.HEARTBEAT in asyncio.run(asyncio.wait_for(whole(), 20))
+    assert stream.HEARTBEAT in asyncio.run(asyncio.wait_for(whole(), PATIENCE))
 
 
 # --- Races ----------------------------------------------------------------------------------
@@ -227,7 +228,7 @@ def test_what_comes_around_the_snapshot_comes_once(
         return found
 
     monkeypatch.setattr(stream, "_snapshot", snapshot)
-    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.3)
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 1.0)
     events = asyncio.run(first_events(owner, 9))
     in_list = [item["content"] for item in events[0]["data"]["notifications"]]
     live = [event["data"]["content"] for event in events if event["type"] == "notification"]
@@ -244,7 +245,7 @@ def test_what_is_withdrawn_in_time_is_not_told(
         return read(user_id)
 
     monkeypatch.setattr(stream, "_snapshot", snapshot)
-    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.3)
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 1.0)
     events = asyncio.run(first_events(owner, 9))
     assert [event["type"] for event in events] == ["initial_data", "connected"]
 

@@ -23,14 +23,14 @@ def web_process(name: str, logs: Path) -> Iterator[str]:
         "DJANGO_SETTINGS_MODULE": "tests.settings",
         "SMIMSO_TEST_DATABASE": connection.settings_dict["NAME"],
         "SMIMSO_LOG_LEVEL": "INFO",
-        "SMIMSO_AI_TIMEOUT": "25",  # a test machine may be busy
+        "SMIMSO_AI_TIMEOUT": "120",  # a test machine may be busy
     }
     port = _free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "uvicorn", "tests.notifications.server:application"]
     command += ["--port", str(port), "--timeout-graceful-shutdown", "1"]
     with running(Program(name=name, command=command, environment=environment), logs) as process:
-        wait_until(lambda: _answers(url), process, seconds=60)
+        wait_until(lambda: _answers(url), process, seconds=300)
         yield url
 
 
@@ -43,7 +43,7 @@ def _free_port() -> int:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/api/health").status_code == 200
+        return httpx.get(f"{url}/api/health", timeout=60).status_code == 200
     except httpx.TransportError:
         return False
 

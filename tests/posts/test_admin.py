@@ -1,18 +1,20 @@
 """The administration of posts, images and members."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import Permission
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
-from posts import services
-from posts.models import AIStatus, Post, PostImage, Visibility
+from posts import interactions, services
+from posts.models import AIStatus, Comment, Post, PostImage, Visibility
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -20,6 +22,7 @@ PAGES = [
     "/admin/",
     "/admin/posts/post/",
     "/admin/posts/postimage/",
+    "/admin/posts/comment/",
     "/admin/accounts/user/",
     "/admin/accounts/follow/",
     "/admin/accounts/category/",
@@ -202,3 +205,111 @@ def test_members_are_deactivated_and_never_deleted(
     url = f"/admin/accounts/user/{owner.pk}/delete/"
     assert client.post(url, {"post": "yes"}).status_code == 403
     assert User.objects.filter(pk=owner.pk).exists()
+
+
+# --- Comments -------------------------------------------------------------------------------
+
+
+def test_a_comment_is_deleted_with_its_replies_and_the_counter_follows(
+    client: Client, admin: User, stranger: User, shared: Callable[..., Post]
+) -> None:
+    post = shared()
+    comment = interactions.add_comment(user=stranger, post_id=post.pk, content="rude")
+    interactions.add_comment(
+        user=stranger, post_id=post.pk, content="ruder", parent_comment_id=comment.pk
+    )
+    kept = interactions.add_comment(user=stranger, post_id=post.pk, content="kind")
+    client.force_login(admin)
+    assert "rude" in client.get("/admin/posts/comment/?q=rude").text
+    assert "kind" in client.get(f"/admin/posts/comment/{kept.pk}/change/").text
+    client.post(f"/admin/posts/comment/{comment.pk}/delete/", {"post": "yes"})
+    post.refresh_from_db()
+    assert post.comment_count == 1
+    assert list(Comment.objects.all()) == [kept]
+
+
+def test_nobody_rewrites_a_comment(
+    client: Client, admin: User, stranger: User, shared: Callable[..., Post]
+) -> None:
+    comment = interactions.add_comment(user=stranger, post_id=shared().pk, content="mine")
+    client.force_login(admin)
+    url = f"/admin/posts/comment/{comment.pk}/change/"
+    assert client.post(url, {"content": "changed"}).status_code == 403
+    comment.refresh_from_db()
+    assert comment.content == "mine"
+
+
+# --- Members --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def helper(client: Client, member: Callable[..., User]) -> User:
+    """May change members, and is logged in; no superuser."""
+    helper = member("Helper", is_staff=True)
+    names = ["view_user", "change_user"]
+    helper.user_permissions.add(*Permission.objects.filter(codename__in=names))
+    client.force_login(helper)
+    return helper
+
+
+def test_a_members_page_leads_to_all_that_is_theirs(
+    client: Client,
+    admin: User,
+    owner: User,
+    shared: Callable[..., Post],
+    picture: Callable[..., bytes],
+) -> None:
+    post = shared(title="By the owner")
+    upload = SimpleUploadedFile("a.jpg", picture())
+    services.create_post(author=admin, uploads=[upload], title="By the admin")
+    client.force_login(admin)
+    page = client.get(f"/admin/accounts/user/{owner.pk}/change/").text
+    links = re.findall(rf'href="(/admin/[^"?]+\?[^"]+={owner.pk})"', page)
+    assert len(links) == 5
+    for link in links:
+        assert client.get(link).status_code == 200, link
+    posts = client.get(links[0]).text
+    assert str(post.pk) in posts
+    assert "By the admin" not in posts
+    assert str(post.images.get().pk) in client.get(links[1]).text
+
+
+def test_members_are_deactivated_together_but_never_oneself(
+    client: Client, admin: User, owner: User, stranger: User
+) -> None:
+    client.force_login(admin)
+    ids = [str(user.pk) for user in (admin, owner, stranger)]
+    form = {"action": "deactivate", "_selected_action": ids}
+    assert "2 of 3" in client.post("/admin/accounts/user/", form, follow=True).text
+    assert set(User.objects.filter(is_active=False)) == {owner, stranger}
+    client.post("/admin/accounts/user/", {**form, "action": "activate"})
+    assert not User.objects.filter(is_active=False).exists()
+
+
+def test_who_may_change_members_does_not_make_superusers(
+    client: Client, helper: User, owner: User
+) -> None:
+    for user in (helper, owner):
+        url = f"/admin/accounts/user/{user.pk}/change/"
+        page = client.get(url).text
+        assert 'name="is_superuser"' not in page
+        form = {"email": user.email, "first_name": "Changed", "last_name": "", "is_active": "on"}
+        response = client.post(url, {**form, "is_staff": "on", "is_superuser": "on"})
+        assert response.status_code == 302
+        user.refresh_from_db()
+        assert (user.first_name, user.is_superuser) == ("Changed", False)
+    assert not owner.is_staff
+
+
+def test_the_password_of_those_above_is_not_for_staff_to_set(
+    client: Client, helper: User, admin: User
+) -> None:
+    before = admin.password
+    url = f"/admin/accounts/user/{admin.pk}"
+    form = {"password1": "a new password", "password2": "a new password", "usable_password": "true"}
+    assert client.post(f"{url}/password/", form).status_code == 403
+    assert client.post(f"{url}/change/", {"email": "mine@example.test"}).status_code == 403
+    deactivate = {"action": "deactivate", "_selected_action": [str(admin.pk)]}
+    client.post("/admin/accounts/user/", deactivate)
+    admin.refresh_from_db()
+    assert (admin.password, admin.is_active) == (before, True)

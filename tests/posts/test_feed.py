@@ -5,6 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import redis
+from django.core.cache.backends.redis import RedisCache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -12,6 +14,8 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from posts.models import Post, PostImage
+from posts.services import create_post
+from tests.posts.conftest import upload
 from tests.posts.test_create_post import IMAGE_KEYS, POST_KEYS
 
 pytestmark = pytest.mark.django_db
@@ -142,13 +146,59 @@ def test_a_full_page_takes_as_many_queries_as_one_post(
     api: Api, owner: User, rows: Callable[..., Any]
 ) -> None:
     client = api(owner)
-    rows(1)
+    rows(2)
+    feed(client, limit=1)  # counts what everybody may see
     with CaptureQueriesContext(connection) as one:
-        feed(client)
+        feed(client, limit=1)
     rows(30, images=4, visibility="friends")
     with CaptureQueriesContext(connection) as many:
         assert len(feed(client, limit=31)["data"]) == 31
     assert len(many) == len(one) == 5  # the member, whom they follow, posts, images, the total
+
+
+def test_the_last_page_needs_no_counting(
+    api: Api, owner: User, rows: Callable[..., Any], django_assert_num_queries: Any
+) -> None:
+    rows(3)
+    with django_assert_num_queries(4):
+        last = feed(api(owner), page=2, limit=2)
+    assert last["pagination"] == {"page": 2, "limit": 2, "total": 3, "totalPages": 2}
+
+
+def test_the_total_is_right_at_once_after_every_change_of_posts(
+    api: Api, owner: User, stranger: User, django_capture_on_commit_callbacks: Any
+) -> None:
+    """Though what everybody may see is counted only now and then."""
+
+    def totals() -> list[int]:
+        return [feed(api(who), limit=1)["pagination"]["total"] for who in (owner, stranger)]
+
+    def changed(request: Callable[[], Any]) -> Any:
+        with django_capture_on_commit_callbacks(execute=True):
+            return request()
+
+    posts = [changed(lambda: create_post(author=owner, uploads=[upload("red")])) for _ in range(4)]
+    assert totals() == [4, 4]
+    changed(lambda: create_post(author=owner, uploads=[upload("red")], visibility="private"))
+    assert totals() == [5, 4]
+    path = f"/api/posts/{posts[0].pk}"
+    hide = {"visibility": "private"}
+    assert changed(lambda: api(owner).put(path, hide, format="json")).status_code == 200
+    assert totals() == [5, 3]
+    assert changed(lambda: api(owner).delete(f"/api/posts/{posts[1].pk}")).status_code == 200
+    assert totals() == [4, 2]
+
+
+def test_without_redis_the_total_is_counted(
+    api: Api, owner: User, rows: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise redis.RedisError("no connection")
+
+    for name in ("get", "set"):
+        monkeypatch.setattr(RedisCache, name, away)
+    rows(3)
+    assert feed(api(owner), limit=1)["pagination"]["total"] == 3
 
 
 def test_a_post_with_ten_images_takes_as_many_queries_as_with_one(

@@ -1,17 +1,22 @@
 """Likes, saves and views: who may, what counts, what the author is told."""
 
 import threading
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import redis
 from django.db import connection
 from rest_framework.test import APIClient
 
 from accounts.models import Follow, User
 from notifications.models import Notification
+from posts import view_log
 from posts.models import Activity, Comment, Like, Post, SavedPost
+from posts.view_log import write_waiting_views
 from tests.posts.rows import invalid, make_post, same_as_before
 
 pytestmark = pytest.mark.django_db
@@ -172,18 +177,62 @@ class TestWhatAStrangerMayNotSee:
         assert same_as_before(post)
 
 
+def viewed(post: Post) -> int:
+    return Post.objects.get(pk=post.pk).view_count
+
+
 class TestView:
-    def test_answers_the_count_before_it_and_counts_each_opening(
-        self, api: Api, owner: User, stranger: User
+    def test_counts_once_a_member_however_often_they_open_it(
+        self, servers: Path, api: Api, owner: User, stranger: User, friend: User
     ) -> None:
+        post, other = make_post(owner), make_post(owner)
+        for who, times in ((stranger, 3), (friend, 2)):
+            for _ in range(times):
+                shown = api(who).get(f"/api/posts/{post.pk}").json()["data"]
+                assert shown["view_count"] == 0  # nobody waits for it to be written
+        api(stranger).get(f"/api/posts/{other.pk}")
+        write_waiting_views()
+        write_waiting_views()
+        views = Activity.objects.filter(activity_type="view")
+        assert (viewed(post), views.filter(post=post).count()) == (2, 2)
+        assert (viewed(other), views.filter(post=other).count()) == (1, 1)
+
+    def test_counts_again_after_some_hours(
+        self,
+        servers: Path,
+        api: Api,
+        owner: User,
+        stranger: User,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(view_log, "SEEN_SECONDS", 1)
         post = make_post(owner)
-        counts = [
-            api(stranger).get(f"/api/posts/{post.pk}").json()["data"]["view_count"]
-            for _ in range(3)
-        ]
-        assert counts == [0, 1, 2]
-        post.refresh_from_db()
-        assert post.view_count == 3 == Activity.objects.filter(activity_type="view").count()
+        api(stranger).get(f"/api/posts/{post.pk}")
+        time.sleep(1.5)
+        api(stranger).get(f"/api/posts/{post.pk}")
+        write_waiting_views()
+        assert viewed(post) == 2
+
+    def test_of_what_is_gone_is_dropped(
+        self, servers: Path, api: Api, owner: User, stranger: User, friend: User
+    ) -> None:
+        post, gone = make_post(owner), make_post(owner)
+        for who in (stranger, friend):
+            for each in (post, gone):
+                api(who).get(f"/api/posts/{each.pk}")
+        gone.delete()
+        stranger.delete()
+        write_waiting_views()
+        assert viewed(post) == Activity.objects.count() == 1
+
+    def test_is_written_at_once_without_redis(
+        self, api: Api, owner: User, stranger: User, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        nobody = redis.Redis.from_url(f"unix://{tmp_path}/nobody.sock?db=0")
+        monkeypatch.setattr(view_log, "redis_client", lambda: nobody)
+        post = make_post(owner)
+        assert api(stranger).get(f"/api/posts/{post.pk}").status_code == 200
+        assert viewed(post) == Activity.objects.filter(activity_type="view").count() == 1
 
     def test_by_the_author_does_not_count(self, api: Api, owner: User) -> None:
         post = make_post(owner)
@@ -232,7 +281,9 @@ def test_counters_are_exact_after_fifty_threads(
     post.refresh_from_db()
     assert post.like_count == Like.objects.count()
     assert post.comment_count == Comment.objects.count() == 200
-    assert post.view_count == Activity.objects.filter(activity_type="view").count() == 200
+    write_waiting_views()
+    views = Activity.objects.filter(activity_type="view")
+    assert viewed(post) == views.count() == 10  # each member once, however often they came
     likes = Notification.objects.filter(type="like")
     assert set(likes.values_list("related_user", flat=True)) == set(
         Like.objects.values_list("user", flat=True)

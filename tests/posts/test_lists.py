@@ -212,8 +212,8 @@ class TestPostsOfAMember:
 @pytest.mark.parametrize(
     ("path", "queries"),
     [
-        ("posts", 5),  # who asks, followed, how many, posts, images
-        ("posts?search=post", 5),
+        ("posts", 4),  # who asks, followed, posts, images; the only page needs no counting
+        ("posts?search=post", 4),
         ("posts/liked", 4),
         ("posts/saved", 4),
         ("posts/user/{owner}", 5),

@@ -470,7 +470,7 @@ def test_what_the_author_writes_in_between_stays(new_post: NewPost) -> None:
         edited.title = "The author's"
         edited.open_fields.remove("title")
         edited.save(update_fields=["title", "open_fields"])
-    worker.join(10)
+    worker.join(120)
     post.refresh_from_db()
     assert post.title == "The author's"
     assert post.description == "a caption of the machine"
@@ -499,7 +499,7 @@ def test_a_post_that_is_deleted_during_its_caption_is_no_deadlock(
         worker.start()
         time.sleep(0.5)
         locked.delete()
-    worker.join(10)
+    worker.join(120)
     assert failed == []
     assert not Post.objects.exists()
 

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from posts.models import Post, PostImage
-from search import index
-from search.nearest import _prepare_scan, nearest_images
+from search import index, nearest
+from search.nearest import nearest_images
 from search.tasks import maintain_index
 from smimso.errors import Unavailable
 from tests.search.conftest import MODEL, clustered, insert_many
@@ -43,6 +44,12 @@ def indexed_columns() -> dict[str, str]:
         return dict(cursor.fetchall())
 
 
+def current_lists() -> int:
+    used = index.current()
+    assert used is not None
+    return used.lists
+
+
 @contextmanager
 def holding_the_lock() -> Iterator[None]:
     """As another process does that builds the index."""
@@ -52,12 +59,12 @@ def holding_the_lock() -> Iterator[None]:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [index._LOCK])
         locked.set()
-        done.wait(20)
+        done.wait(300)
         connection.close()
 
     holder = threading.Thread(target=hold)
     holder.start()
-    locked.wait(20)
+    assert locked.wait(120)
     try:
         yield
     finally:
@@ -65,30 +72,52 @@ def holding_the_lock() -> Iterator[None]:
         holder.join(20)
 
 
-def plan(viewer: Any, vector: list[float], limit: int) -> str:
-    images = PostImage.objects.visible_to(viewer).searchable(MODEL).nearest(vector)
-    with transaction.atomic():
-        _prepare_scan()
-        return images.values_list("pk", "post_id", "distance")[:limit].explain()
+def plan(viewer: Any, vector: list[float], limit: int = 40, where: Q = Q()) -> str:  # noqa: B008
+    """How PostgreSQL looks for the nearest in the index, as `nearest` lets it."""
+    images = PostImage.objects.visible_to(viewer).searchable(MODEL).filter(where)
+    used = index.current()
+    assert used is not None
+    with transaction.atomic(), nearest.scanning(used):
+        return nearest.in_index_order(images, vector, used)[:limit].explain()
+
+
+def route(viewer: Any, vector: list[float], where: Q = Q()) -> str:  # noqa: B008
+    """The plans of what a search asked of the database."""
+    with CaptureQueriesContext(connection) as queries:
+        nearest_images(viewer, vector, model=MODEL, limit=20, where=where)
+    plans = []
+    with connection.cursor() as cursor, transaction.atomic():
+        for sql in (query["sql"] for query in queries):
+            if "enable_sort" in sql:
+                cursor.execute(sql)
+            elif "<=>" in sql:
+                cursor.execute(f"EXPLAIN {sql}")
+                plans += [line for (line,) in cursor.fetchall()]
+    return "\n".join(plans)
 
 
 @pytest.mark.parametrize(
     ("rows", "lists"),
-    [(0, 10), (10_000, 10), (12_000, 12), (200_000, 200), (1_000_000, 1_000), (4_000_000, 2_000)],
+    [(0, 10), (12_000, 24), (200_000, 400), (500_000, 1_000), (1_000_000, 1_414)],
 )
-def test_lists_follow_pgvectors_advice(rows: int, lists: int) -> None:
+def test_lists_follow_the_rows(rows: int, lists: int) -> None:
     assert index.lists_for(rows) == lists
 
 
-@pytest.mark.parametrize(("lists", "probes"), [(1, 1), (10, 3), (100, 10), (1_000, 32)])
-def test_probes_are_the_root_of_the_lists(lists: int, probes: int) -> None:
-    assert index.probes_for(lists) == probes
+@pytest.mark.parametrize(
+    ("lists", "effort", "probes"),
+    [(1, 1, 1), (10, 1, 3), (100, 1, 10), (1_000, 1, 32), (100, 1.5, 15), (10, 12, 10)],
+)
+def test_probes_are_the_root_of_the_lists_times_the_effort(
+    lists: int, effort: float, probes: int
+) -> None:
+    assert index.Index("ivfflat", lists, True, effort).probes == probes
 
 
 def test_few_rows_have_no_index(owner: User) -> None:
     insert_many(owner, clustered(30), ["public"])
     assert index.maintain() == "30 vectors: searched exactly, no index needed"
-    assert index.current_lists() is None
+    assert index.current() is None
     assert indexes() == {}
 
 
@@ -106,11 +135,12 @@ def test_the_index_is_used_full_and_finds_what_an_exact_search_finds(
     queries = clustered(24, seed=0)[:24] + 0.02 * clustered(24, seed=9)
     exact = [found(stranger, query) for query in queries]
 
-    assert index.maintain() == "12000 vectors: built an index with 12 lists"
-    assert index.current_lists() == 12
+    assert index.maintain() == "12000 vectors: built an index with 24 lists"
+    assert index.current() == index.Index("ivfflat", 24, True)
     assert indexes() == {index.NAME: True}
-    assert index.NAME in plan(stranger, queries[0].tolist(), 40)
-    assert index.maintain() == "12000 vectors: the index with 12 lists fits"
+    assert index.NAME in plan(stranger, queries[0].tolist())
+    assert "Sort" not in plan(stranger, queries[0].tolist())
+    assert index.maintain() == "12000 vectors: the index with 24 lists fits"
 
     approximate = [found(stranger, query) for query in queries]
     recall = [
@@ -119,7 +149,7 @@ def test_the_index_is_used_full_and_finds_what_an_exact_search_finds(
     assert np.mean(recall) >= 0.9
     for query, ids in zip(queries, approximate, strict=True):
         assert len(ids) == 20
-        distances = [image.distance for image in nearest(stranger, query)]
+        distances = [image.distance for image in nearest_to(stranger, query)]
         assert distances == sorted(distances)
 
     # Nearly everything near is invisible: the scan goes on until the page is full.
@@ -128,16 +158,16 @@ def test_the_index_is_used_full_and_finds_what_an_exact_search_finds(
     Post.objects.filter(pk__in=list(some.values_list("post_id", flat=True))).update(
         visibility="public"
     )
-    assert len(nearest(stranger, queries[0], limit=100)) == 100
-    assert len(nearest(owner, queries[0], limit=100)) == 100
+    assert len(nearest_to(stranger, queries[0], limit=100)) == 100
+    assert len(nearest_to(owner, queries[0], limit=100)) == 100
 
 
-def nearest(viewer: User, query: np.ndarray, limit: int = 20) -> list[PostImage]:
+def nearest_to(viewer: User, query: np.ndarray, limit: int = 20) -> list[PostImage]:
     return nearest_images(viewer, query.tolist(), model=MODEL, limit=limit)
 
 
 def found(viewer: User, query: np.ndarray) -> list[Any]:
-    return [image.pk for image in nearest(viewer, query)]
+    return [image.pk for image in nearest_to(viewer, query)]
 
 
 def test_the_index_is_rebuilt_when_the_rows_have_doubled(
@@ -208,7 +238,7 @@ def test_what_a_killed_builder_left_is_cleared_away(owner: User) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"CREATE INDEX {index.BUILDING} ON post_images"
-            " USING ivfflat (embedding vector_cosine_ops) WITH (lists = 10)"
+            " USING ivfflat ((embedding::halfvec(512)) halfvec_cosine_ops) WITH (lists = 10)"
         )
         cursor.execute(
             "UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass",
@@ -227,11 +257,11 @@ def test_a_swap_that_was_cut_short_is_finished_and_searched_properly_until_then(
     with connection.cursor() as cursor:
         cursor.execute(
             f"CREATE INDEX {index.BUILDING} ON post_images"
-            " USING ivfflat (embedding vector_cosine_ops) WITH (lists = 12)"
+            " USING ivfflat ((embedding::halfvec(512)) halfvec_cosine_ops) WITH (lists = 12)"
         )
         if old_is_gone:
             cursor.execute(f"DROP INDEX {index.NAME}")
-    assert index.current_lists() == 12
+    assert current_lists() == 12
     assert index.maintain(least_rows=50) == "100 vectors: the index with 12 lists fits"
     assert indexes() == {index.NAME: True}
 
@@ -243,7 +273,7 @@ def test_an_invalid_index_counts_as_none(owner: User) -> None:
         cursor.execute(
             "UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass", [index.NAME]
         )
-    assert index.current_lists() is None
+    assert index.current() is None
     assert "built" in index.maintain(least_rows=50)
     assert indexes() == {index.NAME: True}
 
@@ -315,3 +345,156 @@ def test_an_index_of_one_column_alone_moves_with_its_name(owner: User) -> None:
 def test_names_are_not_exchanged_while_an_index_is_being_built(db: None) -> None:
     with holding_the_lock(), pytest.raises(Unavailable), transaction.atomic():
         index.exchange_names()
+
+
+def test_the_planner_takes_the_index_for_all_and_compares_the_few_that_pass_a_filter(
+    owner: User, stranger: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nearest, "EXACT_ROWS", 500)
+    vectors = clustered(3_000)
+    insert_many(owner, vectors, ["public"])
+    tagged = Post.objects.order_by("pk")[:100].values("pk")
+    Post.objects.filter(pk__in=list(tagged.values_list("pk", flat=True))).update(tags=["rare"])
+    index.maintain(least_rows=50)  # with ANALYZE
+    rare, vector = Q(post__tags__contains=["rare"]), vectors[0].tolist()
+
+    assert index.NAME in route(stranger, vector)
+    assert index.NAME not in route(stranger, vector, rare)
+    assert "idx_posts_tags" in route(stranger, vector, rare)
+    images = PostImage.objects.visible_to(stranger).filter(rare)
+    best = nearest.exactly(images, vector, 20)
+    found = nearest_images(stranger, vector, model=MODEL, limit=20, where=rare)
+    assert [image.pk for image in found] == [near.pk for near in best]
+    assert len(nearest_images(stranger, vector, model=MODEL, limit=200, where=rare)) == 100
+
+
+def test_a_wrong_estimate_costs_no_match(
+    owner: User, stranger: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors = clustered(3_000)
+    insert_many(owner, vectors, ["public"])
+    index.maintain(least_rows=50)
+    query = vectors[0].tolist()
+    exact = [near.pk for near in nearest.exactly(PostImage.objects.all(), query, 20)]
+    # The planner expects few, but too many pass to compare them all.
+    monkeypatch.setattr(nearest, "expected_rows", lambda images: 1)
+    monkeypatch.setattr(nearest, "MOST_EXACT_ROWS", 200)
+    assert index.NAME in route(stranger, query)
+    found = [image.pk for image in nearest_images(stranger, query, model=MODEL, limit=20)]
+    assert len(set(found) & set(exact)) >= 18
+    # It expects many, but they are few, and further away than a scan may look.
+    Post.objects.update(visibility="private")
+    far = vectors @ vectors[0] < 0.1
+    seen = PostImage.objects.order_by("pk")[:30].values_list("post_id", flat=True)
+    Post.objects.filter(pk__in=list(seen)).update(visibility="public")
+    monkeypatch.setattr(nearest, "expected_rows", lambda images: 1_000_000)
+    assert far.any()
+    assert len(nearest_images(stranger, query, model=MODEL, limit=20)) == 20
+    assert len(nearest_images(stranger, query, model=MODEL, limit=100)) == 30
+
+
+def test_hnsw_is_built_searched_and_replaced_as_the_settings_say(
+    owner: User, stranger: User, settings: Any
+) -> None:
+    vectors = clustered(1_500)
+    insert_many(owner, vectors, ["public"])
+    index.maintain(least_rows=50)
+    settings.VECTOR_INDEX = "hnsw"
+    assert index.maintain(least_rows=50) == "1500 vectors: built an index (HNSW)"
+    assert index.maintain(least_rows=50) == "1500 vectors: the index (HNSW) fits"
+    used = index.current()
+    assert used == index.Index("hnsw", 0, True)
+    assert index.NAME in plan(stranger, vectors[0].tolist())
+    query = vectors[0].tolist()
+    images = PostImage.objects.visible_to(stranger).searchable(MODEL)
+    exact = {near.pk for near in nearest.exactly(images, query, 20)}
+    with transaction.atomic():
+        best = nearest.from_index(images, query, 20, used)
+    assert len(exact & {near.pk for near in best}) >= 18
+    settings.VECTOR_INDEX = "ivfflat"
+    assert "built an index with 10 lists" in index.maintain(least_rows=50)
+    assert indexes() == {index.NAME: True}
+
+
+def test_an_index_on_whole_vectors_is_searched_until_one_on_halves_takes_its_place(
+    owner: User, stranger: User
+) -> None:
+    vectors = clustered(1_000)
+    insert_many(owner, vectors, ["public"])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"CREATE INDEX {index.NAME} ON post_images"
+            " USING ivfflat (embedding vector_cosine_ops) WITH (lists = 10)"
+        )
+    assert index.current() == index.Index("ivfflat", 10, False)
+    assert index.NAME in plan(stranger, vectors[0].tolist())
+    assert "built" in index.maintain(least_rows=50)
+    assert index.current() == index.Index("ivfflat", 10, True)
+
+
+def test_nothing_is_missed_while_the_index_is_rebuilt_again_and_again(
+    owner: User, stranger: User
+) -> None:
+    """Whoever is in the table before a search begins is found by it; no search fails."""
+    insert_many(owner, clustered(12_000), ["public"])
+    index.maintain()
+    new = clustered(4_000, seed=7)
+    written: list[Any] = []
+    stop, errors, searches = threading.Event(), [], []
+
+    def keep(act: Callable[[], None]) -> threading.Thread:
+        def run() -> None:
+            try:
+                while not stop.is_set():
+                    act()
+            except Exception as error:
+                errors.append(error)
+            finally:
+                connection.close()
+
+        return threading.Thread(target=run)
+
+    def write() -> None:
+        vector = new[len(written)]
+        post = Post.objects.create(user=owner, title="new")
+        image = post.images.create(image_url="x", embedding=vector.tolist(), embedding_model=MODEL)
+        written.append(image.pk)
+
+    def search() -> None:
+        known = len(written)
+        if known:
+            number = (7 * len(searches)) % known
+            found = nearest_images(stranger, new[number].tolist(), model=MODEL, limit=20)
+            searches.append((number, [image.pk for image in found]))
+
+    threads = [keep(write), keep(search), keep(search)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(4):
+            assert "built" in index.maintain(force=True)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(30)
+    assert errors == []
+    assert len(searches) > 20
+    assert indexes() == {index.NAME: True}
+    for number, found_then in searches:
+        assert found_then[0] == written[number]
+        assert len(found_then) == 20
+
+
+def test_a_large_table_is_counted_by_its_statistics(
+    owner: User, vector_post: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert_many(owner, clustered(300), ["public"])
+    for _ in range(100):
+        vector_post(None)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE post_images")
+    assert index.embedded_rows() == 300
+    monkeypatch.setattr(index, "COUNTED_ROWS", 400)
+    Post.objects.filter(pk__in=list(Post.objects.values_list("pk", flat=True)[:50])).delete()
+    assert index.embedded_rows() == 300  # until the statistics are renewed
+    assert index.embedded_rows("next_embedding") == 0

@@ -53,7 +53,7 @@ def production(tmp_path: Path, *words: str, **changes: str) -> subprocess.Comple
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
 
 

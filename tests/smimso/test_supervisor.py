@@ -1,6 +1,7 @@
 """Programs that fail are started again, ever more slowly, and said so."""
 
 import asyncio
+import platform
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 
 from smimso.embedded import CannotStart
 from smimso.supervisor import Program, Supervisor
+
+EXIT_THREAD = {"x86_64": 60, "aarch64": 93}  # system call `exit`: of the calling thread alone
 
 
 def python(name: str, code: str) -> Program:
@@ -40,7 +43,7 @@ def test_a_program_that_fails_at_its_start_is_given_up_with_its_last_words(tmp_p
     async def work(supervisor: Supervisor) -> None:
         await supervisor.start(broken)
         with pytest.raises(CannotStart, match=r"fails at its start.* no such thing .*broken.log"):
-            await supervisor.until(lambda: False, broken, what="It", seconds=30)
+            await supervisor.until(lambda: False, broken, what="It", seconds=300)
 
     said = supervised(tmp_path, work)
     log = tmp_path / "broken.log"
@@ -81,6 +84,37 @@ def test_verbose_shows_what_the_programs_log(tmp_path: Path) -> None:
     async def work(supervisor: Supervisor) -> None:
         await supervisor.start(talking)
         log = supervisor.log_path("talking")
-        await supervisor.until(lambda: log.read_text() == "hello\n", talking, what="It", seconds=30)
+        await supervisor.until(
+            lambda: log.read_text() == "hello\n", talking, what="It", seconds=300
+        )
 
     assert supervised(tmp_path, work, verbose=True) == ["talking: hello"]
+
+
+def test_a_program_whose_threads_outlive_its_first_one_is_started_again_when_all_are_gone(
+    tmp_path: Path,
+) -> None:
+    # As with every killed program of many threads on a busy machine, only for longer.
+    dying = python(
+        "dying",
+        f"""
+import ctypes, os, threading, time
+
+def last():
+    time.sleep(2)
+    os._exit(5)
+
+print("started", flush=True)
+threading.Thread(target=last).start()
+ctypes.CDLL(None).syscall({EXIT_THREAD[platform.machine()]}, 0)
+""",
+    )
+
+    async def work(supervisor: Supervisor) -> None:
+        await supervisor.start(dying)
+        log = supervisor.log_path("dying")
+        started = "started\nstarted\n"
+        await supervisor.until(lambda: log.read_text() == started, dying, what="It", seconds=300)
+
+    said = supervised(tmp_path, work)
+    assert said == [f"dying ended with exit code 5; starting it again ({tmp_path / 'dying.log'})"]

@@ -18,7 +18,7 @@ import pytest
 from smimso import embedded
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PATIENCE = 90.0  # seconds; a loaded machine needs most of them
+PATIENCE = 300.0  # seconds; a loaded machine needs most of them
 
 
 class Up:
@@ -90,7 +90,7 @@ def on(data_dir: Path) -> list[psutil.Process]:
 
 
 def gone(data_dir: Path) -> bool:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while on(data_dir) and time.monotonic() < deadline:
         time.sleep(0.1)
     return not on(data_dir)
@@ -116,7 +116,7 @@ def test_it_starts_restarts_what_crashes_stops_and_keeps_its_data(
     start: Callable[..., Up],
 ) -> None:
     up = start()
-    up.until("SMIMSO is ready: http://127.0.0.1:")
+    first = up.until("SMIMSO is ready: http://127.0.0.1:")
     up.until("Worker maintenance answers")
     assert up.status() == 200
     assert set(up.children()) == {"postgres", "redis-server", "uvicorn", "maintenance", "beat"}
@@ -132,7 +132,8 @@ def test_it_starts_restarts_what_crashes_stops_and_keeps_its_data(
     assert gone(up.data_dir)
 
     again = start()
-    assert again.until("SMIMSO is ready") < 10
+    # Ten seconds on an idle machine; on a busy one, never longer than with a database to make.
+    assert again.until("SMIMSO is ready") < max(10, first)
     assert "Making a new database" not in again.output.read_text()
     assert again.stop() == 0
     assert gone(again.data_dir)

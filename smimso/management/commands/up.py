@@ -15,6 +15,7 @@ from typing import IO, Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from smimso import metrics
 from smimso.embedded import CannotStart, socket_directory
 
 PREVIOUS_SECONDS = 30.0  # that the children of a killed `up` get to end
@@ -42,6 +43,7 @@ class Command(BaseCommand):
             self.wait_for_previous(left, data_dir)
             require_free_port(host, port)
             (data_dir / "logs").mkdir(exist_ok=True)
+            metrics.forget()
             asyncio.run(self.run(data_dir, host, port, children_lock=left, options=options))
 
     async def run(

@@ -39,6 +39,6 @@ CREATE INDEX idx_post_words_document ON post_words USING gin (document);
 
 
 class Migration(migrations.Migration):
-    dependencies = [("posts", "0005_vectors_hashes_and_colors")]
+    dependencies = [("posts", "0011_post_request_digest")]
 
     operations = [migrations.RunSQL(WEIGHTED + REFILL, AS_BEFORE + REFILL)]

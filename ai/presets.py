@@ -1,0 +1,117 @@
+"""The models that SMIMSO knows by name, and what each of them must be like. Free of torch.
+
+Facts: open_clip's model configurations and pretrained tags (`get_model_config`,
+`get_pretrained_cfg`), CLIP's paper (arXiv:2103.00020). Scores are in `ai.calibration`.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+# Prompt ensembles after CLIP's paper (section 3.1.4): a label's vector is the mean over them.
+ENGLISH = (
+    "{}",
+    "a photo of {}",
+    "a picture of {}",
+    "a close-up photo of {}",
+    "a photo of the {}",
+    "an image about {}",
+)
+VIETNAMESE = ("{}", "một bức ảnh về {}", "hình ảnh {}", "ảnh chụp {}")
+# What fits every picture as well as any other: a label has to do better than these.
+ENGLISH_NOTHING = ("", "a photo", "a picture", "an image", "a photo of something")
+VIETNAMESE_NOTHING = ("một bức ảnh", "hình ảnh", "ảnh chụp một thứ gì đó")
+
+OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
+OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a loaded network has to be; `ai.engine.self_test` compares.
+
+    activations: class names of the transformers' activations, all of them. image_size: pixels.
+    mean, std: of the RGB channels, 0..1. context: tokens of a text. padding: the token behind
+    the end of a short text. scale: the range of exp(logit_scale); 14.3 is an untrained model's.
+    """
+
+    activations: frozenset[str]
+    image_size: int = 224
+    mean: tuple[float, float, float] = OPENAI_MEAN
+    std: tuple[float, float, float] = OPENAI_STD
+    interpolation: str = "bicubic"
+    resize: Literal["shortest", "squash"] = "shortest"
+    context: int = 77
+    padding: int = 0
+    scale: tuple[float, float] = (50.0, 100.5)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """key: what an operator types. name: what is stored beside vectors (`ai.names.clip_name`).
+
+    templates, nothing: for zero-shot classification, see `ai.zero_shot`. margin: the cosine by
+    which a label must beat the prompts that say nothing. expected: None when nothing is known.
+    """
+
+    key: str
+    model: str
+    pretrained: str
+    name: str
+    languages: tuple[str, ...] = ("en",)
+    templates: tuple[str, ...] = ENGLISH
+    nothing: tuple[str, ...] = ENGLISH_NOTHING
+    margin: float = 0.0
+    expected: Expected | None = None
+
+
+PRESETS: dict[str, Preset] = {
+    preset.key: preset
+    for preset in (
+        Preset(
+            key="openai",
+            model="ViT-B-32-quickgelu",
+            pretrained="openai",
+            name="ViT-B-32-quickgelu/openai",
+            expected=Expected(frozenset({"QuickGELU"})),
+        ),
+        Preset(
+            key="laion2b",
+            model="ViT-B-32",
+            pretrained="laion2b_s34b_b79k",
+            name="ViT-B-32/laion2b_s34b_b79k",
+            expected=Expected(frozenset({"GELU"})),
+        ),
+        Preset(
+            key="multilingual",
+            model="xlm-roberta-base-ViT-B-32",
+            pretrained="laion5b_s13b_b90k",
+            name="xlm-roberta-base-ViT-B-32/laion5b_s13b_b90k",
+            languages=("en", "vi"),
+            templates=(*ENGLISH, *VIETNAMESE),
+            nothing=(*ENGLISH_NOTHING, *VIETNAMESE_NOTHING),
+            expected=Expected(frozenset({"GELU", "GELUActivation"}), padding=1),
+        ),
+        Preset(
+            key="demo",
+            model="local-dir:ai/demo_models/clip",
+            pretrained="",
+            name="local-dir/clip",
+            languages=("en", "vi"),
+            templates=(*ENGLISH, *VIETNAMESE),
+            nothing=(*ENGLISH_NOTHING, *VIETNAMESE_NOTHING),
+            expected=Expected(
+                frozenset({"GELU"}),
+                image_size=112,
+                resize="squash",
+                context=40,
+                scale=(25.0, 35.0),
+            ),
+        ),
+    )
+}
+_BY_NAME = {preset.name: preset for preset in PRESETS.values()}
+
+
+def preset_of(name: str) -> Preset:
+    """The preset of a vector space, or one without a key for a model that nobody described."""
+    return _BY_NAME.get(name) or Preset(key="", model="", pretrained="", name=name)

@@ -1,0 +1,233 @@
+"""A made-up collection of images: a million posts with vectors, written with COPY in minutes.
+
+Vectors lie as CLIP's do: all images in a narrow cone (unrelated ones at a cosine of about 0.5),
+in clusters of uneven size, in a space of few effective dimensions within each. Texts lie in a cone
+of their own and have a cosine of 0.2 to 0.35 to the images that they are about.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import numpy as np
+import psycopg
+
+DIMENSIONS = 512
+MODEL = "benchmark/clip"
+AUTHORS = 1_000
+ROWS_PER_CLUSTER, THEMES = 250, 100
+BLOCK = 20_000  # rows that are made and written at once
+# What a vector is made of, by length: its cone, its cluster and what is its own.
+CONE, CLUSTER, OWN = 1.0, 0.8, 0.5
+TEXT_CONTENT = 0.45  # what an image's text shares with it, beside a cone of length 1
+TAG_ONE_IN = 100
+_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+_PLACEHOLDER = f"data:image/webp;base64,{'A' * 160}"
+
+
+class Block(NamedTuple):
+    """Rows `first` to `first + len(vectors)`; everything by row."""
+
+    first: int
+    vectors: np.ndarray  # float32 [n, 512] of unit length
+    category: np.ndarray  # int [n], 0..9
+    tagged: np.ndarray  # bool [n], one in a hundred
+    author: np.ndarray  # int [n], 0..999
+    public: np.ndarray  # bool [n], nine in ten
+
+
+class Collection:
+    def __init__(self, rows: int, *, seed: int = 1) -> None:
+        self.rows, self._seed = rows, seed
+        random = np.random.default_rng(seed)
+        clusters = max(THEMES, rows // ROWS_PER_CLUSTER)
+        self._image_cone, self._text_cone = _units(random.normal(size=(2, DIMENSIONS)))
+        # Few directions carry most of what is an image's own: variance 1/k of the k-th.
+        rotation, _ = np.linalg.qr(random.normal(size=(DIMENSIONS, DIMENSIONS)))
+        spread = 1 / np.sqrt(np.arange(1, DIMENSIONS + 1))
+        self._shape = (spread / np.linalg.norm(spread))[:, None] * rotation
+        themes = self._shaped(random, THEMES)
+        self._theme_of = random.integers(0, THEMES, clusters)
+        self._centres = _units(
+            0.6 * _units(themes)[self._theme_of] + 0.8 * _units(self._shaped(random, clusters))
+        )
+        weights = 1 / (np.arange(clusters) + clusters / 20)
+        self._weights = random.permutation(weights / weights.sum())
+        self._category_of_theme = np.arange(THEMES) % 10
+
+    def blocks(self) -> Iterator[Block]:
+        """The whole collection, the same at every call."""
+        for first in range(0, self.rows, BLOCK):
+            yield self._block(first, min(BLOCK, self.rows - first))
+
+    def _block(self, first: int, count: int) -> Block:
+        random = np.random.default_rng([self._seed, first])
+        cluster = random.choice(len(self._centres), count, p=self._weights)
+        # Half of the posts are in the category of their theme, the others in any.
+        by_theme = self._category_of_theme[self._theme_of[cluster]]
+        category = np.where(random.random(count) < 0.5, by_theme, random.integers(0, 10, count))
+        return Block(
+            first,
+            self._images(cluster, self._shaped(random, count)),
+            category,
+            random.random(count) < 1 / TAG_ONE_IN,
+            random.integers(0, AUTHORS, count),
+            random.random(count) < 0.9,
+        )
+
+    def image_queries(self, count: int) -> np.ndarray:
+        """float32 [count, 512]: pictures that are not in the collection."""
+        cluster, own, _ = self._chosen(count, 2)
+        return self._images(cluster, own)
+
+    def text_queries(self, count: int) -> np.ndarray:
+        """float32 [count, 512]: what texts about such pictures look like."""
+        cluster, own, random = self._chosen(count, 3)
+        vague = 0.6 * own + 0.8 * self._shaped(random, count)
+        content = CLUSTER * self._centres[cluster] + OWN * vague
+        return _units(self._text_cone + TEXT_CONTENT * content)
+
+    def _chosen(self, count: int, stream: int) -> tuple[np.ndarray, np.ndarray, Any]:
+        random = np.random.default_rng([self._seed, stream, stream])
+        cluster = random.choice(len(self._centres), count, p=self._weights)
+        return cluster, self._shaped(random, count), random
+
+    def _images(self, cluster: np.ndarray, own: np.ndarray) -> np.ndarray:
+        return _units(CONE * self._image_cone + CLUSTER * self._centres[cluster] + OWN * own)
+
+    def _shaped(self, random: np.random.Generator, count: int) -> np.ndarray:
+        """float64 [count, 512] of length about 1."""
+        return random.standard_normal((count, DIMENSIONS), dtype=np.float32) @ self._shape
+
+
+def _units(vectors: np.ndarray) -> np.ndarray:
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+# --- Into the database ------------------------------------------------------------------------
+
+
+def row_id(table: int, row: int) -> UUID:
+    """Scattered as random ids are; the last 32 bits are the row."""
+    mixed = (row + 1) * 0x9E3779B97F4A7C15F39CC0605CEDC835 + table
+    return UUID(int=((mixed << 32) & (2**128 - 1)) | row, version=4)
+
+
+def row_of(identifier: UUID) -> int:
+    return identifier.int & 0xFFFFFFFF
+
+
+USER, POST, IMAGE = 1, 2, 3
+
+
+class Loader:
+    """Writes blocks into users, posts and post_images of an empty installation."""
+
+    def __init__(self, database: str) -> None:
+        self._connection = psycopg.connect(database, autocommit=True)
+        # The triggers' work (words, foreign keys) is not what is measured.
+        self._connection.execute("SET session_replication_role = replica")
+        found = self._connection.execute("SELECT id FROM categories ORDER BY name").fetchall()
+        self.categories = [category for (category,) in found]
+
+    def add_members(self) -> None:
+        rows = [
+            {
+                "id": row_id(USER, number),
+                "email": f"member-{number}@example.test",
+                "password_hash": "!",
+                "first_name": "Member",
+                "last_name": str(number),
+                "auth_provider": "credential",
+                **dict.fromkeys(("is_verified", "is_active"), True),
+                **dict.fromkeys(("is_staff", "is_superuser"), False),
+                **dict.fromkeys(("created_at", "updated_at"), _EPOCH),
+            }
+            for number in range(AUTHORS)
+        ]
+        with self._connection.cursor().copy(f"COPY users ({', '.join(rows[0])}) FROM STDIN") as to:
+            for row in rows:
+                to.write_row(list(row.values()))
+
+    def add(self, block: Block) -> None:
+        numbers = range(block.first, block.first + len(block.vectors))
+        posts = [self._post(block, index, row) for index, row in enumerate(numbers)]
+        columns = (
+            "id, user_id, title, category_id, tags, visibility, view_count, like_count,"
+            " comment_count, caption, open_fields, created_at, updated_at"
+        )
+        with self._connection.cursor().copy(f"COPY posts ({columns}) FROM STDIN") as to:
+            for post in posts:
+                to.write_row(post)
+        with self._connection.cursor().copy(_COPY_IMAGES) as to:
+            to.write(_HEADER + _binary_images(numbers, block.vectors) + b"\xff\xff")
+
+    def _post(self, block: Block, index: int, row: int) -> list[Any]:
+        moment = _EPOCH - timedelta(minutes=row * 2_654_435_761 % 2_628_000)  # within five years
+        tags = ["all", f"t{row % 50}", *(["rare"] if block.tagged[index] else [])]
+        return [
+            row_id(POST, row),
+            row_id(USER, int(block.author[index])),
+            f"Picture number {row}",
+            self.categories[block.category[index]],
+            tags,
+            "public" if block.public[index] else "private",
+            *(0, 0, 0),
+            "a picture of something that was made up",
+            [],
+            *(moment, moment),
+        ]
+
+    def finish(self) -> None:
+        self._connection.execute("VACUUM (ANALYZE) posts, post_images, users")
+
+
+_FIXED: dict[str, bytes] = {
+    "image_url": b"/uploads/posts/00000000-0000-0000-0000-000000000000.jpg",
+    "image_path": b"posts/00000000-0000-0000-0000-000000000000.jpg",
+    "checksum": b"0" * 64,
+    "placeholder": _PLACEHOLDER.encode(),
+    "ai_caption": b"a picture of something that was made up",
+    "embedding_model": MODEL.encode(),
+    "next_embedding_model": b"",
+    "caption_model": b"benchmark/blip",
+    "ai_status": b"done",
+    "ai_error": b"",
+}
+_COPY_IMAGES = (
+    f"COPY post_images (id, post_id, width, height, file_size, display_order, ai_attempts,"
+    f" created_at, {', '.join(_FIXED)}, embedding) FROM STDIN (FORMAT binary)"
+)
+_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+
+
+def _binary_images(numbers: range, vectors: np.ndarray) -> bytes:
+    """Rows as PostgreSQL's binary COPY takes them (its manual, "COPY"): text takes minutes."""
+    numeric = {"width": 4, "height": 4, "file_size": 4, "display_order": 4, "ai_attempts": 2}
+    fields: list[Any] = [("fields", ">i2")]
+    for name in ("id", "post_id"):
+        fields += [(f"{name}_length", ">i4"), (name, "V16")]
+    for name, size in numeric.items():
+        fields += [(f"{name}_length", ">i4"), (name, f">i{size}")]
+    fields += [("created_at_length", ">i4"), ("created_at", ">i8")]
+    for name, value in _FIXED.items():
+        fields += [(f"{name}_length", ">i4"), (name, f"V{len(value)}")]
+    fields += [("embedding_length", ">i4"), ("dimensions", ">i2"), ("unused", ">i2")]
+    rows = np.zeros(len(numbers), dtype=[*fields, ("embedding", ">f4", DIMENSIONS)])
+    rows["fields"] = 2 + len(numeric) + 1 + len(_FIXED) + 1
+    for name, table in (("id", IMAGE), ("post_id", POST)):
+        rows[f"{name}_length"] = 16
+        ids = b"".join(row_id(table, row).bytes for row in numbers)
+        rows[name] = np.frombuffer(ids, dtype="V16")
+    for name, size in numeric.items():
+        rows[f"{name}_length"] = size
+    rows["width"], rows["height"], rows["file_size"] = 1600, 1200, 400_000
+    rows["created_at_length"] = 8
+    for name, value in _FIXED.items():
+        rows[f"{name}_length"] = len(value)
+        if value:
+            rows[name] = np.frombuffer(value, dtype=f"V{len(value)}")
+    rows["embedding_length"], rows["dimensions"] = 4 + 4 * DIMENSIONS, DIMENSIONS
+    rows["embedding"] = vectors
+    return rows.tobytes()

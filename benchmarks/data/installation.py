@@ -1,0 +1,111 @@
+"""PostgreSQL, Redis and web of a throwaway installation, without workers or clock beside them."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import psycopg
+
+from smimso import embedded, processes
+from smimso.supervisor import Program
+
+FOREIGN = ("SMIMSO_", "DATABASE_URL", "REDIS_URL", "DJANGO_", "SECRET_KEY", "JWT_")
+
+
+@contextmanager
+def installation(**settings: str) -> Iterator[str]:
+    """The URL of its web process; this process's Django is set up for it, its tables are there."""
+    with ExitStack() as stack:
+        name = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="smimso-bench-", ignore_cleanup_errors=True)
+        )
+        data_dir = Path(name).resolve()
+        data_dir.chmod(0o755)  # as root, PostgreSQL runs as another user
+        stack.callback(shutil.rmtree, embedded.socket_directory(data_dir), ignore_errors=True)
+        account = embedded.server_account()
+        embedded.prepare_directories(data_dir, account)
+        embedded.initialise_postgres(data_dir, account)
+        stack.enter_context(running(processes.postgres(data_dir, account), data_dir))
+        stack.enter_context(running(processes.redis(data_dir, account), data_dir))
+        until(lambda: _database_answers(data_dir), "PostgreSQL")
+        embedded.create_database(data_dir)
+        environment = _set_up(data_dir, settings)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        web = processes.web(environment, host="127.0.0.1", port=port)
+        stack.enter_context(running(web, data_dir))
+        url = f"http://127.0.0.1:{port}"
+        until(lambda: _web_answers(url), "The web process")
+        yield url
+
+
+def _set_up(data_dir: Path, settings: dict[str, str]) -> dict[str, str]:
+    for key in [key for key in os.environ if key.startswith(FOREIGN)]:
+        del os.environ[key]
+    os.environ |= {
+        "DJANGO_SETTINGS_MODULE": "smimso.settings",
+        "SMIMSO_DATA_DIR": str(data_dir),
+        "DATABASE_URL": embedded.database_url(data_dir),
+        "REDIS_URL": embedded.redis_url(data_dir),
+        "SMIMSO_LOG_LEVEL": "WARNING",
+        **settings,
+    }
+    (data_dir / "static").mkdir(exist_ok=True)  # whitenoise warns when there is none
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+    return dict(os.environ)
+
+
+@contextmanager
+def running(program: Program, data_dir: Path) -> Iterator[None]:
+    with (data_dir / f"{program.name}.log").open("ab") as log:
+        process = subprocess.Popen(
+            program.launch(),
+            env=program.environment or None,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield
+        finally:
+            process.send_signal(program.stop_signal or signal.SIGTERM)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def until(answers: Callable[[], bool], what: str, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not answers():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{what} does not answer")
+        time.sleep(0.1)
+
+
+def _database_answers(data_dir: Path) -> bool:
+    try:
+        psycopg.connect(embedded.database_url(data_dir, "postgres")).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _web_answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,145 @@
+"""Vectors of images: each is written into the column that its model has at that moment.
+
+While the collection moves to another model, images have a vector of both, and `fill` makes those
+that are missing, in batches. Rows are the truth: a batch that is lost is only made again.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+from uuid import UUID
+
+import numpy as np
+from django.conf import settings
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+from PIL import Image
+
+from ai import spaces
+from ai.models import Column, VectorSpace
+from posts.models import PostImage, PostImageQuerySet
+from smimso.errors import InvalidInput, Unavailable
+from smimso.uploads import decode_bytes
+
+logger = logging.getLogger(__name__)
+
+
+class Embedder(Protocol):
+    """The part of `ai.engine.Engine` that makes vectors."""
+
+    clip_name: str
+
+    def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray: ...
+
+
+class SpaceMoved(Unavailable):
+    """The collection moved to another model while a vector was computed; try again."""
+
+
+def columns_for(vectors: Mapping[str, np.ndarray], *, first: str) -> dict[str, Any]:
+    """The values to store, for an update in the caller's transaction.
+
+    vectors: of one image, by the name of their model; those of a model that has no column any
+    more are left out. first: the model that a collection without vectors begins with.
+    """
+    columns = spaces.hold(first)
+    values: dict[str, Any] = {}
+    for name, vector in vectors.items():
+        if column := columns.get(name):
+            values |= {column: vector.tolist(), f"{column}_model": name}
+    return values
+
+
+def searchable_columns(vectors: Mapping[str, np.ndarray], *, first: str) -> dict[str, Any]:
+    """As `columns_for`; raises SpaceMoved when none of them would be found by a search."""
+    values = columns_for(vectors, first=first)
+    if Column.SEARCHED.value not in values:
+        raise SpaceMoved
+    return values
+
+
+# --- Filling a space --------------------------------------------------------------------------
+
+
+def lacking(kept: Sequence[spaces.Space]) -> PostImageQuerySet:
+    """Images with a vector and a file, but without a vector of each of these spaces."""
+    lacks = Q()
+    for space in kept:
+        lacks |= ~Q(**{f"{space.column}_model": space.name})
+    return with_a_vector().filter(lacks).exclude(image_path="")
+
+
+def with_a_vector() -> PostImageQuerySet:
+    return PostImage.objects.exclude(embedding_model="", next_embedding_model="")
+
+
+def fill(engines: Sequence[Embedder], *, after: UUID | None, until: UUID | None) -> UUID | None:
+    """Gives the next batch of images the vectors that they lack, by those engines that there are.
+
+    after, until: the range of ids. Returns the last id of the batch, None when none is left.
+    Raises Unavailable when a model is.
+    """
+    names = {engine.clip_name for engine in engines}
+    kept = [space for space in spaces.kept() if space.name in names]
+    rows = lacking(kept).filter(fill_attempts__lt=settings.AI_MAX_ATTEMPTS)
+    if after:
+        rows = rows.filter(pk__gt=after)
+    if until:
+        rows = rows.filter(pk__lte=until)
+    batch = list(rows.without_vectors().order_by("pk")[: settings.AI_EMBED_BATCH])
+    if not batch:
+        return None
+    attempted = PostImage.objects.filter(pk__in=[image.pk for image in batch])
+    attempted.update(fill_attempts=F("fill_attempts") + 1)
+    readable = [(image, picture) for image in batch if (picture := _picture(image)) is not None]
+    try:
+        _fill(readable, engines, kept)
+    except Unavailable:
+        attempted.filter(fill_attempts__gt=0).update(fill_attempts=F("fill_attempts") - 1)
+        raise
+    VectorSpace.objects.filter(column=Column.BESIDE).update(worked_at=timezone.now())
+    return batch[-1].pk
+
+
+def _fill(
+    readable: list[tuple[PostImage, Image.Image]],
+    engines: Sequence[Embedder],
+    kept: Sequence[spaces.Space],
+) -> None:
+    """One image that makes the engine fail never fails its neighbours."""
+    found: dict[UUID, dict[str, np.ndarray]] = {image.pk: {} for image, _ in readable}
+    columns = {space.name: space.column for space in kept}
+    try:
+        for engine in engines:
+            name, model = engine.clip_name, f"{columns.get(engine.clip_name)}_model"
+            wanted = [pair for pair in readable if getattr(pair[0], model, name) != name]
+            vectors = engine.embed_images([picture for _, picture in wanted])
+            for (image, _), vector in zip(wanted, vectors, strict=True):
+                found[image.pk][name] = vector
+    except (RuntimeError, ValueError, ArithmeticError):
+        if len(readable) > 1:
+            for one in readable:
+                _fill([one], engines, kept)
+        else:
+            logger.exception("No further vector for image %s", readable[0][0].pk)
+        return
+    for image_id, vectors_of_image in found.items():
+        with transaction.atomic():
+            values = columns_for(vectors_of_image, first=engines[0].clip_name)
+            PostImage.objects.filter(pk=image_id).update(**values, fill_attempts=0)
+
+
+def _picture(image: PostImage) -> Image.Image | None:
+    try:
+        with default_storage.open(image.image_path) as file:
+            data = file.read()
+        return decode_bytes(data)
+    except (FileNotFoundError, InvalidInput) as error:  # no further attempt would do better
+        row = PostImage.objects.filter(pk=image.pk)
+        row.update(fill_attempts=settings.AI_MAX_ATTEMPTS)
+        logger.warning("No further vector for image %s: %s", image.pk, error)
+    except OSError as error:  # of the storage: it may be there again at the next attempt
+        logger.warning("Image %s could not be read: %s", image.pk, error)
+    return None

@@ -1,0 +1,264 @@
+"""Moving the collection to another CLIP model while it is searched.
+
+1 `start` notes the next model; workers load it beside the one that is searched. 2 Workers give
+each image a vector of the next model, too; new uploads get both. 3 The index of the new vectors
+is built beside. 4 The two columns change their names, between one moment and the next. The former
+vectors are kept up to date, so that `roll_back` is the same exchange, until `finish`.
+
+The rows of `vector_spaces` and of the images are the truth: `advance` looks what is missing and
+does the next step. The clock calls it, so that nothing is lost when a worker or a command ends.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from time import sleep
+
+from django.conf import settings
+from django.db import OperationalError, connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from ai import names, spaces
+from ai import services as ai
+from ai.calls import QUEUE as INTERACTIVE
+from ai.models import Column, State, VectorSpace
+from posts import queue, vectors
+from posts.models import PostImage
+from search import index
+from smimso.errors import InvalidInput, Unavailable
+
+logger = logging.getLogger(__name__)
+
+SILENCE = timedelta(seconds=20)  # without a batch: the messages are lost, begin again
+LOOK_AGAIN = timedelta(minutes=1)  # at images that lack a vector of the former model
+LOCK_SECONDS, LOCK_TRIES = 1.0, 10  # searches wait for an exchange that waits this long
+CLEARED_AT_ONCE = 2_000  # rows
+
+
+@dataclass(frozen=True)
+class Progress:
+    """searched, beside: names of models. done of total images have a vector of both.
+
+    given_up: images that the other model can't be shown, as their file can't be read.
+    without_file: images that are stored elsewhere. note: what the change waits for.
+    """
+
+    searched: str
+    beside: str
+    state: str
+    since: datetime
+    total: int
+    done: int
+    given_up: int
+    without_file: int
+    note: str
+
+    @property
+    def left(self) -> int:
+        return self.total - self.done - self.given_up
+
+
+def start(model: str, pretrained: str = "") -> None:
+    """Has the collection move to a model: a preset's key, or open_clip's model and weights.
+
+    The same call again changes nothing. Raises InvalidInput for the model that is searched,
+    and while another model is beside it.
+    """
+    model, pretrained = names.resolve(model, pretrained)
+    name = names.clip_name(model, pretrained)
+    with transaction.atomic():
+        spaces.hold(spaces.active().name)
+        rows = {row.column: row for row in VectorSpace.objects.select_for_update()}
+        if rows[Column.SEARCHED].name == name:
+            raise InvalidInput(f"The collection is in the space of {name} already")
+        if beside := rows.get(Column.BESIDE):
+            if beside.name == name and beside.state == State.COMING:
+                return
+            raise InvalidInput(
+                f"The vectors of {beside.name} are beside those that are searched "
+                f"({beside.get_state_display()}): cancel, roll back or finish that first"
+            )
+        PostImage.objects.filter(fill_attempts__gt=0).update(fill_attempts=0)
+        VectorSpace.objects.create(
+            column=Column.BESIDE,
+            name=name,
+            model=model,
+            pretrained=pretrained,
+            state=State.COMING,
+        )
+
+
+def cancel() -> None:
+    """Stays with the model that is searched. Raises InvalidInput when no change is under way."""
+    _set_state(State.COMING, State.LEAVING, "No change of the model is under way")
+
+
+def roll_back() -> None:
+    """Goes back to the former model. Raises InvalidInput when its vectors are not there."""
+    _set_state(State.KEPT, State.COMING, "There is no former model to go back to")
+
+
+def finish() -> None:
+    """Gives up the former model's vectors. Raises InvalidInput when there are none."""
+    _set_state(State.KEPT, State.LEAVING, "There are no vectors of a former model")
+
+
+def _set_state(before: State, after: State, otherwise: str) -> None:
+    rows = VectorSpace.objects.filter(column=Column.BESIDE, state=before)
+    if not rows.update(state=after, since=timezone.now(), worked_at=None, note=""):
+        raise InvalidInput(otherwise)
+
+
+def progress() -> Progress | None:
+    """None when there are vectors of one model only. Counts images: for a page, not for each."""
+    beside = VectorSpace.objects.filter(column=Column.BESIDE).first()
+    if beside is None:
+        return None
+    kept = spaces.kept()
+    lacking = vectors.lacking(kept)
+    given_up = lacking.filter(fill_attempts__gte=settings.AI_MAX_ATTEMPTS).count()
+    total = vectors.with_a_vector().exclude(image_path="").count()
+    return Progress(
+        searched=kept[0].name,
+        beside=beside.name,
+        state=beside.state,
+        since=beside.since,
+        total=total,
+        done=total - lacking.count() if beside.state != State.LEAVING else total,
+        given_up=given_up,
+        without_file=vectors.with_a_vector().filter(image_path="").count(),
+        note=beside.note,
+    )
+
+
+# --- Step by step -----------------------------------------------------------------------------
+
+
+def advance() -> None:
+    """Does the next step, if one is due. Safe to be called by several at once, and again."""
+    beside = VectorSpace.objects.filter(column=Column.BESIDE).first()
+    if beside is None:
+        return
+    if beside.state == State.LEAVING:
+        _clear()
+    elif beside.state == State.COMING:
+        _approach(beside)
+    elif _expired(beside):
+        finish()
+    elif _last_work(beside) < timezone.now() - LOOK_AGAIN:
+        _fill(beside)
+
+
+def _expired(beside: VectorSpace) -> bool:
+    days = settings.AI_KEEP_DAYS
+    return bool(days) and beside.since < timezone.now() - timedelta(days=days)
+
+
+def _last_work(beside: VectorSpace) -> datetime:
+    return beside.worked_at or beside.since
+
+
+def _approach(beside: VectorSpace) -> None:
+    if waits_for := _unprepared(beside.name):
+        _note(waits_for)
+    elif _lacking():
+        _note("")
+        silent = _last_work(beside) < timezone.now() - SILENCE
+        if (silent or beside.run == 0) and not queue.depth(queue.FILL):
+            _fill(beside)
+    else:
+        _note("the index of the new vectors is being built")
+        index.maintain(column=Column.BESIDE.value)
+        if not _lacking():  # building may have taken long
+            _exchange()
+
+
+def _unprepared(name: str) -> str:
+    """Which workers the exchange waits for, in words: each must know both models by then."""
+    workers = ai.worker_states()
+    if not any(INTERACTIVE in worker.queues for worker in workers):
+        return "no worker that answers searches is alive"
+    for worker in workers:
+        if not worker.has_clip(name):
+            errors = [other.error for other in worker.others if other.name == name and other.error]
+            return f"worker {worker.name} has not loaded it yet. {' '.join(errors)}".strip()
+    return ""
+
+
+def _lacking() -> bool:
+    """Whether images lack a vector that can still be made."""
+    lacking = vectors.lacking(spaces.kept())
+    return lacking.filter(fill_attempts__lt=settings.AI_MAX_ATTEMPTS).exists()
+
+
+def _fill(beside: VectorSpace) -> None:
+    """Sends the messages of a new run; whoever is second in doing so sends none."""
+    row = VectorSpace.objects.filter(column=Column.BESIDE, run=beside.run)
+    if row.update(run=F("run") + 1, worked_at=timezone.now()):
+        workers = [worker for worker in ai.worker_states() if queue.FILL in worker.queues]
+        queue.enqueue_fill(beside.run + 1, parts=max(1, len(workers)))
+
+
+def _note(text: str) -> None:
+    VectorSpace.objects.filter(column=Column.BESIDE).exclude(note=text).update(note=text)
+
+
+def _exchange() -> None:
+    """The searched column and the one beside it change their names, with their indexes.
+
+    Metadata only. A search that holds the table makes this wait LOCK_SECONDS at most, and
+    other searches with it; then those go on and this tries again.
+    """
+    for _ in range(LOCK_TRIES):
+        try:
+            with transaction.atomic():
+                searched = _exchange_columns()
+        except (OperationalError, Unavailable) as error:
+            logger.info("The exchange waits: %s", error)
+            sleep(LOCK_SECONDS / 4)
+        else:
+            logger.warning("Searches go by the vectors of %s from now on", searched)
+            return
+    _note("the table of the images is busy")
+
+
+def _exchange_columns() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{LOCK_SECONDS}s"])
+        rows = {row.column: row for row in VectorSpace.objects.select_for_update()}
+        searched, beside = rows[Column.SEARCHED], rows.get(Column.BESIDE)
+        if beside is None or beside.state != State.COMING:
+            return searched.name  # someone was faster
+        index.exchange_names()
+        for suffix in ("", "_model"):
+            first, second = f"{Column.SEARCHED}{suffix}", f"{Column.BESIDE}{suffix}"
+            for old, new in ((first, "spare"), (second, first), ("spare", second)):
+                cursor.execute(f"ALTER TABLE post_images RENAME COLUMN {old} TO {new}")
+    now = timezone.now()
+    for column, row, state in (
+        (Column.SEARCHED, beside, State.ACTIVE),
+        (Column.BESIDE, searched, State.KEPT),
+    ):
+        VectorSpace.objects.filter(column=column).update(
+            name=row.name,
+            model=row.model,
+            pretrained=row.pretrained,
+            state=state,
+            since=now,
+            worked_at=None,
+            note="",
+        )
+    return beside.name
+
+
+def _clear() -> None:
+    """Empties the column beside, a part at each call; at last its row goes, and its index."""
+    rows = PostImage.objects.exclude(next_embedding_model="")
+    ids = list(rows.values_list("pk", flat=True)[:CLEARED_AT_ONCE])
+    if ids:
+        cleared = PostImage.objects.filter(pk__in=ids)
+        cleared.update(next_embedding=None, next_embedding_model="", fill_attempts=0)
+    else:
+        index.maintain(column=Column.BESIDE.value)  # which drops it
+        VectorSpace.objects.filter(column=Column.BESIDE, state=State.LEAVING).delete()

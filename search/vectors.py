@@ -1,0 +1,54 @@
+"""Posts near to a vector, whatever it was made from."""
+
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from ai import services as ai
+from ai.calibration import similarity_score
+from posts.models import Post, PostImage
+from search.nearest import nearest_images
+from search.services import Match
+
+
+def nearest_posts(
+    viewer: Any, vector: list[float], *, limit: int, without: Collection[UUID] = ()
+) -> list[Match]:
+    """At most `limit` posts, the nearest first, and none of `without`.
+
+    vector: 512 floats, of any length but 0, in the space of the configured model.
+    """
+    model = ai.clip_name()
+    left = _images(viewer, _unit(vector), model, limit, without)
+    visible = Post.objects.visible_to(viewer).for_display(viewer)
+    posts = visible.in_bulk([image.post_id for image in left])
+    return [
+        Match(
+            posts[image.post_id],
+            image,
+            similarity_score(1.0 - image.distance, "image", model),
+            "embedding",
+        )
+        for image in left
+        if image.post_id in posts
+    ]
+
+
+def _images(
+    viewer: Any, vector: list[float], model: str, limit: int, without: Collection[UUID]
+) -> list[PostImage]:
+    wanted = limit
+    while True:
+        found = nearest_images(viewer, vector, model=model, limit=wanted)
+        left = [image for image in found if image.post_id not in without]
+        if len(left) >= limit or len(found) < wanted:
+            return left[:limit]
+        wanted *= 4
+
+
+def _unit(vector: list[float]) -> list[float]:
+    numbers = np.asarray(vector, dtype=np.float64)
+    numbers = numbers / np.abs(numbers).max()  # the squares of very large ones are infinite
+    return (numbers / np.linalg.norm(numbers)).tolist()

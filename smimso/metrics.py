@@ -1,0 +1,180 @@
+"""Prometheus metrics: what all processes of an installation counted, as one answer.
+
+Each process that serves writes memory-mapped files of its own in settings.METRICS_DIR, and web adds
+them up when it is asked (prometheus_client, "Multiprocess Mode"). Commands, and whoever else never
+calls `share`, keep their numbers to themselves.
+"""
+
+import logging
+import math
+import os
+import secrets
+import socket
+import time
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.decorators import sync_and_async_middleware
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from prometheus_client import REGISTRY as OWN
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, values
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.multiprocess import MultiProcessCollector
+
+logger = logging.getLogger(__name__)
+
+READ_WHEN_ASKED = CollectorRegistry()  # what is the same whichever process looks, like queues
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+REQUESTS = Counter(
+    "smimso_http_requests_total", "Requests that web answered", ["method", "route", "status"]
+)
+REQUEST_SECONDS = Histogram(
+    "smimso_http_request_duration_seconds",
+    "From a request to the head of its answer",
+    ["method", "route"],
+    buckets=[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+)
+_sharing = False
+
+
+# --- Processes ------------------------------------------------------------------------------
+
+
+def share() -> None:
+    """Adds this process's numbers to the common ones; call it before anything is counted."""
+    global _sharing
+    directory: Path = settings.METRICS_DIR
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / f"{_process()}.probe").touch()
+        (directory / f"{_process()}.probe").unlink()
+    except OSError as error:
+        logger.warning("The metrics of this process are not shared: %s", error)
+        return
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
+    values.ValueClass = values.MultiProcessValue(_process)
+    _sharing = True
+
+
+def _process() -> str:
+    """Process ids alone repeat: every container has a 1."""
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+def forget() -> None:
+    """Removes the numbers of processes that have ended. Only when none is running."""
+    for path in settings.METRICS_DIR.glob("*.db"):
+        path.unlink(missing_ok=True)
+
+
+def exposition() -> bytes:
+    """Prometheus' text format."""
+    return generate_latest(_shared_registry()) + generate_latest(READ_WHEN_ASKED)
+
+
+def _shared_registry() -> CollectorRegistry:
+    if not _sharing:
+        return OWN
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=str(settings.METRICS_DIR))
+    return registry
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A histogram with its labels, as a person wants it.
+
+    at_most: the bound that 95 % did not exceed; infinite above the last one.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    count: int
+    mean: float
+    at_most: float
+
+    @property
+    def bounded(self) -> bool:
+        return math.isfinite(self.at_most)
+
+
+def summaries(names: Collection[str]) -> list[Summary]:
+    """Of these histograms, in the order of their names and labels."""
+    found: dict[tuple[str, tuple[str, ...]], dict[str, Any]] = {}
+    for family in _shared_registry().collect():
+        if family.name not in names:
+            continue
+        for sample in family.samples:
+            labels = {key: value for key, value in sample.labels.items() if key != "le"}
+            parts = found.setdefault((family.name, tuple(labels.values())), {"bounds": []})
+            if "le" in sample.labels:
+                parts["bounds"].append((float(sample.labels["le"]), sample.value))
+            else:
+                parts[sample.name.removeprefix(f"{family.name}_")] = sample.value
+    return [_summary(*key, **parts) for key, parts in sorted(found.items()) if parts["count"]]
+
+
+def _summary(
+    name: str, labels: tuple[str, ...], *, bounds: list[tuple[float, float]], **parts: float
+) -> Summary:
+    count = parts["count"]
+    enough = [bound for bound, number in sorted(bounds) if number >= 0.95 * count]
+    return Summary(name, labels, int(count), parts["sum"] / count, enough[0])
+
+
+@never_cache
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """For Prometheus with settings.METRICS_TOKEN, and for staff. Nobody else finds it."""
+    if not (_has_token(request) or _is_staff(request)):
+        raise Http404
+    return HttpResponse(exposition(), content_type=CONTENT_TYPE_LATEST)
+
+
+def _has_token(request: HttpRequest) -> bool:
+    given = request.headers.get("Authorization", "").encode(errors="replace")
+    wanted = f"Bearer {settings.METRICS_TOKEN}".encode()
+    return bool(settings.METRICS_TOKEN) and secrets.compare_digest(given, wanted)
+
+
+def _is_staff(request: HttpRequest) -> bool:
+    user: Any = request.user
+    return user.is_authenticated and user.is_active and user.is_staff
+
+
+# --- Requests -------------------------------------------------------------------------------
+
+
+@sync_and_async_middleware
+def measured(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """Middleware: counts and times what web answers."""
+    if iscoroutinefunction(get_response):
+
+        async def answer_async(request: HttpRequest) -> HttpResponseBase:
+            began = time.perf_counter()
+            waiting: Awaitable[HttpResponseBase] = get_response(request)
+            return _counted(request, await waiting, time.perf_counter() - began)
+
+        return answer_async
+
+    def answer(request: HttpRequest) -> HttpResponseBase:
+        began = time.perf_counter()
+        return _counted(request, get_response(request), time.perf_counter() - began)
+
+    return answer
+
+
+def _counted(request: HttpRequest, response: HttpResponseBase, seconds: float) -> HttpResponseBase:
+    """Labels have few values, whatever is sent: the route's pattern, never the path."""
+    method = request.method if request.method in METHODS else "other"
+    found = request.resolver_match
+    route = f"/{found.route.removeprefix('api/')}" if found else "none"
+    REQUESTS.labels(method, route, response.status_code).inc()
+    REQUEST_SECONDS.labels(method, route).observe(seconds)
+    return response

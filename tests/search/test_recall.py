@@ -1,0 +1,194 @@
+"""Recall is measured against an exact search, kept, shown, and searches look at more for it."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from accounts.models import User
+from ai.connection import redis_client
+from posts.models import PostImage
+from search import index, nearest, recall
+from search.models import RecallMeasurement, SearchEffort
+from search.tasks import measure_recall
+from smimso.errors import Unavailable
+from tests.search.conftest import MODEL, clustered, insert_many
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("_no_index", "_no_queries", "_this_model"),
+]
+
+
+@pytest.fixture
+def _this_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recall.ai, "clip_name", lambda: MODEL)
+
+
+@pytest.fixture
+def _no_queries(servers: Any) -> Any:
+    yield
+    redis_client().delete(recall._RECENT.format(MODEL))
+
+
+def indexed(owner: User, *, lists: int = 60, rows: int = 3_000) -> np.ndarray:
+    vectors = clustered(rows)
+    insert_many(owner, vectors, ["public", "public", "private"])
+    index._build(rows, lists)
+    return vectors
+
+
+def remember(vectors: np.ndarray) -> None:
+    for vector in vectors:
+        recall.remember_text(vector.tolist(), MODEL)
+
+
+def test_without_an_index_there_is_nothing_to_measure(owner: User) -> None:
+    insert_many(owner, clustered(30), ["public"])
+    assert recall.measure() == []
+    assert not RecallMeasurement.objects.exists()
+
+
+def test_both_kinds_of_queries_are_measured_and_kept(owner: User) -> None:
+    vectors = indexed(owner, lists=10)
+    remember(vectors[:30] + 0.02 * clustered(30, seed=5))
+    image, text = recall.measure()
+    assert list(RecallMeasurement.objects.order_by("query_kind")) == [image, text]
+    assert (image.query_kind, text.query_kind) == ("image", "text")
+    assert (image.queries, text.queries) == (recall.SAMPLE, 30)
+    assert text.note == "Recent queries"
+    assert image.recall is not None
+    assert 0.5 < image.recall <= 1.0
+    assert text.recall is not None
+    assert 0.5 < text.recall <= 1.0
+    assert (image.rows, image.index_kind, image.lists) == (3_000, "ivfflat", 10)
+
+
+def test_the_figure_is_the_share_of_the_exact_best_that_the_index_finds(
+    owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors = indexed(owner)
+    queries = [recall.Query(vector.tolist()) for vector in vectors[:10]]
+    sample = recall.Sample(recall.QueryKind.TEXT, queries)
+    whole = nearest.from_index
+    monkeypatch.setattr(nearest, "from_index", lambda *a: whole(*a)[:5])
+    assert sample.recall() == pytest.approx(0.25, abs=0.02)
+
+
+def test_the_post_that_a_vector_is_from_does_not_count(owner: User) -> None:
+    indexed(owner)
+    image = PostImage.objects.filter(post__visibility="public").first()
+    assert image is not None
+    sample = recall._image_sample()
+    assert all(query.except_post is not None for query in sample.queries)
+    found = nearest.exactly(
+        recall._images(recall.Query(image.embedding, image.post_id)), image.embedding, 20
+    )
+    assert image.post_id not in {near.post_id for near in found}
+
+
+def test_searches_look_at_more_lists_until_enough_is_found(owner: User) -> None:
+    vectors = indexed(owner, lists=150)
+    apart = vectors[:40] + 0.9 * clustered(40, clusters=40, seed=3)  # between the clusters
+    remember(apart / np.linalg.norm(apart, axis=1, keepdims=True))
+    before = index.current()
+    assert before is not None
+    assert before.probes == 12
+    _, text = recall.measure()
+    after = index.current()
+    assert after is not None
+    assert text.probes == after.probes > before.probes
+    assert text.recall is not None
+    assert text.recall >= settings.SEARCH_LEAST_RECALL
+    assert SearchEffort.objects.get().effort == after.effort
+
+
+def test_searches_look_at_fewer_lists_again_when_far_more_than_needed_is_found(
+    owner: User,
+) -> None:
+    vectors = indexed(owner, lists=60)
+    remember(vectors[:20])
+    SearchEffort.objects.create(index_kind="ivfflat", effort=7.0)
+    recall.measure()
+    assert SearchEffort.objects.get().effort == pytest.approx(7.0 / recall.STEP)
+
+
+def test_the_effort_is_never_below_the_usual_one(owner: User) -> None:
+    vectors = indexed(owner, lists=10)
+    remember(vectors[:20])
+    SearchEffort.objects.create(index_kind="ivfflat", effort=1.0)
+    measured = recall.measure()
+    used = index.current()
+    assert used is not None
+    assert used.effort >= 1.0
+    assert not recall.is_short(measured)
+
+
+def test_an_index_that_finds_too_little_at_every_effort_is_built_anew(
+    owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    indexed(owner, rows=300, lists=10)
+    monkeypatch.setattr(recall.Sample, "recall", lambda self: 0.5)
+    monkeypatch.setattr(index, "lists_for", lambda rows: 12)
+    built = []
+    monkeypatch.setattr(index, "maintain", lambda **options: built.append(options))
+    measure_recall()  # type: ignore[call-arg]
+    assert built == [{"force": True}]
+
+
+def test_without_queries_captions_stand_in_and_without_the_ai_the_figure_stays_empty(
+    owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors = indexed(owner, rows=600, lists=10)
+    for number, image in enumerate(PostImage.objects.filter(post__visibility="public")[:50]):
+        image.ai_caption = f"caption {number}"
+        image.save(update_fields=["ai_caption"])
+
+    def away(text: str) -> list[float]:
+        raise Unavailable("The AI is not available")
+
+    monkeypatch.setattr(recall.ai, "embed_text", away)
+    image, text = recall.measure()
+    assert image.recall is not None
+    assert (text.recall, text.queries) == (None, 0)
+    assert text.note == "Not measured: The AI is not available"
+
+    monkeypatch.setattr(recall.ai, "embed_text", lambda text: vectors[len(text)].tolist())
+    _, text = recall.measure()
+    assert text.note == "Captions of images"
+    assert text.recall is not None
+    assert 0 < text.queries <= recall.SAMPLE
+
+
+def test_only_the_latest_vectors_of_queries_are_kept_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recall, "KEPT", 5)
+    remember(clustered(8))
+    kept = redis_client().lrange(recall._RECENT.format(MODEL), 0, -1)
+    assert [len(stored) for stored in kept] == [4 * 512] * 5
+    assert np.frombuffer(kept[0], np.float32) == pytest.approx(clustered(8)[7])
+
+
+def test_the_admin_shows_the_figures_to_read(member: Any, client: Client) -> None:
+    RecallMeasurement.objects.create(
+        query_kind="text",
+        queries=40,
+        recall=0.9725,
+        rows=12_000,
+        index_kind="ivfflat",
+        lists=24,
+        probes=5,
+        note="Recent queries",
+    )
+    staff = member("Staff", is_staff=True, is_superuser=True)
+    client.force_login(staff)
+    page = client.get("/admin/search/recallmeasurement/").content.decode()
+    assert "0.9725" in page
+    assert "ivfflat" in page
+    assert "Recent queries" in page
+    assert client.get("/admin/search/recallmeasurement/add/").status_code == 403
+    client.force_login(member("Stranger"))
+    assert client.get("/admin/search/recallmeasurement/").status_code == 302
