@@ -14,9 +14,9 @@ from django.views.decorators.vary import vary_on_headers
 from accounts.models import Category
 from posts.services import visible_post
 from search import services
-from search.query import COLORS
 from search.serializers import MOST_CHARACTERS, SearchSerializer
 from search.suggestions import suggestions
+from smimso.appearance import COLORS
 from smimso.errors import InvalidInput, NotFound, SmimsoError
 from smimso.http import first_text
 from smimso.pages import PageRequest, translated

@@ -16,11 +16,6 @@ from posts.words import TAGS, Term, all_of, any_of, fold, terms_of
 
 Sort = Literal["relevance", "date"]
 Orientation = Literal["landscape", "portrait", "square"]
-# The names that images have in `PostImage.colors`.
-COLORS = (
-    *("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink"),
-    *("brown", "black", "grey", "white"),
-)
 MOST_EXCLUDED = 5  # each is embedded
 SQUARE = 1.1  # of the longer side to the shorter one, at most
 

@@ -10,9 +10,10 @@ from accounts.models import Category
 from posts.models import Visibility
 from posts.serializers import PostImageSerializer, PostListItemSerializer
 from search.fusion import Method
-from search.query import COLORS, Filters, Orientation, Query, Sort, parse
+from search.query import Filters, Orientation, Query, Sort, parse
 from search.services import Match, Page
 from search.suggestions import Kind
+from smimso.appearance import COLORS
 
 MOST_CHARACTERS = 1_000  # of a query; more than a worker or the search by words looks at
 

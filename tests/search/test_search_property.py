@@ -17,8 +17,9 @@ from accounts.models import Category, Follow, User
 from ai import services as ai
 from posts.models import Post, PostImage
 from search import services
-from search.query import COLORS, Filters, parse
+from search.query import Filters, parse
 from search.suggestions import suggestions
+from smimso.appearance import COLORS
 from tests.search.conftest import at_cosine, pointing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("openai_scale", "meaning")]
