@@ -41,7 +41,7 @@ from posts.models import Post  # noqa: E402
 from posts.words import fold  # noqa: E402
 from search import candidates, services  # noqa: E402
 from search.meaning import meaning_of  # noqa: E402
-from search.query import parse  # noqa: E402
+from search.query import Query, parse  # noqa: E402
 from smimso import embedded  # noqa: E402
 from smimso.processes import postgres  # noqa: E402
 from smimso.processes import redis as redis_server  # noqa: E402
@@ -109,7 +109,7 @@ class Collection:
         found = candidates.by_words(None, query, query.terms)
         return [self._numbers[candidate.post_id] for candidate in found[:10]]
 
-    def shown(self, query: services.Query, limit: int = 10) -> list[Scene]:
+    def shown(self, query: Query, limit: int = 10) -> list[Scene]:
         """As members see it: what is too little relevant is left out."""
         page = services.search(None, query, limit=limit)
         return [self.scenes[self._numbers[match.post.pk]] for match in page.matches]

@@ -46,7 +46,7 @@ class FiltersSerializer(serializers.Serializer):
     )
     since = serializers.DateField(required=False)
     until = serializers.DateField(required=False)
-    visibility = serializers.ChoiceField(Visibility.values, required=False)
+    visibility = serializers.ChoiceField(Visibility.choices, required=False)
     followed = serializers.BooleanField(required=False, help_text="Of members whom I follow")
     color = serializers.ChoiceField(COLORS, required=False)
     orientation = serializers.ChoiceField(get_args(Orientation), required=False)

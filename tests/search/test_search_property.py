@@ -17,7 +17,7 @@ from accounts.models import Category, Follow, User
 from ai import services as ai
 from posts.models import Post, PostImage
 from search import services
-from search.query import Filters, parse
+from search.query import Filters, Query, parse
 from search.suggestions import suggestions
 from smimso.appearance import COLORS
 from tests.search.conftest import at_cosine, pointing
@@ -182,7 +182,7 @@ def test_nobody_finds_what_they_may_not_see(
                 assert told <= titles
 
 
-def found_by(viewer: Any, query: services.Query) -> set[Any]:
+def found_by(viewer: Any, query: Query) -> set[Any]:
     page = services.search(viewer, query, limit=2, least_score=0.0)
     found = {match.post.pk for match in page.matches}
     while page.cursor:
