@@ -125,16 +125,17 @@ def _with_coverage(found: list[Candidate], terms: int) -> list[Candidate]:
 # --- What is known of candidates ----------------------------------------------------------------
 
 
-def with_images(found: list[Candidate], meaning: Meaning) -> list[Candidate]:
-    """Each with its best image, or its first; posts without one are left out."""
+def with_images(found: list[Candidate], query: Query, meaning: Meaning) -> list[Candidate]:
+    """Each with the best image that passes the filters, or the first such; others are left out."""
+    pictures = PostImage.objects.filter(query.filters.of_picture())
     lacking = [candidate.post_id for candidate in found if candidate.image_id is None]
     best: dict[UUID, tuple[UUID, float]] = {}
     if meaning.main is not None:
-        images = PostImage.objects.filter(post__in=lacking).searchable(meaning.model)
+        images = pictures.filter(post__in=lacking).searchable(meaning.model)
         near = images.nearest(meaning.main.tolist())
         for pk, post_id, distance in near.values_list("pk", "post_id", "distance"):  # type: ignore[misc]
             best.setdefault(post_id, (pk, distance))
-    firsts = PostImage.objects.filter(post__in=set(lacking) - best.keys())
+    firsts = pictures.filter(post__in=set(lacking) - best.keys())
     for pk, post_id in firsts.order_by("display_order", "created_at").values_list("pk", "post_id"):
         best.setdefault(post_id, (pk, math.inf))
     rows = list(best.items())

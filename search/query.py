@@ -39,13 +39,13 @@ class Filters:
 
     def of_images(self, viewer: Any) -> Q:
         """For rows of images: the picture and its post."""
-        return self._of_post(viewer, "post__") & self._of_picture()
+        return self._of_post(viewer, "post__") & self.of_picture()
 
     def of_posts(self, viewer: Any) -> Q:
         """For rows of posts: the post, and one of its pictures."""
         condition = self._of_post(viewer, "")
         if self.color or self.orientation:
-            pictures = PostImage.objects.filter(self._of_picture(), post=OuterRef("pk"))
+            pictures = PostImage.objects.filter(self.of_picture(), post=OuterRef("pk"))
             condition &= Q(Exists(pictures))
         return condition
 
@@ -69,7 +69,8 @@ class Filters:
             condition &= Q(**{f"{prefix}words__document": words})
         return condition
 
-    def _of_picture(self) -> Q:
+    def of_picture(self) -> Q:
+        """For rows of images: the picture alone."""
         condition = Q(colors__contains=[self.color]) if self.color else Q()
         match self.orientation:
             case "landscape":

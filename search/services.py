@@ -51,10 +51,17 @@ class Page:
     total: int = 0
 
 
-def search(viewer: Any, query: Query, *, limit: int, least_score: float | None = None) -> Page:
-    """The first page of what `query` finds; its cursor leads to the rest.
+def search(
+    viewer: Any,
+    query: Query,
+    *,
+    limit: int,
+    least_score: float | None = None,
+    goes_on: bool = True,
+) -> Page:
+    """The first page of what `query` finds; its cursor leads to the rest if it `goes_on`.
 
-    least_score: 0..1; what counts is the usual one of the query's kind. Raises InvalidInput for a
+    least_score: 0..1; by default the usual one of the query's kind. Raises InvalidInput for a
     query without anything in it, NotFound for a post that the viewer may not see, Unavailable when
     only a picture is looked for and the AI is away.
     """
@@ -68,9 +75,9 @@ def search(viewer: Any, query: Query, *, limit: int, least_score: float | None =
         "words": [term.typed for term in meaning.terms],
     }
     found = Found(ranked, about)
-    if len(ranked) > limit:
+    if len(ranked) > limit and goes_on:
         found = lists.keep(found, redis_away=meaning.redis_away)
-    return _page(viewer, found, limit)
+    return _page(viewer, found, limit, goes_on=goes_on)
 
 
 def next_page(viewer: Any, cursor: str, *, limit: int) -> Page:
@@ -80,12 +87,14 @@ def next_page(viewer: Any, cursor: str, *, limit: int) -> Page:
 
 def search_text(viewer: Any, text: str, *, limit: int, least_score: float) -> Page:
     """By meaning and words; by words alone when no worker can embed the query."""
-    return search(viewer, parse(text), limit=limit, least_score=least_score)
+    query = parse(text)
+    return search(viewer, query, limit=limit, least_score=least_score, goes_on=False)
 
 
 def search_image(viewer: Any, image: Image.Image, *, limit: int, least_score: float) -> Page:
     """By an uploaded picture, which is not kept. Raises Unavailable without a worker."""
-    return search(viewer, Query(picture=image), limit=limit, least_score=least_score)
+    query = Query(picture=image)
+    return search(viewer, query, limit=limit, least_score=least_score, goes_on=False)
 
 
 def similar_posts(viewer: Any, post_id: UUID, *, limit: int) -> list[Match]:
@@ -94,7 +103,8 @@ def similar_posts(viewer: Any, post_id: UUID, *, limit: int) -> list[Match]:
     Empty while the post has not been embedded. Raises NotFound for an invisible post.
     """
     query = Query(post_id=post_id)
-    return search(viewer, query, limit=limit, least_score=SIMILAR_SCORE).matches
+    found = search(viewer, query, limit=limit, least_score=SIMILAR_SCORE, goes_on=False)
+    return found.matches
 
 
 # --- From the query to the list -----------------------------------------------------------------
@@ -105,7 +115,7 @@ def _ranked(viewer: Any, query: Query, least_score: float | None) -> tuple[Meani
     """The one place that asks the AI for vectors and compares them with the collection's."""
     meaning = meaning_of(viewer, query)
     if not query.looks_for_something:
-        found = candidates.with_images(candidates.newest(viewer, query), meaning)
+        found = candidates.with_images(candidates.newest(viewer, query), query, meaning)
         found = candidates.without_excluded(found, meaning)
         return meaning, [_by_filters(candidate) for candidate in found]
     if query.kind == "text" and meaning.main is not None:
@@ -114,7 +124,7 @@ def _ranked(viewer: Any, query: Query, least_score: float | None) -> tuple[Meani
     worded = candidates.by_words(viewer, query, meaning.terms)
     known = {candidate.post_id: candidate for candidate in near}
     others = [candidate for candidate in worded if candidate.post_id not in known]
-    completed = {c.post_id: c for c in candidates.with_images(others, meaning)}
+    completed = {c.post_id: c for c in candidates.with_images(others, query, meaning)}
     worded = [
         completed.get(candidate.post_id, candidate)
         for candidate in worded
@@ -154,7 +164,7 @@ def _newest_first(ranked: list[Ranked]) -> list[Ranked]:
 # --- From the list to a page --------------------------------------------------------------------
 
 
-def _page(viewer: Any, found: Found, limit: int) -> Page:
+def _page(viewer: Any, found: Found, limit: int, *, goes_on: bool = True) -> Page:
     """Full, as long as the viewer may see enough of the rest of the list."""
     matches: list[Match] = []
     place = found.start
@@ -162,9 +172,10 @@ def _page(viewer: Any, found: Found, limit: int) -> Page:
         part = found.ranked[place : place + limit - len(matches)]
         matches += _matches(viewer, part, found.about["words"])
         place += len(part)
+    rest = place < len(found.ranked)
     return Page(
         matches,
-        cursor=lists.cursor(viewer, found, place) if place < len(found.ranked) else None,
+        cursor=lists.cursor(viewer, found, place) if goes_on and rest else None,
         by_meaning=found.about["ai"],
         caption=found.about["caption"],
         kind=found.about["kind"],
