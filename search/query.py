@@ -1,6 +1,7 @@
 """What is looked for: words, a picture, a post, what must not be there, and filters."""
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -146,10 +147,12 @@ def parse(text: str, *, negative: str = "", **parts: Any) -> Query:
     excluded = [part for part in dict.fromkeys(excluded) if terms_of(part)][:MOST_EXCLUDED]
     wanted = " ".join(_EXCLUDED.sub(" ", typed).split())
     meant = " ".join(wanted.replace('"', " ").split())
-    if not re.search(r"\w", meant):
+    if not any(unicodedata.category(sign) in _TELLING for sign in meant):
         meant = ""
     terms = tuple(terms_of(wanted)) if meant else ()
     return Query(text=meant, terms=terms, excluded=tuple(excluded), **parts)
 
 
+# Letters, numbers, and pictures in text; the rest is punctuation.
+_TELLING = frozenset(["Ll", "Lu", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "So"])
 _STRAIGHT = str.maketrans("“”„«»", '"""""')

@@ -23,6 +23,8 @@ from search.query import MOST_EXCLUDED, parse
         ("-cat -dog", "", ("cat", "dog")),
         ("a -cat -cat", "a", ("cat",)),
         ("“red boat” sea", "red boat sea", ()),
+        ("🐱", "🐱", ()),
+        ("?!", "", ()),
     ],
 )
 def test_a_minus_before_a_word_excludes_it(
