@@ -36,8 +36,10 @@ class Ranked:
     created_at: datetime | None = None
 
 
-def fused(near: list[Candidate], worded: list[Candidate], meaning: Meaning) -> list[Ranked]:
-    """Best first; one per post."""
+def fused(
+    near: list[Candidate], worded: list[Candidate], meaning: Meaning, *, least_score: float
+) -> list[Ranked]:
+    """Best first; one per post; only those that are relevant enough by themselves."""
     by_words = {candidate.post_id: candidate for candidate in worded}
     merged = {
         candidate.post_id: replace(
@@ -59,7 +61,8 @@ def fused(near: list[Candidate], worded: list[Candidate], meaning: Meaning) -> l
     for rank, candidate in enumerate(worded, 1):
         worth[candidate.post_id] += WORDS_WEIGHT * candidate.coverage**2 / (K + rank)
     ordered = sorted(merged.values(), key=lambda c: (-worth[c.post_id], -c.meaning))
-    return _never_rising([_scored(candidate, meaning) for candidate in ordered])
+    scored = [_scored(candidate, meaning) for candidate in ordered]
+    return _never_rising([place for place in scored if place.score >= least_score])
 
 
 def _scored(candidate: Candidate, meaning: Meaning) -> Ranked:

@@ -7,7 +7,6 @@ from uuid import UUID
 from PIL import Image
 
 from ai import services as ai  # noqa: F401 - tests reach it from here
-from ai.calibration import Kind
 from ai.spaces import steady
 from posts.models import Post, PostImage
 from search import candidates, fusion, lists, recall
@@ -134,14 +133,13 @@ def _ranked(viewer: Any, query: Query, least_score: float | None) -> tuple[Meani
         candidate.post_id
         for candidate in candidates.without_excluded([*near, *completed.values()], meaning)
     }
+    least = LEAST_SCORES[meaning.kind] if least_score is None else least_score
     ranked = fusion.fused(
         [candidate for candidate in near if candidate.post_id in allowed],
         [candidate for candidate in worded if candidate.post_id in allowed],
         meaning,
+        least_score=least,
     )
-    kind: Kind = meaning.kind
-    least = LEAST_SCORES[kind] if least_score is None else least_score
-    ranked = [place for place in ranked if place.score >= least]
     ranked = fusion.without_repeats(ranked)
     return meaning, _newest_first(ranked) if query.sort == "date" else ranked
 

@@ -1,6 +1,6 @@
 """What is found among drawn scenes by the bundled model; benchmarks/relevance.py asks more."""
 
-from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 import pytest
@@ -26,19 +26,19 @@ def scenes() -> list[Scene]:
     return sample_scenes(SCENES, DEMO_SEEDS, held_out_pairs=None)
 
 
-@pytest.fixture(scope="module")
-def vectors(scenes: list[Scene]) -> np.ndarray:
+@cache
+def vectors_of_scenes() -> np.ndarray:
+    """Once a run, but by a test: the engine asks the database which model it is."""
+    scenes = sample_scenes(SCENES, DEMO_SEEDS, held_out_pairs=None)
     return engine().embed_images([draw_scene(scene, WIDTH) for scene in scenes])
 
 
 @pytest.fixture
-def posts(
-    scenes: list[Scene], vectors: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[dict[object, int]]:
+def posts(db: None, scenes: list[Scene], monkeypatch: pytest.MonkeyPatch) -> dict[object, int]:
     """The places of the posts' scenes, by the posts' ids."""
     monkeypatch.setattr(ai, "embed_text", lambda text: engine().embed_texts([text])[0].tolist())
     captions = [caption(scene) for scene in scenes]
-    saved = judged.save_posts(scenes, vectors, captions, ai.clip_name())
+    saved = judged.save_posts(scenes, vectors_of_scenes(), captions, ai.clip_name())
     return {post.pk: number for number, post in enumerate(saved)}
 
 
