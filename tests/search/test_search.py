@@ -399,3 +399,13 @@ def test_an_unembeddable_text_is_no_reason_to_fail(
     new(None, title="boat")
     found = search(api(stranger), q="boat -car")
     assert (titles(found), found["ai_available"]) == (["boat"], False)
+
+
+def test_a_post_with_one_word_of_many_is_not_lifted_by_one_below(
+    api: Api, stranger: User, new: NewPost, meaning: Any
+) -> None:
+    meaning["red boat"] = at_cosine(0.0, axis=2)
+    for number in range(8):
+        new(0.1, title=f"red {number}")
+    new(0.0, title="boat")
+    assert titles(search(api(stranger), q="red boat")) == ["boat"]
