@@ -31,5 +31,9 @@ def similarity_score(cosine: float, kind: Kind, model: str) -> float:
     cosine: -1..1, of a text and an image (kind "text") or of two images. model: a `clip_name()`;
     one that was never measured is read on the default scale.
     """
-    scale = _SCALES.get(model, _DEFAULT)[kind]
+    scale = scale_of(kind, model)
     return max(0.0, min(1.0, (cosine - scale.low) / (scale.high - scale.low)))
+
+
+def scale_of(kind: Kind, model: str) -> Scale:
+    return _SCALES.get(model, _DEFAULT)[kind]

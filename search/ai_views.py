@@ -89,9 +89,7 @@ class RecommendationsView(_AIView):
 
 
 @steady
-def _vector_and_matches(
-    viewer: Any, query: str, limit: int
-) -> tuple[list[float], services.Matches]:
+def _vector_and_matches(viewer: Any, query: str, limit: int) -> tuple[list[float], services.Page]:
     """Without a vector there is no answer as the old one was: raises Unavailable."""
     vector = ai.embed_text(query)
     found = services.search_text(

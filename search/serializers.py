@@ -1,12 +1,20 @@
 """Shapes of search requests and results."""
 
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, get_args
 
+from django.db.models import Q
 from rest_framework import serializers
 
+from accounts.models import Category
+from posts.models import Visibility
 from posts.serializers import PostImageSerializer, PostListItemSerializer
 from search.for_you import ReasonKind, Recommendation
-from search.services import Match, Method
+from search.fusion import Method
+from search.query import Filters, Orientation, Query, Sort, parse
+from search.services import Match, Page
+from search.suggestions import Kind
+from smimso.appearance import COLORS
 
 MOST_CHARACTERS = 1_000  # of a query; more than a worker or the search by words looks at
 
@@ -25,6 +33,107 @@ class TextSearchSerializer(serializers.Serializer):
 
     def validate_query(self, query: str) -> str:
         return query[:MOST_CHARACTERS]
+
+
+class FiltersSerializer(serializers.Serializer):
+    """What is blank is not asked for. Dates are days in UTC, the last one included."""
+
+    category = serializers.CharField(
+        required=False, allow_blank=True, max_length=100, help_text="A slug or an id"
+    )
+    author = serializers.UUIDField(required=False)
+    tags = serializers.CharField(
+        required=False, allow_blank=True, max_length=500, help_text="Separated by commas; all"
+    )
+    since = serializers.DateField(required=False)
+    until = serializers.DateField(required=False)
+    visibility = serializers.ChoiceField(Visibility.choices, required=False)
+    followed = serializers.BooleanField(required=False, help_text="Of members whom I follow")
+    color = serializers.ChoiceField(COLORS, required=False)
+    orientation = serializers.ChoiceField(get_args(Orientation), required=False)
+    sort = serializers.ChoiceField(get_args(Sort), required=False)
+
+    def to_internal_value(self, data: Any) -> Any:
+        given = {name: data[name] for name in self.fields if data.get(name) not in (None, "")}
+        return super().to_internal_value(given)
+
+    def validate_category(self, category: str) -> Any:
+        try:
+            by_id = Q(pk=serializers.UUIDField().to_internal_value(category))
+        except serializers.ValidationError:
+            by_id = Q()
+        found = Category.objects.filter(by_id or Q(slug=category)).first()
+        if found is None:
+            raise serializers.ValidationError("The category does not exist")
+        return found.pk
+
+    def filters(self) -> Filters:
+        given = self.validated_data
+        tags = [" ".join(tag.split()) for tag in given.get("tags", "").split(",")]
+        return Filters(
+            category=given.get("category"),
+            author=given.get("author"),
+            tags=tuple(dict.fromkeys(filter(None, tags))),
+            since=_midnight(given.get("since"), days=0),
+            until=_midnight(given.get("until"), days=1),
+            visibility=given.get("visibility", ""),
+            followed=given.get("followed", False),
+            color=given.get("color", ""),
+            orientation=given.get("orientation", ""),
+        )
+
+
+def _midnight(day: Any, *, days: int) -> datetime | None:
+    try:
+        return datetime.combine(day + timedelta(days), time(), UTC) if day else None
+    except OverflowError:  # the last day of all
+        return None
+
+
+class SearchSerializer(FiltersSerializer):
+    q = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        help_text='Words; "a phrase" must be there, -word must not',
+    )
+    negative = serializers.CharField(
+        required=False, allow_blank=True, max_length=500, help_text="What not; separated by commas"
+    )
+    post = serializers.UUIDField(required=False, help_text="Like this post")
+    cursor = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=8_000,
+        help_text="Of the next page; then only `limit` counts beside it",
+    )
+
+    def query(self, **parts: Any) -> Query:
+        given = self.validated_data
+        return parse(
+            given.get("q", "")[:MOST_CHARACTERS],
+            negative=given.get("negative", ""),
+            post_id=given.get("post"),
+            filters=self.filters(),
+            sort=given.get("sort", "relevance"),
+            **parts,
+        )
+
+
+class SearchFormSerializer(SearchSerializer):
+    image = serializers.ImageField()
+
+
+def page_data(page: Page) -> dict[str, Any]:
+    results = [{**match_data(match), "matched_words": match.words} for match in page.matches]
+    return {
+        "results": results,
+        "count": len(results),
+        "total": page.total,
+        "next_cursor": page.cursor,
+        "query_type": page.kind,
+        "ai_available": page.by_meaning,
+        "generated_caption": page.caption,
+    }
 
 
 # Made once: building the fields of a serializer takes longer than all else that a match needs.
@@ -67,6 +176,27 @@ class FoundByTextSerializer(FoundSerializer):
 class FoundByImageSerializer(FoundSerializer):
     query_type = serializers.ChoiceField(["image"])
     generated_caption = serializers.CharField(allow_blank=True)
+
+
+class ExplainedMatchSerializer(MatchSerializer):
+    matched_words = serializers.ListField(child=serializers.CharField())
+
+
+class SearchPageSerializer(serializers.Serializer):
+    """total: of the list that pages are cut from; some of it may be gone by then."""
+
+    results = ExplainedMatchSerializer(many=True)
+    count = serializers.IntegerField()
+    total = serializers.IntegerField()
+    next_cursor = serializers.CharField(allow_null=True)
+    query_type = serializers.ChoiceField(["text", "image", "post", "mixed", "filters"])
+    ai_available = serializers.BooleanField()
+    generated_caption = serializers.CharField(allow_blank=True)
+
+
+class SuggestionSerializer(serializers.Serializer):
+    text = serializers.CharField()
+    kind = serializers.ChoiceField(get_args(Kind))
 
 
 class SimilarMemberSerializer(serializers.Serializer):

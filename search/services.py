@@ -1,108 +1,197 @@
-"""Finding posts: by text, by an image, by another post."""
+"""Finding posts: by text, a picture, another post, or any mix of them, under filters."""
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from PIL import Image
 
-from ai import services as ai
-from ai.calibration import similarity_score
+from ai import services as ai  # noqa: F401 - tests reach it from here
 from ai.spaces import steady
 from posts.models import Post, PostImage
-from posts.services import visible_post
-from posts.words import matching
-from search import recall
-from search.nearest import nearest_images
-from smimso.errors import Overloaded, Unavailable
+from search import candidates, fusion, lists, recall
+from search.fusion import Method, Ranked
+from search.lists import Found
+from search.meaning import Meaning, meaning_of
+from search.query import Query, parse
+from search.relevance import LEAST_SCORES
+from smimso.errors import InvalidInput
 
-Method = Literal["embedding", "caption"]
-TEXT_SCORE, IMAGE_SCORE = 0.3, 0.25  # the least that counts, unless a program asks for another
-WORD_SCORE = 0.5  # a match by words alone has no measure of its own
+# The least that counts, unless a program asks for another.
+TEXT_SCORE, IMAGE_SCORE = LEAST_SCORES["text"], LEAST_SCORES["image"]
+SIMILAR_SCORE = 0.0
 
 
 @dataclass(frozen=True)
 class Match:
-    """A post that was found, with its best image. score: 0..1."""
+    """A post that was found, with its best image. score: 0..1. words: those that it has."""
 
     post: Post
     image: PostImage
     score: float
     method: Method
+    words: list[str] = field(default_factory=list)
+
+    @property
+    def shown_score(self) -> float | None:
+        """None where words alone, or filters, have no measure of how well it matches."""
+        return self.score if self.method in ("embedding", "hybrid") else None
 
 
 @dataclass(frozen=True)
-class Matches:
-    """`by_meaning` is False when the AI was away and only words were compared."""
+class Page:
+    """by_meaning: False when the AI was away and only words were compared. total: of the list."""
 
     matches: list[Match]
+    cursor: str | None = None
     by_meaning: bool = True
     caption: str = ""
+    kind: str = "text"
+    total: int = 0
 
 
-@steady
-def search_text(viewer: Any, query: str, *, limit: int, least_score: float) -> Matches:
-    """By meaning; by words when no worker can embed the query."""
-    try:
-        vector = ai.embed_text(query)
-    except (Unavailable, Overloaded):
-        return Matches(_by_words(viewer, query, limit=limit), by_meaning=False)
-    recall.remember_text(vector, ai.clip_name())
-    images = nearest_images(viewer, vector, model=ai.clip_name(), limit=limit)
-    return Matches(_by_meaning(viewer, images, kind="text", least_score=least_score))
+def search(
+    viewer: Any,
+    query: Query,
+    *,
+    limit: int,
+    least_score: float | None = None,
+    goes_on: bool = True,
+) -> Page:
+    """The first page of what `query` finds; its cursor leads to the rest if it `goes_on`.
+
+    least_score: 0..1; by default the usual one of the query's kind. Raises InvalidInput for a
+    query without anything in it, NotFound for a post that the viewer may not see, Unavailable when
+    only a picture is looked for and the AI is away.
+    """
+    if not (query.looks_for_something or query.excluded or query.filters):
+        raise InvalidInput("Search query is required")
+    meaning, ranked = _ranked(viewer, query, least_score)
+    about = {
+        "ai": meaning.available,
+        "caption": meaning.caption if query.picture is not None else "",
+        "kind": query.kind,
+        "words": [term.typed for term in meaning.terms],
+    }
+    found = Found(ranked, about)
+    if len(ranked) > limit and goes_on:
+        found = lists.keep(found, redis_away=meaning.redis_away)
+    return _page(viewer, found, limit, goes_on=goes_on)
 
 
-@steady
-def search_image(viewer: Any, image: Image.Image, *, limit: int, least_score: float) -> Matches:
+def next_page(viewer: Any, cursor: str, *, limit: int) -> Page:
+    """Raises InvalidInput for a cursor that is none, another's or too old."""
+    return _page(viewer, lists.found_by(viewer, cursor), limit)
+
+
+def search_text(viewer: Any, text: str, *, limit: int, least_score: float) -> Page:
+    """By meaning and words; by words alone when no worker can embed the query."""
+    query = parse(text)
+    return search(viewer, query, limit=limit, least_score=least_score, goes_on=False)
+
+
+def search_image(viewer: Any, image: Image.Image, *, limit: int, least_score: float) -> Page:
     """By an uploaded picture, which is not kept. Raises Unavailable without a worker."""
-    vector, caption = ai.describe_image(image)
-    images = nearest_images(viewer, vector, model=ai.clip_name(), limit=limit)
-    matches = _by_meaning(viewer, images, kind="image", least_score=least_score)
-    return Matches(matches, caption=caption or "")
+    query = Query(picture=image)
+    return search(viewer, query, limit=limit, least_score=least_score, goes_on=False)
 
 
-@steady
 def similar_posts(viewer: Any, post_id: UUID, *, limit: int) -> list[Match]:
     """Posts whose best image is nearest to the post's first embedded one.
 
     Empty while the post has not been embedded. Raises NotFound for an invisible post.
     """
-    post = visible_post(viewer, post_id)
-    model = ai.clip_name()
-    embedded = PostImage.objects.searchable(model).filter(post=post).order_by("display_order")
-    vector = embedded.values_list("embedding", flat=True).first()
-    if vector is None:
-        return []
-    images = nearest_images(viewer, vector, model=model, limit=limit, except_post=post.pk)
-    return _by_meaning(viewer, images, kind="image", least_score=0.0)
+    query = Query(post_id=post_id)
+    found = search(viewer, query, limit=limit, least_score=SIMILAR_SCORE, goes_on=False)
+    return found.matches
 
 
-def _by_meaning(
-    viewer: Any, images: list[PostImage], *, kind: Literal["text", "image"], least_score: float
-) -> list[Match]:
-    posts = _posts(viewer, [image.post_id for image in images])
-    scored = [
-        (image, similarity_score(1.0 - image.distance, kind, ai.clip_name())) for image in images
+# --- From the query to the list -----------------------------------------------------------------
+
+
+@steady
+def _ranked(viewer: Any, query: Query, least_score: float | None) -> tuple[Meaning, list[Ranked]]:
+    """The one place that asks the AI for vectors and compares them with the collection's."""
+    meaning = meaning_of(viewer, query)
+    if not query.looks_for_something:
+        found = candidates.with_images(candidates.newest(viewer, query), query, meaning)
+        found = candidates.without_excluded(found, meaning)
+        return meaning, [_by_filters(candidate) for candidate in found]
+    if query.kind == "text" and meaning.main is not None:
+        recall.remember_text(meaning.main.tolist(), meaning.model)
+    near = candidates.by_meaning(viewer, query, meaning)
+    worded = candidates.by_words(viewer, query, meaning.terms)
+    known = {candidate.post_id: candidate for candidate in near}
+    others = [candidate for candidate in worded if candidate.post_id not in known]
+    completed = {c.post_id: c for c in candidates.with_images(others, query, meaning)}
+    worded = [
+        completed.get(candidate.post_id, candidate)
+        for candidate in worded
+        if candidate.post_id in completed or candidate.post_id in known
     ]
-    return [
-        Match(posts[image.post_id], image, score, "embedding")
-        for image, score in scored
-        if score >= least_score and image.post_id in posts
-    ]
+    allowed = {
+        candidate.post_id
+        for candidate in candidates.without_excluded([*near, *completed.values()], meaning)
+    }
+    least = LEAST_SCORES[meaning.kind] if least_score is None else least_score
+    ranked = fusion.fused(
+        [candidate for candidate in near if candidate.post_id in allowed],
+        [candidate for candidate in worded if candidate.post_id in allowed],
+        meaning,
+        least_score=least,
+    )
+    ranked = fusion.without_repeats(ranked)
+    return meaning, _newest_first(ranked) if query.sort == "date" else ranked
 
 
-def _by_words(viewer: Any, query: str, *, limit: int) -> list[Match]:
-    matches = matching(Post.objects.visible_to(viewer), query)
-    ranked = matches.order_by("-rank", "-created_at")  # type: ignore[misc]
-    ids = list(ranked.values_list("pk", flat=True)[:limit])
-    posts = _posts(viewer, ids)
-    found = [posts[pk] for pk in ids if pk in posts]
-    return [
-        Match(post, image, WORD_SCORE, "caption")
-        for post in found
-        for image in list(post.images.all())[:1]
-    ]
+def _by_filters(candidate: candidates.Candidate) -> Ranked:
+    assert candidate.image_id is not None  # noqa: S101 - `with_images` has seen to it
+    return Ranked(candidate.post_id, candidate.image_id, 1.0, "filters")
 
 
-def _posts(viewer: Any, ids: list[UUID]) -> dict[UUID, Post]:
-    return Post.objects.visible_to(viewer).for_display(viewer).in_bulk(ids)
+def _newest_first(ranked: list[Ranked]) -> list[Ranked]:
+    times = dict(
+        Post.objects.filter(pk__in=[place.post_id for place in ranked]).values_list(
+            "pk", "created_at"
+        )
+    )
+    known = [place for place in ranked if place.post_id in times]
+    return sorted(known, key=lambda place: times[place.post_id], reverse=True)
+
+
+# --- From the list to a page --------------------------------------------------------------------
+
+
+def _page(viewer: Any, found: Found, limit: int, *, goes_on: bool = True) -> Page:
+    """Full, as long as the viewer may see enough of the rest of the list."""
+    matches: list[Match] = []
+    place = found.start
+    while len(matches) < limit and place < len(found.ranked):
+        part = found.ranked[place : place + limit - len(matches)]
+        matches += _matches(viewer, part, found.about["words"])
+        place += len(part)
+    rest = place < len(found.ranked)
+    return Page(
+        matches,
+        cursor=lists.cursor(viewer, found, place) if goes_on and rest else None,
+        by_meaning=found.about["ai"],
+        caption=found.about["caption"],
+        kind=found.about["kind"],
+        total=len(found.ranked),
+    )
+
+
+def _matches(viewer: Any, part: list[Ranked], words: list[str]) -> list[Match]:
+    """Those that the viewer may see at this moment."""
+    posts = Post.objects.visible_to(viewer).for_display(viewer)
+    shown = posts.in_bulk([place.post_id for place in part])
+    found = []
+    for place in part:
+        post = shown.get(place.post_id)
+        # Of those that the post was fetched with: an image that is gone is not shown.
+        images = {image.pk: image for image in post.images.all()} if post else {}
+        if post is None or place.image_id not in images:
+            continue
+        matched = [word for number, word in enumerate(words) if place.matched >> number & 1]
+        found.append(Match(post, images[place.image_id], place.score, place.method, matched))
+    return found

@@ -1,5 +1,6 @@
 """REST: search by text and by image, similar posts."""
 
+from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter
@@ -13,15 +14,22 @@ from ai.serializers import ImageFormSerializer
 from search import for_you, services
 from search.recommendations import similar_members
 from search.serializers import (
+    MOST_CHARACTERS,
     FoundByImageSerializer,
     FoundByTextSerializer,
     FoundSerializer,
     RecommendationSerializer,
+    SearchFormSerializer,
+    SearchPageSerializer,
+    SearchSerializer,
     SimilarMemberSerializer,
+    SuggestionSerializer,
     TextSearchSerializer,
     match_data,
+    page_data,
     recommendation_data,
 )
+from search.suggestions import suggestions
 from smimso.errors import InvalidInput
 from smimso.http import clamped_int, page_and_limit, paginated, success
 from smimso.openapi import answers, answers_page, at_most, in_query
@@ -30,6 +38,52 @@ from smimso.uploads import decode_upload
 
 def min_similarity(default: float) -> OpenApiParameter:
     return in_query("minSimilarity", "number", minimum=0, maximum=1, default=default)
+
+
+LEAST_SCORE = in_query("minSimilarity", "number", minimum=0, maximum=1)
+
+
+class SearchView(APIView):
+    parser_classes = [MultiPartParser]
+    throttle_scope = "ai"
+
+    @answers(
+        "Search by words, a post and filters",
+        SearchPageSerializer,
+        query=[SearchSerializer, at_most(20), LEAST_SCORE],
+        errors=[404],
+    )
+    def get(self, request: Request) -> Response:
+        form = SearchSerializer(data=request.query_params)
+        form.is_valid(raise_exception=True)
+        return _page(request, form)
+
+    @answers(
+        "Search by a picture, and all of the above",
+        SearchPageSerializer,
+        form=SearchFormSerializer,
+        query=[at_most(20), LEAST_SCORE],
+        errors=[404, 503],
+    )
+    def post(self, request: Request) -> Response:
+        upload = _uploaded(request)
+        form = SearchSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        return _page(request, form, picture=decode_upload(upload))
+
+
+class SuggestionsView(APIView):
+    @answers(
+        "What a search may be about, while it is typed",
+        SuggestionSerializer(many=True),
+        query=[in_query("q", "string", "As far as it is typed")],
+    )
+    def get(self, request: Request) -> Response:
+        typed = request.query_params.get("q", "")
+        if "\0" in typed:
+            raise InvalidInput("Null characters are not allowed.")
+        found = suggestions(request.user, typed[:MOST_CHARACTERS])
+        return success([{"text": one.text, "kind": one.kind} for one in found])
 
 
 class TextSearchView(APIView):
@@ -71,14 +125,9 @@ class ImageSearchView(APIView):
         errors=[503],
     )
     def post(self, request: Request) -> Response:
-        if set(request.FILES) - {"image"}:
-            raise InvalidInput("Unexpected field")
-        upload = request.FILES.get("image")
-        if upload is None:
-            raise InvalidInput("Image file is required")
         found = services.search_image(
             request.user,
-            decode_upload(upload),
+            decode_upload(_uploaded(request)),
             limit=_limit(request),
             least_score=_score(request, services.IMAGE_SCORE),
         )
@@ -118,6 +167,26 @@ class SimilarMembersView(APIView):
     def get(self, request: MemberRequest) -> Response:
         found = similar_members(request.user, limit=_limit(request, default=10))
         return success(found)
+
+
+def _page(request: Request, form: SearchSerializer, **parts: Any) -> Response:
+    limit = _limit(request)
+    if cursor := form.validated_data.get("cursor"):
+        return success(page_data(services.next_page(request.user, cursor, limit=limit)))
+    given = request.query_params.get("minSimilarity")
+    least = _score(request, services.TEXT_SCORE) if given else None
+    query = form.query(**parts)
+    found = services.search(request.user, query, limit=limit, least_score=least)
+    return success(page_data(found))
+
+
+def _uploaded(request: Request) -> Any:
+    if set(request.FILES) - {"image"}:
+        raise InvalidInput("Unexpected field")
+    upload = request.FILES.get("image")
+    if upload is None:
+        raise InvalidInput("Image file is required")
+    return upload
 
 
 def _results(matches: list[services.Match]) -> dict:

@@ -34,6 +34,8 @@ SERVICE_TEXTS = (
     gettext_noop("The AI is not available at the moment. Please try again later."),
     gettext_noop("Too many requests. Please try again later."),
     gettext_noop("The request is too large"),
+    gettext_noop("The cursor is not valid"),
+    gettext_noop("The search has expired. Please search again."),
     gettext_noop("Internal server error"),
 )
 

@@ -25,6 +25,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import Follow, User
 from ai import spaces
+from search.relevance import forget_samples
 from smimso import embedded
 from smimso.auth import issue_token
 from smimso.celery import app as celery_app
@@ -132,6 +133,7 @@ def _clean_cache(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("servers")
         cache.clear()
         spaces.forget()
+        forget_samples()
 
 
 # --- Workers --------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ def insert_many(user: User, vectors: np.ndarray, visibility: Sequence[str]) -> N
 
     Sent as PostgreSQL's binary COPY, because 12,000 vectors as text take ten seconds.
     """
-    row = [("fields", ">i2"), ("length", ">i4"), ("number", ">i4"), ("size", ">i4")]
+    row: list[Any] = [("fields", ">i2"), ("length", ">i4"), ("number", ">i4"), ("size", ">i4")]
     row += [("dimensions", ">i2"), ("unused", ">i2"), ("vector", ">f4", SIDE)]
     data = np.zeros(len(vectors), dtype=row)
     data["fields"], data["length"], data["size"] = 2, 4, 4 + 4 * SIDE
@@ -83,9 +83,9 @@ def insert_many(user: User, vectors: np.ndarray, visibility: Sequence[str]) -> N
             " SELECT id, %(user)s, 'x', visibility, 0, 0, 0, '{}', now(), now() FROM new)"
             " INSERT INTO post_images (id, post_id, image_url, image_path, checksum, placeholder,"
             " display_order, created_at, embedding, embedding_model, next_embedding_model,"
-            " caption_model, ai_status,"
-            " ai_error, ai_attempts) SELECT gen_random_uuid(), id, 'https://a.example/b.jpg', '',"
-            " '', '', 0, now(), embedding, %(model)s, '', '', 'done', '', 0 FROM new",
+            " caption_model, ai_status, ai_error, ai_attempts, fill_attempts)"
+            " SELECT gen_random_uuid(), id, 'https://a.example/b.jpg', '', '', '', 0, now(),"
+            " embedding, %(model)s, '', '', 'done', '', 0, 0 FROM new",
             {
                 "visibility": list(visibility),
                 "kinds": len(visibility),

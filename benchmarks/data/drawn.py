@@ -1,0 +1,56 @@
+"""Drawn scenes as the real engine sees them: vectors by CLIP and captions by BLIP, kept in var/."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ai.demo_models.drawing import draw_scene
+from ai.demo_models.scenes import DEMO_SEEDS, Scene, sample_scenes
+from ai.worker import engine
+
+CACHE = Path(__file__).resolve().parents[2] / "var"
+WIDTH, BATCH = 480, 32
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """vectors: float32 [n, 512] of unit length; captions: English; both in the scenes' order."""
+
+    scenes: list[Scene]
+    vectors: np.ndarray
+    captions: list[str]
+
+
+def drawn(count: int, seed: int = 0) -> Drawn:
+    """The same scenes at every call; the first one draws, embeds and captions them."""
+    start = DEMO_SEEDS.start + 50_000 * (seed % 10)
+    scenes = sample_scenes(count, range(start, DEMO_SEEDS.stop), held_out_pairs=None)
+    name = engine().clip_name.replace("/", "-")
+    file = CACHE / f"drawn-{name}-{count}-{seed}.npz"
+    if not file.exists():
+        vectors, captions = _seen(scenes)
+        file.parent.mkdir(exist_ok=True)
+        np.savez(file, vectors=vectors, captions=json.dumps(captions))
+    kept = np.load(file)
+    return Drawn(scenes, kept["vectors"], json.loads(str(kept["captions"])))
+
+
+def _seen(scenes: list[Scene]) -> tuple[np.ndarray, list[str]]:
+    vectors, captions, began = [], [], time.perf_counter()
+    for images in _batches(scenes):
+        vectors.append(engine().embed_images(images))
+        captions += engine().caption_images(images)
+        rate = len(captions) / (time.perf_counter() - began)
+        print(f"\r{len(captions)} drawn, embedded, captioned: {rate:.1f}/s", end="", flush=True)
+    print()
+    return np.concatenate(vectors), captions
+
+
+def _batches(scenes: list[Scene]) -> Iterator[list[Image.Image]]:
+    for start in range(0, len(scenes), BATCH):
+        yield [draw_scene(scene, WIDTH) for scene in scenes[start : start + BATCH]]

@@ -1,0 +1,232 @@
+"""What the search finds among drawn scenes that know what they show.
+
+    python benchmarks/relevance.py [number of scenes]
+
+The scenes are embedded and captioned by the real engine (kept in var/), posted with titles as
+members write them, and searched through the one search service on a database of the run's own.
+Printed side by side: nDCG@10 of words and meaning together, of CLIP alone and of words alone, and
+how many of the written composed, excluding and nonsense queries do what they say.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+# The servers of this run, and neither Redis nor a worker of a real installation.
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+
+import django
+
+django.setup()
+
+import numpy as np  # noqa: E402
+import psycopg  # noqa: E402
+from django.conf import settings  # noqa: E402
+from django.core.management import call_command  # noqa: E402
+from django.db import connection  # noqa: E402
+
+from ai import services as ai  # noqa: E402
+from ai.demo_models.drawing import draw_scene  # noqa: E402
+from ai.demo_models.scenes import Scene  # noqa: E402
+from ai.worker import engine  # noqa: E402
+from benchmarks.data import judged  # noqa: E402
+from benchmarks.data.drawn import WIDTH, drawn  # noqa: E402
+from posts.models import Post  # noqa: E402
+from posts.words import fold  # noqa: E402
+from search import candidates, services  # noqa: E402
+from search.meaning import meaning_of  # noqa: E402
+from search.query import Query, parse  # noqa: E402
+from smimso import embedded  # noqa: E402
+from smimso.processes import postgres  # noqa: E402
+from smimso.processes import redis as redis_server  # noqa: E402
+
+SCENES, QUERIES = 2_400, 60
+LANGUAGES = {
+    "English": ("en", str),
+    "Vietnamese": ("vi", str),
+    "Vietnamese without marks": ("vi", fold),
+}
+Find = Callable[[str], list[int]]
+
+
+@contextmanager
+def database() -> Iterator[None]:
+    data_dir, account = settings.DATA_DIR, embedded.server_account()
+    embedded.prepare_directories(data_dir, account)
+    embedded.initialise_postgres(data_dir, account, durable=False)
+    programs = [server(data_dir, account, durable=False) for server in (postgres, redis_server)]
+    with tempfile.TemporaryFile() as log:
+        started = [
+            subprocess.Popen(p.launch(), env=p.environment, stdout=log, stderr=log)
+            for p in programs
+        ]
+        try:
+            _wait(data_dir)
+            embedded.create_database(data_dir)
+            call_command("migrate", verbosity=0)
+            yield
+        finally:
+            for program, process in zip(programs, started, strict=True):
+                process.send_signal(program.stop_signal)
+                process.wait(30)
+
+
+def _wait(data_dir: Path) -> None:
+    for _ in range(200):
+        try:
+            psycopg.connect(embedded.database_url(data_dir, "postgres")).close()
+        except psycopg.OperationalError:
+            time.sleep(0.1)
+        else:
+            return
+    raise SystemExit("PostgreSQL did not start")
+
+
+class Collection:
+    """The posts by their place among the scenes, and the ways to find them."""
+
+    def __init__(self, scenes: list[Scene], posts: list[Post]) -> None:
+        self.scenes, self.posts = scenes, posts
+        self._numbers = {post.pk: number for number, post in enumerate(posts)}
+
+    def hybrid(self, text: str) -> list[int]:
+        page = services.search(None, parse(text), limit=10, least_score=0.0)
+        return [self._numbers[match.post.pk] for match in page.matches]
+
+    def meaning(self, text: str) -> list[int]:
+        query = parse(text)
+        found = candidates.by_meaning(None, query, meaning_of(None, query))
+        return [self._numbers[candidate.post_id] for candidate in found[:10]]
+
+    def words(self, text: str) -> list[int]:
+        query = parse(text)
+        found = candidates.by_words(None, query, query.terms)
+        return [self._numbers[candidate.post_id] for candidate in found[:10]]
+
+    def shown(self, query: Query, limit: int = 10) -> list[Scene]:
+        """As members see it: what is too little relevant is left out."""
+        page = services.search(None, query, limit=limit)
+        return [self.scenes[self._numbers[match.post.pk]] for match in page.matches]
+
+
+def main() -> None:
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else SCENES
+    collection = drawn(count)
+    ask_engine_directly()
+    with database():
+        posts = judged.save_posts(
+            collection.scenes, collection.vectors, collection.captions, engine().clip_name
+        )
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
+        everything = Collection(collection.scenes, posts)
+        report_composed(everything)
+        report_excluding(everything)
+        report_nonsense(everything)
+        report_ndcg(everything)
+        report_cut(everything)
+
+
+def ask_engine_directly() -> None:
+    """What a worker would answer, without a worker."""
+    known: dict[str, list[float]] = {}
+
+    def embed_text(text: str) -> list[float]:
+        if text not in known:
+            known[text] = engine().embed_texts([text])[0].tolist()
+        return known[text]
+
+    def describe_image(image: object) -> tuple[list[float], str]:
+        return engine().embed_images([image])[0].tolist(), engine().caption_images([image])[0]
+
+    ai.embed_text, ai.describe_image = embed_text, describe_image  # type: ignore[assignment]
+
+
+def report_ndcg(collection: Collection) -> None:
+    ways: dict[str, Find] = {
+        "hybrid": collection.hybrid,
+        "CLIP alone": collection.meaning,
+        "words alone": collection.words,
+    }
+    print(f"{len(collection.posts)} scenes; nDCG@10 of {QUERIES} queries each")
+    print(f"{'':28}" + "".join(f"{name:>13}" for name in ways))
+    totals = []
+    for label, (language, typed) in LANGUAGES.items():
+        asked = judged.queries(collection.scenes, QUERIES, language)
+        rows = []
+        for query in asked:
+            gains = [judged.gain(scene, query) for scene in collection.scenes]
+            rows.append([judged.ndcg(find(typed(query.text)), gains) for find in ways.values()])
+        totals += rows
+        print(f"  {label:26}" + "".join(f"{value:13.3f}" for value in np.mean(rows, axis=0)))
+    print(f"  {'all':26}" + "".join(f"{value:13.3f}" for value in np.mean(totals, axis=0)))
+
+
+def report_cut(collection: Collection) -> None:
+    """How much of what is relevant is left above the least score, and how clean it is."""
+    recalls, precisions, sizes = [], [], []
+    for language in ("en", "vi"):
+        for query in judged.queries(collection.scenes, 25, language, seed=2):
+            shown = collection.shown(parse(query.text), limit=400)
+            relevant = sum(judged.fits(scene, query) for scene in collection.scenes)
+            right = sum(judged.fits(scene, query) for scene in shown)
+            sizes.append(len(shown))
+            if relevant:
+                recalls.append(right / min(relevant, 400))
+            if shown:
+                precisions.append(right / len(shown))
+    kept, right = np.mean(recalls), np.mean(precisions)
+    print(f"above the least score: {kept:.0%} of what is relevant, and {right:.0%} of it is")
+    print(f"  {np.median(sizes):.0f} results (median); none at all for {sizes.count(0)} queries")
+
+
+def report_composed(collection: Collection) -> None:
+    """At least two of the first three are the same kind of thing, changed as asked for."""
+    done, failed = 0, []
+    for number, change in enumerate(judged.CHANGES):
+        source = next(n for n, scene in enumerate(collection.scenes) if change.is_new(scene))
+        post = collection.posts[source]
+        if number % 4:  # by the post, and every fourth by a picture that is not in the collection
+            query = parse(change.text, post_id=post.pk)
+        else:
+            picture = draw_scene(collection.scenes[source], WIDTH - 80)
+            query = parse(change.text, picture=picture)
+        shown = collection.shown(query, limit=3)
+        met = sum(change.is_met(scene) for scene in shown) >= 2
+        done += met
+        failed += [] if met else [f"{change.kind} {change.text}"]
+    report("composed", done, len(judged.CHANGES), failed)
+
+
+def report_excluding(collection: Collection) -> None:
+    """None of the first ten shows what must not be there; eight are what was wanted."""
+    done, failed = 0, []
+    for case in judged.EXCLUSIONS:
+        shown = collection.shown(parse(case.text))
+        wrong = sum(case.is_excluded(scene) for scene in shown)
+        wanted = sum(case.is_wanted(scene) for scene in shown)
+        met = wrong == 0 and wanted >= 8
+        done += met
+        failed += [] if met else [f"{case.text} (wrong {wrong}, wanted {wanted}/{len(shown)})"]
+    report("excluding", done, len(judged.EXCLUSIONS), failed)
+
+
+def report_nonsense(collection: Collection) -> None:
+    found = {text: len(collection.shown(parse(text))) for text in judged.NONSENSE}
+    failed = [f"{text} ({count})" for text, count in found.items() if count]
+    report("nonsense, nothing found", len(found) - len(failed), len(found), failed)
+
+
+def report(name: str, done: int, count: int, failed: list[str]) -> None:
+    print(f"{name}: {done} of {count}, {done / count:.0%}")
+    print(f"  not: {', '.join(failed) or '-'}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Pages: posts that the member may like, and forgetting what that is known from."""
+
+from typing import cast
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from accounts.models import User
+from search import for_you
+from smimso.http import clamped_int
+from smimso.pages import PageRequest, action
+
+PAGE_SIZE = 24
+
+
+@require_safe
+@login_required
+@vary_on_headers("HX-Request")
+def recommended(request: PageRequest) -> HttpResponse:
+    number = clamped_int(request.GET.get("page"), default=1, least=1, most=10_000)
+    found, total = for_you.for_you(cast(User, request.user), page=number, limit=PAGE_SIZE)
+    page = {
+        "recommendations": found,
+        "first": number == 1,
+        "older": f"page={number + 1}" if number * PAGE_SIZE < total else "",
+        "forgotten": "forgotten" in request.GET,
+    }
+    partial = request.htmx and number > 1
+    template = "search/_for_you_grid.html" if partial else "search/for_you.html"
+    return render(request, template, page)
+
+
+@action("for-you")
+def forget_taste(request: PageRequest) -> HttpResponse:
+    for_you.forget_taste(cast(User, request.user))
+    return redirect(f"{reverse('for-you')}?forgotten=1")

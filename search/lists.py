@@ -1,0 +1,117 @@
+"""Results stay as they were found while one turns their pages.
+
+The list is kept in Redis under a random name; a cursor is that name and a place, signed for its
+viewer. When Redis is away, the cursor itself holds the next results. Either way visibility is
+checked again for every page.
+"""
+
+import base64
+import json
+import logging
+import secrets
+import struct
+import time
+import zlib
+from dataclasses import dataclass
+from typing import Any, get_args
+from uuid import UUID
+
+from django.core import signing
+from redis import RedisError
+
+from ai.connection import redis_client
+from search.fusion import Method, Ranked
+from smimso.errors import InvalidInput
+
+logger = logging.getLogger(__name__)
+
+KEPT_SECONDS = 30 * 60
+MOST_CARRIED = 80  # results in a cursor of its own; such an address has 3 kB
+EXPIRED = "The search has expired. Please search again."
+_KEY = "smimso:search:{}"
+_METHODS: tuple[Method, ...] = get_args(Method)
+_ROW = struct.Struct(">16s16sHBH")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A frozen list. about: what pages say of the search; JSON. name: in Redis, once kept."""
+
+    ranked: list[Ranked]
+    about: dict[str, Any]
+    name: str = ""
+    start: int = 0
+
+
+def keep(found: Found, *, redis_away: bool = False) -> Found:
+    """Kept in Redis, or as it is when Redis is away; then its cursors carry it."""
+    if redis_away:
+        return found
+    name = secrets.token_urlsafe(12)
+    try:
+        redis_client().set(_KEY.format(name), _packed(found.ranked, found.about), ex=KEPT_SECONDS)
+    except RedisError as error:
+        logger.warning("A list of results is not kept: %s", error)
+        return found
+    return Found(found.ranked, found.about, name)
+
+
+def cursor(viewer: Any, found: Found, start: int) -> str:
+    """Of the page that begins at `start`."""
+    if found.name:
+        return _signer(viewer).sign(f"{found.name}.{start}")
+    rest = _packed(found.ranked[start : start + MOST_CARRIED], found.about)
+    body = base64.urlsafe_b64encode(rest).decode().rstrip("=")
+    return _signer(viewer).sign(f"~{body}.{int(time.time())}")
+
+
+def found_by(viewer: Any, text: str) -> Found:
+    """What a cursor leads to. Raises InvalidInput when it is none, another's or too old."""
+    try:
+        body, _, number = _signer(viewer).unsign(text).rpartition(".")
+        place = int(number)
+    except (signing.BadSignature, ValueError) as error:
+        raise InvalidInput("The cursor is not valid") from error
+    if body.startswith("~"):
+        if time.time() - place > KEPT_SECONDS:
+            raise InvalidInput(EXPIRED)
+        padded = body[1:] + "=" * (-len(body[1:]) % 4)
+        return Found(*_unpacked(base64.urlsafe_b64decode(padded)))
+    try:
+        kept = redis_client().get(_KEY.format(body))
+    except RedisError as error:
+        logger.warning("A list of results can't be read: %s", error)
+        kept = None
+    if kept is None:
+        raise InvalidInput(EXPIRED)
+    return Found(*_unpacked(kept), name=body, start=place)
+
+
+def _signer(viewer: Any) -> signing.Signer:
+    who = viewer.pk if viewer is not None and viewer.is_authenticated else "visitor"
+    return signing.Signer(salt=f"search.lists:{who}")
+
+
+def _packed(ranked: list[Ranked], about: dict[str, Any]) -> bytes:
+    rows = b"".join(
+        _ROW.pack(
+            place.post_id.bytes,
+            place.image_id.bytes,
+            round(place.score * 10_000),
+            _METHODS.index(place.method),
+            place.matched,
+        )
+        for place in ranked
+    )
+    head = json.dumps(about).encode()
+    return zlib.compress(struct.pack(">I", len(head)) + head + rows)
+
+
+def _unpacked(data: bytes) -> tuple[list[Ranked], dict[str, Any]]:
+    raw = zlib.decompress(data)
+    (size,) = struct.unpack_from(">I", raw)
+    ranked = [
+        Ranked(UUID(bytes=post), UUID(bytes=image), score / 10_000, _METHODS[method], matched)
+        for post, image, score, method, matched in _ROW.iter_unpack(raw[4 + size :])
+    ]
+    return ranked, json.loads(raw[4 : 4 + size])

@@ -1,0 +1,98 @@
+"""What a query means: vectors in the space that the collection is searched in."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from redis import RedisError
+
+from ai import services as ai
+from ai.calibration import Kind
+from posts.models import PostImage
+from posts.services import visible_post
+from posts.words import Term, terms_of
+from search.composition import PICTURE_WEIGHT, changed
+from search.query import Query
+from search.relevance import Sample, sample_of, scores
+from smimso.errors import Overloaded, Unavailable
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """vectors, excluded: 512 floats of unit length each, in the space of `model`.
+
+    main: what tells relevance; beside it, `beside` breaks ties. terms: the words that go with it.
+    available: whether the AI answered. redis_away: why it did not.
+    """
+
+    model: str
+    kind: Kind = "text"
+    main: np.ndarray | None = None
+    beside: np.ndarray | None = None
+    excluded: tuple[np.ndarray, ...] = ()
+    terms: tuple[Term, ...] = ()
+    caption: str = ""
+    available: bool = True
+    redis_away: bool = False
+    sample: Sample = field(default_factory=lambda: Sample(np.empty((0, 0), np.float32)))
+
+    @property
+    def vector(self) -> np.ndarray | None:
+        """Of unit length; both parts weigh by how far they spread the collection."""
+        if self.main is None or self.beside is None:
+            return self.main
+        main = self.main / self.sample.spread(self.main)
+        both = main + PICTURE_WEIGHT * self.beside / self.sample.spread(self.beside)
+        return both / np.linalg.norm(both)
+
+    def scores(self, cosines: np.ndarray) -> np.ndarray:
+        """0..1, for cosines to `main`."""
+        if self.main is None:
+            return np.zeros(len(cosines))
+        return scores(cosines, self.main, kind=self.kind, model=self.model, sample=self.sample)
+
+
+def meaning_of(viewer: Any, query: Query) -> Meaning:
+    """Raises NotFound for a post that the viewer may not see, and Unavailable when only a picture
+    is looked for and no worker can see it; without the AI, words are all that a text means."""
+    model = ai.clip_name()
+    sample = sample_of(model)
+    seen, caption = _of_post(viewer, query.post_id, model) if query.post_id else (None, "")
+    found = Meaning(model, terms=query.terms, caption=caption, sample=sample)
+    try:
+        if query.picture is not None:
+            vector, described = ai.describe_image(query.picture)
+            seen, caption = np.asarray(vector), described or ""
+        text = changed(caption, query.text) if seen is not None and query.text else query.text
+        main = np.asarray(ai.embed_text(text)) if text else None
+        excluded = tuple(np.asarray(ai.embed_text(part)) for part in query.excluded)
+    except (Unavailable, Overloaded) as error:
+        if query.picture is not None and not query.text:
+            raise
+        away = isinstance(error.__cause__, RedisError)
+        vectors: dict[str, Any] = {} if seen is None else {"main": seen, "kind": "image"}
+        if query.text or query.excluded:
+            vectors |= {"available": False, "redis_away": away}
+        return _with(found, **vectors)
+    if main is None:
+        words = tuple(terms_of(caption)) if query.picture is not None else ()
+        return _with(
+            found, main=seen, kind="image", excluded=excluded, terms=words, caption=caption
+        )
+    terms = tuple(terms_of(text)) if seen is not None else query.terms
+    return _with(found, main=main, beside=seen, excluded=excluded, terms=terms, caption=caption)
+
+
+def _with(meaning: Meaning, **changes: Any) -> Meaning:
+    return Meaning(**{**meaning.__dict__, **changes})
+
+
+def _of_post(viewer: Any, post_id: UUID, model: str) -> tuple[np.ndarray | None, str]:
+    """Of the post's first embedded image; None while it has none."""
+    post = visible_post(viewer, post_id)
+    images = PostImage.objects.filter(post=post).searchable(model).order_by("display_order")
+    image = images.values_list("embedding", "ai_caption").first()
+    if image is None:
+        return None, ""
+    return np.asarray(image[0], np.float32), image[1] or ""

@@ -1,0 +1,158 @@
+"""What is looked for: words, a picture, a post, what must not be there, and filters."""
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from django.contrib.postgres.search import SearchQuery
+from django.db.models import Exists, F, OuterRef, Q
+from PIL import Image
+
+from accounts.models import Follow
+from posts.models import PostImage
+from posts.words import TAGS, Term, all_of, any_of, fold, terms_of
+
+Sort = Literal["relevance", "date"]
+Orientation = Literal["landscape", "portrait", "square"]
+MOST_EXCLUDED = 5  # each is embedded
+SQUARE = 1.1  # of the longer side to the shorter one, at most
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Each one that is given must be fulfilled. tags: folded; since, until: the latter excluded."""
+
+    category: UUID | None = None
+    author: UUID | None = None
+    tags: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    visibility: str = ""
+    followed: bool = False
+    color: str = ""
+    orientation: Orientation | Literal[""] = ""
+
+    def __bool__(self) -> bool:
+        return self != Filters()
+
+    def of_images(self, viewer: Any) -> Q:
+        """For rows of images: the picture and its post."""
+        return self._of_post(viewer, "post__") & self.of_picture()
+
+    def of_posts(self, viewer: Any) -> Q:
+        """For rows of posts: the post, and one of its pictures."""
+        condition = self._of_post(viewer, "")
+        if self.color or self.orientation:
+            pictures = PostImage.objects.filter(self.of_picture(), post=OuterRef("pk"))
+            condition &= Q(Exists(pictures))
+        return condition
+
+    def _of_post(self, viewer: Any, prefix: str) -> Q:
+        condition = Q()
+        exact = {
+            "category_id": self.category,
+            "user_id": self.author,
+            "created_at__gte": self.since,
+            "created_at__lt": self.until,
+            "visibility": self.visibility,
+        }
+        for name, value in exact.items():
+            if value:
+                condition &= Q(**{f"{prefix}{name}": value})
+        if self.followed:
+            known = viewer is not None and viewer.is_authenticated
+            followed = Follow.objects.filter(follower=viewer.pk if known else None)
+            condition &= Q(**{f"{prefix}user_id__in": followed.values("following_id")})
+        for words in map(_tag_words, self.tags):
+            condition &= Q(**{f"{prefix}words__document": words})
+        return condition
+
+    def of_picture(self) -> Q:
+        """For rows of images: the picture alone."""
+        condition = Q(colors__contains=[self.color]) if self.color else Q()
+        match self.orientation:
+            case "landscape":
+                condition &= Q(width__gt=F("height") * SQUARE)
+            case "portrait":
+                condition &= Q(height__gt=F("width") * SQUARE)
+            case "square":
+                condition &= Q(width__lte=F("height") * SQUARE, height__lte=F("width") * SQUARE)
+        return condition
+
+
+def _tag_words(tag: str) -> SearchQuery:
+    """From the index of words, where tags have a weight of their own."""
+    words = tuple(fold(word) for word in re.findall(r"[^\W_]+", tag)) or ("",)
+    return all_of([Term(tag, words, is_phrase=True)], weights=TAGS)
+
+
+@dataclass(frozen=True)
+class Query:
+    """text: what is to be seen, without operators. excluded: what is not.
+
+    picture: an RGB image, or its vector's source post. least_score: 0..1, of a match by meaning.
+    """
+
+    text: str = ""
+    terms: tuple[Term, ...] = ()
+    excluded: tuple[str, ...] = ()
+    picture: Image.Image | None = field(default=None, compare=False)
+    post_id: UUID | None = None
+    filters: Filters = Filters()
+    sort: Sort = "relevance"
+
+    @property
+    def required(self) -> list[Term]:
+        """Quoted phrases must be there word for word."""
+        return [term for term in self.terms if term.is_phrase]
+
+    @property
+    def looks_for_something(self) -> bool:
+        """Or only filters and excludes."""
+        return bool(self.text or self.picture or self.post_id)
+
+    @property
+    def kind(self) -> str:
+        """What the query is made of, in a word."""
+        given = {"text": self.text, "image": self.picture, "post": self.post_id}
+        names = [name for name, value in given.items() if value]
+        return names[0] if len(names) == 1 else "mixed" if names else "filters"
+
+    def words(self, prefix: str) -> Q:
+        """What the words of a post must and must not have; prefix leads to the post."""
+        condition = Q()
+        if self.required:
+            condition &= Q(**{f"{prefix}words__document": all_of(self.required)})
+        excluded = [terms for text in self.excluded if (terms := terms_of(f'"{text}"'))]
+        for terms in excluded:
+            condition &= ~Q(**{f"{prefix}words__document": any_of(terms)})
+        return condition
+
+
+# A minus or "not" sign before a word or a phrase, where a word may begin.
+_EXCLUDED = re.compile(r'(?:(?<=\s)|^)[-−](?:"([^"]+)"|(\w[^\s"]*))')
+
+
+def parse(text: str, *, negative: str = "", **parts: Any) -> Query:
+    """A query as members type it: `sunset "red boat" -people -"two cars"`.
+
+    negative: more that must not be there, separated by commas.
+    """
+    typed = " ".join(text.translate(_STRAIGHT).split())
+    excluded = [phrase or word for phrase, word in _EXCLUDED.findall(typed)]
+    excluded += [" ".join(part.split()) for part in negative.split(",")]
+    excluded = [part for part in dict.fromkeys(excluded) if terms_of(part)][:MOST_EXCLUDED]
+    wanted = " ".join(_EXCLUDED.sub(" ", typed).split())
+    meant = " ".join(wanted.replace('"', " ").split())
+    if not any(unicodedata.category(sign) in _TELLING for sign in meant):
+        meant = ""
+    terms = tuple(terms_of(wanted)) if meant else ()
+    return Query(text=meant, terms=terms, excluded=tuple(excluded), **parts)
+
+
+# Letters, numbers, and pictures in text; the rest is punctuation.
+_TELLING = frozenset(["Ll", "Lu", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "So"])
+_STRAIGHT = str.maketrans("“”„«»", '"""""')

@@ -1,0 +1,78 @@
+"""How a typed query is read."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from posts.words import MOST_TERMS
+from search.composition import changed, subject_of
+from search.query import MOST_EXCLUDED, parse
+
+
+@pytest.mark.parametrize(
+    ("typed", "text", "excluded"),
+    [
+        ("sunset -people", "sunset", ("people",)),
+        ('beach -"red boat" sand', "beach sand", ("red boat",)),
+        ("-people sunset", "sunset", ("people",)),
+        ("hot-air balloon", "hot-air balloon", ()),
+        ("sea - sky", "sea - sky", ()),
+        ("-", "", ()),
+        ("sea -", "sea -", ()),
+        ("phố cổ -xe", "phố cổ", ("xe",)),
+        ("-cat -dog", "", ("cat", "dog")),
+        ("a -cat -cat", "a", ("cat",)),
+        ("“red boat” sea", "red boat sea", ()),
+        ("🐱", "🐱", ()),
+        ("?!", "", ()),
+    ],
+)
+def test_a_minus_before_a_word_excludes_it(
+    typed: str, text: str, excluded: tuple[str, ...]
+) -> None:
+    query = parse(typed)
+    assert (query.text, query.excluded) == (text, excluded)
+
+
+def test_more_can_be_excluded_beside_the_text() -> None:
+    query = parse("sea -boat", negative="people, red car, ,boat")
+    assert query.excluded == ("boat", "people", "red car")
+    assert len(parse("", negative="a1,b2,c3,d4,e5,f6,g7").excluded) == MOST_EXCLUDED
+
+
+def test_a_quoted_phrase_stays_together_and_is_required() -> None:
+    query = parse('boat "Biển Đông" of sand')
+    assert [term.words for term in query.terms] == [("boat",), ("bien", "dong"), ("sand",)]
+    assert [term.typed for term in query.required] == ["Biển Đông"]
+
+
+def test_words_that_say_nothing_count_only_alone() -> None:
+    assert [term.typed for term in parse("a cat in the city").terms] == ["cat", "city"]
+    assert [term.typed for term in parse("the").terms] == ["the"]
+
+
+@given(st.text())
+def test_any_text_can_be_read(typed: str) -> None:
+    query = parse(typed)
+    assert len(query.terms) <= MOST_TERMS
+    assert all(all(term.words) for term in query.terms)
+
+
+@pytest.mark.parametrize(
+    ("caption", "subject"),
+    [
+        ("two large red boats by a lake at night", "boats"),
+        ("a pink hot-air balloon and a black horse", "hot-air balloon"),
+        ("a man riding a horse", "man"),
+        ("in the snow", "snow"),
+        ("", ""),
+        ("a small red", ""),
+    ],
+)
+def test_a_caption_has_a_subject_without_attributes(caption: str, subject: str) -> None:
+    assert subject_of(caption) == subject
+
+
+def test_a_change_leads_the_subject() -> None:
+    assert changed("a red boat by a lake", "blue") == "blue boat"
+    assert changed("", "blue") == "blue"

@@ -1,0 +1,98 @@
+"""What is found among drawn scenes by the bundled model; benchmarks/relevance.py asks more."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from ai import services as ai
+from ai.demo_models.descriptions import caption
+from ai.demo_models.drawing import draw_scene
+from ai.demo_models.scenes import DEMO_SEEDS, Scene, sample_scenes
+from ai.worker import engine
+from benchmarks.data import judged
+from posts.models import Post
+from posts.words import fold
+from search import candidates, services
+from search.meaning import meaning_of
+from search.query import Query, parse
+
+SCENES, WIDTH, QUERIES = 320, 224, 25
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def scenes() -> list[Scene]:
+    return sample_scenes(SCENES, DEMO_SEEDS, held_out_pairs=None)
+
+
+@cache
+def vectors_of_scenes() -> np.ndarray:
+    """Once a run, but by a test: the engine asks the database which model it is."""
+    scenes = sample_scenes(SCENES, DEMO_SEEDS, held_out_pairs=None)
+    return engine().embed_images([draw_scene(scene, WIDTH) for scene in scenes])
+
+
+@pytest.fixture
+def posts(db: None, scenes: list[Scene], monkeypatch: pytest.MonkeyPatch) -> dict[object, int]:
+    """The places of the posts' scenes, by the posts' ids."""
+    monkeypatch.setattr(ai, "embed_text", lambda text: engine().embed_texts([text])[0].tolist())
+    captions = [caption(scene) for scene in scenes]
+    saved = judged.save_posts(scenes, vectors_of_scenes(), captions, ai.clip_name())
+    return {post.pk: number for number, post in enumerate(saved)}
+
+
+def found(query: Query, posts: dict[object, int], *, least: float | None = None) -> list[int]:
+    page = services.search(None, query, limit=10, least_score=least)
+    return [posts[match.post.pk] for match in page.matches]
+
+
+def test_words_and_meaning_together_find_more_than_either(
+    scenes: list[Scene], posts: dict[object, int]
+) -> None:
+    """Gains as nDCG@10; in both languages, and in Vietnamese without its marks."""
+    rows = []
+    for language, typed in (("en", str), ("vi", str), ("vi", fold)):
+        for asked in judged.queries(scenes, QUERIES, language):
+            query = parse(typed(asked.text))
+            gains = [judged.gain(scene, asked) for scene in scenes]
+            near = candidates.by_meaning(None, query, meaning_of(None, query))
+            worded = candidates.by_words(None, query, query.terms)
+            ways = (
+                found(query, posts, least=0.0),
+                [posts[candidate.post_id] for candidate in near],
+                [posts[candidate.post_id] for candidate in worded],
+            )
+            rows.append([judged.ndcg(way, gains) for way in ways])
+    hybrid, meaning, words = np.mean(rows, axis=0)
+    assert hybrid >= meaning
+    assert hybrid >= words
+    assert hybrid >= 0.6
+
+
+def test_nonsense_finds_nothing(posts: dict[object, int]) -> None:
+    answers = [found(parse(text), posts) for text in judged.NONSENSE]
+    assert sum(not answer for answer in answers) >= 0.9 * len(answers)
+
+
+def test_this_but_different_is_found(scenes: list[Scene], posts: dict[object, int]) -> None:
+    """The first one, where there is any: so few scenes lack some combinations."""
+    done = []
+    for change in judged.CHANGES:
+        numbers = [number for number, scene in enumerate(scenes) if change.is_new(scene)]
+        if not numbers or sum(map(change.is_met, scenes)) < 2:
+            continue
+        ids = [pk for pk, number in posts.items() if number == numbers[0]]
+        shown = found(parse(change.text, post_id=ids[0]), posts)[:2]
+        done.append(any(change.is_met(scenes[number]) for number in shown))
+    assert len(done) >= 15
+    assert np.mean(done) >= 0.7
+
+
+def test_what_is_excluded_is_not_shown(scenes: list[Scene], posts: dict[object, int]) -> None:
+    wrong = [
+        any(case.is_excluded(scenes[number]) for number in found(parse(case.text), posts))
+        for case in judged.EXCLUSIONS
+    ]
+    assert np.mean(wrong) <= 0.2
+    assert Post.objects.count() == SCENES

@@ -1,0 +1,107 @@
+"""Suggestions while one types: from what the viewer may see, in any case and without marks."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from rest_framework.test import APIClient
+
+from accounts.models import Category, User
+from posts.models import Post
+from search.suggestions import MOST, suggestions
+
+pytestmark = pytest.mark.django_db
+Api = Callable[..., APIClient]
+NewPost = Callable[..., Post]
+
+
+def texts(viewer: Any, typed: str) -> list[str]:
+    return [suggestion.text for suggestion in suggestions(viewer, typed)]
+
+
+@pytest.mark.parametrize("typed", ["ph", "Phố", "pho c", "co", "CỔ", "phố cổ hoi"])
+def test_titles_are_suggested_with_or_without_marks(
+    typed: str, vector_post: NewPost, stranger: User
+) -> None:
+    vector_post(None, title="Phố cổ Hội An")
+    vector_post(None, title="Biển")
+    assert "Phố cổ Hội An" in texts(stranger, typed)
+    assert "Biển" not in texts(stranger, typed)
+
+
+def test_tags_and_categories_are_suggested_and_say_what_they_are(
+    vector_post: NewPost, stranger: User
+) -> None:
+    Category.objects.create(name="Xuân", slug="spring", prompt="spring")
+    vector_post(None, title="Xuân về", tags=["xuân hè"])
+    found = [(one.kind, one.text) for one in suggestions(stranger, "xuân")]
+    assert found == [("category", "Xuân"), ("tag", "xuân hè"), ("title", "Xuân về")]
+
+
+def test_what_many_posts_say_comes_first_and_once(vector_post: NewPost, stranger: User) -> None:
+    for tags in (["zebra one"], ["zebra two"], ["zebra two"], ["Zebra Two"]):
+        vector_post(None, tags=tags)
+    found = texts(stranger, "zeb")
+    assert found[0] == "zebra two"
+    assert len({text.lower() for text in found}) == len(found)
+
+
+@pytest.mark.parametrize("typed", ["", "  ", "!!", "-", "zzzz", "\u0301"])
+def test_nothing_is_suggested_for_nothing(typed: str, stranger: User) -> None:
+    assert texts(stranger, typed) == []
+
+
+def test_there_are_not_too_many(vector_post: NewPost, stranger: User) -> None:
+    for number in range(2 * MOST):
+        vector_post(None, title=f"zebra {number}")
+    assert len(texts(stranger, "ze")) == MOST
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(typed=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
+def test_any_text_may_be_typed(typed: str, db: None) -> None:
+    assert len(suggestions(None, typed)) <= MOST
+
+
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [
+        ("owner", {"zebra public", "zebra friends", "zebra private"}),
+        ("friend", {"zebra public", "zebra friends"}),
+        ("follower", {"zebra public"}),
+        ("stranger", {"zebra public"}),
+    ],
+)
+def test_no_hidden_title_or_tag_is_suggested(
+    name: str, seen: set[str], vector_post: NewPost, request: pytest.FixtureRequest
+) -> None:
+    for visibility in ("public", "friends", "private"):
+        vector_post(None, title=f"zebra {visibility}", visibility=visibility)
+        vector_post(None, tags=[f"zebra {visibility}"], visibility=visibility)
+    assert set(texts(request.getfixturevalue(name), "zebra")) == seen
+
+
+def test_a_rare_word_is_found_behind_the_newest(
+    vector_post: NewPost, stranger: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.suggestions.NEWEST", 3)
+    vector_post(None, title="Zebra")
+    for _ in range(5):
+        vector_post(None, title="newer")
+    assert texts(stranger, "zebr") == ["Zebra"]
+
+
+def test_programs_and_the_page_get_the_same(
+    api: Api, stranger: User, vector_post: NewPost, client: Client
+) -> None:
+    vector_post(None, title="Zebra <b>", tags=["zebras"])
+    data = api(stranger).get("/api/search/suggestions?q=zeb").json()["data"]
+    assert data == [{"text": "zebras", "kind": "tag"}, {"text": "Zebra <b>", "kind": "title"}]
+    options = client.get("/search/suggestions?q=zeb").text
+    assert 'role="option"' in options
+    assert "Zebra &lt;b&gt;" in options
