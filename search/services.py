@@ -6,7 +6,6 @@ from uuid import UUID
 
 from PIL import Image
 
-from ai import services as ai  # noqa: F401 - tests reach it from here
 from ai.spaces import steady
 from posts.models import Post, PostImage
 from search import candidates, fusion, lists, recall

@@ -2,12 +2,6 @@ from django.urls import path
 
 from search import ai_views, views
 
-# Not without `/api/`: there, these are pages.
-under_api = [
-    path("search", views.SearchView.as_view()),
-    path("search/suggestions", views.SuggestionsView.as_view()),
-]
-
 urlpatterns = [
     path("ai/search-by-text", ai_views.SearchByTextView.as_view()),
     path("ai/similar-images", ai_views.SimilarImagesView.as_view()),

@@ -12,7 +12,6 @@ from posts.ai_admin import retry_failed
 from posts.pages import feed
 from posts.views import uploaded_file
 from search.ai_admin import change_model
-from search.urls import under_api
 from smimso.converters import AnyIdConverter
 from smimso.index import SchemaView, api_index, docs, test_cors
 from smimso.metrics import metrics
@@ -48,7 +47,7 @@ urlpatterns = [
     path("api/schema", SchemaView.as_view()),
     path("api/docs", docs),
     path("api/", include(rest)),
-    path("api/", include(under_api)),
+    path("api/", include("search.api_urls")),
     path("", include(rest)),
     path("", front),
     path("", include(pages)),

@@ -45,7 +45,7 @@ def search(client: APIClient, upload: Any = None, **params: Any) -> Any:
 def meaning(monkeypatch: pytest.MonkeyPatch, openai_scale: None) -> None:
     """Every picture means `pointing(1)`."""
     described = (pointing(1), "a teal square")
-    monkeypatch.setattr("search.services.ai.describe_image", lambda _: described)
+    monkeypatch.setattr("ai.services.describe_image", lambda _: described)
 
 
 def test_the_answer_is_exactly_what_the_contract_says(
@@ -70,7 +70,7 @@ def test_the_answer_is_exactly_what_the_contract_says(
 def test_a_caption_that_failed_is_empty_text(
     api: Api, stranger: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.services.ai.describe_image", lambda _: (pointing(1), None))
+    monkeypatch.setattr("ai.services.describe_image", lambda _: (pointing(1), None))
     assert search(api(stranger)).json()["data"]["generated_caption"] == ""
 
 

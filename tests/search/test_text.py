@@ -31,7 +31,7 @@ def meaning(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         asked.append(text)
         return pointing(1)
 
-    monkeypatch.setattr("search.services.ai.embed_text", embed)
+    monkeypatch.setattr("ai.services.embed_text", embed)
     return asked
 
 
