@@ -84,8 +84,9 @@ def insert_many(user: User, vectors: np.ndarray, visibility: Sequence[str]) -> N
             " INSERT INTO post_images (id, post_id, image_url, image_path, checksum, placeholder,"
             " display_order, created_at, embedding, embedding_model, next_embedding_model,"
             " caption_model, ai_status,"
-            " ai_error, ai_attempts) SELECT gen_random_uuid(), id, 'https://a.example/b.jpg', '',"
-            " '', '', 0, now(), embedding, %(model)s, '', '', 'done', '', 0 FROM new",
+            " ai_error, ai_attempts, fill_attempts)"
+            " SELECT gen_random_uuid(), id, 'https://a.example/b.jpg', '',"
+            " '', '', 0, now(), embedding, %(model)s, '', '', 'done', '', 0, 0 FROM new",
             {
                 "visibility": list(visibility),
                 "kinds": len(visibility),
