@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from accounts.models import Category, Follow, User
+from accounts.models import Follow, User
 
 
 class _LowerCaseEmail(forms.ModelForm):
@@ -156,10 +156,3 @@ class FollowAdmin(admin.ModelAdmin):
     autocomplete_fields = ["follower", "following"]
     ordering = ["-created_at"]
     show_full_result_count = False
-
-
-@admin.register(Category)
-class CategoryAdmin(admin.ModelAdmin):
-    list_display = ["name", "slug", "prompt"]
-    search_fields = ["name", "slug"]
-    prepopulated_fields = {"slug": ["name"]}

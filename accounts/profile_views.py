@@ -1,5 +1,7 @@
 """REST: a member's own profile, finding members, following them."""
 
+from uuid import UUID
+
 from drf_spectacular.utils import extend_schema_view
 from rest_framework.parsers import MultiPartParser
 from rest_framework.response import Response
@@ -17,10 +19,8 @@ from accounts.serializers import (
     UserCardSerializer,
 )
 from smimso.errors import InvalidInput
-from smimso.http import page_and_limit, paginated, success, uuid_or_404
+from smimso.http import page_and_limit, paginated, success
 from smimso.openapi import answers, answers_page, in_query
-
-UNKNOWN = "User not found"
 
 
 class ProfileView(APIView):
@@ -79,33 +79,29 @@ class FollowView(APIView):
     """Both are idempotent: the frontend does not look before it asks."""
 
     @answers("Follow a member")
-    def post(self, request: MemberRequest, user_id: str) -> Response:
-        services.follow_user(follower=request.user, following_id=uuid_or_404(user_id, UNKNOWN))
+    def post(self, request: MemberRequest, user_id: UUID) -> Response:
+        services.follow_user(follower=request.user, following_id=user_id)
         return success(None, "Followed successfully")
 
     @answers("Unfollow a member")
-    def delete(self, request: MemberRequest, user_id: str) -> Response:
-        services.unfollow_user(follower=request.user, following_id=uuid_or_404(user_id, UNKNOWN))
+    def delete(self, request: MemberRequest, user_id: UUID) -> Response:
+        services.unfollow_user(follower=request.user, following_id=user_id)
         return success(None, "Unfollowed successfully")
 
 
 class FollowersView(APIView):
     @answers_page("Who follows a member", ListedUserSerializer)
-    def get(self, request: MemberRequest, user_id: str) -> Response:
+    def get(self, request: MemberRequest, user_id: UUID) -> Response:
         page, limit = page_and_limit(request.query_params)
-        found, total = profiles.followers(
-            request.user, uuid_or_404(user_id, UNKNOWN), page=page, limit=limit
-        )
+        found, total = profiles.followers(request.user, user_id, page=page, limit=limit)
         data = ListedUserSerializer(found, many=True).data
         return paginated(data, page=page, limit=limit, total=total)
 
 
 class FollowingView(APIView):
     @answers_page("Whom a member follows", ListedUserSerializer)
-    def get(self, request: MemberRequest, user_id: str) -> Response:
+    def get(self, request: MemberRequest, user_id: UUID) -> Response:
         page, limit = page_and_limit(request.query_params)
-        found, total = profiles.following(
-            request.user, uuid_or_404(user_id, UNKNOWN), page=page, limit=limit
-        )
+        found, total = profiles.following(request.user, user_id, page=page, limit=limit)
         data = ListedUserSerializer(found, many=True).data
         return paginated(data, page=page, limit=limit, total=total)

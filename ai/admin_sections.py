@@ -39,7 +39,11 @@ def _shown(worker: WorkerState) -> dict[str, Any]:
         "queues": worker.queues,
         "device": worker.device,
         "dtype": worker.dtype,
-        "models": [_model(worker.clip, clip_name()), _model(worker.blip, blip_name())],
+        "models": [
+            _model(worker.clip, clip_name()),
+            *(_model(other, other.name) for other in worker.others),
+            _model(worker.blip, blip_name()),
+        ],
     }
 
 

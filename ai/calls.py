@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 QUEUE = "interactive"
 NOT_AVAILABLE = "The AI is not available at the moment. Please try again later."
+BUSY = "The AI has too much to do at the moment. Please try again later."
 _UNAVAILABLE = {"error": "Unavailable", "message": NOT_AVAILABLE}
 _ANSWER = "smimso:ai:answer:{}"
 _ANSWER_TTL = 60  # seconds; for answers whose caller has given up
@@ -38,7 +39,7 @@ _KINDS: dict[str, type[errors.SmimsoError]] = {
 def ask(task: Task, **arguments: Any) -> Any:
     """The answer of a task that calls `answer`; arguments and answer are JSON.
 
-    Raises Overloaded when too many wait already; Unavailable when no answer comes within
+    Raises Unavailable when too many wait already, when no answer comes within
     settings.AI_TIMEOUT seconds, when Redis can't be reached or the worker failed; and what the
     task raised about its input.
     """
@@ -53,7 +54,7 @@ def _ask(task: Task, arguments: dict[str, Any]) -> Any:
         connection.close()
     try:
         if redis_client().llen(QUEUE) >= settings.AI_QUEUE_LIMIT:
-            raise errors.Overloaded
+            raise errors.Unavailable(BUSY)
         task.apply_async(
             kwargs=arguments,
             task_id=call_id,

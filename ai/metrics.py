@@ -21,7 +21,7 @@ from smimso.metrics import READ_WHEN_ASKED
 
 logger = logging.getLogger(__name__)
 
-QUEUES = ("interactive", "embed", "caption", "maintenance")
+QUEUES = ("interactive", "embed", "caption", "fill", "maintenance")
 SENT_AT = "smimso_sent_at"  # a message's header: seconds since 1970
 _SHORT = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 _LONG = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600]
@@ -39,7 +39,10 @@ _BATCH = Histogram(
     buckets=[1, 2, 4, 8, 16, 32, 64, 128],
 )
 _DECODED = Histogram(
-    "smimso_ai_decode_seconds", "From a stored file to pixels, per image", ["step"], buckets=_SHORT
+    "smimso_ai_decode_seconds",
+    "What a model waited for a picture to be decoded",
+    ["step"],
+    buckets=_SHORT,
 )
 _INFERENCE = Histogram(
     "smimso_ai_inference_seconds",
@@ -191,7 +194,7 @@ class _Redis(Collector):
         reachable.add_metric([], 1)
         for queue, number in depths.items():
             depth.add_metric([queue], number)
-        for queue in QUEUES[:3]:
+        for queue in QUEUES[:-1]:
             for model in ("clip", "blip"):
                 serving = [w for w in workers if queue in w.queues and getattr(w, model).loaded]
                 alive.add_metric([queue, model], len(serving))

@@ -38,7 +38,9 @@ class VectorSpace(models.Model):
 
     class Meta:
         db_table = "vector_spaces"
-        permissions = [("change_model", "Can change the model")]
+        verbose_name = "model of the search"
+        verbose_name_plural = "model of the search"
+        permissions = [("change_model", "Can change the model of the search")]
 
     def __str__(self) -> str:
         return self.name

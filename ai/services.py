@@ -1,8 +1,8 @@
 """What the web, search and posts ask of the AI. Free of torch: workers do the work.
 
 Every function that asks a worker raises Unavailable when no worker that has the model loaded is
-alive (at once), when none answers within settings.AI_TIMEOUT or when Redis can't be reached (within
-about two seconds), and Overloaded when too many requests wait already.
+alive or too many requests wait already (at once), when none answers within settings.AI_TIMEOUT or
+when Redis can't be reached (within about two seconds).
 """
 
 import array
@@ -14,7 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from django.core.cache import cache
+from numpy.typing import NDArray
 from PIL import Image
 from redis import RedisError
 
@@ -22,11 +24,13 @@ from ai import heartbeat, names, spaces, tasks
 from ai.calls import NOT_AVAILABLE, QUEUE, ask
 from ai.heartbeat import ModelState, WorkerState
 from ai.pictures import to_message
+from ai.zero_shot import Texts, decide
 from smimso import errors
 
 logger = logging.getLogger(__name__)
 
 TEXT_MAX = 2_000  # characters; far above any model's context length
+TEXTS_AT_ONCE = 32  # in one message: those who wait for an answer come in between
 TEXT_CACHE_SECONDS = 24 * 60 * 60
 PROMPT = "a photo of {}"  # what the old service's zero-shot labels were put into
 DEFAULT_LABELS = ("photo", "drawing", "painting", "screenshot", "diagram")
@@ -121,6 +125,30 @@ def classify_image(image: Image.Image, labels: Sequence[str] = DEFAULT_LABELS) -
     return sorted(found, key=lambda prediction: -prediction.score)
 
 
+def label_image(image: Image.Image, labels: Sequence[Texts]) -> tuple[int, float] | None:
+    """The number of the label that an RGB image shows and its probability; None: none of them.
+
+    labels: at least one; of each what it is called, by language. See `ai.zero_shot`.
+    """
+    workers, model = worker_states(), clip_name()
+    found = np.array(
+        _ask(tasks.label_image, workers, model, image=to_message(image), labels=list(labels))
+    )
+    best = int(decide(found[None])[0])
+    return (best, float(found[best])) if best >= 0 else None
+
+
+def embed_texts(texts: Sequence[str]) -> NDArray[np.float32]:
+    """float32 [n, 512]: the vectors of prompts, as they are; not cached. For background work."""
+    workers, model = worker_states(), clip_name()
+    found: list[list[float]] = []
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        part = list(texts[start : start + TEXTS_AT_ONCE])
+        answer = _ask(tasks.embed_texts, workers, model, texts=part)
+        found += _vectors_of(answer, model)
+    return np.array(found, dtype=np.float32)
+
+
 def _ask(task: Any, workers: list[WorkerState], model: str | None, **arguments: Any) -> Any:
     """Ask, if a worker that answers requests has this CLIP model loaded; None: has BLIP loaded."""
     blip = ModelState(blip_name(), loaded=True)
@@ -133,7 +161,16 @@ def _ask(task: Any, workers: list[WorkerState], model: str | None, **arguments: 
 
 
 def _vector_of(found: dict[str, Any], model: str) -> list[float]:
+    _check_space(found, model)
+    return found["vector"]
+
+
+def _vectors_of(found: dict[str, Any], model: str) -> list[list[float]]:
+    _check_space(found, model)
+    return found["vectors"]
+
+
+def _check_space(found: dict[str, Any], model: str) -> None:
     if found["model"] != model:  # never mix two vector spaces
         logger.error("A worker answered with %s, not %s", found["model"], model)
         raise errors.Unavailable(NOT_AVAILABLE)
-    return found["vector"]

@@ -57,6 +57,24 @@ def classify_image(self: Task, *, image: str, prompts: list[str], model: str) ->
     answer(self, compute)
 
 
+@shared_task(bind=True, ignore_result=True)
+def label_image(self: Task, *, image: str, labels: list[dict[str, list[str]]], model: str) -> None:
+    def compute() -> list[float]:
+        vectors = engine(model).embed_images([from_message(image)])
+        return engine(model).label(vectors, labels)[0].tolist()
+
+    answer(self, compute)
+
+
+@shared_task(bind=True, ignore_result=True)
+def embed_texts(self: Task, *, texts: list[str], model: str) -> None:
+    def compute() -> dict[str, Any]:
+        vectors = engine(model).embed_texts(texts)
+        return {"model": model, "vectors": vectors.tolist()}
+
+    answer(self, compute)
+
+
 def _vector(model: str, vector: Any) -> dict[str, Any]:
     return {"model": model, "vector": vector.tolist()}
 

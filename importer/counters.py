@@ -2,9 +2,11 @@
 
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef
+
 from importer.report import EXAMPLES, TableReport
 from posts.counters import correct
-from posts.models import Post
+from posts.models import Post, PostImage
 
 _FIRST = UUID(int=0)
 
@@ -22,7 +24,7 @@ def correct_counters(report: TableReport, *, batch: int) -> None:
 
 
 def report_bare_posts(report: TableReport) -> None:
-    bare = Post.objects.filter(images=None)
+    bare = Post.objects.filter(~Exists(PostImage.objects.filter(post=OuterRef("pk"))))
     for post in bare.order_by("pk")[:EXAMPLES]:
         report.note("has no image", str(post.pk), count=0)
     if count := bare.count():

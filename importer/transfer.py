@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from ai.names import clip_name
 from importer.categories import Categories
@@ -63,6 +63,7 @@ def transfer(source: Source, options: Options, open_progress: OpenProgress) -> R
                 continue
             with open_progress(step.table, source.count(step.table)) as progress:
                 _transfer_table(source, step, table, options.batch, progress)
+        _renew_statistics()
         correct_counters(report.table("posts"), batch=options.batch)
         report_bare_posts(report.table("posts"))
         if options.dry_run:
@@ -87,6 +88,12 @@ def _steps(options: Options) -> list[Step]:
         Activities(),
         Notifications(),
     ]
+
+
+def _renew_statistics() -> None:
+    """The planner knows nothing of what has just come, and would join row by row."""
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
 
 
 def _why_not(source: Source, step: Step) -> str:

@@ -8,5 +8,5 @@ urlpatterns = [
     path("notifications/stream", notification_stream),
     path("notifications/unread-count", views.UnreadCountView.as_view()),
     path("notifications/read-all", views.ReadAllView.as_view()),
-    path("notifications/<str:notification_id>/read", views.ReadView.as_view()),
+    path("notifications/<uuid:notification_id>/read", views.ReadView.as_view()),
 ]

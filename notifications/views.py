@@ -1,5 +1,7 @@
 """REST: a member's notifications."""
 
+from uuid import UUID
+
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -11,7 +13,7 @@ from notifications.serializers import (
     notification_list,
 )
 from smimso.auth import BACKGROUND_AUTHENTICATION
-from smimso.http import page_and_limit, success, uuid_or_404
+from smimso.http import page_and_limit, success
 from smimso.openapi import PAGING, answers
 
 
@@ -32,9 +34,8 @@ class UnreadCountView(APIView):
 
 class ReadView(APIView):
     @answers("Mark one as read")
-    def put(self, request: Request, notification_id: str) -> Response:
-        known = uuid_or_404(notification_id, "Notification not found")
-        services.mark_read(user=request.user, notification_id=known)
+    def put(self, request: Request, notification_id: UUID) -> Response:
+        services.mark_read(user=request.user, notification_id=notification_id)
         return success(None, "Notification marked as read")
 
 

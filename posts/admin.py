@@ -13,7 +13,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
-from posts import counters, feed, files, services
+from accounts.models import Category
+from posts import counters, feed, files, queue, services
 from posts.models import Comment, Post, PostImage
 
 RETRY = "Give the AI another try"
@@ -139,7 +140,9 @@ class PostAdmin(_ContentAdmin):
         """What was edited here is no longer for the AI to fill in."""
         post = Post.objects.select_for_update().get(pk=obj.pk)
         obj.open_fields = [name for name in post.open_fields if name not in form.changed_data]
-        obj.save(update_fields=[*form.changed_data, "open_fields", "updated_at"])
+        obj.ai_fields = [name for name in post.ai_fields if name not in form.changed_data]
+        fields = [*form.changed_data, "open_fields", "ai_fields", "updated_at"]
+        obj.save(update_fields=fields)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """A post begins with its pictures, on the upload page."""
@@ -178,7 +181,7 @@ class PostImageAdmin(_ContentAdmin):
         "embedding_model",
         "created_at",
     ]
-    list_filter = ["ai_status", "embedding_model"]
+    list_filter = ["ai_status"]  # that of a model would look at every row; /admin/ai/ has links
     list_select_related = ["post"]
     search_fields = ["post__title", "post__user__email", "ai_caption", "user_caption"]
     ordering = ["-created_at", "-id"]
@@ -298,3 +301,23 @@ class CommentAdmin(admin.ModelAdmin):
     @admin.display(description="post", ordering="post__title")
     def post_link(self, comment: Comment) -> SafeString:
         return _link("posts_post", comment.post)
+
+
+@admin.register(Category)
+class CategoryAdmin(admin.ModelAdmin):
+    """Here, because a category decides about posts."""
+
+    list_display = ["name", "slug", "prompt"]
+    search_fields = ["name", "slug"]
+    prepopulated_fields = {"slug": ["name"]}
+    actions = ["classify_anew"]
+
+    def has_classify_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("posts.change_post")
+
+    @admin.action(description="Classify all posts by all categories anew", permissions=["classify"])
+    def classify_anew(self, request: HttpRequest, queryset: models.QuerySet[Category]) -> None:
+        if queue.enqueue_classification():
+            messages.success(request, "Posts whose category no author chose are classified anew.")
+        else:
+            messages.error(request, "The queue can't be reached. Please try again later.")

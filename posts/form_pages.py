@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext
@@ -16,9 +17,14 @@ from rest_framework.exceptions import ValidationError
 from accounts.models import Category, User
 from posts import services
 from posts.duplicates import Duplicate, find_duplicates
-from posts.models import Post, Visibility
+from posts.models import Post, PostImage, Visibility
 from posts.post_pages import own_post
-from posts.serializers import NewPostSerializer, PostChangesSerializer
+from posts.serializers import (
+    CAPTION_LENGTH_MAX,
+    ImageCaptionSerializer,
+    NewPostSerializer,
+    PostChangesSerializer,
+)
 from smimso.errors import NotFound, SmimsoError
 from smimso.http import first_text
 from smimso.pages import SERVICE_TEXTS, translated
@@ -61,7 +67,15 @@ def edit(request: HttpRequest, post_id: UUID) -> HttpResponse:
         _, error = _try(lambda: _change_post(request, shown))
         if not error:
             return redirect("post", post_id)
-    page = {**_choices(), "post": shown, "chosen": chosen, "error": error, "editing": True}
+    page = {
+        **_choices(),
+        "post": shown,
+        "chosen": chosen,
+        "error": error,
+        "editing": True,
+        "captions": _captions(request, shown),
+        "caption_length_max": CAPTION_LENGTH_MAX,
+    }
     return render(request, "posts/edit.html", page, status=400 if error else 200)
 
 
@@ -118,8 +132,24 @@ def _change_post(request: HttpRequest, shown: Post) -> None:
     changes = {
         name: value for name, value in form.validated_data.items() if value != getattr(shown, name)
     }
-    if changes:
-        services.update_post(user=request.user, post_id=shown.pk, **changes)
+    captions = _changed_captions(request, shown)
+    with transaction.atomic():
+        if changes:
+            services.update_post(user=request.user, post_id=shown.pk, **changes)
+        if captions:
+            services.write_captions(user=request.user, post_id=shown.pk, captions=captions)
+
+
+def _changed_captions(request: HttpRequest, shown: Post) -> dict[UUID, str | None]:
+    captions: dict[UUID, str | None] = {}
+    for image in shown.images.all():
+        written = request.POST.get(f"caption-{image.pk}")
+        if written is None or written.strip() == (image.user_caption or ""):
+            continue
+        form = ImageCaptionSerializer(data={"user_caption": written})
+        form.is_valid(raise_exception=True)
+        captions[image.pk] = form.validated_data["user_caption"]
+    return captions
 
 
 def _written(shown: Post) -> dict[str, Any]:
@@ -130,6 +160,14 @@ def _written(shown: Post) -> dict[str, Any]:
         "tags": ", ".join(shown.tags or []),
         "visibility": shown.visibility,
     }
+
+
+def _captions(request: HttpRequest, shown: Post) -> list[tuple[PostImage, str]]:
+    """Images with what their author wrote, or is writing."""
+    return [
+        (image, request.POST.get(f"caption-{image.pk}", image.user_caption or ""))
+        for image in shown.images.all()
+    ]
 
 
 def _choices() -> dict[str, Any]:

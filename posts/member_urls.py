@@ -17,6 +17,6 @@ urlpatterns = [
     path("users/activities", views.ActivitiesView.as_view()),
     path("users/related-users", views.RelatedMembersView.as_view()),
     # Last: every name above would do as an id.
-    path("users/<str:user_id>", views.MemberView.as_view()),
-    path("users/<str:user_id>/posts", views.MemberPostsView.as_view()),
+    path("users/<any_id:user_id>", views.MemberView.as_view()),
+    path("users/<any_id:user_id>/posts", views.MemberPostsView.as_view()),
 ]

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.profile_views import UNKNOWN, ProfileView
+from accounts.profile_views import ProfileView
 from accounts.profiles import active_member
 from accounts.requests import MemberRequest
 from accounts.serializers import IdentitySerializer, UserCardSerializer
@@ -30,7 +30,7 @@ from posts.member_serializers import (
 from posts.models import ActivityType, Post
 from posts.serializers import PostListItemSerializer
 from smimso.errors import InvalidInput
-from smimso.http import clamped_int, page_and_limit, paginated, success, uuid_or_404
+from smimso.http import clamped_int, page_and_limit, paginated, success
 from smimso.openapi import answers, answers_page, at_most, in_query
 from smimso.throttling import AccountThrottle
 
@@ -54,8 +54,8 @@ class OwnProfileView(ProfileView):
 
 class MemberView(APIView):
     @answers("A member's profile", MemberProfileSerializer)
-    def get(self, request: MemberRequest, user_id: str) -> Response:
-        member = active_member(uuid_or_404(user_id, UNKNOWN))
+    def get(self, request: MemberRequest, user_id: UUID) -> Response:
+        member = active_member(user_id)
         if member == request.user:
             return success(own_profile(request.user))
         return success(profile_for(request.user, member))
@@ -63,10 +63,9 @@ class MemberView(APIView):
 
 class MemberPostsView(APIView):
     @answers_page("A member's posts", PostListItemSerializer)
-    def get(self, request: MemberRequest, user_id: str) -> Response:
+    def get(self, request: MemberRequest, user_id: UUID) -> Response:
         page, limit = page_and_limit(request.query_params)
-        author = uuid_or_404(user_id, UNKNOWN)
-        posts, total = feed.posts_of(request.user, author, page=page, limit=limit)
+        posts, total = feed.posts_of(request.user, user_id, page=page, limit=limit)
         return _posts(posts, page=page, limit=limit, total=total)
 
 
@@ -74,12 +73,12 @@ class PostsOfMemberView(MemberPostsView):
     """The older route, which the contract lets answer a malformed id in its own way."""
 
     @answers_page("A member's posts, by the older route", PostListItemSerializer)
-    def get(self, request: MemberRequest, user_id: str) -> Response:
+    def get(self, request: MemberRequest, user_id: str) -> Response:  # type: ignore[override]
         try:
-            UUID(user_id)
+            known = UUID(user_id)
         except ValueError as error:
             raise InvalidInput("Failed to fetch posts") from error
-        return super().get(request, user_id)
+        return super().get(request, known)
 
 
 class OwnPostsView(APIView):

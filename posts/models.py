@@ -19,6 +19,7 @@ from pgvector.django import CosineDistance, VectorField
 from accounts.models import Category, Follow, User
 
 EMBEDDING_DIMENSIONS = 512
+AUTHOR = "author"  # a source of captions; no model is called so
 BAND_SHIFTS = (48, 32, 16, 0)  # the four 16-bit bands of a perceptual hash, each with an index
 BAND_MASKS = (0, *(1 << bit for bit in range(16)))  # what a band of a near hash may differ in
 NEAR_BITS = 7  # the most that this finds: four bands that differ in two bits each are missed
@@ -149,6 +150,8 @@ class Post(models.Model):
     request_digest = models.CharField(
         max_length=64, default="", db_default="", blank=True, editable=False
     )
+    # Names of the fields that the AI filled and nobody wrote since; it may fill them anew.
+    ai_fields = ArrayField(models.CharField(max_length=20), default=list, db_default=[], blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -265,7 +268,7 @@ class PostImage(models.Model):
     next_embedding = VectorField(dimensions=EMBEDDING_DIMENSIONS, null=True, blank=True)
     next_embedding_model = models.CharField(max_length=200, blank=True)
     fill_attempts = models.PositiveSmallIntegerField(
-        default=0, help_text="to make a vector that was missing beside another one"
+        default=0, db_default=0, help_text="to make a vector that was missing beside another one"
     )
     caption_model = models.CharField(max_length=200, blank=True)
     ai_status = models.CharField(
@@ -295,6 +298,7 @@ class PostImage(models.Model):
                 name="idx_post_images_unfinished",
             ),
             models.Index(fields=["image_path"], name="idx_post_images_path"),
+            models.Index(fields=["-created_at", "-id"], name="idx_post_images_created_at"),
             # All that is counted of the AI's work, without the rows.
             models.Index(
                 fields=["ai_status", "embedding_model", "caption_model"],
@@ -321,6 +325,13 @@ class PostImage(models.Model):
     def alt_text(self) -> str:
         """The author's words before the machine's."""
         return self.user_caption or self.ai_caption or self.caption or ""
+
+    @property
+    def caption_source(self) -> str | None:
+        """Who said what `alt_text` says: "author", a model's name, or "unknown" of an import's."""
+        if self.user_caption:
+            return AUTHOR
+        return (self.caption_model or "unknown") if self.alt_text else None
 
 
 class Like(models.Model):

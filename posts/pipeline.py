@@ -7,13 +7,13 @@ after settings.AI_MAX_ATTEMPTS. The engine is passed in; nothing here knows how 
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
 import numpy as np
 from django.conf import settings
-from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import Case, F, TextField, Value, When
 from django.utils import timezone
@@ -21,15 +21,15 @@ from PIL import Image
 
 from accounts.models import Category
 from ai import metrics
-from posts import captions, queue, vectors
+from ai.zero_shot import Texts, decide
+from posts import captions, pictures, queue, vectors
+from posts.classification import texts_of
 from posts.models import AIStatus, Post, PostImage, PostImageQuerySet
 from smimso.errors import InvalidInput, Unavailable
-from smimso.uploads import decode_bytes
 
 logger = logging.getLogger(__name__)
 
-CATEGORY_PROMPT = "a photo of {}"
-LEAST_CATEGORY_SCORE = 0.25
+CHUNK = 16  # images that the engine gets at once, while the next ones are decoded
 # As metrics name them.
 STEPS: dict[str, str] = {AIStatus.PENDING: queue.EMBED, AIStatus.EMBEDDED: queue.CAPTION}
 
@@ -42,7 +42,7 @@ class Engine(Protocol):
 
     def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray: ...
     def caption_images(self, images: Sequence[Image.Image]) -> list[str]: ...
-    def classify(self, image_vectors: np.ndarray, prompts: Sequence[str]) -> np.ndarray: ...
+    def label(self, image_vectors: np.ndarray, labels: Sequence[Texts]) -> np.ndarray: ...
 
 
 Step = Callable[[list[PostImage], list[Image.Image]], None]
@@ -119,7 +119,8 @@ def fill_open_fields(post_id: UUID, caption: str, category: Category | None) -> 
             setattr(post, name, values[name])
         post.caption = caption
         post.open_fields = [name for name in post.open_fields if name not in filled]
-        post.save(update_fields=[*filled, "caption", "open_fields", "updated_at"])
+        post.ai_fields = [*post.ai_fields, *filled]
+        post.save(update_fields=[*filled, "caption", "open_fields", "ai_fields", "updated_at"])
 
 
 def reconcile(*, most: int = 500) -> int:
@@ -165,10 +166,17 @@ def _batches(image_ids: Sequence[UUID], status: AIStatus) -> Iterator[list[PostI
 
 
 def _run(batch: list[PostImage], step: Step) -> None:
-    """One image that cannot be read, or makes the step fail, never fails its neighbours."""
-    readable = [(image, picture) for image in batch if (picture := _picture(image)) is not None]
-    if readable:
-        _apply(step, readable)
+    """One image that cannot be read, or makes the step fail, never fails its neighbours.
+
+    Pictures are decoded on other threads while the engine computes on those before them.
+    """
+    coming = [(image, pictures.coming(image)) for image in batch]
+    for start in range(0, len(coming), CHUNK):
+        chunk = coming[start : start + CHUNK]
+        found = [(image, _picture(image, future)) for image, future in chunk]
+        readable = [(image, picture) for image, picture in found if picture is not None]
+        if readable:
+            _apply(step, readable)
 
 
 def _apply(step: Step, readable: list[tuple[PostImage, Image.Image]]) -> None:
@@ -190,13 +198,11 @@ def _apply(step: Step, readable: list[tuple[PostImage, Image.Image]]) -> None:
         _note_failure(image, f"{type(error).__name__}: {error}")
 
 
-def _picture(image: PostImage) -> Image.Image | None:
+def _picture(image: PostImage, coming: Future[Image.Image]) -> Image.Image | None:
     """The decoded picture, or None after what is wrong was noted with the row."""
     try:
         with metrics.decoding(STEPS[image.ai_status]):
-            with default_storage.open(image.image_path) as file:
-                data = file.read()
-            return decode_bytes(data)
+            return coming.result()
     except FileNotFoundError:
         reason = "The image file is missing"
     except OSError as error:  # of the storage: it may be there again at the next attempt
@@ -231,13 +237,14 @@ def _note_failure(image: PostImage, reason: str) -> None:
 
 
 def _category_of(image: PostImage, engine: Engine) -> Category | None:
-    """By zero-shot classification of the stored vector; None when unsure."""
+    """By zero-shot classification of the stored vector; None when it fits none of them."""
     stored = PostImage.objects.filter(pk=image.pk, embedding_model=engine.clip_name)
     vector = stored.values_list("embedding", flat=True).first()
     categories = list(Category.objects.all())
     if vector is None or not categories:
         return None
-    prompts = [CATEGORY_PROMPT.format(category.prompt) for category in categories]
-    scores = engine.classify(np.asarray([vector], dtype=np.float32), prompts)[0]
-    best = int(scores.argmax())
-    return categories[best] if scores[best] > LEAST_CATEGORY_SCORE else None
+    found = engine.label(
+        np.asarray([vector], dtype=np.float32), [texts_of(category) for category in categories]
+    )
+    best = int(decide(found)[0])
+    return categories[best] if best >= 0 else None

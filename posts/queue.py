@@ -50,17 +50,24 @@ def enqueue_fill(run: int, *, parts: int) -> None:
         send_fill(run, after, until)
 
 
-def send_fill(run: int, after: UUID | None, until: UUID | None) -> None:
-    """Nothing is raised when Redis is away; then `search.model_change` begins again later."""
+def send_fill(run: int, after: UUID | None, until: UUID | None) -> bool:
+    """False when Redis is away; then `search.model_change` begins again later."""
+    return _send("posts.tasks.fill_vectors", run, after and str(after), until and str(until))
+
+
+def enqueue_classification() -> bool:
+    """Has all posts classified anew in the background. False when Redis is away."""
+    return _send("posts.tasks.classify_posts")
+
+
+def _send(task: str, *args: object) -> bool:
+    """To the queue that the settings name for it."""
     try:
-        current_app.send_task(
-            "posts.tasks.fill_vectors",
-            args=[run, after and str(after), until and str(until)],
-            queue=FILL,
-            ignore_result=True,
-        )
+        current_app.send_task(task, args=args, ignore_result=True)
     except (OperationalError, redis.RedisError, OSError) as error:
-        logger.warning("Redis is away, vectors are filled in later: %s", error)
+        logger.warning("Redis is away, %s is not sent: %s", task, error)
+        return False
+    return True
 
 
 def depth(queue: str) -> int:

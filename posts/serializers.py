@@ -11,6 +11,8 @@ from posts import files
 from posts.models import Comment, Post, PostImage, Visibility
 from smimso.parsers import parse_json
 
+CAPTION_LENGTH_MAX = 2_000  # of what an author writes about an image
+
 
 @extend_schema_field({"type": "string", "description": "A JSON array of strings"})
 class JSONListField(serializers.ListField):
@@ -57,7 +59,7 @@ class NewPostSerializer(serializers.Serializer):
     visibility = serializers.ChoiceField(Visibility.choices, default=Visibility.PUBLIC)
     tags = TagsField(default=list, max_length=30)
     user_captions = JSONListField(
-        child=serializers.CharField(max_length=2_000, allow_blank=True), default=list
+        child=serializers.CharField(max_length=CAPTION_LENGTH_MAX, allow_blank=True), default=list
     )
 
     def to_internal_value(self, data: Any) -> Any:
@@ -98,6 +100,14 @@ class PostChangesSerializer(serializers.Serializer):
         return _tidy(tags or []) or None
 
 
+class ImageCaptionSerializer(serializers.Serializer):
+    """null or a blank takes the author's words back: then the AI's stand again."""
+
+    user_caption = serializers.CharField(
+        max_length=CAPTION_LENGTH_MAX, allow_blank=True, allow_null=True
+    )
+
+
 class FeedQuerySerializer(serializers.Serializer):
     categoryId = serializers.UUIDField(required=False)  # noqa: N815 - the frontend's name
     category_id = serializers.UUIDField(required=False)
@@ -117,6 +127,10 @@ class PostImageSerializer(serializers.ModelSerializer):
     image_path = serializers.SerializerMethodField(method_name="get_image_url")
     thumbnail_url = serializers.SerializerMethodField()
     preview_url = serializers.SerializerMethodField()
+    alt_text = serializers.CharField(read_only=True, help_text="The author's words, or the AI's")
+    caption_source = serializers.CharField(
+        read_only=True, allow_null=True, help_text='Of alt_text: "author", or the name of a model'
+    )
 
     class Meta:
         model = PostImage
@@ -134,6 +148,8 @@ class PostImageSerializer(serializers.ModelSerializer):
             "caption",
             "ai_caption",
             "user_caption",
+            "alt_text",
+            "caption_source",
             "ai_status",
             "display_order",
             "created_at",

@@ -1,6 +1,6 @@
 """What members do with posts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
@@ -132,8 +132,23 @@ def update_post(*, user: Any, post_id: UUID, **changes: Any) -> None:
         for name, value in changes.items():
             setattr(post, name, value)
         post.open_fields = [name for name in post.open_fields if name not in closed]
-        post.save(update_fields=[*changes, "open_fields", "updated_at"])
+        post.ai_fields = [name for name in post.ai_fields if name not in closed]
+        post.save(update_fields=[*changes, "open_fields", "ai_fields", "updated_at"])
         feed.forget_total()
+
+
+def write_captions(*, user: Any, post_id: UUID, captions: Mapping[UUID, str | None]) -> None:
+    """The author's words about images of a post; none: the AI's words stand again.
+
+    Raises NotFound for what the member may not see or an image of another post, and NotAllowed
+    for another's post; then nothing has changed.
+    """
+    with transaction.atomic():
+        post = _own_post(user, post_id, "You can only edit your own posts")
+        for image_id, text in captions.items():
+            images = post.images.filter(pk=image_id)
+            if not images.update(user_caption=(text or "").strip() or None):
+                raise NotFound("Image not found")
 
 
 def delete_post(*, user: Any, post_id: UUID) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 from accounts.models import Category
 from ai import services as ai
 from posts.captions import tags_from, words_of_name
-from posts.pipeline import LEAST_CATEGORY_SCORE
+from posts.classification import texts_of
 from smimso.errors import Overloaded, Unavailable
 
 
@@ -58,13 +58,11 @@ def _caption(image: Image.Image) -> str:
 
 
 def _category(image: Image.Image) -> CategoryGuess | None:
-    by_prompt = {category.prompt: category for category in Category.objects.all()}
-    if not by_prompt:
+    categories = list(Category.objects.all())
+    if not categories:
         return None
     try:
-        best = ai.classify_image(image, list(by_prompt))[0]
+        found = ai.label_image(image, [texts_of(category) for category in categories])
     except (Unavailable, Overloaded):
         return None
-    if best.score <= LEAST_CATEGORY_SCORE:
-        return None
-    return CategoryGuess(by_prompt[best.label], best.score)
+    return CategoryGuess(categories[found[0]], found[1]) if found else None

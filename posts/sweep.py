@@ -8,7 +8,7 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from accounts.models import User
-from posts import files
+from posts import attachments, files
 from posts.models import PostImage
 
 LEAST_AGE = timedelta(days=1)  # what is younger may belong to a row that is about to be committed
@@ -18,7 +18,7 @@ _BATCH = 1000  # files
 def remove_unused_files() -> int:
     """The number of files removed. What this site never named like that is left alone."""
     removed = 0
-    for name in (*_images_without_a_row(), *_pictures_of_nobody()):
+    for name in (*_images_without_a_row(), *_pictures_of_nobody(), *_attachments_of_nobody()):
         try:
             old = default_storage.get_modified_time(name) < timezone.now() - LEAST_AGE
         except FileNotFoundError:
@@ -46,6 +46,18 @@ def _pictures_of_nobody() -> Iterator[str]:
         for name in _names_in(folder):
             if files.is_open(name) and files.open_url(name) not in used:
                 yield name
+
+
+def _attachments_of_nobody() -> Iterator[str]:
+    """Of members who are gone, and older ones that name no sender."""
+    folder = attachments.FOLDER
+    yield from (name for name in _names_in(folder) if files.is_open(name))
+    if not default_storage.exists(folder):
+        return
+    senders = set(default_storage.listdir(folder)[0])
+    senders -= {str(user_id) for user_id in User.objects.values_list("pk", flat=True).iterator()}
+    for sender in senders:
+        yield from (name for name in _names_in(f"{folder}/{sender}") if files.is_open(name))
 
 
 def _names_in(folder: str) -> list[str]:

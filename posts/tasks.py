@@ -14,7 +14,16 @@ from django.db import close_old_connections
 from ai import metrics
 from ai.models import Column, VectorSpace
 from ai.worker import engines
-from posts import appearance, counters, pipeline, queue, sweep, vectors, view_log
+from posts import (
+    appearance,
+    classification,
+    counters,
+    pipeline,
+    queue,
+    sweep,
+    vectors,
+    view_log,
+)
 from smimso.errors import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -73,6 +82,12 @@ def keep_house() -> None:
     """Every night."""
     removed, corrected = sweep.remove_unused_files(), counters.recount()
     logger.info("Removed %d unused files, corrected counters of %d posts", removed, corrected)
+
+
+@shared_task(ignore_result=True)
+def classify_posts() -> None:
+    found = classification.classify_anew()
+    logger.info("Classified %d posts, %d changed", found.looked_at, found.changed)
 
 
 @shared_task(ignore_result=True)

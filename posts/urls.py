@@ -1,22 +1,6 @@
-from uuid import UUID
-
-from django.urls import path, register_converter
-from django.urls.converters import StringConverter
+from django.urls import path
 
 from posts import interaction_views, member_views, upload_views, views
-
-
-class AnyIdConverter(StringConverter):
-    """A malformed id is one that nothing has: it gets the answer of an unknown one."""
-
-    def to_python(self, value: str) -> UUID:  # type: ignore[override]
-        try:
-            return UUID(value)
-        except ValueError:
-            return UUID(int=0)
-
-
-register_converter(AnyIdConverter, "any_id")
 
 urlpatterns = [
     path("posts", views.PostListView.as_view()),
@@ -28,6 +12,7 @@ urlpatterns = [
     path("posts/generate-caption", upload_views.GenerateCaptionView.as_view()),
     path("posts/generate-metadata", upload_views.GenerateMetadataView.as_view()),
     path("posts/<any_id:post_id>", views.PostView.as_view()),
+    path("posts/<any_id:post_id>/images/<any_id:image_id>", views.ImageView.as_view()),
     path("posts/<any_id:post_id>/like", interaction_views.LikeView.as_view()),
     path("posts/<any_id:post_id>/save", interaction_views.SaveView.as_view()),
     path("posts/<any_id:post_id>/comments", interaction_views.CommentListView.as_view()),

@@ -6,12 +6,12 @@ that are missing, in batches. Rows are the truth: a batch that is lost is only m
 
 import logging
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any, Protocol
 from uuid import UUID
 
 import numpy as np
 from django.conf import settings
-from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
@@ -19,9 +19,9 @@ from PIL import Image
 
 from ai import spaces
 from ai.models import Column, VectorSpace
+from posts import pictures
 from posts.models import PostImage, PostImageQuerySet
 from smimso.errors import InvalidInput, Unavailable
-from smimso.uploads import decode_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +93,8 @@ def fill(engines: Sequence[Embedder], *, after: UUID | None, until: UUID | None)
         return None
     attempted = PostImage.objects.filter(pk__in=[image.pk for image in batch])
     attempted.update(fill_attempts=F("fill_attempts") + 1)
-    readable = [(image, picture) for image in batch if (picture := _picture(image)) is not None]
+    coming = [(image, pictures.coming(image)) for image in batch]
+    readable = [(image, seen) for image, next_ in coming if (seen := _picture(image, next_))]
     try:
         _fill(readable, engines, kept)
     except Unavailable:
@@ -115,6 +116,8 @@ def _fill(
         for engine in engines:
             name, model = engine.clip_name, f"{columns.get(engine.clip_name)}_model"
             wanted = [pair for pair in readable if getattr(pair[0], model, name) != name]
+            if not wanted:
+                continue
             vectors = engine.embed_images([picture for _, picture in wanted])
             for (image, _), vector in zip(wanted, vectors, strict=True):
                 found[image.pk][name] = vector
@@ -131,11 +134,9 @@ def _fill(
             PostImage.objects.filter(pk=image_id).update(**values, fill_attempts=0)
 
 
-def _picture(image: PostImage) -> Image.Image | None:
+def _picture(image: PostImage, coming: Future[Image.Image]) -> Image.Image | None:
     try:
-        with default_storage.open(image.image_path) as file:
-            data = file.read()
-        return decode_bytes(data)
+        return coming.result()
     except (FileNotFoundError, InvalidInput) as error:  # no further attempt would do better
         row = PostImage.objects.filter(pk=image.pk)
         row.update(fill_attempts=settings.AI_MAX_ATTEMPTS)

@@ -19,10 +19,12 @@ from posts.file_response import file_response
 from posts.models import Post
 from posts.serializers import (
     FeedQuerySerializer,
+    ImageCaptionSerializer,
     NewPostFormSerializer,
     NewPostSerializer,
     PostChangesSerializer,
     PostDetailSerializer,
+    PostImageSerializer,
     PostListItemSerializer,
 )
 from smimso.errors import InvalidInput
@@ -94,6 +96,18 @@ class PostView(APIView):
     def delete(self, request: Request, post_id: UUID) -> Response:
         services.delete_post(user=request.user, post_id=post_id)
         return success(None, "Post deleted successfully")
+
+
+class ImageView(APIView):
+    @answers("Say what my image shows", PostImageSerializer, body=ImageCaptionSerializer)
+    def patch(self, request: Request, post_id: UUID, image_id: UUID) -> Response:
+        form = ImageCaptionSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        captions = {image_id: form.validated_data["user_caption"]}
+        services.write_captions(user=request.user, post_id=post_id, captions=captions)
+        images = services.visible_post(request.user, post_id).images.all()
+        image = next(image for image in images if image.pk == image_id)
+        return success(PostImageSerializer(image).data, "Caption updated successfully")
 
 
 class LikedPostsView(APIView):

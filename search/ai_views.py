@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 from ai import services as ai
 from ai.permissions import IsAuthenticatedUnlessPublic
 from ai.serializers import TextQuery
+from ai.spaces import steady
 from search import recommendations, services
 from search.ai_serializers import (
     MemberQuery,
@@ -47,13 +48,7 @@ class SearchByTextView(_AIView):
     def post(self, request: Request) -> Response:
         fields = _checked(TextQuery, request)
         query = fields["query"]
-        vector = ai.embed_text(query)  # without it, there is no answer as the old one was
-        found = services.search_text(
-            request.user,
-            query[:MOST_CHARACTERS],
-            limit=fields["limit"],
-            least_score=services.TEXT_SCORE,
-        )
+        vector, found = _vector_and_matches(request.user, query, fields["limit"])
         body = {"query": query, "embedding": vector, "message": IN_DATABASE}
         return Response({**body, **_results(found.matches)})
 
@@ -91,6 +86,18 @@ class RecommendationsView(_AIView):
         )
         body = {"user_id": fields["user_id"], "limit": fields["limit"], "message": IN_BACKEND}
         return Response({**body, "post_ids": [match.post.pk for match in found], **_results(found)})
+
+
+@steady
+def _vector_and_matches(
+    viewer: Any, query: str, limit: int
+) -> tuple[list[float], services.Matches]:
+    """Without a vector there is no answer as the old one was: raises Unavailable."""
+    vector = ai.embed_text(query)
+    found = services.search_text(
+        viewer, query[:MOST_CHARACTERS], limit=limit, least_score=services.TEXT_SCORE
+    )
+    return vector, found
 
 
 def _checked(shape: Any, request: Request) -> dict[str, Any]:

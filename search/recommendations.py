@@ -9,6 +9,7 @@ from django.db import connection
 
 from accounts.models import User
 from ai import services as ai
+from ai.spaces import steady
 from posts.models import EMBEDDING_DIMENSIONS, Like, Post, PostImage, SavedPost
 from search.services import Match
 from search.vectors import nearest_posts
@@ -38,6 +39,7 @@ def recommended_to(user_id: UUID, *, viewer: Any, limit: int) -> list[Match]:
     return [match for match in found if match.post.pk in visible]
 
 
+@steady
 def recommended_posts(user: User, limit: int) -> list[Match]:
     """What is nearest to the mean of what the member lately liked and saved, best first.
 

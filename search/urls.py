@@ -9,5 +9,5 @@ urlpatterns = [
     path("search/text", views.TextSearchView.as_view()),
     path("search/image", views.ImageSearchView.as_view()),
     path("recommendations/similar-users", views.SimilarMembersView.as_view()),
-    path("posts/<uuid:post_id>/similar", views.SimilarPostsView.as_view()),
+    path("posts/<any_id:post_id>/similar", views.SimilarPostsView.as_view()),
 ]

@@ -8,11 +8,13 @@ import numpy as np
 
 from ai import services as ai
 from ai.calibration import similarity_score
+from ai.spaces import steady
 from posts.models import Post, PostImage
 from search.nearest import nearest_images
 from search.services import Match
 
 
+@steady
 def nearest_posts(
     viewer: Any, vector: list[float], *, limit: int, without: Collection[UUID] = ()
 ) -> list[Match]:

@@ -4,7 +4,6 @@ import logging
 import math
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import OperationalError
@@ -53,14 +52,6 @@ def clamped_int(text: str | None, *, default: int, least: int, most: int) -> int
     except ValueError:
         number = default
     return max(least, min(most, number))
-
-
-def uuid_or_404(text: str, message: str) -> UUID:
-    """An id out of a path. Raises NotFound for what is none, as for an unknown one."""
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise errors.NotFound(message) from error
 
 
 def error_body(text: str) -> dict[str, Any]:

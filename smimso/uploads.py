@@ -8,8 +8,8 @@ import base64
 import hashlib
 import io
 import struct
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Protocol
@@ -35,6 +35,9 @@ UPRIGHT = {  # what an EXIF orientation asks for; Pillow turns counter-clockwise
 }
 MODEL_SIDE = 768  # pixels; twice what the largest model input needs
 FINGERPRINT_SIDE = 480  # pixels
+# Pixels of the shorter side that are decoded for the models, at least: the larger of the two looks
+# at 384. An eighth of a photograph of 12 megapixels has 375, and a quarter takes 11 ms more.
+LEAST_SIDE = 360
 PLACEHOLDER_WIDTH = 20  # pixels
 WEBP_SIDE = 16_383  # pixels; more is beyond the format
 _DECODERS = ThreadPoolExecutor(2, thread_name_prefix="decode")  # Pillow releases the GIL
@@ -116,6 +119,26 @@ def decode_bytes(data: bytes, side: int = MODEL_SIDE) -> Image.Image:
     """
     # A few at a time: one of the most pixels takes 200 MB while it is decoded.
     return _DECODERS.submit(_seen, data, side).result()
+
+
+def decode_ahead(read: Callable[[], bytes]) -> Future[Image.Image]:
+    """What `read` returns, read and decoded on a thread of its own, once for all models.
+
+    RGB, EXIF orientation applied, LEAST_SIDE to 2 · LEAST_SIDE pixels on the shorter side where
+    there are so many. The future raises InvalidInput on bad bytes, and what `read` raises.
+    """
+    return _DECODERS.submit(lambda: _for_models(read()))
+
+
+def _for_models(data: bytes) -> Image.Image:
+    image = _decoded(io.BytesIO(data), LEAST_SIDE)
+    if image.mode in ("1", "P"):
+        image = _flattened(image)
+    shorter = min(image.size)
+    if shorter > 2 * LEAST_SIDE:
+        side = round(2 * LEAST_SIDE * max(image.size) / shorter)
+        image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    return _flattened(image)
 
 
 def _seen(data: bytes, side: int) -> Image.Image:

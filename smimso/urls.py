@@ -5,15 +5,19 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpResponse
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, register_converter
 
 from ai.admin_page import ai_page
 from posts.ai_admin import retry_failed
 from posts.pages import feed
 from posts.views import uploaded_file
+from search.ai_admin import change_model
+from smimso.converters import AnyIdConverter
 from smimso.index import SchemaView, api_index, docs, test_cors
 from smimso.metrics import metrics
 from smimso.pages import wants_page
+
+register_converter(AnyIdConverter, "any_id")
 
 rest: list[URLPattern | URLResolver] = [
     path("", include("accounts.urls")),
@@ -49,6 +53,7 @@ urlpatterns = [
     path("uploads/<path:name>", uploaded_file),
     path("metrics", metrics),
     path("admin/ai/", ai_page, name="ai-admin"),
+    path("admin/ai/model", change_model, name="ai-admin-model"),
     path("admin/ai/retry", retry_failed, name="ai-admin-retry"),
     path("admin/", admin.site.urls),
 ]

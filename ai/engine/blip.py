@@ -8,71 +8,110 @@ from typing import Any
 
 import torch
 from PIL import Image
-from transformers import AutoTokenizer, BlipForConditionalGeneration
+from transformers import AutoTokenizer, BlipConfig, BlipForConditionalGeneration
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
-from ai.engine import weights
+from ai.engine import checkpoints, weights
+from ai.engine.batches import BatchSize, Uploader
+from ai.engine.decoder import BeamDecoder, GreedyDecoder
 from ai.engine.precision import DTYPES
+from ai.engine.towers import VisionTower, vision_of_blip
 
-MAX_BATCH = 16  # images per generation; bounds memory, not what callers may send
+MAX_BATCH = 4  # images per generation; bounds memory, not what callers may send
+MAX_BATCH_CUDA = 64
+_TEXT = "text_decoder."
 
 
 @dataclass(frozen=True)
 class Blip:
     """A loaded model; `location` is the directory that the weights came from."""
 
-    model: Any
-    processor: Any
+    vision: VisionTower
+    decoder: GreedyDecoder | BeamDecoder
+    size: tuple[int, int]
+    resample: Image.Resampling
     tokenizer: Any
     device: torch.device
     dtype: torch.dtype
     location: Path
+    upload: Uploader
+    batch: BatchSize
     tokenizer_lock: threading.Lock
 
     @torch.inference_mode()
-    def caption_images(self, images: Sequence[Image.Image], max_new_tokens: int) -> list[str]:
-        """One greedy caption per image, in order; at most `max_new_tokens` word pieces each."""
-        captions: list[str] = []
-        for start in range(0, len(images), MAX_BATCH):
-            batch = list(images[start : start + MAX_BATCH])
-            pixels = self.processor(images=batch, return_tensors="pt")["pixel_values"]
-            tokens = self.model.generate(
-                pixel_values=pixels.to(self.device, self.dtype),
+    def caption_images(
+        self, images: Sequence[Image.Image], max_new_tokens: int, min_new_tokens: int = 0
+    ) -> list[str]:
+        """One caption per image, in order; at most `max_new_tokens` word pieces each."""
+
+        def caption(batch: Sequence[Image.Image]) -> list[list[int]]:
+            # Pillow's resize, as the model was trained with: torchvision's differs in last bits.
+            resized = [image.resize(self.size, self.resample) for image in batch]
+            return self.decoder.generate(
+                self.vision(self.upload(resized)),
                 max_new_tokens=max_new_tokens,
-                do_sample=False,
-                num_beams=1,
-                use_cache=True,
+                min_new_tokens=min_new_tokens,
             )
-            with self.tokenizer_lock:
-                texts = self.tokenizer.batch_decode(tokens, skip_special_tokens=True)
-            captions.extend(text.strip() for text in texts)
-        if len(captions) != len(images):
-            raise ValueError(f"BLIP answered {len(captions)} captions to {len(images)} images")
-        return captions
+
+        tokens = [row for rows in self.batch.run(images, caption) for row in rows]
+        if len(tokens) != len(images):
+            raise ValueError(f"BLIP answered {len(tokens)} captions to {len(images)} images")
+        with self.tokenizer_lock:
+            texts = self.tokenizer.batch_decode(tokens, skip_special_tokens=True)
+        return [text.strip() for text in texts]
 
 
-def load_blip(model: str, *, device: torch.device, dtype: str) -> Blip:
-    """The configured BLIP model, ready to generate; ModelUnavailable without its weights."""
+def load_blip(model: str, *, device: torch.device, dtype: str, beams: int = 1) -> Blip:
+    """The configured BLIP model, ready to generate; ModelUnavailable without its weights.
+
+    beams: texts that are followed at the same time; with 1 the next word is the most probable.
+    """
     name = f"BLIP model {model}"
     directory = weights.model_directory(name, model)
     try:
-        network = BlipForConditionalGeneration.from_pretrained(
-            directory, dtype=DTYPES[dtype], local_files_only=True
-        )
-        # Pillow's resize, as the model was trained with: torchvision's differs in the last bits.
+        network = _network(directory, device, DTYPES[dtype])
         processor = BlipImageProcessorPil.from_pretrained(directory, local_files_only=True)
         tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
+        vision = vision_of_blip(network.vision_model, processor.image_mean, processor.image_std)
+        del network.vision_model  # its weights are in the tower, in another layout
+        checkpoints.give_back_memory()  # before the decoder's
+        text = network.text_decoder
         blip = Blip(
-            model=network.to(device).eval().requires_grad_(False),
-            processor=processor,
+            vision=vision,
+            decoder=BeamDecoder(text, beams) if beams > 1 else GreedyDecoder(text),
+            size=(processor.size["width"], processor.size["height"]),
+            resample=Image.Resampling(processor.resample),
             tokenizer=tokenizer,
             device=device,
             dtype=DTYPES[dtype],
             location=directory,
+            upload=Uploader(device),
+            batch=BatchSize(MAX_BATCH_CUDA if device.type == "cuda" else MAX_BATCH),
             tokenizer_lock=threading.Lock(),
         )
         # Now, not when someone waits: the first pass takes seconds.
         blip.caption_images([Image.new("RGB", (384, 384))], max_new_tokens=2)
+        checkpoints.give_back_memory()
     except Exception as error:  # whatever transformers raises over a bad directory
         raise weights.unavailable(name, str(directory), error) from error
     return blip
+
+
+def _network(directory: Path, device: torch.device, dtype: torch.dtype) -> Any:
+    """transformers' model over the file's tensors, without a second copy of any."""
+    config = BlipConfig.from_pretrained(directory, local_files_only=True)
+    if config.model_type != "blip":
+        raise ValueError(f"its model_type is {config.model_type!r}, not 'blip'")
+    with torch.device("meta"):
+        network = BlipForConditionalGeneration(config)
+    state = checkpoints.read(checkpoints.weights_file(directory, weights.WEIGHTS), dtype)
+    head, embeddings = _TEXT + "cls.predictions.", _TEXT + "bert.embeddings."
+    # The head has the embedding's weights; a file need not hold them twice.
+    state.setdefault(head + "decoder.weight", state[embeddings + "word_embeddings.weight"])
+    state.setdefault(head + "decoder.bias", state[head + "bias"])
+    missing, _ = network.load_state_dict(state, strict=False, assign=True)
+    if missing:
+        raise ValueError(f"it has no {missing[0]} ({len(missing)} parameters are missing)")
+    embedding = network.text_decoder.bert.embeddings  # and the one constant that no file holds:
+    embedding.position_ids = torch.arange(config.text_config.max_position_embeddings)[None]
+    return network.to(device).eval().requires_grad_(False)

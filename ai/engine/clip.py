@@ -5,6 +5,7 @@ an architecture of open_clip with a pretrained tag, a directory of open_clip, a 
 by transformers' CLIPModel, or a hub's repository with either of the two.
 """
 
+import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,15 +22,20 @@ from open_clip.pretrained import (
     get_pretrained_cfg,
     list_pretrained_tags_by_model,
 )
-from open_clip.transform import PreprocessCfg, image_transform_v2
+from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preprocess_dict
 from PIL import Image
+from torchvision.transforms import Compose
 
-from ai.engine import transformers_clip, weights
+from ai.engine import checkpoints, self_test, towers, transformers_clip, weights
+from ai.engine.batches import BatchSize, Uploader
+from ai.engine.checkpoints import give_back_memory
 from ai.engine.precision import DTYPES
 from ai.errors import ModelUnavailable
 from ai.names import LOCAL_DIR, is_repository, local_directory
+from ai.presets import Preset
 
 MAX_BATCH = 32  # images or texts per forward pass; bounds memory, not what callers may send
+MAX_BATCH_CUDA = 256
 _PREPROCESS_KEYS = ("mean", "std", "interpolation", "resize_mode")
 Vectors = NDArray[np.float32]
 
@@ -39,34 +45,36 @@ class Clip:
     """A loaded model; `location` is the file or directory that the weights came from."""
 
     model: Any
-    preprocess: Any
+    resize: Any
     tokenizer: Any
     device: torch.device
     dtype: torch.dtype
     vector_size: int
     location: Path
+    vision: torch.nn.Module
+    encode_text: Any
+    upload: Uploader
+    batch: BatchSize
     # Rust tokenizers raise "Already borrowed" when two threads set their truncation at once.
     tokenizer_lock: threading.Lock
 
     @torch.inference_mode()
     def embed_images(self, images: Sequence[Image.Image]) -> Vectors:
         """float32 [n, vector_size], unit length, in the images' order."""
-        batches = []
-        for start in range(0, len(images), MAX_BATCH):
-            pixels = torch.stack([self.preprocess(i) for i in images[start : start + MAX_BATCH]])
-            pixels = pixels.to(self.device, self.dtype)
-            batches.append(self._unit(self.model.encode_image(pixels)))
-        return self._joined(batches, len(images))
+        return self._joined(self.batch.run(images, self._encode_images), len(images))
+
+    def _encode_images(self, images: Sequence[Image.Image]) -> torch.Tensor:
+        return self._unit(self.vision(self.upload([self.resize(image) for image in images])))
 
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """float32 [n, vector_size], unit length; tokens past the context length are cut off."""
-        batches = []
-        for start in range(0, len(texts), MAX_BATCH):
-            with self.tokenizer_lock:
-                tokens = self.tokenizer(list(texts[start : start + MAX_BATCH]))
-            batches.append(self._unit(self.model.encode_text(tokens.to(self.device))))
-        return self._joined(batches, len(texts))
+        return self._joined(self.batch.run(texts, self._encode_texts), len(texts))
+
+    def _encode_texts(self, texts: Sequence[str]) -> torch.Tensor:
+        with self.tokenizer_lock:
+            tokens = self.tokenizer(list(texts))
+        return self._unit(self.encode_text(tokens.to(self.device)))
 
     @torch.inference_mode()
     def probabilities(self, image_vectors: Vectors, text_vectors: Vectors) -> Vectors:
@@ -78,14 +86,15 @@ class Clip:
         return logits.softmax(dim=-1).numpy()
 
     @staticmethod
-    def _unit(features: torch.Tensor) -> Vectors:
+    def _unit(features: torch.Tensor) -> torch.Tensor:
         # In float32: a bf16 norm alone would leave the length 0.4 % off.
-        return torch.nn.functional.normalize(features.float(), dim=-1).cpu().numpy()
+        return torch.nn.functional.normalize(features.float(), dim=-1)
 
-    def _joined(self, batches: list[Vectors], count: int) -> Vectors:
+    def _joined(self, batches: list[torch.Tensor], count: int) -> Vectors:
+        """Fetched from the device only here: until then it computes while the CPU goes on."""
         if not batches:
             return np.zeros((0, self.vector_size), np.float32)
-        vectors = np.concatenate(batches)
+        vectors = torch.cat(batches).cpu().numpy()
         if vectors.shape != (count, self.vector_size):
             raise ValueError(f"CLIP answered {vectors.shape} to {count} inputs")
         if not np.isfinite(vectors).all():
@@ -94,11 +103,18 @@ class Clip:
 
 
 def load_clip(
-    model: str, pretrained: str, *, device: torch.device, dtype: str, vector_size: int
+    model: str,
+    pretrained: str,
+    *,
+    device: torch.device,
+    dtype: str,
+    vector_size: int,
+    preset: Preset,
 ) -> Clip:
     """The configured CLIP model, ready to compute.
 
-    Raises ModelUnavailable when the weights can't be had or give vectors of another size.
+    Raises ModelUnavailable when the weights can't be had, give vectors of another size, or are
+    not what the preset says.
     """
     name = f"CLIP model {model}"
     directory = None
@@ -117,19 +133,34 @@ def load_clip(
         if isinstance(getattr(network, "text", None), HFTextEncoder):
             # open_clip leaves its norms and embeddings in fp32, which then do not fit the rest.
             network.text.to(DTYPES[dtype])
+        network.eval().requires_grad_(False)
+        self_test.check_network(network, tokenizer, preset)
+        reference = self_test.reference(network, tokenizer, preset, device, DTYPES[dtype])
+        config = PreprocessCfg(**network.visual.preprocess_cfg)
+        network.visual = towers.vision_of_clip(
+            network.visual, config.mean, config.std, DTYPES[dtype]
+        )
+        text = towers.text_of_clip(network)
+        if text is not None:
+            del network.transformer  # its weights are in the tower, in another layout
         clip = Clip(
-            model=network.eval().requires_grad_(False),
-            preprocess=image_transform_v2(
-                PreprocessCfg(**network.visual.preprocess_cfg), is_train=False
-            ),
+            model=network,
+            # Up to the conversion into a tensor: bytes travel, the tower normalises.
+            resize=Compose(image_transform_v2(config, is_train=False).transforms[:-2]),
             tokenizer=tokenizer,
             device=device,
             dtype=DTYPES[dtype],
             vector_size=vector_size,
             location=location,
+            vision=network.visual,
+            encode_text=text or network.encode_text,
+            upload=Uploader(device),
+            batch=BatchSize(MAX_BATCH_CUDA if device.type == "cuda" else MAX_BATCH),
             tokenizer_lock=threading.Lock(),
         )
         _try_out(clip)
+        self_test.check_vectors(clip, preset, reference)
+        give_back_memory()
     except ModelUnavailable:
         raise
     except Exception as error:  # whatever three libraries raise over a bad file or name
@@ -155,14 +186,19 @@ def _from_architecture(
         raise weights.unavailable(
             name, f"weights {pretrained!r}", f"neither a file nor a tag of open_clip: {tags}"
         )
-    network = open_clip.create_model(
+    # OpenAI's weights give wrong vectors under GELU; their tag knows, the plain name does not.
+    quick = bool(tag.get("quick_gelu"))
+    preprocess = {key: tag[key] for key in _PREPROCESS_KEYS if tag.get(key)}
+    config = open_clip.get_model_config(architecture) or {}
+    if quick:
+        config["quick_gelu"] = True
+    network = _plain(config, location, preprocess, device, dtype) or open_clip.create_model(
         architecture,
         pretrained=str(location),
         precision=dtype,
         device=device,
-        # OpenAI's weights give wrong vectors under GELU; their tag knows, the plain name does not.
-        force_quick_gelu=bool(tag.get("quick_gelu")),
-        force_preprocess_cfg={key: tag[key] for key in _PREPROCESS_KEYS if tag.get(key)},
+        force_quick_gelu=quick,
+        force_preprocess_cfg=preprocess,
         require_pretrained=True,
     )
     return network, open_clip.get_tokenizer(architecture), location
@@ -170,17 +206,44 @@ def _from_architecture(
 
 def _from_open_clip(directory: Path, device: torch.device, dtype: str) -> tuple[Any, Any, Path]:
     schema = f"{LOCAL_DIR}{directory}"
-    network = open_clip.create_model(
+    saved = json.loads((directory / "open_clip_config.json").read_text())
+    location = checkpoints.weights_file(directory, [*weights.OPEN_CLIP_WEIGHTS, *weights.WEIGHTS])
+    preprocess = saved.get("preprocess_cfg", {})
+    network = _plain(saved["model_cfg"], location, preprocess, device, dtype)
+    network = network or open_clip.create_model(
         schema, precision=dtype, device=device, require_pretrained=True
     )
     return network, open_clip.get_tokenizer(schema), directory
+
+
+def _plain(
+    config: dict[str, Any],
+    location: Path,
+    preprocess: dict[str, Any],
+    device: torch.device,
+    dtype: str,
+) -> Any | None:
+    """The network without a second copy of its weights in memory; None when it is not open_clip's
+    own CLIP under open_clip's own names: then open_clip has to load it."""
+    custom = config.get("custom_text") or "hf_model_name" in config.get("text_cfg", {})
+    if custom or not config or "timm_model_name" in config["vision_cfg"]:
+        return None
+    state = checkpoints.read(location, DTYPES[dtype])
+    try:
+        network = transformers_clip.plain_clip(config, state, device)
+    except (RuntimeError, TypeError):  # other names, or settings of another class
+        return None
+    size = {"size": network.visual.image_size}
+    cfg = merge_preprocess_dict(PreprocessCfg(**size), preprocess | size)
+    open_clip.set_model_preprocess_cfg(network, cfg)
+    return network
 
 
 @torch.inference_mode()
 def _try_out(clip: Clip) -> None:
     """ValueError when the vectors have another size; also takes the slow first pass (seconds)."""
     # By computing one: architectures keep their output size in different places.
-    size = clip.model.encode_text(clip.tokenizer(["a photo"]).to(clip.device)).shape[-1]
+    size = clip.encode_text(clip.tokenizer(["a photo"]).to(clip.device)).shape[-1]
     if size != clip.vector_size:
         raise ValueError(f"its vectors have {size} numbers, the database stores {clip.vector_size}")
     clip.embed_images([Image.new("RGB", (224, 224))])

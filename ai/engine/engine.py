@@ -14,7 +14,9 @@ from ai.engine.clip import Clip, load_clip
 from ai.engine.lazy import LazyModel
 from ai.engine.precision import choose_device, choose_dtype
 from ai.metrics import timed
-from ai.names import blip_name, clip_name, configured, resolve
+from ai.names import blip_name, clip_name, configured, preset_for, resolve
+from ai.presets import Preset
+from ai.zero_shot import Labels, Texts, labels_of
 
 VECTOR_SIZE = 512  # the width of the database's vector column
 CAPTION_TOKENS = 30  # word pieces; BLIP's captions of photographs have 8 to 15
@@ -36,12 +38,15 @@ class Engine:
         device: str = "auto",
         dtype: str = "auto",
         threads: int = 0,
+        beams: int = 1,
         vector_size: int = VECTOR_SIZE,
         blip: "LazyModel[Blip] | None" = None,
+        preset: Preset | None = None,
     ) -> None:
         """As the AI settings. Loads nothing; ValueError on an unknown device or dtype.
 
-        blip: another engine's, to have it in memory once.
+        blip: another engine's, to have it in memory once. preset: what CLIP has to be, if not
+        what these names say.
         """
         clip_model, clip_pretrained = resolve(clip_model, clip_pretrained)
         torch_device = choose_device(device)
@@ -49,10 +54,12 @@ class Engine:
         self.dtype = choose_dtype(dtype, torch_device)
         self.clip_name = clip_name(clip_model, clip_pretrained)
         self.blip_name = blip_name(blip_model)
+        self.preset = preset or preset_for(clip_model, clip_pretrained)
         self._classified: tuple[tuple[str, ...], NDArray[np.float32]] = (
             (),
             np.zeros((0, vector_size), np.float32),
         )
+        self._labels: tuple[list[Texts], Labels | None] = ([], None)
         if threads > 0:
             torch.set_num_threads(threads)
         self.clip: LazyModel[Clip] = LazyModel(
@@ -62,10 +69,11 @@ class Engine:
                 device=torch_device,
                 dtype=self.dtype,
                 vector_size=vector_size,
+                preset=self.preset,
             )
         )
         self.blip: LazyModel[Blip] = blip or LazyModel(
-            lambda: load_blip(blip_model, device=torch_device, dtype=self.dtype)
+            lambda: load_blip(blip_model, device=torch_device, dtype=self.dtype, beams=beams)
         )
 
     @classmethod
@@ -79,6 +87,7 @@ class Engine:
             "device": settings.AI_DEVICE,
             "dtype": settings.AI_DTYPE,
             "threads": settings.AI_THREADS,
+            "beams": settings.AI_CAPTION_BEAMS,
         }
         return cls(**{**options, **changes})
 
@@ -119,3 +128,16 @@ class Engine:
             vectors = clip.embed_texts(prompts)
             self._classified = tuple(prompts), vectors
         return clip.probabilities(image_vectors, vectors)
+
+    def label(
+        self, image_vectors: NDArray[np.float32], labels: Sequence[Texts]
+    ) -> NDArray[np.float32]:
+        """float32 [n, k + 1]: the probabilities of k labels, and last of "none of these".
+
+        Of n unit vectors in this engine's space; see `ai.zero_shot`. Raises as `embed_images`.
+        """
+        kept, known = self._labels  # the pipeline asks for the same categories every time
+        if known is None or kept != list(labels):
+            known = labels_of(self.embed_texts, labels, self.clip_name)
+            self._labels = list(labels), known
+        return known.probabilities(image_vectors)

@@ -13,12 +13,14 @@ from typing import Any
 
 import open_clip
 import torch
-from open_clip.model import CLIP, get_cast_dtype
+from open_clip.model import CLIP
 from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 from open_clip.transform import PreprocessCfg
-from transformers import CLIPConfig, CLIPModel
+from transformers import CLIPConfig
 
+from ai.engine import checkpoints
 from ai.engine.precision import DTYPES
+from ai.engine.weights import WEIGHTS
 
 OPENAI_VOCABULARY = 49_408  # the byte-pair vocabulary that open_clip brings along
 _INTERPOLATION = {2: "bilinear", 3: "bicubic"}  # PIL's numbers
@@ -60,14 +62,22 @@ def load(directory: Path, device: torch.device, dtype: str) -> tuple[Any, Any, P
     config = CLIPConfig.from_pretrained(directory, local_files_only=True)
     if config.model_type != "clip":
         raise ValueError(f"its model_type is {config.model_type!r}, not 'clip'")
-    source = CLIPModel.from_pretrained(directory, dtype=torch.float32, local_files_only=True)
-    network = CLIP(**open_clip_config(config), cast_dtype=get_cast_dtype(dtype))
-    network.load_state_dict(open_clip_state(source.state_dict()))
-    network.to(device)
-    if dtype != "fp32":
-        open_clip.convert_weights_to_lp(network, dtype=DTYPES[dtype])
+    state = checkpoints.read(checkpoints.weights_file(directory, WEIGHTS), DTYPES[dtype])
+    network = plain_clip(open_clip_config(config), open_clip_state(state), device)
     open_clip.set_model_preprocess_cfg(network, _preprocessing(directory, config))
     return network, _tokenizer(directory, config), directory
+
+
+def plain_clip(
+    config: dict[str, Any], state: dict[str, torch.Tensor], device: torch.device
+) -> CLIP:
+    """open_clip's CLIP over the tensors of `state` themselves: no second copy of any."""
+    with torch.device("meta"):
+        network = CLIP(**config)
+    network.load_state_dict(state, strict=True, assign=True)
+    size = network.context_length  # the one constant that no checkpoint holds
+    network.attn_mask = torch.full((size, size), -torch.inf).triu_(1)
+    return network.to(device)
 
 
 def open_clip_config(config: CLIPConfig) -> dict[str, Any]:

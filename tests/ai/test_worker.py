@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -16,12 +17,18 @@ from ai.engine import Engine
 from ai.errors import ModelUnavailable
 from tests.ai.conftest import save_clip
 
+pytestmark = pytest.mark.django_db(transaction=True)  # other threads read there, too
+
 
 @pytest.fixture
 def missing(
-    make_engine: Callable[..., Engine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_engine: Callable[..., Engine],
+    tmp_path: Path,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
     """This process's engine looks for CLIP in this directory, which does not exist yet."""
+    settings.AI_CLIP_MODEL = str(tmp_path / "later")
     engine = make_engine(clip_model=str(tmp_path / "later"))
     monkeypatch.setattr(worker, "_engine", engine)
     return tmp_path / "later"

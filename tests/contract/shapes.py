@@ -173,6 +173,8 @@ ADDED_TO_IMAGES = {
     "preview_url": "url",
     "placeholder": "text",
     "ai_status": one_of("pending", "embedded", "done", "failed"),
+    "alt_text": "text",
+    "caption_source": nullable("text"),
 }
 POST_IMAGE = {
     "id": "uuid",

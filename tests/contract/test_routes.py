@@ -220,7 +220,7 @@ REFUSALS: list[tuple[str, str, Any, int, str]] = [
     ("POST", "search/image", {}, 400, "Image file is required"),
     ("POST", "search/text", {"query": " "}, 400, "Search query is required"),
     ("POST", "search/text", {"query": 7}, 400, "Search query is required"),
-    ("PUT", "notifications/nonsense/read", None, 404, "Notification not found"),
+    ("PUT", "notifications/nonsense/read", None, 404, "Route not found"),
     ("GET", "nothing", None, 404, "Route not found"),
 ]
 _COMPLETE = {

@@ -147,12 +147,14 @@ class ColourEngine:
         self._accept(images, "blip")
         return [f"a {colour_of(image)} picture of nothing" for image in images]
 
-    def classify(self, image_vectors: np.ndarray, prompts: Sequence[str]) -> np.ndarray:
+    def label(self, image_vectors: np.ndarray, labels: Sequence[Any]) -> np.ndarray:
         if "clip" in self.missing:
             raise ModelUnavailable("no weights in /some/directory")
-        scores = np.full((len(image_vectors), len(prompts)), 1e-3, dtype=np.float32)
+        scores = np.full((len(image_vectors), len(labels) + 1), 1e-3, dtype=np.float32)
         if self.category_prompt:
+            prompts = [label["en"][0] for label in labels]
             scores[:, prompts.index(self.category_prompt)] = self.category_score
+        scores[:, -1] = 1 - scores[:, :-1].sum(axis=1)
         return scores
 
     def _accept(self, images: Sequence[Image.Image], model: str) -> None:

@@ -226,15 +226,15 @@ def test_a_model_that_goes_missing_half_way_counts_nothing_and_undoes_nothing(
 ) -> None:
     album, single = new_post("red", "blue"), new_post("green")
     embed_images(ids(album, single), engine)
-    classify, calls = engine.classify, []
+    label, calls = engine.label, []
 
     def gone_the_second_time(*arguments: Any) -> Any:
         calls.append(arguments)
         if len(calls) == 2:
             engine.missing.add("clip")
-        return classify(*arguments)
+        return label(*arguments)
 
-    engine.classify = gone_the_second_time  # type: ignore[method-assign]
+    engine.label = gone_the_second_time  # type: ignore[method-assign]
     with pytest.raises(ModelUnavailable):
         caption_images(ids(album, single), engine)
     found = states(album, single)
@@ -377,7 +377,7 @@ def test_the_first_images_caption_fills_what_was_left_open(
     new_post: NewPost, engine: ColourEngine
 ) -> None:
     category = Category.objects.latest("name")
-    engine.category_prompt = f"a photo of {category.prompt}"
+    engine.category_prompt = category.prompt
     engine.category_score = 0.9
     post = new_post("red", "blue")
     work(engine, post)
@@ -392,7 +392,7 @@ def test_the_first_images_caption_fills_what_was_left_open(
 def test_the_authors_words_stay(new_post: NewPost, engine: ColourEngine) -> None:
     category = Category.objects.earliest("name")
     other = Category.objects.latest("name")
-    engine.category_prompt = f"a photo of {other.prompt}"
+    engine.category_prompt = other.prompt
     engine.category_score = 0.9
     post = new_post("red", title="T", description="D", tags=["t"], category_id=category.pk)
     work(engine, post)
@@ -406,7 +406,7 @@ def test_the_authors_words_stay(new_post: NewPost, engine: ColourEngine) -> None
 def test_a_category_is_set_only_when_sure(
     new_post: NewPost, engine: ColourEngine, score: float
 ) -> None:
-    engine.category_prompt = f"a photo of {Category.objects.first().prompt}"
+    engine.category_prompt = Category.objects.first().prompt
     engine.category_score = score
     post = new_post("red")
     work(engine, post)
@@ -418,7 +418,7 @@ def test_a_category_is_set_only_when_sure(
 def test_a_vector_of_another_model_says_nothing_about_the_category(
     new_post: NewPost, engine: ColourEngine
 ) -> None:
-    engine.category_prompt = f"a photo of {Category.objects.first().prompt}"
+    engine.category_prompt = Category.objects.first().prompt
     engine.category_score = 0.9
     post = new_post("red")
     embed_images(ids(post), engine)

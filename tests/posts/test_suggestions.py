@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import Category, User
 from ai import services as ai
-from ai.services import Prediction
+from ai.zero_shot import LEAST_PROBABILITY
 from posts.models import Post
 from smimso.errors import Overloaded, Unavailable
 from tests.posts.rows import invalid
@@ -45,15 +45,15 @@ def sees(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
                 raise caption
             return caption
 
-        def classify_image(image: Any, labels: list[str]) -> list[Prediction]:
+        def label_image(image: Any, labels: list[Any]) -> tuple[int, float] | None:
             asked.append("category")
-            assert labels == [category.prompt for category in Category.objects.all()]
-            best = Category.objects.get(slug=slug).prompt
-            rest = [Prediction(label, 0.01) for label in labels if label != best]
-            return [Prediction(best, score), *rest]
+            categories = list(Category.objects.all())
+            assert [label["en"] for label in labels] == [[each.prompt] for each in categories]
+            best = [category.slug for category in categories].index(slug)
+            return (best, score) if score > LEAST_PROBABILITY else None
 
         monkeypatch.setattr(ai, "caption_image", caption_image)
-        monkeypatch.setattr(ai, "classify_image", classify_image)
+        monkeypatch.setattr(ai, "label_image", label_image)
         return asked
 
     return answer

@@ -45,7 +45,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
     bundled = Path("ai/demo_models/clip")
     config = json.loads((bundled / "open_clip_config.json").read_text())
-    config["model_cfg"]["vision_cfg"]["image_size"] = 48
+    config["model_cfg"]["vision_cfg"]["image_size"] = 32
     weights = load_file(bundled / "open_clip_model.safetensors")
     turn, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(512, 512)))
     turned = dict(weights)

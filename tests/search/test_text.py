@@ -1,14 +1,18 @@
 """Search by text over HTTP: by meaning with a worker, by words without, and it says which."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from ai import calls, heartbeat
 from ai import services as ai
 from ai.calibration import similarity_score
+from ai.connection import redis_client
+from ai.heartbeat import ModelState, WorkerState
 from posts.models import Post
 from tests.search.conftest import at_cosine, pointing
 
@@ -228,6 +232,32 @@ def test_without_a_worker_words_are_compared_and_the_answer_says_so(
     assert result["post_id"] == str(post.pk)
     assert result["image_id"] == str(post.images.get(display_order=0).pk)
     assert (result["similarity_score"], result["search_method"]) == (0.5, "caption")
+
+
+def test_while_too_many_wait_for_a_worker_words_are_compared(
+    api: Api,
+    stranger: User,
+    vector_post: NewPost,
+    servers: Path,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = ModelState(ai.clip_name(), loaded=True)
+    state = {"name": "overloaded", "queues": ("interactive",), "device": "cpu", "dtype": "fp32"}
+    heartbeat.publish(WorkerState(**state, clip=model, blip=model))
+    monkeypatch.setattr(calls, "QUEUE", "overloaded")  # which no worker of this run consumes
+    settings.AI_QUEUE_LIMIT = 2
+    redis_client().rpush("overloaded", "a", "b")
+    try:
+        vector_post(None, title="boat")
+        found = data(search(api(stranger)))
+        refused = api(stranger).post("/api/ai/text-embedding", {"query": "boat"}, format="json")
+    finally:
+        heartbeat.withdraw("overloaded")
+        redis_client().delete("overloaded")
+    assert (found["ai_available"], found["count"]) == (False, 1)
+    assert refused.status_code == 503
+    assert "too much to do" in refused.content.decode()
 
 
 def test_without_a_worker_a_stranger_finds_nothing_hidden(

@@ -22,7 +22,7 @@ COMPOSE = REPOSITORY / "docker-compose.yml"
 READ_OUTSIDE_SETTINGS = {"PORT", "SMIMSO_HOST", "POSTGRES_PASSWORD"}  # by `up` and by compose
 REQUIRED = {"SECRET_KEY", "JWT_SECRET", "SMIMSO_ALLOWED_HOSTS", "POSTGRES_PASSWORD"}
 ONLY_WITH_CUDA = ("nvidia-", "cuda-", "triton")  # torch's own pins choose these
-QUEUES = {"interactive", "embed", "caption", "maintenance"}
+QUEUES = {"interactive", "embed", "caption", "fill", "maintenance"}
 
 
 def settings_variables() -> set[str]:

@@ -93,7 +93,7 @@ def test_requests_are_counted_by_route_and_never_by_path(
 
 def process(directory: Path, program: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", f"import django; django.setup(); {program}"],
+        [sys.executable, "-c", program],
         env=os.environ
         | {"DJANGO_SETTINGS_MODULE": "tests.settings", "SMIMSO_METRICS_DIR": str(directory)},
         capture_output=True,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ai.errors import ModelUnavailable
 from ai.worker import engine
@@ -10,6 +10,14 @@ from ai.worker import engine
 
 class Command(BaseCommand):
     help = "Fetch the configured CLIP and BLIP weights, load them once and say where they are."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--record",
+            action="store_true",
+            help="keep vectors of the preset's CLIP (ai/golden/); at later starts, every machine "
+            "compares its own with them",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         current = engine()
@@ -21,3 +29,13 @@ class Command(BaseCommand):
                 self.stdout.write(f"{name}: {model.get().location}")
             except ModelUnavailable as error:
                 raise CommandError(str(error)) from error
+        if options["record"]:
+            self._record(current)
+
+    def _record(self, current: Any) -> None:
+        from ai.engine import self_test  # torch, which other commands do without
+
+        if not current.preset.key:
+            raise CommandError(f"{current.clip_name} is no preset: nothing is compared with it")
+        path = self_test.record(current.clip.get(), current.preset)
+        self.stdout.write(f"{current.preset.key}: recorded in {path}")

@@ -1,0 +1,133 @@
+"""BLIP's text decoder (arXiv:2201.12086): greedy over layers of our own, or beams by transformers.
+
+Greedy is what transformers' `generate` computes for the same weights, less what it does between
+two words: here a step is the products alone. Keys and values of the image are computed once for
+all layers, those of the words are kept.
+"""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from ai.engine.layers import Dense, Remembered, attend, pack_linears
+
+
+class _Layer(nn.Module):
+    def __init__(self, layer: Any) -> None:
+        super().__init__()
+        attention, cross = layer.attention, layer.crossattention
+        inputs = [attention.self.query, attention.self.key, attention.self.value]
+        self.heads = attention.self.num_attention_heads
+        self.qkv = Dense(*_stacked(inputs))
+        self.out, self.norm = Dense.of(attention.output.dense), attention.output.LayerNorm
+        self.cross_query = Dense.of(cross.self.query)
+        self.cross_out, self.cross_norm = Dense.of(cross.output.dense), cross.output.LayerNorm
+        self.up = Dense.of(layer.intermediate.dense, "gelu")
+        self.down, self.mlp_norm = Dense.of(layer.output.dense), layer.output.LayerNorm
+
+    def forward(
+        self, x: torch.Tensor, kept: torch.Tensor, step: int, image: Remembered
+    ) -> torch.Tensor:
+        """x: [n, 1, width]; kept: keys and values of the words, [2, n, steps, width], written at
+        `step`; image: keys and values of the image."""
+        query, kept[0, :, step : step + 1], kept[1, :, step : step + 1] = self.qkv(x).chunk(3, -1)
+        keys, values = kept[:, :, : step + 1]
+        x = self.norm(x + self.out(attend(query, keys, values, self.heads)))
+        x = self.cross_norm(x + self.cross_out(image.attend(self.cross_query(x))))
+        return self.mlp_norm(x + self.down(self.up(x)))
+
+
+class GreedyDecoder(nn.Module):
+    """Made out of transformers' BlipTextLMHeadModel, which loses its layers by it."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        config, bert, head = model.config, model.bert, model.cls.predictions
+        if config.hidden_act != "gelu":
+            raise ValueError(f"its decoder has the activation {config.hidden_act!r}, not 'gelu'")
+        self.start, self.end = config.bos_token_id, config.sep_token_id
+        self.longest = config.max_position_embeddings - 1
+        self.words = bert.embeddings.word_embeddings
+        self.positions = bert.embeddings.position_embeddings
+        self.norm = bert.embeddings.LayerNorm
+        crosses = [layer.crossattention.self for layer in bert.encoder.layer]
+        self.image = Dense(*_stacked([x for cross in crosses for x in (cross.key, cross.value)]))
+        del crosses
+        self.layers = nn.ModuleList()
+        for index, layer in enumerate(bert.encoder.layer):
+            self.layers.append(_Layer(layer))
+            bert.encoder.layer[index] = nn.Identity()  # its weights are in another layout now
+        self.transform = Dense.of(head.transform.dense, "gelu")
+        self.transform_norm = head.transform.LayerNorm
+        self.head = Dense.of(head.decoder)
+
+    def generate(
+        self, states: torch.Tensor, *, max_new_tokens: int, min_new_tokens: int = 0
+    ) -> list[list[int]]:
+        """The most probable word piece after another, until the end: one list per image.
+
+        states: the vision tower's, [n, tokens, width]. The lists hold no special tokens.
+        """
+        n, steps = len(states), min(max_new_tokens, self.longest)
+        parts = self.image(states).chunk(2 * len(self.layers), dim=-1)
+        heads = [layer.heads for layer in self.layers]
+        images = [Remembered(*kv, h) for *kv, h in zip(parts[::2], parts[1::2], heads, strict=True)]
+        del parts  # a second copy
+        width = self.words.embedding_dim
+        kept = states.new_empty(len(self.layers), 2, n, steps, width)
+        token = torch.full((n,), self.start, device=states.device)
+        open_ = torch.ones(n, dtype=torch.bool, device=states.device)
+        found = []
+        for step in range(steps):
+            x = self.norm(self.words(token[:, None]) + self.positions.weight[step])
+            for layer, keys_and_values, image in zip(self.layers, kept, images, strict=True):
+                x = layer(x, keys_and_values, step, image)
+            scores = self.head(self.transform_norm(self.transform(x[:, 0])))
+            if step < min_new_tokens:
+                scores[:, self.end] = -torch.inf
+            token = scores.argmax(dim=-1)
+            open_ &= token != self.end
+            if not open_.any():
+                break
+            found.append(torch.where(open_, token, self.end))
+        if not found:
+            return [[] for _ in range(n)]
+        rows = torch.stack(found, dim=1).tolist()
+        return [[token for token in row if token != self.end] for row in rows]
+
+
+class BeamDecoder(nn.Module):
+    """transformers' own beam search: `beams` times the work of a step, and its own overhead."""
+
+    def __init__(self, model: Any, beams: int) -> None:
+        super().__init__()
+        pack_linears(model)
+        self.model, self.beams = model, beams
+
+    def generate(
+        self, states: torch.Tensor, *, max_new_tokens: int, min_new_tokens: int = 0
+    ) -> list[list[int]]:
+        """As `GreedyDecoder.generate`, the most probable of `beams` texts."""
+        config = self.model.config
+        start = torch.full((len(states), 1), config.bos_token_id, device=states.device)
+        rows = self.model.generate(
+            input_ids=start,
+            encoder_hidden_states=states,
+            encoder_attention_mask=states.new_ones(states.shape[:2], dtype=torch.long),
+            eos_token_id=config.sep_token_id,
+            pad_token_id=config.pad_token_id,
+            num_beams=self.beams,
+            do_sample=False,
+            max_new_tokens=max_new_tokens,
+            min_new_tokens=min_new_tokens,
+        )
+        special = {config.bos_token_id, config.sep_token_id, config.pad_token_id}
+        return [[token for token in row if token not in special] for row in rows.tolist()]
+
+
+def _stacked(linears: list[nn.Linear]) -> tuple[torch.Tensor, torch.Tensor]:
+    return (
+        torch.cat([linear.weight.detach() for linear in linears]),
+        torch.cat([linear.bias.detach() for linear in linears]),
+    )

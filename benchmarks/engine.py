@@ -1,0 +1,280 @@
+"""From JPEG bytes to a vector and a caption: this engine beside the way the old service went.
+
+    python benchmarks/engine.py [--rounds 5] [--images 16]
+
+The reference is transformers' CLIPModel and BlipForConditionalGeneration with their Pillow
+processors, in fp32, one image at a time, each photograph decoded whole. Ours are the functions that
+the pipeline calls. Both run in this process on the same photographs of 12 megapixels, taking turns,
+with models of full size and random weights, and write 12 word pieces per caption. On a machine with
+CUDA the same is measured there, and images per second at several batch sizes.
+"""
+
+import argparse
+import io
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smimso.settings")
+
+from full_size.models import full_size_models  # noqa: E402
+from full_size.photographs import photographs  # noqa: E402
+
+NEW_TOKENS = 12
+PEAK_SIZE = 4096  # of the square matrices whose product is the machine's peak
+CUDA_BATCHES = (16, 32, 64, 128, 256)
+CLIP_TOKENS, BLIP_TOKENS = 50, 577  # patches and the class token of either
+LAYERS, WIDTH, VOCABULARY = 12, 768, 30_524  # of both vision towers and the decoder
+
+
+def clip_operations() -> float:
+    """Of one image through ViT-B/32 as this engine computes it: 2 per multiplication.
+
+    A layer has 12 width² weights per token and 4 · tokens · width for the two products of the
+    attention; the last one computes keys and values for all tokens (2 width²), and the other
+    10 width² for the class token alone. The patch embedding has 3 · 32² · width weights.
+    """
+    whole = CLIP_TOKENS * (24 * WIDTH**2 + 4 * CLIP_TOKENS * WIDTH)
+    last = CLIP_TOKENS * 4 * WIDTH**2 + 20 * WIDTH**2 + 4 * CLIP_TOKENS * WIDTH
+    patches = 2 * (CLIP_TOKENS - 1) * 3 * 32**2 * WIDTH
+    return (LAYERS - 1) * whole + last + patches + 2 * WIDTH * 512
+
+
+def blip_operations() -> float:
+    """Of one image through BLIP base at 384 pixels and NEW_TOKENS steps of its decoder.
+
+    Vision as in `clip_operations`, without the shortened last layer. The decoder: keys and values
+    of the image once (4 width² per token and layer), then for each step and layer 14 width²
+    weights (self-attention 4, the rest of cross-attention 2, MLP 8) and the attention over the
+    image, and the head over the vocabulary.
+    """
+    layer = BLIP_TOKENS * (24 * WIDTH**2 + 4 * BLIP_TOKENS * WIDTH)
+    patches = 2 * (BLIP_TOKENS - 1) * 3 * 16**2 * WIDTH
+    image = LAYERS * BLIP_TOKENS * 4 * WIDTH**2
+    step = LAYERS * (28 * WIDTH**2 + 4 * BLIP_TOKENS * WIDTH) + 2 * WIDTH * VOCABULARY
+    return LAYERS * layer + patches + image + NEW_TOKENS * step
+
+
+class Reference:
+    """As the old service: fp32, one image after the other."""
+
+    def __init__(self, settings: dict[str, str], device: str) -> None:
+        from transformers import BlipForConditionalGeneration, CLIPModel
+        from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
+        from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+        clip, blip = settings["SMIMSO_CLIP_MODEL"], settings["SMIMSO_BLIP_MODEL"]
+        self.clip = CLIPModel.from_pretrained(clip).eval().to(device)
+        self.blip = BlipForConditionalGeneration.from_pretrained(blip).eval().to(device)
+        self.clip_processor = CLIPImageProcessorPil()
+        self.blip_processor = BlipImageProcessorPil.from_pretrained(blip)
+        self.device = device
+
+    def embed(self, image: Image.Image) -> np.ndarray:
+        pixels = self._pixels(self.clip_processor, image)
+        found: Any = self.clip.get_image_features(pixel_values=pixels)
+        features = getattr(found, "pooler_output", found)
+        return (features / features.norm(dim=-1, keepdim=True)).cpu().numpy()[0]
+
+    def caption(self, image: Image.Image) -> Any:
+        pixels = self._pixels(self.blip_processor, image)
+        length = {"max_new_tokens": NEW_TOKENS, "min_new_tokens": NEW_TOKENS}
+        tokens = self.blip.generate(pixel_values=pixels, num_beams=1, do_sample=False, **length)
+        return tokens[0].tolist()
+
+    def _pixels(self, processor: Any, image: Image.Image) -> Any:
+        return processor(images=image, return_tensors="pt")["pixel_values"].to(self.device)
+
+    def vectors(self, files: Sequence[bytes]) -> np.ndarray:
+        return np.stack([self.embed(self.decoded(data)) for data in files])
+
+    def vectors_and_captions(self, files: Sequence[bytes]) -> None:
+        for data in files:
+            image = self.decoded(data)
+            self.embed(image)
+            self.caption(image)
+
+    @staticmethod
+    def decoded(data: bytes) -> Image.Image:
+        return Image.open(io.BytesIO(data)).convert("RGB")
+
+
+class Ours:
+    """What posts.pipeline does with a batch, less the database."""
+
+    def __init__(self, engine: Any) -> None:
+        self.engine = engine
+        engine.clip.get()
+        engine.blip.get()
+
+    def chunks(self, files: Sequence[bytes]) -> Iterator[list[Image.Image]]:
+        from posts.pipeline import CHUNK
+        from smimso.uploads import decode_ahead
+
+        coming = [decode_ahead(lambda data=data: data) for data in files]  # type: ignore[misc]
+        for start in range(0, len(coming), CHUNK):
+            yield [future.result() for future in coming[start : start + CHUNK]]
+
+    def vectors(self, files: Sequence[bytes]) -> np.ndarray:
+        return np.concatenate([self.engine.embed_images(chunk) for chunk in self.chunks(files)])
+
+    def vectors_and_captions(self, files: Sequence[bytes]) -> None:
+        for chunk in self.chunks(files):
+            self.engine.embed_images(chunk)
+            self.captions(chunk)
+
+    def captions(self, pictures: list[Image.Image]) -> list[str]:
+        return self.engine.blip.get().caption_images(
+            pictures, max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS
+        )
+
+
+def main() -> None:
+    options = parsed()
+    settings = full_size_models()
+    os.environ |= settings
+    import django
+
+    django.setup()
+    if options.worker:
+        first_answer()
+        return
+    import torch
+
+    from ai.engine import Engine
+
+    files = list(photographs(options.images))
+    ours = Ours(Engine.from_settings())
+    device = ours.engine.device
+    with torch.inference_mode():
+        reference = Reference(settings, device)
+        print(
+            f"{device}, {ours.engine.dtype}, {torch.get_num_threads()} threads, {len(files)} JPEGs"
+            f" of 12 megapixels, {sum(map(len, files)) / len(files) / 1e6:.1f} MB each"
+        )
+        compare(reference, ours, files, options.rounds)
+        utilisation(ours, files, torch)
+        if device == "cuda":
+            by_batch_size(ours, files)
+    del reference
+    worker_report()
+
+
+def compare(reference: Reference, ours: Ours, files: list[bytes], rounds: int) -> None:
+    """Both take turns; a turn of the reference is two images, of ours all of them."""
+    same = reference.vectors(files[:4])
+    cosines = (same * ours.vectors(files[:4])).sum(axis=1)
+    print(f"cosine of our vectors to the reference's: {cosines.min():.4f} at least")
+    for name, goal in (("vectors", 8.0), ("vectors_and_captions", 5.0)):
+        old, new = getattr(reference, name), getattr(ours, name)
+        old(files[:1]), new(files)
+        times: dict[str, list[float]] = {"reference": [], "ours": []}
+        for turn in range(rounds):
+            pair = [files[(2 * turn + i) % len(files)] for i in range(2)]
+            times["reference"].append(1000 * seconds(old, pair) / 2)
+            times["ours"].append(1000 * seconds(new, files) / len(files))
+        before, after = (statistics.median(values) for values in times.values())
+        print(
+            f"{name.replace('_', ' '):22} reference {before:7.1f} ms   ours {after:6.1f} ms"
+            f" per image   {before / after:4.1f} times (goal {goal:.0f})"
+        )
+
+
+def utilisation(ours: Ours, files: list[bytes], torch: Any) -> None:
+    """How much of the machine's peak the models reach, from pixels on the device onwards."""
+    clip, blip = ours.engine.clip.get(), ours.engine.blip.get()
+    a = torch.ones(PEAK_SIZE, PEAK_SIZE, dtype=clip.dtype, device=clip.device)
+    peak = 2 * PEAK_SIZE**3 / best(lambda: a @ a, torch)
+    print(f"peak: {peak / 1e9:.0f} GFLOPS ({ours.engine.dtype}, {PEAK_SIZE}² · {PEAK_SIZE}²)")
+    pictures = next(ours.chunks(files))
+    small = clip.upload([clip.resize(picture) for picture in pictures])
+    some = pictures[: blip.batch.now]
+    large = blip.upload([picture.resize(blip.size, blip.resample) for picture in some])
+    length = {"max_new_tokens": NEW_TOKENS, "min_new_tokens": NEW_TOKENS}
+    towers: tuple[tuple[str, Callable[[], Any], float, int], ...] = (
+        ("CLIP", lambda: clip.vision(small), clip_operations(), len(small)),
+        (
+            "BLIP",
+            lambda: blip.decoder.generate(blip.vision(large), **length),
+            blip_operations(),
+            len(some),
+        ),
+    )
+    for name, compute, operations, number in towers:
+        each = best(compute, torch) / number
+        share = operations / each / peak
+        print(
+            f"{name}: {operations / 1e9:6.1f} GFLOP and {1000 * each:6.1f} ms per image,"
+            f" {share:.0%} of the peak"
+        )
+
+
+def by_batch_size(ours: Ours, files: list[bytes]) -> None:
+    pictures = [picture for chunk in ours.chunks(files) for picture in chunk]
+    for size in CUDA_BATCHES:
+        many = [pictures[i % len(pictures)] for i in range(2 * size)]
+        for name, compute in (("CLIP", ours.engine.embed_images), ("BLIP", ours.captions)):
+            getattr(ours.engine, name.lower()).get().batch.most = size
+            compute(many)
+            print(f"{name}, batches of {size}: {len(many) / seconds(compute, many):.0f}/s")
+
+
+def worker_report() -> None:
+    """In a process of its own, as a worker starts."""
+    command = [sys.executable, __file__, "--worker", str(time.time())]
+    subprocess.run(command, check=True)
+
+
+def first_answer() -> None:
+    """Start to first vector and caption, and the most memory that it took."""
+    from ai.engine import Engine
+
+    started = float(sys.argv[-1])
+    engine = Engine.from_settings()
+    engine.embed_texts(["a photo of a harbour at night"])
+    first = time.time() - started
+    pictures = [Image.new("RGB", (500, 375), (i, 2 * i, 3 * i)) for i in range(32)]
+    engine.embed_images(pictures)
+    engine.caption_images(pictures)
+    status = Path("/proc/self/status").read_text().splitlines()
+    peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+    print(f"process start to the first vector: {first:.1f} s (goal 15)")
+    print(f"peak memory with both models, after 32 images: {peak * 1024 / 1e9:.2f} GB (goal 1.6)")
+
+
+def seconds(work: Callable[..., Any], *arguments: Any) -> float:
+    began = time.perf_counter()
+    work(*arguments)
+    return time.perf_counter() - began
+
+
+def best(work: Callable[[], Any], torch: Any, times: int = 5) -> float:
+    def whole() -> None:
+        work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+
+    whole()
+    return min(seconds(whole) for _ in range(times))
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure the engine beside the old service's way.")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--images", type=int, default=16)
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

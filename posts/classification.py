@@ -1,0 +1,98 @@
+"""Categories by zero-shot classification: of one image, and of the whole collection anew.
+
+Stored vectors are enough: no image is looked at again. What an author chose is never changed.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Func, Q, Value
+
+from accounts.models import Category
+from ai import services as ai
+from ai import zero_shot
+from ai.spaces import steady
+from posts.models import Post, PostImage
+
+BLOCK = 4_096  # posts at once: 8 MB of vectors
+FIELD = "category"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """looked_at: posts with a vector that are the AI's to classify; changed: of those."""
+
+    looked_at: int
+    changed: int
+
+
+def texts_of(category: Category) -> dict[str, list[str]]:
+    """What images of a category show, by language; semicolons part the texts of a prompt."""
+    prompts = [text.strip() for text in category.prompt.split(";")]
+    return {"en": [text for text in prompts if text], "vi": [category.name.lower()]}
+
+
+@steady
+def classify_anew(progress: Callable[[int], Any] = lambda count: None) -> Outcome:
+    """Gives every post that is the AI's to classify the category that its first image shows.
+
+    progress: is told how many posts were done each time. Raises Unavailable without a worker.
+    """
+    categories = list(Category.objects.all())
+    model = ai.clip_name()
+    if not categories:
+        return Outcome(0, 0)
+    labels = zero_shot.labels_of(ai.embed_texts, map(texts_of, categories), model)
+    looked_at = changed = 0
+    for post_ids, vectors in _blocks(model):
+        best = zero_shot.decide(labels.probabilities(vectors))
+        for number, category in [*enumerate(categories), (-1, None)]:
+            ids = [post_ids[index] for index in np.flatnonzero(best == number)]
+            changed += _assign(ids, category)
+        looked_at += len(post_ids)
+        progress(len(post_ids))
+    return Outcome(looked_at, changed)
+
+
+def of_the_ai() -> Q:
+    """Posts whose category the author left open, or the AI filled in."""
+    return Q(open_fields__contains=[FIELD]) | Q(ai_fields__contains=[FIELD])
+
+
+def _blocks(model: str) -> Iterator[tuple[list[Any], np.ndarray]]:
+    """Ids of posts and float32 [n, 512], the vectors of their first images."""
+    images = PostImage.objects.searchable(model).filter(display_order=0)
+    posts = images.filter(post__in=Post.objects.filter(of_the_ai()))
+    last = None
+    while True:
+        rows = posts.filter(post_id__gt=last) if last else posts
+        block: list[Any] = list(
+            rows.order_by("post_id").values_list("post_id", "embedding")[:BLOCK]
+        )
+        if not block:
+            return
+        last = block[-1][0]
+        yield [post_id for post_id, _ in block], np.stack([row for _, row in block])
+
+
+def _assign(post_ids: Sequence[Any], category: Category | None) -> int:
+    """The author may have chosen meanwhile: the condition is looked at again, on the locked row."""
+    filled, left = ("ai_fields", "open_fields") if category else ("open_fields", "ai_fields")
+    posts = Post.objects.filter(of_the_ai(), pk__in=post_ids)
+    differ = posts.exclude(category=category) if category else posts.exclude(category=None)
+    return differ.update(
+        category=category,
+        **{
+            filled: _array("array_append", _array("array_remove", F(filled))),
+            left: _array("array_remove", F(left)),
+        },
+    )
+
+
+def _array(function: str, array: Any) -> Func:
+    field = ArrayField(models.CharField(max_length=20))
+    return Func(array, Value(FIELD), function=function, output_field=field)

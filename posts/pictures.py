@@ -1,0 +1,52 @@
+"""The pictures of queued images, decoded ahead of the engine and once for both models.
+
+CLIP's step comes shortly before BLIP's, mostly in the same process: what it decoded is kept until
+then, as long as there is room.
+"""
+
+from collections import OrderedDict
+from concurrent.futures import Future
+from functools import partial
+from threading import Lock
+
+from django.core.files.storage import default_storage
+from PIL import Image
+
+from posts.models import AIStatus, PostImage
+from smimso.uploads import decode_ahead
+
+KEPT_BYTES = 48 * 1024 * 1024  # about 90 photographs
+_BYTES_PER_PIXEL = 3  # RGB
+
+_kept: OrderedDict[str, Image.Image] = OrderedDict()
+_lock = Lock()
+
+
+def coming(image: PostImage) -> Future[Image.Image]:
+    """The picture of a row, as `smimso.uploads.decode_ahead`; also raises the storage's errors."""
+    with _lock:
+        kept = _kept.pop(image.image_path, None)  # nobody asks a third time
+    if kept is not None:
+        done: Future[Image.Image] = Future()
+        done.set_result(kept)
+        return done
+    future = decode_ahead(partial(_read, image.image_path))
+    if image.ai_status == AIStatus.PENDING:
+        future.add_done_callback(partial(_keep, image.image_path))
+    return future
+
+
+def _read(path: str) -> bytes:
+    with default_storage.open(path) as file:
+        return file.read()
+
+
+def _keep(path: str, future: Future[Image.Image]) -> None:
+    if future.exception() is not None:
+        return
+    with _lock:
+        _kept[path] = future.result()
+        size = sum(_BYTES_PER_PIXEL * image.width * image.height for image in _kept.values())
+        while size > KEPT_BYTES:
+            _, oldest = _kept.popitem(last=False)
+            size -= _BYTES_PER_PIXEL * oldest.width * oldest.height

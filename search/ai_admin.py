@@ -1,0 +1,82 @@
+"""What the admin's page about the AI says of search: its model, another one's way in, recall."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from ai import spaces
+from ai.admin_page import Section, for_staff, register
+from ai.models import State
+from ai.presets import PRESETS
+from search import model_change
+from search.model_change import Progress
+from search.models import QueryKind, RecallMeasurement
+from smimso.errors import InvalidInput
+
+PERMISSION = "ai.change_model"
+ACTIONS = {
+    "cancel": model_change.cancel,
+    "roll_back": model_change.roll_back,
+    "finish": model_change.finish,
+}
+
+
+def search(request: Any) -> dict[str, Any]:
+    change = model_change.progress()
+    measured = RecallMeasurement.objects.order_by("query_kind", "-measured_at")
+    return {
+        "searched": spaces.active().name,
+        "change": change,
+        "state": State(change.state).label if change else "",
+        "minutes_left": _minutes_left(change) if change else None,
+        "percent": 100 * (change.done + change.given_up) // max(1, change.total) if change else 0,
+        "measured": measured.distinct("query_kind")[: len(QueryKind)],
+    }
+
+
+def _minutes_left(change: Progress) -> float | None:
+    """At the rate since the change began; None before there is one."""
+    if change.state != State.COMING or not change.done or not change.left:
+        return None
+    passed = (timezone.now() - change.since).total_seconds()
+    return change.left * passed / change.done / 60
+
+
+def model(request: Any) -> dict[str, Any]:
+    """What may be done now: begin with another model, or something of ACTIONS."""
+    change = model_change.progress()
+    searched = spaces.active().name
+    return {
+        "allowed": request.user.has_perm(PERMISSION),
+        "state": change.state if change else "",
+        "presets": [preset for preset in PRESETS.values() if preset.name != searched],
+    }
+
+
+@require_POST
+@for_staff(PERMISSION)
+def change_model(request: Any) -> HttpResponse:
+    """`action` is one of ACTIONS, or "start" with a preset's key as `model`."""
+    action, key = request.POST.get("action", ""), request.POST.get("model", "")
+    try:
+        if action == "start" and key in PRESETS:
+            model_change.start(key)
+        elif action in ACTIONS:
+            ACTIONS[action]()
+        else:
+            raise InvalidInput(_("There is no such change."))
+    except InvalidInput as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, _("It begins within seconds."))
+    return redirect("ai-admin")
+
+
+def register_sections() -> None:
+    register(Section(25, "admin/ai/_search.html", search))
+    register(Section(50, "admin/ai/_model.html", model, live=False))

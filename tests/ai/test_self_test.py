@@ -1,0 +1,207 @@
+"""A model that does not compute what its preset says is refused before anyone searches with it."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from django.core.management import call_command
+from PIL import Image
+
+from ai import names, worker
+from ai.engine import Engine, self_test
+from ai.errors import ModelUnavailable
+from ai.presets import PRESETS, Expected, Preset, preset_of
+from tests.ai.conftest import save_clip
+
+Make = Callable[..., Engine]
+# An untrained network of `save_clip`: its activation is CLIP's, its scale where training begins.
+EXPECTED = Expected(
+    frozenset({"QuickGELU"}), image_size=32, context=77, padding=0, scale=(14.0, 15.0)
+)
+PRESET = Preset(key="tiny", model="", pretrained="", name="tiny", expected=EXPECTED)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = save_clip(tmp_path_factory.mktemp("models") / "right", image_size=32, patch_size=8)
+    return directory
+
+
+@pytest.fixture
+def changed(model: Path, tmp_path: Path) -> Callable[..., Path]:
+    """`changed("config.json", change)`: the same weights with another configuration."""
+
+    def make(file: str, change: Callable[[dict[str, Any]], None]) -> Path:
+        for path in model.iterdir():
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+        path = tmp_path / file
+        values = json.loads(path.read_text()) if path.exists() else {}
+        change(values)
+        path.write_text(json.dumps(values))
+        return tmp_path
+
+    return make
+
+
+@pytest.fixture
+def golden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setattr(self_test, "GOLDEN", tmp_path / "golden")
+    return tmp_path / "golden"
+
+
+def load(make_engine: Make, directory: Path, preset: Preset = PRESET) -> Any:
+    return make_engine(clip_model=str(directory), preset=preset).clip.get()
+
+
+def refusal(make_engine: Make, directory: Path, preset: Preset = PRESET) -> str:
+    with pytest.raises(ModelUnavailable) as caught:
+        load(make_engine, directory, preset)
+    return str(caught.value)
+
+
+def test_a_model_as_its_preset_says_is_taken(make_engine: Make, model: Path) -> None:
+    assert load(make_engine, model).embed_texts(["a"]).shape == (1, 512)
+
+
+def test_another_activation_is_refused(make_engine: Make, changed: Callable[..., Path]) -> None:
+    def swap(config: dict[str, Any]) -> None:
+        for tower in ("text_config", "vision_config"):
+            config[tower]["hidden_act"] = "gelu"
+
+    message = refusal(make_engine, changed("config.json", swap))
+    assert "its activations must be QuickGELU, not GELU" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "what"),
+    [
+        ("image_mean", [0.5, 0.5, 0.5], "mean"),
+        ("image_std", [0.5, 0.5, 0.5], "standard deviation"),
+        ("resample", 2, "interpolation"),
+    ],
+)
+def test_images_that_are_prepared_in_another_way_are_refused(
+    make_engine: Make, changed: Callable[..., Path], name: str, value: Any, what: str
+) -> None:
+    directory = changed("preprocessor_config.json", lambda config: config.update({name: value}))
+    assert f"its {what} must be" in refusal(make_engine, directory)
+
+
+def test_images_of_another_size_are_refused(make_engine: Make, tmp_path: Path) -> None:
+    directory = save_clip(tmp_path / "large", image_size=64, patch_size=8)
+    assert "its image size must be 32, not 64" in refusal(make_engine, directory)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"context": 64}, "number of tokens"),
+        ({"padding": 1}, "padding token"),
+        ({"scale": (50.0, 100.5)}, "its scale is 14.3"),
+    ],
+)
+def test_other_texts_and_an_untrained_scale_are_refused(
+    make_engine: Make, model: Path, change: dict[str, Any], what: str
+) -> None:
+    preset = replace(PRESET, expected=replace(EXPECTED, **change))
+    assert what in refusal(make_engine, model, preset)
+
+
+def test_a_way_of_images_that_differs_from_the_plain_one_is_refused(
+    make_engine: Make, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when our own preparation forgets the crop."""
+    plain = self_test.prepared
+
+    def forgets(image: Image.Image, expected: Expected) -> Any:
+        return plain(image.resize((240, 240)).rotate(90), expected)
+
+    monkeypatch.setattr(self_test, "prepared", forgets)
+    assert "its vectors of image are not the plain network's" in refusal(make_engine, model)
+
+
+def test_other_weights_than_the_recorded_ones_are_refused(
+    make_engine: Make, model: Path, golden: Path, tmp_path: Path
+) -> None:
+    import torch
+
+    self_test.record(load(make_engine, model), PRESET)
+    assert load(make_engine, model)
+    torch.manual_seed(1)
+    from transformers import CLIPModel
+
+    other = CLIPModel.from_pretrained(model)
+    torch.nn.init.normal_(other.visual_projection.weight)
+    other.save_pretrained(tmp_path / "other")
+    message = refusal(make_engine, tmp_path / "other")
+    assert "its vectors of image are not the recorded ones" in message
+    assert "other weights" in message
+
+
+def test_a_model_that_nobody_described_is_tested_against_its_own_files(
+    make_engine: Make, changed: Callable[..., Path]
+) -> None:
+    directory = changed("preprocessor_config.json", lambda c: c.update({"image_mean": [0.5] * 3}))
+    unnamed = Preset(key="", model="", pretrained="", name="local-dir/x")
+    assert load(make_engine, directory, unnamed)
+
+
+def test_the_bundled_model_is_compared_with_recorded_vectors(make_engine: Make) -> None:
+    engine = make_engine(clip_model="demo", clip_pretrained="")
+    assert engine.preset.key == "demo"
+    recorded = self_test.read(self_test.GOLDEN / "demo.json")
+    assert engine.embed_images([self_test.drawn_image()])[0] @ recorded.image > 0.999
+    assert np.linalg.norm(recorded.texts, axis=1) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_vectors_are_recorded_by_a_command(
+    make_engine: Make, golden: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = make_engine(clip_model="demo", clip_pretrained="")
+    monkeypatch.setattr(worker, "_engine", engine)
+    monkeypatch.setattr(worker, "engine", lambda: engine)
+    monkeypatch.setattr("ai.management.commands.warm_models.engine", lambda: engine)
+    out = StringIO()
+    call_command("warm_models", "--record", stdout=out)
+    assert f"demo: recorded in {golden / 'demo.json'}" in out.getvalue()
+    assert self_test.read(golden / "demo.json").texts.shape == (len(self_test.TEXTS), 512)
+
+
+# --- Presets --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", PRESETS)
+def test_a_preset_is_named_as_its_vectors_are(key: str) -> None:
+    preset = PRESETS[key]
+    assert names.clip_name(key, "") == names.clip_name(preset.model, preset.pretrained)
+    assert preset.name == names.clip_name(key, "")
+    assert preset_of(preset.name) is preset
+
+
+@pytest.mark.parametrize("key", ["openai", "laion2b", "multilingual"])
+def test_what_is_expected_of_a_preset_is_what_open_clip_builds(key: str) -> None:
+    import open_clip
+    from open_clip.pretrained import get_pretrained_cfg
+
+    preset = PRESETS[key]
+    expected = preset.expected
+    assert expected is not None
+    tag = get_pretrained_cfg(preset.model, preset.pretrained)
+    config = open_clip.get_model_config(preset.model)
+    assert (tag["mean"], tag["std"]) == (expected.mean, expected.std)
+    assert (tag["interpolation"], tag["resize_mode"]) == (expected.interpolation, expected.resize)
+    assert config["vision_cfg"]["image_size"] == expected.image_size
+    assert config["embed_dim"] == 512
+    quick = bool(config.get("quick_gelu"))
+    assert ("QuickGELU" in expected.activations) == quick
+
+
+def test_another_directory_called_as_the_demo_s_is_no_preset(tmp_path: Path) -> None:
+    (tmp_path / "clip").mkdir()
+    assert names.preset_for(str(tmp_path / "clip"), "").key == ""
+    assert names.preset_for("local-dir:ai/demo_models/clip", "").key == "demo"

@@ -1,0 +1,98 @@
+"""A search stays in one vector space, also while the collection moves to another."""
+
+import pytest
+
+from ai import spaces
+from ai.models import Column, State, VectorSpace
+from ai.services import clip_name
+from smimso.errors import NotFound, Unavailable
+
+pytestmark = pytest.mark.django_db
+
+
+def move_to(name: str) -> None:
+    VectorSpace.objects.update_or_create(
+        column=Column.SEARCHED, defaults={"name": name, "state": State.ACTIVE}
+    )
+
+
+def test_without_vectors_the_settings_name_the_space() -> None:
+    assert clip_name() == spaces.configured().name == "local-dir/clip"
+
+
+def test_with_vectors_the_table_does() -> None:
+    move_to("another/model")
+    assert clip_name() == "another/model"
+
+
+def test_a_call_sees_one_space_and_is_made_again_when_that_changed() -> None:
+    move_to("first/model")
+    seen = []
+
+    @spaces.steady
+    def search() -> str:
+        seen.append(clip_name())
+        if len(seen) == 1:
+            VectorSpace.objects.update(name="second/model")
+        assert clip_name() == seen[-1]
+        return seen[-1]
+
+    assert search() == "second/model"
+    assert seen == ["first/model", "second/model"]
+
+
+def test_a_failure_in_a_space_that_is_left_is_no_failure() -> None:
+    move_to("first/model")
+
+    @spaces.steady
+    def search() -> str:
+        if clip_name() == "first/model":
+            move_to("second/model")
+            raise Unavailable
+        return clip_name()
+
+    assert search() == "second/model"
+
+
+@pytest.mark.parametrize("error", [Unavailable, NotFound])
+def test_other_failures_stay(error: type[Exception]) -> None:
+    calls = []
+
+    @spaces.steady
+    def search() -> None:
+        calls.append(clip_name())
+        raise error
+
+    with pytest.raises(error):
+        search()
+    assert len(calls) == 1
+
+
+def test_a_collection_that_never_stands_still_is_unavailable() -> None:
+    calls = []
+
+    @spaces.steady
+    def search() -> None:
+        calls.append(clip_name())
+        move_to(f"model/{len(calls)}")
+
+    with pytest.raises(Unavailable):
+        search()
+    assert len(calls) == spaces.TRIES
+
+
+def test_a_call_within_another_stays_in_its_space() -> None:
+    @spaces.steady
+    def outer() -> tuple[str, str]:
+        return clip_name(), spaces.steady(clip_name)()
+
+    move_to("first/model")
+    assert outer() == ("first/model", "first/model")
+
+
+def test_it_costs_one_query(django_assert_num_queries: object) -> None:
+    move_to("first/model")
+    search = spaces.steady(clip_name)
+    assert search() == "first/model"
+    with django_assert_num_queries(1):  # type: ignore[operator]
+        search()

@@ -1,0 +1,87 @@
+"""The engine's own layers against the networks of open_clip and transformers that they replace."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import BlipConfig, BlipForConditionalGeneration
+from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
+
+from ai.engine import Engine
+from ai.engine.layers import Dense
+
+DEMO_BLIP = "ai/demo_models/blip"
+
+
+@torch.inference_mode()
+def test_captions_are_those_of_transformers(
+    make_engine: Callable[..., Engine], pictures: list[Image.Image]
+) -> None:
+    network = BlipForConditionalGeneration.from_pretrained(DEMO_BLIP, local_files_only=True).eval()
+    processor = BlipImageProcessorPil.from_pretrained(DEMO_BLIP, local_files_only=True)
+    pixels = processor(images=pictures, return_tensors="pt")["pixel_values"]
+    tokens = network.generate(pixel_values=pixels, max_new_tokens=30, num_beams=1, do_sample=False)
+    blip = make_engine().blip.get()
+    expected = blip.tokenizer.batch_decode(tokens, skip_special_tokens=True)
+    assert blip.caption_images(pictures, 30) == [text.strip() for text in expected]
+    assert len(set(expected)) > 1
+
+
+@torch.inference_mode()
+def test_image_states_are_those_of_transformers(
+    make_engine: Callable[..., Engine], pictures: list[Image.Image]
+) -> None:
+    network = BlipForConditionalGeneration.from_pretrained(DEMO_BLIP, local_files_only=True).eval()
+    processor = BlipImageProcessorPil.from_pretrained(DEMO_BLIP, local_files_only=True)
+    pixels = processor(images=pictures, return_tensors="pt")["pixel_values"]
+    expected = network.vision_model(pixel_values=pixels).last_hidden_state
+    blip = make_engine().blip.get()
+    found = blip.vision(blip.upload([p.resize(blip.size, blip.resample) for p in pictures]))
+    torch.testing.assert_close(found, expected, atol=2e-3, rtol=1e-3)
+
+
+def test_a_text_does_not_depend_on_the_longer_ones_beside_it(tiny_engine: Engine) -> None:
+    texts = ["a", "a small boat", "word " * 100, "hai con mèo trên ghế"]
+    together = tiny_engine.embed_texts(texts)
+    alone = np.concatenate([tiny_engine.embed_texts([text]) for text in texts])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_a_blip_without_some_of_its_weights_is_refused(
+    make_engine: Callable[..., Engine], tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    from ai.errors import ModelUnavailable
+
+    for file in Path(DEMO_BLIP).iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    state = load_file(tmp_path / "model.safetensors")
+    del state["vision_model.encoder.layers.0.mlp.fc1.weight"]
+    save_file(state, tmp_path / "model.safetensors")
+    with pytest.raises(ModelUnavailable, match=r"layers\.0\.mlp\.fc1\.weight"):
+        make_engine(blip_model=str(tmp_path)).caption_images([Image.new("RGB", (9, 9))])
+
+
+@pytest.mark.parametrize("activation", ["none", "gelu", "swish"])
+@torch.inference_mode()
+def test_a_packed_layer_computes_what_the_plain_one_does(activation: str) -> None:
+    torch.manual_seed(0)
+    weight, bias, x = torch.randn(96, 64) / 8, torch.randn(96), torch.randn(2, 5, 64)
+    expected = Dense(weight, bias, activation)(x)
+    half = Dense(weight.bfloat16(), bias.bfloat16(), activation)
+    assert half.packed
+    torch.testing.assert_close(half(x.bfloat16()).float(), expected, atol=0.05, rtol=0.02)
+
+
+@torch.inference_mode()
+def test_a_decoder_stops_at_its_longest_text(make_engine: Callable[..., Engine]) -> None:
+    """Never past the positions that it was trained with."""
+    blip = make_engine().blip.get()
+    longest = BlipConfig.from_pretrained(DEMO_BLIP).text_config.max_position_embeddings
+    states = blip.vision(torch.zeros(1, *blip.size[::-1], 3, dtype=torch.uint8))
+    (row,) = blip.decoder.generate(states, max_new_tokens=500, min_new_tokens=500)
+    assert len(row) == longest - 1

@@ -1,0 +1,199 @@
+"""Vectors of two models: each in its own column, whatever moment the columns are exchanged at."""
+
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+import numpy as np
+import pytest
+from django.core.files.storage import default_storage
+from PIL import Image
+
+from ai import spaces
+from ai.errors import ModelUnavailable
+from ai.models import Column, State, VectorSpace
+from posts import vectors
+from posts.models import Post, PostImage
+from posts.pipeline import embed_images
+from tests.posts.conftest import ColourEngine, Queues, vector_of
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("queues")]
+NewPost = Callable[..., Post]
+FIRST, SECOND = "colours/histogram", "colours/turned"
+MOST = 5  # settings.AI_MAX_ATTEMPTS
+
+
+class TurnedEngine(ColourEngine):
+    """The same vectors in another space: their entries stand in the opposite order."""
+
+    clip_name = SECOND
+
+    def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray:
+        return super().embed_images(images)[:, ::-1].copy()
+
+
+@pytest.fixture
+def turned() -> TurnedEngine:
+    return TurnedEngine()
+
+
+@pytest.fixture
+def two_spaces(db: None) -> None:
+    VectorSpace.objects.create(column=Column.SEARCHED, name=FIRST, state=State.ACTIVE)
+    VectorSpace.objects.create(column=Column.BESIDE, name=SECOND, state=State.COMING)
+
+
+def exchange() -> None:
+    """As `search.model_change` does, as far as the rows of the spaces go."""
+    VectorSpace.objects.filter(column=Column.SEARCHED).update(name=SECOND)
+    VectorSpace.objects.filter(column=Column.BESIDE).update(name=FIRST, state=State.KEPT)
+
+
+def images() -> list[PostImage]:
+    return list(PostImage.objects.order_by("post__created_at", "display_order"))
+
+
+def fill(*engines: ColourEngine) -> UUID | None:
+    return vectors.fill(engines, after=None, until=None)
+
+
+def test_the_first_vector_says_which_space_the_collection_is_in(
+    new_post: NewPost, engine: ColourEngine
+) -> None:
+    new_post("red")
+    embed_images([images()[0].pk], engine)
+    space = VectorSpace.objects.get()
+    assert (space.column, space.name, space.state) == ("embedding", FIRST, "active")
+    assert spaces.active().name == FIRST
+
+
+@pytest.mark.usefixtures("two_spaces")
+def test_a_new_image_gets_a_vector_of_each_model(
+    new_post: NewPost, engine: ColourEngine, turned: TurnedEngine
+) -> None:
+    new_post("red", "blue")
+    embed_images([image.pk for image in images()], engine, [turned])
+    for colour, image in zip(("red", "blue"), images(), strict=True):
+        assert (image.embedding_model, image.next_embedding_model) == (FIRST, SECOND)
+        assert np.allclose(image.embedding, vector_of(colour))
+        assert np.allclose(image.next_embedding, vector_of(colour)[::-1])
+
+
+@pytest.mark.usefixtures("two_spaces")
+def test_a_batch_that_the_exchange_overtakes_lands_in_the_right_columns(
+    new_post: NewPost, engine: ColourEngine, turned: TurnedEngine
+) -> None:
+    new_post("red")
+    embed = engine.embed_images
+
+    def overtaken(pictures: Sequence[Image.Image]) -> np.ndarray:
+        exchange()
+        return embed(pictures)
+
+    engine.embed_images = overtaken  # type: ignore[method-assign]
+    embed_images([images()[0].pk], engine, [turned])
+    (image,) = images()
+    assert (image.embedding_model, image.next_embedding_model) == (SECOND, FIRST)
+    assert np.allclose(image.embedding, vector_of("red")[::-1])
+
+
+@pytest.mark.usefixtures("two_spaces")
+def test_a_batch_of_the_former_model_alone_is_made_again(
+    new_post: NewPost, engine: ColourEngine, turned: TurnedEngine
+) -> None:
+    new_post("red")
+    exchange()
+    with pytest.raises(vectors.SpaceMoved):
+        embed_images([images()[0].pk], engine)
+    (image,) = images()
+    assert (image.ai_status, image.ai_attempts, image.embedding) == ("pending", 0, None)
+    embed_images([image.pk], turned)
+    (image,) = images()
+    assert (image.ai_status, image.embedding_model) == ("embedded", SECOND)
+
+
+@pytest.mark.usefixtures("two_spaces")
+def test_filling_gives_each_image_what_it_lacks_and_nothing_twice(
+    new_post: NewPost, engine: ColourEngine, turned: TurnedEngine, settings: object
+) -> None:
+    new_post("red", "green", "blue")
+    ids = [image.pk for image in images()]
+    embed_images(ids[:2], engine)
+    embed_images(ids[2:], engine, [turned])
+    engine.batches.clear()
+    turned.batches.clear()
+    last = fill(engine, turned)
+    assert last == max(ids[:2])
+    assert fill(engine, turned) is None
+    assert (engine.batches, turned.batches) == ([], [2])
+    for colour, image in zip(("red", "green", "blue"), images(), strict=True):
+        assert image.next_embedding_model == SECOND
+        assert np.allclose(image.next_embedding, vector_of(colour)[::-1])
+
+
+@pytest.mark.usefixtures("two_spaces")
+def test_filling_after_the_exchange_heals_what_searches_would_miss(
+    new_post: NewPost, engine: ColourEngine, turned: TurnedEngine
+) -> None:
+    new_post("red")
+    exchange()
+    PostImage.objects.update(
+        ai_status="done", next_embedding=vector_of("red"), next_embedding_model=FIRST
+    )
+    fill(turned, engine)
+    (image,) = images()
+    assert image.embedding_model == SECOND
+    assert np.allclose(image.embedding, vector_of("red")[::-1])
+    assert image.ai_status == "done"
+
+
+@pytest.mark.usefixtures("two_spaces")
+def test_ranges_of_ids_part_the_work(
+    new_post: NewPost, engine: ColourEngine, turned: TurnedEngine
+) -> None:
+    new_post("red", "green", "blue")
+    ids = sorted(image.pk for image in images())
+    embed_images(ids, engine)
+    assert vectors.fill([engine, turned], after=ids[0], until=ids[1]) == ids[1]
+    filled = PostImage.objects.filter(next_embedding_model=SECOND)
+    assert [image.pk for image in filled] == [ids[1]]
+
+
+@pytest.mark.usefixtures("two_spaces")
+def test_what_cannot_be_read_or_borne_is_given_up_and_harms_no_neighbour(
+    new_post: NewPost, engine: ColourEngine, turned: TurnedEngine
+) -> None:
+    new_post("red", "green", "blue")
+    embed_images([image.pk for image in images()], engine)
+    default_storage.delete(images()[0].image_path)
+    turned.unbearable = {"green"}
+    fill(engine, turned)
+    assert [image.next_embedding_model for image in images()] == ["", "", SECOND]
+    assert [image.fill_attempts for image in images()] == [MOST, 1, 0]
+    assert {image.ai_status for image in images()} == {"embedded"}
+    for _ in range(MOST):
+        fill(engine, turned)
+    assert fill(engine, turned) is None
+    assert [image.embedding_model for image in images()] == [FIRST] * 3
+
+
+@pytest.mark.usefixtures("two_spaces")
+def test_a_model_that_is_missing_counts_no_attempt(
+    new_post: NewPost, engine: ColourEngine, turned: TurnedEngine
+) -> None:
+    new_post("red")
+    embed_images([images()[0].pk], engine)
+    turned.missing = {"clip"}
+    with pytest.raises(ModelUnavailable):
+        fill(engine, turned)
+    assert images()[0].fill_attempts == 0
+
+
+@pytest.mark.usefixtures("two_spaces")
+def test_images_that_lie_elsewhere_are_passed_over(
+    new_post: NewPost, engine: ColourEngine, turned: TurnedEngine, queues: Queues
+) -> None:
+    new_post("red")
+    PostImage.objects.update(
+        image_path="", embedding=vector_of("red"), embedding_model=FIRST, ai_status="done"
+    )
+    assert fill(engine, turned) is None

@@ -1,0 +1,101 @@
+"""The admin's page about the AI: the model that is searched, and how it is changed."""
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from accounts.models import User
+from ai import spaces
+from ai.models import Column, State, VectorSpace
+from ai.presets import PRESETS
+from search.models import QueryKind, RecallMeasurement
+
+pytestmark = pytest.mark.django_db
+PAGE, CHANGE = "/admin/ai/", "/admin/ai/model"
+
+
+@pytest.fixture
+def admin(client: Client, member: Callable[..., User]) -> User:
+    user = member("Admin", is_staff=True, is_superuser=True)
+    client.force_login(user)
+    return user
+
+
+def beside() -> VectorSpace | None:
+    return VectorSpace.objects.filter(column=Column.BESIDE).first()
+
+
+def test_a_change_begins_is_shown_and_cancelled(client: Client, admin: User) -> None:
+    assert spaces.active().name == PRESETS["demo"].name
+    page = client.get(PAGE).text
+    assert 'value="openai"' in page
+    assert 'value="demo"' not in page  # it is the one that is searched
+    client.post(CHANGE, {"action": "start", "model": "openai"})
+    row = beside()
+    assert row is not None
+    assert (row.name, row.state) == (PRESETS["openai"].name, State.COMING)
+    page = client.get(PAGE).text
+    assert PRESETS["openai"].name in page
+    assert 'value="cancel"' in page
+    assert 'value="start"' not in page
+    client.post(CHANGE, {"action": "cancel"})
+    row.refresh_from_db()
+    assert row.state == State.LEAVING
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {},
+        {"action": "start"},
+        {"action": "start", "model": "nonsense"},
+        {"action": "start", "model": "demo"},
+        {"action": "nonsense"},
+        {"action": "cancel"},
+        {"action": "roll_back"},
+        {"action": "finish"},
+    ],
+)
+def test_what_cannot_be_done_is_said_and_changes_nothing(
+    form: dict[str, str], client: Client, admin: User
+) -> None:
+    page = client.post(CHANGE, form, follow=True).text
+    assert 'class="error"' in page
+    assert beside() is None
+
+
+def test_a_kept_model_offers_the_way_back(client: Client, admin: User) -> None:
+    spaces.hold(spaces.active().name)
+    VectorSpace.objects.create(
+        column=Column.BESIDE, name="former/model", model="former", state=State.KEPT
+    )
+    page = client.get(PAGE).text
+    assert 'value="roll_back"' in page
+    assert 'value="finish"' in page
+
+
+def test_only_who_may_change_the_model_does(client: Client, member: Callable[..., User]) -> None:
+    helper = member("Helper", is_staff=True)
+    helper.user_permissions.add(Permission.objects.get(codename="view_postimage"))
+    client.force_login(helper)
+    assert CHANGE not in client.get(PAGE).text
+    assert client.post(CHANGE, {"action": "start", "model": "openai"}).status_code == 403
+    assert client.get(CHANGE).status_code == 405
+    assert beside() is None
+
+
+def test_the_latest_recall_of_each_kind_is_shown(client: Client, admin: User) -> None:
+    for recall in (0.111, 0.987):
+        RecallMeasurement.objects.create(
+            query_kind=QueryKind.TEXT,
+            queries=30,
+            recall=recall,
+            rows=5,
+            index_kind="hnsw",
+            probes=9,
+        )
+    page = client.get(PAGE).text
+    assert "0.987" in page
+    assert "0.111" not in page

@@ -1,0 +1,219 @@
+"""The steps of a change of the model, one at a time, and who may take them."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection, transaction
+from django.utils import timezone
+
+from accounts.models import User
+from ai import heartbeat, spaces
+from ai.heartbeat import ModelState, WorkerState
+from ai.models import Column, State, VectorSpace
+from posts.models import Post, PostImage
+from search import index, model_change
+from smimso.errors import InvalidInput
+from tests.search.conftest import clustered, insert_many, pointing
+
+pytestmark = pytest.mark.django_db
+NewPost = Callable[..., Post]
+FIRST, SECOND = "local-dir/clip", "ViT-B-32/laion2b_s34b_b79k"
+
+
+@pytest.fixture
+def knows(servers: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """`knows(name)`: the only worker has loaded these models, it says."""
+    monkeypatch.setattr(heartbeat, "_NAMES", "test:workers")
+    monkeypatch.setattr(heartbeat, "_KEY", "test:worker:{}")
+
+    def publish(*names: str) -> None:
+        first, *others = [ModelState(name, loaded=True) for name in names]
+        queues = ("interactive", "embed")
+        blip = ModelState("blip", loaded=True)
+        heartbeat.publish(
+            WorkerState("w", queues, "cpu", "fp32", clip=first, blip=blip, others=tuple(others))
+        )
+
+    yield publish
+    heartbeat.withdraw("w")
+
+
+def rows() -> dict[str, tuple[str, str]]:
+    return {row.column: (row.name, row.state) for row in VectorSpace.objects.all()}
+
+
+def note() -> str:
+    return VectorSpace.objects.get(column=Column.BESIDE).note
+
+
+def test_a_change_begins_with_a_row_and_beginning_again_changes_nothing() -> None:
+    model_change.start("laion2b")
+    model_change.start("ViT-B-32", "laion2b_s34b_b79k")
+    assert rows() == {"embedding": (FIRST, "active"), "next_embedding": (SECOND, "coming")}
+
+
+@pytest.mark.parametrize("model", ["demo", "local-dir:ai/demo_models/clip"])
+def test_the_searched_model_is_no_other_one(model: str) -> None:
+    with pytest.raises(InvalidInput, match="already"):
+        model_change.start(model)
+    assert "next_embedding" not in rows()
+
+
+def test_a_third_model_has_to_wait() -> None:
+    model_change.start("laion2b")
+    with pytest.raises(InvalidInput, match="cancel, roll back or finish"):
+        model_change.start("multilingual")
+    assert rows()["next_embedding"] == (SECOND, "coming")
+
+
+def test_what_is_not_under_way_cannot_be_cancelled_finished_or_taken_back() -> None:
+    for step in (model_change.cancel, model_change.roll_back, model_change.finish):
+        with pytest.raises(InvalidInput):
+            step()
+    model_change.start("laion2b")
+    for step in (model_change.roll_back, model_change.finish):
+        with pytest.raises(InvalidInput):
+            step()
+
+
+def test_nothing_happens_before_the_workers_know_the_next_model(
+    knows: Callable[..., None],
+) -> None:
+    model_change.start("laion2b")
+    model_change.advance()
+    assert note() == "no worker that answers searches is alive"
+    knows(FIRST)
+    model_change.advance()
+    assert note() == "worker w has not loaded it yet."
+    assert rows()["embedding"] == (FIRST, "active")
+
+
+def test_cancelling_clears_what_was_made(
+    knows: Callable[..., None], vector_post: NewPost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_change, "CLEARED_AT_ONCE", 2)
+    vector_post(pointing(1), pointing(2), pointing(3), model=FIRST)
+    model_change.start("laion2b")
+    PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
+    model_change.cancel()
+    found = model_change.progress()
+    assert found is not None
+    assert found.state == State.LEAVING
+    for _ in range(2):
+        model_change.advance()
+        assert "next_embedding" in rows()
+    model_change.advance()
+    assert rows() == {"embedding": (FIRST, "active")}
+    assert PostImage.objects.filter(next_embedding=None, embedding_model=FIRST).count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("_no_index")
+def test_columns_and_indexes_are_exchanged_when_all_have_vectors_and_back(
+    knows: Callable[..., None], owner: User, vector_post: NewPost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maintain = index.maintain
+    monkeypatch.setattr(index, "maintain", lambda **options: maintain(least_rows=5, **options))
+    insert_many(owner, clustered(40), ["public"])
+    vector_post(pointing(1), model=FIRST)
+    PostImage.objects.update(embedding_model=FIRST)
+    index.maintain()
+    model_change.start("laion2b")
+    PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
+    external = PostImage.objects.filter(image_path="").count()
+    knows(FIRST, SECOND)
+    found = model_change.progress()
+    assert found is not None
+    assert (found.total, found.without_file) == (0, external)
+
+    model_change.advance()
+    assert rows() == {"embedding": (SECOND, "active"), "next_embedding": (FIRST, "kept")}
+    assert set(PostImage.objects.values_list("embedding_model", flat=True)) == {SECOND}
+    image = PostImage.objects.order_by("-created_at").first()
+    assert image is not None
+    assert image.embedding.tolist() == pointing(0, 1)
+    assert index.current_lists("embedding") is not None
+    assert index.current_lists("next_embedding") is not None
+    assert indexed_columns() == {
+        "idx_post_images_embedding": "embedding",
+        "idx_post_images_next_embedding": "next_embedding",
+    }
+
+    model_change.roll_back()
+    model_change.advance()
+    assert rows() == {"embedding": (FIRST, "active"), "next_embedding": (SECOND, "kept")}
+    assert set(PostImage.objects.values_list("embedding_model", flat=True)) == {FIRST}
+
+
+def indexed_columns() -> dict[str, str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.relname, a.attname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+            " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]"
+            " WHERE c.relname LIKE 'idx_post_images_%%embedding'"
+        )
+        return dict(cursor.fetchall())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_exchange_lets_a_long_search_end(
+    knows: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_change, "LOCK_SECONDS", 0.2)
+    model_change.start("laion2b")
+    knows(FIRST, SECOND)
+    reading, ended = threading.Event(), threading.Event()
+
+    def search() -> None:
+        with transaction.atomic():
+            list(PostImage.objects.all()[:1])
+            reading.set()
+            time.sleep(1)
+            ended.set()
+        connection.close()
+
+    thread = threading.Thread(target=search)
+    thread.start()
+    reading.wait(10)
+    model_change.advance()
+    assert ended.is_set()
+    thread.join()
+    assert rows()["embedding"] == (SECOND, "active")
+
+
+def test_former_vectors_go_after_some_days(settings: Any, knows: Callable[..., None]) -> None:
+    spaces.hold(FIRST)
+    VectorSpace.objects.create(column=Column.BESIDE, name=SECOND, state=State.KEPT)
+    model_change.advance()
+    assert rows()["next_embedding"] == (SECOND, "kept")
+    VectorSpace.objects.update(since=timezone.now() - timedelta(days=8))
+    settings.AI_KEEP_DAYS = 0
+    model_change.advance()
+    assert rows()["next_embedding"] == (SECOND, "kept")
+    settings.AI_KEEP_DAYS = 7
+    model_change.advance()
+    assert rows()["next_embedding"] == (SECOND, "leaving")
+
+
+def test_the_command_says_how_far_it_is_and_what_is_wrong() -> None:
+    out = StringIO()
+    call_command("change_model", "--status", stdout=out)
+    assert out.getvalue() == "The collection has vectors of one model.\n"
+    model_change.start("laion2b")
+    out = StringIO()
+    call_command("change_model", "--status", stdout=out)
+    assert f"Searched: {FIRST}. Beside it: {SECOND} (coming)." in out.getvalue()
+    assert "0 of 0 images have vectors of both." in out.getvalue()
+    with pytest.raises(CommandError, match="cancel, roll back or finish"):
+        call_command("change_model", "multilingual")
+    with pytest.raises(CommandError, match="Name a model"):
+        call_command("change_model")
+
+
+# --- Administration -------------------------------------------------------------------------
