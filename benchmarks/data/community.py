@@ -138,7 +138,8 @@ class Community:
                 "ai_status": "done",
                 "ai_error": "",
             },
-            **{"ai_attempts": 0, "display_order": order, "created_at": self._started},
+            **{"ai_attempts": 0, "fill_attempts": 0},
+            **{"display_order": order, "created_at": self._started},
         }
 
 
