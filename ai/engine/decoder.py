@@ -71,10 +71,9 @@ class GreedyDecoder(nn.Module):
         """
         n, steps = len(states), min(max_new_tokens, self.longest)
         parts = self.image(states).chunk(2 * len(self.layers), dim=-1)
-        heads = [layer.heads for layer in self.layers]
-        rows = zip(parts[::2], parts[1::2], heads, strict=True)
-        images = [Remembered(key, value, count) for key, value, count in rows]
-        del parts  # a second copy
+        of_layers = zip(parts[::2], parts[1::2], self.layers, strict=True)
+        images = [Remembered(key, value, layer.heads) for key, value, layer in of_layers]
+        del parts, of_layers  # a second copy
         width = self.words.embedding_dim
         kept = states.new_empty(len(self.layers), 2, n, steps, width)
         token = torch.full((n,), self.start, device=states.device)

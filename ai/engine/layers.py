@@ -126,8 +126,7 @@ def _in_products(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) ->
 
 
 class Remembered:
-    """Keys and values that single queries come back to, laid out for a product with a column:
-    in the layout of `attend`, one query costs 100 times as much."""
+    """Keys and values that single queries come back to, laid out for a product with a column."""
 
     def __init__(self, key: torch.Tensor, value: torch.Tensor, heads: int) -> None:
         """key, value: [n, k, width]."""

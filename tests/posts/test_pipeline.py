@@ -544,4 +544,4 @@ def test_the_engine_sees_rgb_of_a_bearable_size(new_post: NewPost, engine: Colou
 
     engine.embed_images = look  # type: ignore[method-assign, assignment]
     embed_images(ids(post), engine)
-    assert [(picture.mode, picture.size) for picture in seen] == [("RGB", (768, 512))]
+    assert [(picture.mode, picture.size) for picture in seen] == [("RGB", (1080, 720))]
