@@ -76,7 +76,7 @@ def _blocks(model: str) -> Iterator[tuple[list[Any], np.ndarray]]:
         if not block:
             return
         last = block[-1][0]
-        yield [post_id for post_id, _ in block], np.stack([row for _, row in block])
+        yield [post_id for post_id, _ in block], np.array([row for _, row in block], np.float32)
 
 
 def _assign(post_ids: Sequence[Any], category: Category | None) -> int:

@@ -186,6 +186,14 @@ def visible_post(viewer: Any, post_id: UUID) -> Post:
     return post
 
 
+def visible_image(viewer: Any, post_id: UUID, image_id: UUID) -> PostImage:
+    """An image of a visible post. Raises NotFound for what the viewer may not see."""
+    for image in visible_post(viewer, post_id).images.all():
+        if image.pk == image_id:
+            return image
+    raise NotFound("Image not found")
+
+
 def retry_images(image_ids: list[UUID]) -> int:
     """Gives images another try from the start; the number of images queued."""
     with transaction.atomic():

@@ -105,8 +105,7 @@ class ImageView(APIView):
         form.is_valid(raise_exception=True)
         captions = {image_id: form.validated_data["user_caption"]}
         services.write_captions(user=request.user, post_id=post_id, captions=captions)
-        images = services.visible_post(request.user, post_id).images.all()
-        image = next(image for image in images if image.pk == image_id)
+        image = services.visible_image(request.user, post_id, image_id)
         return success(PostImageSerializer(image).data, "Caption updated successfully")
 
 

@@ -181,8 +181,10 @@ def _unprepared(name: str) -> str:
         return "no worker that answers searches is alive"
     for worker in workers:
         if not worker.has_clip(name):
-            errors = [other.error for other in worker.others if other.name == name and other.error]
-            return f"worker {worker.name} has not loaded it yet. {' '.join(errors)}".strip()
+            reasons = [other.error for other in worker.others if other.name == name]
+            return ": ".join(
+                [f"worker {worker.name} has not loaded it yet", *filter(None, reasons)]
+            )
     return ""
 
 

@@ -85,7 +85,7 @@ def new_post(author: User, category: Category, title: str) -> Post:
 @pytest.fixture
 def nobodys_world(member: Callable[..., User], picture: Callable[..., bytes]) -> World:
     """Just the viewer: every id is that of nothing."""
-    ids = ("owner", "viewer", "post", "mine", "comment", "category", "notification")
+    ids = ("owner", "viewer", "post", "mine", "image", "comment", "category", "notification")
     names = {name: str(uuid4()) for name in ids}
     return World(member("Viewer"), {**names, "password": PASSWORD}, picture())
 
@@ -133,6 +133,7 @@ def world(member: Callable[..., User], picture: Callable[..., bytes]) -> World:
         "viewer": viewer.pk,
         "post": theirs.pk,
         "mine": mine.pk,
+        "image": mine.images.all()[0].pk,
         "comment": comment.pk,
         "category": category.pk,
         "notification": notification.pk,
@@ -150,6 +151,7 @@ def _ai_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ai, "describe_image", lambda image: (VECTOR, "sunset over water"))
     monkeypatch.setattr(ai, "caption_image", lambda image: "sunset over water")
     monkeypatch.setattr(ai, "classify_image", classify)
+    monkeypatch.setattr(ai, "label_image", lambda image, labels: (0, 0.9))
 
 
 @pytest.fixture

@@ -344,6 +344,13 @@ MISSING = [
 ADDED = [
     Route("DELETE", "posts/{mine}", NO_DATA, "Post deleted successfully"),
     Route("DELETE", "posts/{post}/comments/{comment}", NO_DATA, "Comment deleted successfully"),
+    Route(
+        "PATCH",
+        "posts/{mine}/images/{image}",
+        shapes.POST_IMAGE,
+        "Caption updated successfully",
+        json={"user_caption": "A red sky over the sea"},
+    ),
     Route("GET", "posts/{post}/similar", shapes.FOUND),
     Route(
         "POST",

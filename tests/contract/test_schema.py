@@ -111,10 +111,11 @@ def closed(schema: Any) -> Any:
 
 
 def existing(method: str, world: World) -> dict[str, str]:
-    own = method in ("PUT", "DELETE")
+    own = method in ("PUT", "PATCH", "DELETE")
     return {
         "post_id": world.names["mine" if own else "post"],
         "comment_id": world.names["comment"],
+        "image_id": world.names["image"],
         "user_id": world.names["owner"],
         "notification_id": world.names["notification"],
     }

@@ -11,7 +11,7 @@ from PIL import Image
 from ai import spaces
 from ai.errors import ModelUnavailable
 from ai.models import Column, State, VectorSpace
-from posts import vectors
+from posts import pictures, vectors
 from posts.models import Post, PostImage
 from posts.pipeline import embed_images
 from tests.posts.conftest import ColourEngine, Queues, vector_of
@@ -160,8 +160,12 @@ def test_ranges_of_ids_part_the_work(
 
 @pytest.mark.usefixtures("two_spaces")
 def test_what_cannot_be_read_or_borne_is_given_up_and_harms_no_neighbour(
-    new_post: NewPost, engine: ColourEngine, turned: TurnedEngine
+    new_post: NewPost,
+    engine: ColourEngine,
+    turned: TurnedEngine,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(pictures, "KEPT_BYTES", 0)
     new_post("red", "green", "blue")
     embed_images([image.pk for image in images()], engine)
     default_storage.delete(images()[0].image_path)

@@ -82,7 +82,7 @@ def describe(found: Progress | None) -> str:
         f"{found.done} of {found.total} images have vectors of both.",
     ]
     if found.note:
-        lines.append(f"Waiting: {found.note}.")
+        lines.append(f"Waiting: {found.note}")
     if found.given_up:
         lines.append(f"{found.given_up} images were left out: their files can't be read.")
     if found.without_file:
