@@ -14,7 +14,6 @@ import numpy as np
 from posts.models import PostImage
 from search.candidates import Candidate
 from search.meaning import Meaning
-from search.relevance import LEAST_SCORES
 
 Method = Literal["embedding", "caption", "hybrid", "filters"]
 K = 60  # of the paper
@@ -59,7 +58,8 @@ def fused(
     for rank, candidate in enumerate(near, 1):
         worth[candidate.post_id] += 1 / (K + rank)
     for rank, candidate in enumerate(worded, 1):
-        worth[candidate.post_id] += WORDS_WEIGHT * candidate.coverage**2 / (K + rank)
+        if candidate.coverage >= LEAST_WORDS or not meaning.available:
+            worth[candidate.post_id] += WORDS_WEIGHT * candidate.coverage**2 / (K + rank)
     ordered = sorted(merged.values(), key=lambda c: (-worth[c.post_id], -c.meaning))
     scored = [_scored(candidate, meaning) for candidate in ordered]
     return _never_rising([place for place in scored if place.score >= least_score])
@@ -69,7 +69,7 @@ def _scored(candidate: Candidate, meaning: Meaning) -> Ranked:
     by_meaning, by_words = candidate.meaning, WORD_SCORE * candidate.coverage
     if not meaning.available and candidate.coverage:
         by_words = max(by_words, WORD_SCORE * LEAST_WORDS)  # all that there is to go by
-    relevant = by_meaning >= LEAST_SCORES[meaning.kind]
+    relevant = by_meaning >= meaning.least_score
     if relevant and candidate.coverage >= LEAST_WORDS:
         score = 1 - (1 - by_meaning) * (1 - by_words)
     else:

@@ -14,7 +14,7 @@ from posts.services import visible_post
 from posts.words import Term, terms_of
 from search.composition import PICTURE_WEIGHT, changed
 from search.query import Query
-from search.relevance import Sample, sample_of, scores
+from search.relevance import LEAST_SCORES, Sample, sample_of, scores
 from smimso.errors import Overloaded, Unavailable
 
 
@@ -45,6 +45,11 @@ class Meaning:
         main = self.main / self.sample.spread(self.main)
         both = main + PICTURE_WEIGHT * self.beside / self.sample.spread(self.beside)
         return both / np.linalg.norm(both)
+
+    @property
+    def least_score(self) -> float:
+        """The usual one; with a picture beside the words, that of pictures."""
+        return LEAST_SCORES["image" if self.beside is not None else self.kind]
 
     def scores(self, cosines: np.ndarray) -> np.ndarray:
         """0..1, for cosines to `main`."""

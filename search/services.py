@@ -132,7 +132,7 @@ def _ranked(viewer: Any, query: Query, least_score: float | None) -> tuple[Meani
         candidate.post_id
         for candidate in candidates.without_excluded([*near, *completed.values()], meaning)
     }
-    least = LEAST_SCORES[meaning.kind] if least_score is None else least_score
+    least = meaning.least_score if least_score is None else least_score
     ranked = fusion.fused(
         [candidate for candidate in near if candidate.post_id in allowed],
         [candidate for candidate in worded if candidate.post_id in allowed],
