@@ -79,10 +79,12 @@ def fill(engines: Sequence[Embedder], *, after: UUID | None, until: UUID | None)
     """Gives the next batch of images the vectors that they lack, by those engines that there are.
 
     after, until: the range of ids. Returns the last id of the batch, None when none is left.
-    Raises Unavailable when a model is.
+    Raises Unavailable when a model is, or none of the engines has a column.
     """
     names = {engine.clip_name for engine in engines}
     kept = [space for space in spaces.kept() if space.name in names]
+    if not kept:
+        raise Unavailable
     rows = lacking(kept).filter(fill_attempts__lt=settings.AI_MAX_ATTEMPTS)
     if after:
         rows = rows.filter(pk__gt=after)
