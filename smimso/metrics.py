@@ -11,15 +11,13 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.utils.decorators import sync_and_async_middleware
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import REGISTRY as OWN
@@ -151,17 +149,8 @@ def _is_staff(request: HttpRequest) -> bool:
 # --- Requests -------------------------------------------------------------------------------
 
 
-@sync_and_async_middleware
 def measured(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
     """Middleware: counts and times what web answers."""
-    if iscoroutinefunction(get_response):
-
-        async def answer_async(request: HttpRequest) -> HttpResponseBase:
-            began = time.perf_counter()
-            waiting: Awaitable[HttpResponseBase] = get_response(request)
-            return _counted(request, await waiting, time.perf_counter() - began)
-
-        return answer_async
 
     def answer(request: HttpRequest) -> HttpResponseBase:
         began = time.perf_counter()
