@@ -65,10 +65,14 @@ def searchable_columns(vectors: Mapping[str, np.ndarray], *, first: str) -> dict
 
 def lacking(kept: Sequence[spaces.Space]) -> PostImageQuerySet:
     """Images with a vector and a file, but without a vector of each of these spaces."""
-    lacks = Q()
+    return with_a_vector().filter(lacks(kept)).exclude(image_path="")
+
+
+def lacks(kept: Sequence[spaces.Space]) -> Q:
+    condition = Q()
     for space in kept:
-        lacks |= ~Q(**{f"{space.column}_model": space.name})
-    return with_a_vector().filter(lacks).exclude(image_path="")
+        condition |= ~Q(**{f"{space.column}_model": space.name})
+    return condition
 
 
 def with_a_vector() -> PostImageQuerySet:

@@ -17,7 +17,7 @@ from time import sleep
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
-from django.db.models import F
+from django.db.models import Count, F, Q
 from django.utils import timezone
 
 from ai import names, spaces
@@ -32,7 +32,8 @@ from smimso.errors import InvalidInput, Unavailable
 logger = logging.getLogger(__name__)
 
 SILENCE = timedelta(seconds=20)  # without a batch: the messages are lost, begin again
-LOOK_AGAIN = timedelta(minutes=1)  # at images that lack a vector of the former model
+# At images that lack a vector of the former model: a look reads the whole table.
+LOOK_AGAIN = timedelta(minutes=15)
 LOCK_SECONDS, LOCK_TRIES = 0.25, 10  # searches wait for an exchange that waits this long
 PAUSE_SECONDS = 1.0  # for those that waited
 UPKEEP_SECONDS = 3.0  # longer than deadlock_timeout, after which VACUUM gives way to a waiting lock
@@ -119,18 +120,23 @@ def progress() -> Progress | None:
     if beside is None:
         return None
     kept = spaces.kept()
-    lacking = vectors.lacking(kept)
-    given_up = lacking.filter(fill_attempts__gte=settings.AI_MAX_ATTEMPTS).count()
-    total = vectors.with_a_vector().exclude(image_path="").count()
+    here = ~Q(image_path="")
+    lacking = here & vectors.lacks(kept) if beside.state != State.LEAVING else Q(pk__in=[])
+    counts = vectors.with_a_vector().aggregate(  # reads the table once
+        total=Count("pk", filter=here),
+        lacking=Count("pk", filter=lacking),
+        given_up=Count("pk", filter=lacking & Q(fill_attempts__gte=settings.AI_MAX_ATTEMPTS)),
+        without_file=Count("pk", filter=~here),
+    )
     return Progress(
         searched=kept[0].name,
         beside=beside.name,
         state=beside.state,
         since=beside.since,
-        total=total,
-        done=total - lacking.count() if beside.state != State.LEAVING else total,
-        given_up=given_up,
-        without_file=vectors.with_a_vector().filter(image_path="").count(),
+        total=counts["total"],
+        done=counts["total"] - counts["lacking"],
+        given_up=counts["given_up"],
+        without_file=counts["without_file"],
         note=beside.note,
     )
 
