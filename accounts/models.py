@@ -152,7 +152,15 @@ class Category(models.Model):
     icon_url = models.TextField(null=True, blank=True)
     prompt = models.CharField(
         max_length=200,
-        help_text="What an image of this category shows, in the language of the CLIP model.",
+        help_text="What an image of this category shows, in English; semicolons part texts.",
+    )
+    prompt_vi = models.CharField(
+        "prompt in Vietnamese",
+        max_length=200,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The same for models that understand it; left blank, the category's name.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from django.db import connection, transaction
 
-from ai.names import clip_name
+from ai.services import clip_name
 from importer.categories import Categories
 from importer.counters import correct_counters, report_bare_posts
 from importer.images import PostImages

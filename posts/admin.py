@@ -339,10 +339,16 @@ class CommentAdmin(admin.ModelAdmin):
 class CategoryAdmin(admin.ModelAdmin):
     """Here, because a category decides about posts."""
 
-    list_display = ["name", "slug", "prompt"]
+    list_display = ["name", "slug", "prompt", "prompt_vi"]
     search_fields = ["name", "slug"]
     prepopulated_fields = {"slug": ["name"]}
     actions = ["classify_anew"]
+
+    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if {"name", "prompt", "prompt_vi"} & set(form.changed_data):
+            text = "Posts keep their categories until the action below classifies them anew."
+            messages.info(request, text)
 
     def has_classify_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("posts.change_post")

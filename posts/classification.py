@@ -32,8 +32,12 @@ class Outcome:
 
 def texts_of(category: Category) -> dict[str, list[str]]:
     """What images of a category show, by language; semicolons part the texts of a prompt."""
-    prompts = [text.strip() for text in category.prompt.split(";")]
-    return {"en": [text for text in prompts if text], "vi": [category.name.lower()]}
+    vietnamese = _parts(category.prompt_vi) or [category.name.lower()]
+    return {"en": _parts(category.prompt), "vi": vietnamese}
+
+
+def _parts(prompt: str) -> list[str]:
+    return [text.strip() for text in prompt.split(";") if text.strip()]
 
 
 @steady

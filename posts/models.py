@@ -299,9 +299,10 @@ class PostImage(models.Model):
             ),
             models.Index(fields=["image_path"], name="idx_post_images_path"),
             models.Index(fields=["-created_at", "-id"], name="idx_post_images_created_at"),
-            # All that is counted of the AI's work, without the rows.
+            # All that is counted of the AI's work, without the rows; with both models, as their
+            # columns exchange their names.
             models.Index(
-                fields=["ai_status", "embedding_model", "caption_model"],
+                fields=["ai_status", "caption_model", "embedding_model", "next_embedding_model"],
                 name="idx_post_images_ai_state",
             ),
             models.Index(

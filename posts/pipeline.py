@@ -175,18 +175,23 @@ def _run(batch: list[PostImage], step: Step) -> None:
         chunk = coming[start : start + CHUNK]
         found = [(image, _picture(image, future)) for image, future in chunk]
         readable = [(image, picture) for image, picture in found if picture is not None]
-        if readable:
-            _apply(step, readable)
+        try:
+            if readable:
+                _apply(step, readable)
+        except Unavailable:  # the model is missing: not the images' fault
+            _take_back_attempt([*readable, *coming[start + CHUNK :]])
+            raise
+
+
+def _take_back_attempt(images: Sequence[tuple[PostImage, object]]) -> None:
+    ids = [image.pk for image, _ in images]
+    counted = PostImage.objects.filter(pk__in=ids, ai_attempts__gt=0)  # not what is through
+    counted.update(ai_attempts=F("ai_attempts") - 1)
 
 
 def _apply(step: Step, readable: list[tuple[PostImage, Image.Image]]) -> None:
     try:
         step([image for image, _ in readable], [picture for _, picture in readable])
-    except Unavailable:  # the model is missing: not the images' fault
-        ids = [image.pk for image, _ in readable]
-        counted = PostImage.objects.filter(pk__in=ids, ai_attempts__gt=0)  # not what is through
-        counted.update(ai_attempts=F("ai_attempts") - 1)
-        raise
     except (RuntimeError, ValueError, ArithmeticError) as error:
         if len(readable) > 1:
             for one in readable:

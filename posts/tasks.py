@@ -84,8 +84,11 @@ def keep_house() -> None:
     logger.info("Removed %d unused files, corrected counters of %d posts", removed, corrected)
 
 
-@shared_task(ignore_result=True)
+@shared_task(
+    ignore_result=True, autoretry_for=(Unavailable,), default_retry_delay=60, max_retries=60
+)
 def classify_posts() -> None:
+    """What staff asked for waits up to an hour for a worker that knows the model."""
     found = classification.classify_anew()
     logger.info("Classified %d posts, %d changed", found.looked_at, found.changed)
 

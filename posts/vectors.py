@@ -65,10 +65,14 @@ def searchable_columns(vectors: Mapping[str, np.ndarray], *, first: str) -> dict
 
 def lacking(kept: Sequence[spaces.Space]) -> PostImageQuerySet:
     """Images with a vector and a file, but without a vector of each of these spaces."""
-    lacks = Q()
+    return with_a_vector().filter(lacks(kept)).exclude(image_path="")
+
+
+def lacks(kept: Sequence[spaces.Space]) -> Q:
+    condition = Q()
     for space in kept:
-        lacks |= ~Q(**{f"{space.column}_model": space.name})
-    return with_a_vector().filter(lacks).exclude(image_path="")
+        condition |= ~Q(**{f"{space.column}_model": space.name})
+    return condition
 
 
 def with_a_vector() -> PostImageQuerySet:
@@ -79,10 +83,12 @@ def fill(engines: Sequence[Embedder], *, after: UUID | None, until: UUID | None)
     """Gives the next batch of images the vectors that they lack, by those engines that there are.
 
     after, until: the range of ids. Returns the last id of the batch, None when none is left.
-    Raises Unavailable when a model is.
+    Raises Unavailable when a model is, or none of the engines has a column.
     """
     names = {engine.clip_name for engine in engines}
     kept = [space for space in spaces.kept() if space.name in names]
+    if not kept:
+        raise Unavailable
     rows = lacking(kept).filter(fill_attempts__lt=settings.AI_MAX_ATTEMPTS)
     if after:
         rows = rows.filter(pk__gt=after)

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST
 
 from ai import spaces
 from ai.admin_page import Section, for_staff, register
-from ai.models import State
+from ai.models import Column, State, VectorSpace
 from ai.presets import PRESETS
 from search import model_change
 from search.model_change import Progress
@@ -49,11 +49,11 @@ def _minutes_left(change: Progress) -> float | None:
 
 def model(request: Any) -> dict[str, Any]:
     """What may be done now: begin with another model, or something of ACTIONS."""
-    change = model_change.progress()
+    beside = VectorSpace.objects.filter(column=Column.BESIDE).first()
     searched = spaces.active().name
     return {
         "allowed": request.user.has_perm(PERMISSION),
-        "state": change.state if change else "",
+        "state": beside.state if beside else "",
         "presets": [preset for preset in PRESETS.values() if preset.name != searched],
     }
 

@@ -16,7 +16,8 @@ from time import sleep
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
-from django.db.models import F
+from django.db.backends.utils import CursorWrapper
+from django.db.models import Count, F, Q
 from django.utils import timezone
 
 from ai import names, spaces
@@ -31,8 +32,11 @@ from smimso.errors import InvalidInput, Unavailable
 logger = logging.getLogger(__name__)
 
 SILENCE = timedelta(seconds=20)  # without a batch: the messages are lost, begin again
-LOOK_AGAIN = timedelta(minutes=1)  # at images that lack a vector of the former model
-LOCK_SECONDS, LOCK_TRIES = 1.0, 10  # searches wait for an exchange that waits this long
+# At images that lack a vector of the former model: a look reads the whole table.
+LOOK_AGAIN = timedelta(minutes=15)
+LOCK_SECONDS, LOCK_TRIES = 0.25, 10  # searches wait for an exchange that waits this long
+PAUSE_SECONDS = 1.0  # for those that waited
+UPKEEP_SECONDS = 3.0  # longer than deadlock_timeout, after which VACUUM gives way to a waiting lock
 CLEARED_AT_ONCE = 2_000  # rows
 
 
@@ -116,18 +120,23 @@ def progress() -> Progress | None:
     if beside is None:
         return None
     kept = spaces.kept()
-    lacking = vectors.lacking(kept)
-    given_up = lacking.filter(fill_attempts__gte=settings.AI_MAX_ATTEMPTS).count()
-    total = vectors.with_a_vector().exclude(image_path="").count()
+    here = ~Q(image_path="")
+    lacking = here & vectors.lacks(kept) if beside.state != State.LEAVING else Q(pk__in=[])
+    counts = vectors.with_a_vector().aggregate(  # reads the table once
+        total=Count("pk", filter=here),
+        lacking=Count("pk", filter=lacking),
+        given_up=Count("pk", filter=lacking & Q(fill_attempts__gte=settings.AI_MAX_ATTEMPTS)),
+        without_file=Count("pk", filter=~here),
+    )
     return Progress(
         searched=kept[0].name,
         beside=beside.name,
         state=beside.state,
         since=beside.since,
-        total=total,
-        done=total - lacking.count() if beside.state != State.LEAVING else total,
-        given_up=given_up,
-        without_file=vectors.with_a_vector().filter(image_path="").count(),
+        total=counts["total"],
+        done=counts["total"] - counts["lacking"],
+        given_up=counts["given_up"],
+        without_file=counts["without_file"],
         note=beside.note,
     )
 
@@ -163,7 +172,7 @@ def _approach(beside: VectorSpace) -> None:
     if waits_for := _unprepared(beside.name):
         _note(waits_for)
     elif _lacking():
-        _note("")
+        _note("" if _fillers() else "no worker that serves the queue `fill` is alive")
         silent = _last_work(beside) < timezone.now() - SILENCE
         if (silent or beside.run == 0) and not queue.depth(queue.FILL):
             _fill(beside)
@@ -198,8 +207,11 @@ def _fill(beside: VectorSpace) -> None:
     """Sends the messages of a new run; whoever is second in doing so sends none."""
     row = VectorSpace.objects.filter(column=Column.BESIDE, run=beside.run)
     if row.update(run=F("run") + 1, worked_at=timezone.now()):
-        workers = [worker for worker in ai.worker_states() if queue.FILL in worker.queues]
-        queue.enqueue_fill(beside.run + 1, parts=max(1, len(workers)))
+        queue.enqueue_fill(beside.run + 1, parts=max(1, _fillers()))
+
+
+def _fillers() -> int:
+    return sum(queue.FILL in worker.queues for worker in ai.worker_states())
 
 
 def _note(text: str) -> None:
@@ -210,7 +222,8 @@ def _exchange() -> None:
     """The searched column and the one beside it change their names, with their indexes.
 
     Metadata only. A search that holds the table makes this wait LOCK_SECONDS at most, and
-    other searches with it; then those go on and this tries again.
+    other searches with it; then those go on and this tries again. Nobody waits while this waits
+    for VACUUM, which is at work for minutes after all vectors were written.
     """
     for _ in range(LOCK_TRIES):
         try:
@@ -218,7 +231,7 @@ def _exchange() -> None:
                 searched = _exchange_columns()
         except (OperationalError, Unavailable) as error:
             logger.info("The exchange waits: %s", error)
-            sleep(LOCK_SECONDS / 4)
+            sleep(PAUSE_SECONDS)
         else:
             logger.warning("Searches go by the vectors of %s from now on", searched)
             return
@@ -227,7 +240,9 @@ def _exchange() -> None:
 
 def _exchange_columns() -> str:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{LOCK_SECONDS}s"])
+        _wait_at_most(cursor, UPKEEP_SECONDS)
+        cursor.execute("LOCK TABLE post_images IN SHARE UPDATE EXCLUSIVE MODE")
+        _wait_at_most(cursor, LOCK_SECONDS)
         rows = {row.column: row for row in VectorSpace.objects.select_for_update()}
         searched, beside = rows[Column.SEARCHED], rows.get(Column.BESIDE)
         if beside is None or beside.state != State.COMING:
@@ -254,6 +269,10 @@ def _exchange_columns() -> str:
     return beside.name
 
 
+def _wait_at_most(cursor: CursorWrapper, seconds: float) -> None:
+    cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{seconds}s"])
+
+
 def _clear() -> None:
     """Empties the column beside, a part at each call; at last its row goes, and its index."""
     rows = PostImage.objects.exclude(next_embedding_model="")
@@ -261,6 +280,10 @@ def _clear() -> None:
     if ids:
         cleared = PostImage.objects.filter(pk__in=ids)
         cleared.update(next_embedding=None, next_embedding_model="", fill_attempts=0)
-    else:
-        index.maintain(column=Column.BESIDE.value)  # which drops it
-        VectorSpace.objects.filter(column=Column.BESIDE, state=State.LEAVING).delete()
+        return
+    index.maintain(column=Column.BESIDE.value)  # which drops it
+    leaving = VectorSpace.objects.filter(column=Column.BESIDE, state=State.LEAVING)
+    with transaction.atomic():
+        row = leaving.select_for_update().first()  # after who still held the column
+        if row is not None and not rows.exists():
+            row.delete()

@@ -1,6 +1,6 @@
 """The Celery application.
 
-Queues: `interactive` (someone is waiting), `embed` and `caption` (bulk AI), `maintenance`
+Queues: `interactive` (someone is waiting), `embed`, `caption` and `fill` (bulk AI), `maintenance`
 (reconciler, index upkeep; needs no torch).
 """
 

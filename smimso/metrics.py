@@ -5,21 +5,20 @@ them up when it is asked (prometheus_client, "Multiprocess Mode"). Commands, and
 calls `share`, keep their numbers to themselves.
 """
 
+import fcntl
 import logging
 import math
 import os
 import secrets
-import socket
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.utils.decorators import sync_and_async_middleware
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import REGISTRY as OWN
@@ -41,6 +40,7 @@ REQUEST_SECONDS = Histogram(
     buckets=[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
 )
 _sharing = False
+_place: tuple[int, str] | None = None  # the process that has it, and its name
 
 
 # --- Processes ------------------------------------------------------------------------------
@@ -52,8 +52,7 @@ def share() -> None:
     directory: Path = settings.METRICS_DIR
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / f"{_process()}.probe").touch()
-        (directory / f"{_process()}.probe").unlink()
+        _process()
     except OSError as error:
         logger.warning("The metrics of this process are not shared: %s", error)
         return
@@ -63,13 +62,32 @@ def share() -> None:
 
 
 def _process() -> str:
-    """Process ids alone repeat: every container has a 1."""
-    return f"{socket.gethostname()}-{os.getpid()}"
+    """A name for this process's files that no other living one has, whatever container it is in.
+
+    That of a process which has ended is taken over, with its numbers: there are never more files
+    than processes have run at the same time, however often one is started again.
+    """
+    global _place
+    if _place is None or _place[0] != os.getpid():
+        _place = os.getpid(), _free_place(settings.METRICS_DIR)
+    return _place[1]
+
+
+def _free_place(directory: Path) -> str:
+    for number in count():
+        lock = os.open(directory / f"{number}.lock", os.O_CREAT | os.O_RDWR)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+        else:
+            break  # open, and locked, until this process ends
+    return str(number)
 
 
 def forget() -> None:
     """Removes the numbers of processes that have ended. Only when none is running."""
-    for path in settings.METRICS_DIR.glob("*.db"):
+    for path in (*settings.METRICS_DIR.glob("*.db"), *settings.METRICS_DIR.glob("*.lock")):
         path.unlink(missing_ok=True)
 
 
@@ -151,17 +169,8 @@ def _is_staff(request: HttpRequest) -> bool:
 # --- Requests -------------------------------------------------------------------------------
 
 
-@sync_and_async_middleware
 def measured(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
     """Middleware: counts and times what web answers."""
-    if iscoroutinefunction(get_response):
-
-        async def answer_async(request: HttpRequest) -> HttpResponseBase:
-            began = time.perf_counter()
-            waiting: Awaitable[HttpResponseBase] = get_response(request)
-            return _counted(request, await waiting, time.perf_counter() - began)
-
-        return answer_async
 
     def answer(request: HttpRequest) -> HttpResponseBase:
         began = time.perf_counter()

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.contrib.auth.models import Permission
 from django.core.management import CommandError, call_command
 from django.test import Client
 
@@ -16,6 +17,7 @@ from ai.presets import PRESETS
 from posts.classification import Outcome, classify_anew, texts_of
 from posts.models import Post, PostImage
 from posts.services import update_post
+from posts.tasks import classify_posts
 from smimso.errors import Unavailable
 
 pytestmark = pytest.mark.django_db
@@ -162,6 +164,14 @@ def test_prompts_are_in_the_languages_that_the_model_understands() -> None:
     assert "một bức ảnh về ẩm thực" in both
 
 
+def test_prompts_in_vietnamese_take_the_place_of_the_name() -> None:
+    texts = texts_of(Category(name="Đời sống", slug="life", prompt="life", prompt_vi="trẻ em;phố"))
+    both = zero_shot.prompts_of(texts, PRESETS["multilingual"].languages)
+    assert "một bức ảnh về trẻ em" in both
+    assert "một bức ảnh về phố" in both
+    assert not any("đời sống" in prompt for prompt in both)
+
+
 def test_a_label_s_vector_is_the_mean_of_its_prompts() -> None:
     vectors = {"a photo of food": axis(1)}
     labels = zero_shot.labels_of(
@@ -197,3 +207,41 @@ def test_staff_who_may_change_posts_classify_anew(
     data = {"action": "classify_anew", "_selected_action": [str(category.pk)]}
     client.post("/admin/accounts/category/", data)
     assert sent == (["posts.tasks.classify_posts"] if allowed else [])
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_staff_who_may_change_categories_edit_their_prompts(
+    client: Client, member: Callable[..., User], allowed: bool
+) -> None:
+    staff = member("Staff", is_staff=True)
+    action = "change" if allowed else "view"
+    staff.user_permissions.add(Permission.objects.get(codename=f"{action}_category"))
+    client.force_login(staff)
+    category = Category.objects.get(slug="food")
+    fields = {"name": category.name, "slug": "food", "prompt": "a meal", "prompt_vi": "món ăn"}
+    url = f"/admin/accounts/category/{category.pk}/change/"
+    response = client.post(url, fields, follow=True)
+    category.refresh_from_db()
+    if allowed:
+        assert texts_of(category) == {"en": ["a meal"], "vi": ["món ăn"]}
+        assert "until the action below classifies them anew" in response.text
+    else:
+        assert response.status_code == 403
+        assert category.prompt == "food"
+
+
+def test_a_classification_that_was_asked_for_waits_for_a_worker(
+    seen: Callable[..., Post], slugs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post = seen(0, open_fields=["category"])
+    embed, calls = ai.embed_texts, []
+
+    def away_at_first(texts: list[str]) -> np.ndarray:
+        calls.append(texts)
+        if len(calls) < 3:
+            raise Unavailable
+        return embed(texts)
+
+    monkeypatch.setattr(ai, "embed_texts", away_at_first)
+    classify_posts.apply()
+    assert category_of(post) == slugs[0]

@@ -13,6 +13,7 @@ from django.db import connection
 from rest_framework.test import APIClient
 
 from accounts.models import Follow, User
+from ai.connection import redis_client
 from notifications.models import Notification
 from posts import view_log
 from posts.models import Activity, Comment, Like, Post, SavedPost
@@ -21,6 +22,10 @@ from tests.posts.rows import invalid, make_post, same_as_before
 
 pytestmark = pytest.mark.django_db
 Api = Callable[..., APIClient]
+
+
+def _away(*_: Any) -> None:
+    raise redis.ConnectionError
 
 
 def like_url(post: Post) -> str:
@@ -224,6 +229,34 @@ class TestView:
         stranger.delete()
         write_waiting_views()
         assert viewed(post) == Activity.objects.count() == 1
+
+    def test_counts_once_though_the_writer_was_interrupted(
+        self,
+        servers: Path,
+        api: Api,
+        owner: User,
+        stranger: User,
+        friend: User,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        post = make_post(owner)
+        api(stranger).get(f"/api/posts/{post.pk}")
+        with monkeypatch.context() as patched:
+            patched.setattr(redis.Redis, "ltrim", _away)
+            with pytest.raises(redis.ConnectionError):
+                write_waiting_views()
+        api(friend).get(f"/api/posts/{post.pk}")
+        assert write_waiting_views() == 1
+        assert viewed(post) == Activity.objects.filter(activity_type="view").count() == 2
+
+    def test_waits_while_another_process_writes(
+        self, servers: Path, api: Api, owner: User, stranger: User
+    ) -> None:
+        post = make_post(owner)
+        api(stranger).get(f"/api/posts/{post.pk}")
+        with redis_client().lock(view_log._LOCK, timeout=300):
+            assert write_waiting_views() == 0
+        assert write_waiting_views() == 1
 
     def test_is_written_at_once_without_redis(
         self, api: Api, owner: User, stranger: User, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -14,6 +14,7 @@ from PIL import Image
 
 from accounts.models import Category
 from ai.errors import ModelUnavailable
+from posts import pipeline
 from posts.models import AIStatus, Post, PostImage
 from posts.pipeline import caption_images, embed_images, fill_open_fields
 from posts.services import retry_images
@@ -219,6 +220,17 @@ def test_a_missing_caption_model_leaves_images_searchable(
     with pytest.raises(ModelUnavailable):
         caption_images(ids(post), engine)
     assert states(post) == [("embedded", 0)] * 2
+
+
+def test_a_missing_model_counts_nothing_for_images_whose_turn_did_not_come(
+    new_post: NewPost, engine: ColourEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "CHUNK", 1)
+    engine.missing = {"clip"}
+    post = new_post("red", "green", "blue")
+    with pytest.raises(ModelUnavailable):
+        embed_images(ids(post), engine)
+    assert states(post) == [("pending", 0)] * 3
 
 
 def test_a_model_that_goes_missing_half_way_counts_nothing_and_undoes_nothing(

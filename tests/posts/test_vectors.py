@@ -14,6 +14,7 @@ from ai.models import Column, State, VectorSpace
 from posts import pictures, vectors
 from posts.models import Post, PostImage
 from posts.pipeline import embed_images
+from smimso.errors import Unavailable
 from tests.posts.conftest import ColourEngine, Queues, vector_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("queues")]
@@ -144,6 +145,17 @@ def test_filling_after_the_exchange_heals_what_searches_would_miss(
     assert image.embedding_model == SECOND
     assert np.allclose(image.embedding, vector_of("red")[::-1])
     assert image.ai_status == "done"
+
+
+@pytest.mark.usefixtures("two_spaces")
+def test_a_worker_without_a_model_fills_nothing_and_counts_no_attempt(
+    new_post: NewPost, engine: ColourEngine
+) -> None:
+    new_post("red")
+    embed_images([images()[0].pk], engine)
+    with pytest.raises(Unavailable):
+        fill()
+    assert images()[0].fill_attempts == 0
 
 
 @pytest.mark.usefixtures("two_spaces")

@@ -145,6 +145,7 @@ def test_columns_and_indexes_are_exchanged_when_all_have_vectors_and_back(
         "idx_post_images_embedding": "embedding",
         "idx_post_images_next_embedding": "next_embedding",
     }
+    assert ", embedding_model" in definition_of("idx_post_images_ai_state")  # counted by it
 
     model_change.roll_back()
     model_change.advance()
@@ -152,12 +153,18 @@ def test_columns_and_indexes_are_exchanged_when_all_have_vectors_and_back(
     assert set(PostImage.objects.values_list("embedding_model", flat=True)) == {FIRST}
 
 
+def definition_of(name: str) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = %s", [name])
+        definition: str = cursor.fetchone()[0]
+        return definition
+
+
 def indexed_columns() -> dict[str, str]:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT c.relname, a.attname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
-            " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]"
-            " WHERE c.relname LIKE 'idx_post_images_%%embedding'"
+            "SELECT relname, substring(pg_get_indexdef(oid) FROM '(\\w+)\\)?::halfvec')"
+            " FROM pg_class WHERE relname LIKE 'idx_post_images_%%embedding'"
         )
         return dict(cursor.fetchall())
 
@@ -186,6 +193,60 @@ def test_the_exchange_lets_a_long_search_end(
     assert ended.is_set()
     thread.join()
     assert rows()["embedding"] == (SECOND, "active")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_search_waits_while_the_exchange_waits_for_vacuum(knows: Callable[..., None]) -> None:
+    model_change.start("laion2b")
+    knows(FIRST, SECOND)
+
+    def advance() -> None:
+        model_change.advance()
+        connection.close()
+
+    thread = threading.Thread(target=advance)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE post_images IN SHARE UPDATE EXCLUSIVE MODE")  # as VACUUM does
+        thread.start()
+        waiting: list[tuple[str]] = []
+        while not waiting:
+            cursor.execute(
+                "SELECT mode FROM pg_locks WHERE relation = 'post_images'::regclass AND NOT granted"
+            )
+            waiting = cursor.fetchall()
+    assert waiting == [("ShareUpdateExclusiveLock",)]
+    thread.join()
+    assert rows()["embedding"] == (SECOND, "active")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_vector_that_comes_while_the_column_is_cleared_goes_too(
+    knows: Callable[..., None], vector_post: NewPost
+) -> None:
+    vector_post(pointing(1), model=FIRST)
+    model_change.start("laion2b")
+    written, held = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with transaction.atomic():
+            columns = spaces.hold(FIRST)
+            held.set()
+            written.wait(30)
+            assert columns[SECOND] == Column.BESIDE
+            PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
+        connection.close()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    held.wait(30)
+    model_change.cancel()
+    threading.Timer(0.5, written.set).start()
+    model_change.advance()
+    thread.join()
+    for _ in range(2):
+        model_change.advance()
+    assert "next_embedding" not in rows()
+    assert not PostImage.objects.exclude(next_embedding_model="").exists()
 
 
 def test_former_vectors_go_after_some_days(settings: Any, knows: Callable[..., None]) -> None:

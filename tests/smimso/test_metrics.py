@@ -109,11 +109,18 @@ def test_the_numbers_of_all_processes_are_added_up_and_outlive_them(tmp_path: Pa
     assert value_of(shown.stdout, sample) == 6
 
 
-def test_a_process_of_the_same_id_on_another_host_has_files_of_its_own(tmp_path: Path) -> None:
-    other = "import socket; socket.gethostname = lambda: 'other'; import os; os.getpid = lambda: 7"
-    process(tmp_path, COUNT.format("import os; os.getpid = lambda: 7"))
-    process(tmp_path, f"{other}; " + COUNT.format("pass"))
-    assert len(list(tmp_path.glob("counter_*-7.db"))) == 2
+def test_processes_of_the_same_id_have_files_of_their_own_while_they_live(tmp_path: Path) -> None:
+    """Every container has a process 1."""
+    inner = COUNT.format("import os; os.getpid = lambda: 7")
+    run_inner = "import subprocess, sys; subprocess.run([sys.executable, '-c', INNER], check=True)"
+    process(tmp_path, f"INNER = {inner!r}; {inner}; {run_inner}")
+    assert len(list(tmp_path.glob("counter_*.db"))) == 2
+
+
+def test_a_process_that_is_started_again_goes_on_in_the_same_files(tmp_path: Path) -> None:
+    for _ in range(3):
+        process(tmp_path, COUNT.format("pass"))
+    assert len(list(tmp_path.glob("counter_*.db"))) == 1
 
 
 def test_a_directory_that_cannot_be_written_costs_the_common_numbers_alone(tmp_path: Path) -> None:
