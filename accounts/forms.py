@@ -49,7 +49,7 @@ class RegistrationForm(forms.Form):
         max_length=128,
         strip=False,
         help_text=_("At least 6 characters."),
-        validators=[MinLengthValidator(6)],
+        validators=[MinLengthValidator(6, _("The password is too short."))],
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
     password_again = forms.CharField(

@@ -15,6 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
+from django.utils.translation import gettext
 
 from accounts.models import Category
 from posts import counters, feed, files, queue, services
@@ -256,7 +257,7 @@ class PostImageAdmin(_ContentAdmin):
         page = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": "Duplicate images",
+            "title": gettext("Duplicate images"),
             "groups": groups,
             "after": f"{last.created_at.isoformat()}_{last.pk}" if last else "",
         }

@@ -6,6 +6,7 @@ from django.contrib.admin import AdminSite
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from ai.admin_page import PERMISSION
 
@@ -13,7 +14,7 @@ from ai.admin_page import PERMISSION
 class Site(AdminSite):
     site_header = "SMIMSO"
     site_title = "SMIMSO"
-    index_title = "Administration"
+    index_title = gettext_lazy("Administration")
 
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None

@@ -34,10 +34,13 @@ def picture(post: Post, image: PostImage, size: str = "card") -> dict[str, Any]:
         name: min(width, image.width or width)
         for name, width in settings.UPLOAD_THUMBNAIL_WIDTHS.items()
     }
+    alt = image.alt_text or (post.title if size == "page" else "")
+    if size == "card" and alt.casefold() == post.title.casefold():
+        alt = ""  # the title beneath it says so
     return {
         "image": image,
         "size": size,
-        "alt": image.alt_text or (post.title if size == "page" else ""),
+        "alt": alt,
         "thumbnail": file_url(image, post.visibility, "thumbnail"),
         "preview": file_url(image, post.visibility, "preview"),
         "widths": widths,

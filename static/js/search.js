@@ -8,34 +8,48 @@ const text = document.getElementById("q");
 const words = document.getElementById("search-form");
 const form = document.getElementById("search-image");
 const filters = document.getElementById("filters");
+const clear = document.getElementById("clear-filters");
+const FILTERS = ["category", "orientation", "since", "until", "sort", "color", "followed"];
 
 new Suggestions(text, document.getElementById("suggestions"), () => words.requestSubmit());
 
 document.addEventListener("htmx:configRequest", (event) => {
   const { parameters, target } = event.detail;
   if (target?.id !== "results") return;
-  for (const name of ["q", "category", "orientation", "since", "until", "sort", "color"]) {
+  for (const name of ["q", ...FILTERS]) {
     if (parameters[name] === "") delete parameters[name];
   }
 });
 
-filters.addEventListener("change", () => {
+filters.addEventListener("change", showCount);
+
+function showCount() {
   const chosen = new FormData(words);
-  const names = ["category", "orientation", "since", "until", "sort", "color", "followed"];
-  const count = names.filter((name) => chosen.get(name)).length;
-  let badge = filters.querySelector(".filter-count");
-  if (!badge) {
-    badge = document.createElement("span");
-    badge.className = "filter-count";
-    filters.querySelector("summary").append(" ", badge);
-  }
+  const count = FILTERS.filter((name) => chosen.get(name)).length;
+  const badge = filters.querySelector(".filter-count");
   badge.textContent = count;
-  badge.hidden = count === 0;
+  badge.hidden = clear.hidden = count === 0;
+}
+
+clear.addEventListener("click", (event) => {
+  event.preventDefault(); // what stands in the box now is searched, and a chosen picture stays
+  for (const control of filters.querySelectorAll("select, [type=date]")) control.value = "";
+  filters.querySelector("[name=color][value='']").checked = true;
+  const followed = filters.querySelector("[name=followed]");
+  if (followed) followed.checked = false;
+  showCount();
+  filters.querySelector("summary").focus();
+  words.requestSubmit();
 });
 
 if (form) {
   const input = form.querySelector("input[type=file]");
   const preview = document.getElementById("search-preview");
+  const without = document.getElementById("search-without");
+  const showChosen = (chosen) => {
+    for (const each of [preview, without, form.querySelector("[data-chosen]")]) each.hidden = !chosen;
+    for (const each of form.querySelectorAll("[data-invitation]")) each.hidden = chosen;
+  };
 
   onFiles(form.querySelector("[data-dropzone]"), input, ([file]) => {
     if (input.files[0] !== file) {
@@ -45,7 +59,7 @@ if (form) {
     }
     URL.revokeObjectURL(preview.src);
     preview.src = URL.createObjectURL(file);
-    preview.hidden = false;
+    showChosen(true);
     form.requestSubmit();
   });
 
@@ -56,9 +70,10 @@ if (form) {
     form.requestSubmit();
   });
 
-  preview.addEventListener("click", () => {
-    preview.hidden = true;
+  without.addEventListener("click", () => {
+    showChosen(false);
     form.reset();
+    text.focus();
     words.requestSubmit();
   });
 }

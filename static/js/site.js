@@ -28,4 +28,18 @@ for (const picture of document.images) {
   if (picture.complete && picture.naturalWidth > 0) unveil(picture);
 }
 
+// The address may have changed since the page was loaded: a search is part of it.
+for (const form of document.querySelectorAll("[data-languages]")) {
+  form.addEventListener("submit", () => {
+    form.elements.next.value = location.pathname + location.search;
+  });
+}
+
+// A row that scrolls sideways begins where its current link is.
+const current = document.querySelector("[data-show-current] [aria-current]");
+if (current) {
+  const row = current.parentElement;
+  row.scrollLeft = current.offsetLeft - (row.clientWidth - current.offsetWidth) / 2;
+}
+
 document.documentElement.classList.add("has-script");
