@@ -130,12 +130,9 @@ def choose(member: User) -> list[Chosen]:
     taste.learn(member, deeds, model)
     liked = _diverse(_near(member, deeds, known, model))
     popular = _diverse(_popular(member, known))
-    mixed = collapse(
-        _mixed(liked, popular),
-        {each.pk: each.vector for each in (*liked, *popular) if each.vector.any()},
-    )
+    mixed = _mixed(liked, popular)
     chosen: dict[UUID, Chosen] = {}
-    for each in mixed:
+    for each in collapse(mixed, np.array([each.vector for each in mixed])):
         chosen.setdefault(each.post_id, (each.post_id, each.kind, each.about_id))
     return list(chosen.values())[:MOST]
 

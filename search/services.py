@@ -119,7 +119,7 @@ def _ranked(viewer: Any, query: Query, least_score: float | None) -> tuple[Meani
     if query.kind == "text" and meaning.main is not None:
         recall.remember_text(meaning.main.tolist(), meaning.model)
     near = candidates.by_meaning(viewer, query, meaning)
-    worded = candidates.by_words(viewer, query, meaning.terms)
+    worded = candidates.by_words(viewer, query, meaning.terms, near)
     known = {candidate.post_id: candidate for candidate in near}
     others = [candidate for candidate in worded if candidate.post_id not in known]
     completed = {c.post_id: c for c in candidates.with_images(others, query, meaning)}
@@ -139,7 +139,6 @@ def _ranked(viewer: Any, query: Query, least_score: float | None) -> tuple[Meani
         meaning,
         least_score=least,
     )
-    ranked = fusion.without_repeats(ranked)
     return meaning, _newest_first(ranked) if query.sort == "date" else ranked
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from ai import services as ai
 from ai.calibration import similarity_score
 from ai.spaces import steady
-from posts.models import Post, PostImage
-from search.nearest import nearest_images
+from posts.models import Post
+from search.nearest import Near, nearest_images
 from search.services import Match
 
 
@@ -25,22 +25,23 @@ def nearest_posts(
     model = ai.clip_name()
     left = _images(viewer, _unit(vector), model, limit, without)
     visible = Post.objects.visible_to(viewer).for_display(viewer)
-    posts = visible.in_bulk([image.post_id for image in left])
+    posts = visible.in_bulk([near.post_id for near in left])
+    images = {image.pk: image for post in posts.values() for image in post.images.all()}
     return [
         Match(
-            posts[image.post_id],
-            image,
-            similarity_score(1.0 - image.distance, "image", model),
+            posts[near.post_id],
+            images[near.pk],
+            similarity_score(1.0 - near.distance, "image", model),
             "embedding",
         )
-        for image in left
-        if image.post_id in posts
+        for near in left
+        if near.post_id in posts and near.pk in images
     ]
 
 
 def _images(
     viewer: Any, vector: list[float], model: str, limit: int, without: Collection[UUID]
-) -> list[PostImage]:
+) -> list[Near]:
     wanted = limit
     while True:
         found = nearest_images(viewer, vector, model=model, limit=wanted)
