@@ -25,6 +25,8 @@ from rest_framework.test import APIClient
 
 from accounts.models import Follow, User
 from ai import spaces
+from ai.heartbeat import live_workers
+from ai.names import clip_name
 from search.relevance import forget_samples
 from smimso import embedded
 from smimso.auth import issue_token
@@ -166,6 +168,11 @@ def worker_process(servers: Path, django_db_setup: None) -> Iterator[None]:
 def worker(transactional_db: None, worker_process: None) -> None:
     """A running worker and empty queues. What it does is committed, so the test commits too."""
     _redis().delete(*QUEUES)
+    deadline = time.monotonic() + 120
+    # An earlier test may have moved its collection to another model.
+    while not any(state.has_clip(clip_name()) for state in live_workers()):
+        assert time.monotonic() < deadline, "the worker has not loaded the configured model"
+        time.sleep(0.1)
 
 
 # --- The cast -------------------------------------------------------------------------------

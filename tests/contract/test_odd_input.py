@@ -64,7 +64,10 @@ def refused(response: Any) -> bool:
 @pytest.mark.parametrize(("method", "path"), writing_operations())
 def test_odd_bodies_are_refused(method: str, path: str, client: Client, world: World) -> None:
     known = {"post_id": world.names["mine"], "user_id": world.names["owner"]}
-    url = path.format_map({"notification_id": world.names["notification"], **known})
+    others = {
+        name: world.names[name.removesuffix("_id")] for name in ("notification_id", "image_id")
+    }
+    url = path.format_map({**others, **known})
     cases = [(kind, body, JSON) for kind, body in BODIES.items()]
     cases += [(kind, b'{"a": "b"}', content_type) for kind, content_type in KINDS.items()]
     for kind, body, content_type in cases:

@@ -349,6 +349,7 @@ ELSEWHERE = {
     "ai/similar-images",
     "ai/recommendations",
     "ai",
+    "posts/check-duplicates",
 }
 
 

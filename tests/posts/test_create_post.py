@@ -31,6 +31,7 @@ POST_KEYS = {
 IMAGE_KEYS = {
     *("id", "post_id", "image_url", "image_path", "thumbnail_url", "preview_url", "placeholder"),
     *("width", "height", "file_size", "caption", "ai_caption", "user_caption", "ai_status"),
+    *("alt_text", "caption_source"),
     *("display_order", "created_at"),
 }
 

@@ -149,7 +149,7 @@ class TestSearchByWords:
     @pytest.mark.parametrize(
         "words",
         [
-            *("dog", "%", "_", "hạ & dog", "boat') OR 1=1 --", "\\", "':*", "x" * 900, "ʼ½ ß"),
+            *("dog", "%", "_", "hạ & dog", "boat') OR 7=7 --", "\\", "':*", "x" * 900, "ʼ½ ß"),
             *("boat,title.ilike.*", "long:*&!dog"),
         ],
     )

@@ -87,7 +87,7 @@ def test_only_who_may_change_the_model_does(client: Client, member: Callable[...
 
 
 def test_the_latest_recall_of_each_kind_is_shown(client: Client, admin: User) -> None:
-    for recall in (0.111, 0.987):
+    for recall in (0.1234, 0.987):
         RecallMeasurement.objects.create(
             query_kind=QueryKind.TEXT,
             queries=30,
@@ -97,5 +97,5 @@ def test_the_latest_recall_of_each_kind_is_shown(client: Client, admin: User) ->
             probes=9,
         )
     page = client.get(PAGE).text
-    assert "0.987" in page
-    assert "0.111" not in page
+    assert ">0.987<" in page
+    assert ">0.123<" not in page

@@ -139,8 +139,8 @@ def test_columns_and_indexes_are_exchanged_when_all_have_vectors_and_back(
     image = PostImage.objects.order_by("-created_at").first()
     assert image is not None
     assert np.allclose(image.embedding, pointing(0, 1))
-    assert index.current_lists("embedding") is not None
-    assert index.current_lists("next_embedding") is not None
+    assert index.current("embedding") is not None
+    assert index.current("next_embedding") is not None
     assert indexed_columns() == {
         "idx_post_images_embedding": "embedding",
         "idx_post_images_next_embedding": "next_embedding",
