@@ -4,8 +4,9 @@
 
 Starts PostgreSQL, Redis and a web process of its own, fills the real tables with a made-up
 collection (benchmarks/data/collection.py) and measures latency, recall against an exact search,
-index size and build time; then searches under filters, and text search over HTTP. The texts'
-vectors are put into the cache beforehand: how long the AI takes is not the subject here.
+index size and build time; then searches under filters, and text search over HTTP, for words that no
+post has and for words as frequent as those of the posts. The texts' vectors are put into the cache
+beforehand: how long the AI takes is not the subject here.
 """
 
 import argparse
@@ -197,15 +198,17 @@ def old_way() -> Find:
     return find
 
 
-def over_http(url: str, queries: np.ndarray) -> Find:
-    """`POST /api/search/text` with texts that have these vectors and no word of any post."""
+def over_http(url: str, queries: np.ndarray, written: Sequence[str]) -> Find:
+    """`POST /api/search/text` with texts that have these vectors.
+
+    Of words that posts have, it finds what has them too, which an exact search of vectors does not.
+    """
     from django.core.cache import cache
 
     from smimso.auth import issue_token
 
     texts = {}
-    for number, vector in enumerate(queries):
-        text = f"qzx{number}"
+    for text, vector in zip(written, queries, strict=True):
         digest = hashlib.sha256(f"{MODEL}\n{text}".encode()).hexdigest()
         cache.set(f"ai:text:{digest}", array.array("f", vector.tolist()).tobytes(), 86_400)
         texts[vector.tobytes()] = text
@@ -256,6 +259,8 @@ def report(
     truth: Truth,
     kinds: Sequence[str] = ("text", "image"),
     least: int = LEAST,
+    *,
+    by_vectors_alone: bool = True,
 ) -> Timing:
     """A line for each kind of query; the timing of texts at one client."""
     first = None
@@ -269,7 +274,7 @@ def report(
         print(
             f"{way:22} {kind:6}",
             *(f"{cell:8.1f}" for cell in cells),
-            *(f"{each:7.3f}" for each in recalls),
+            *(f"{each:7.3f}" if by_vectors_alone else f"{'-':>7}" for each in recalls),
         )
     assert first is not None
     return first
@@ -315,12 +320,16 @@ def main() -> None:
     ) as url:
         from django.db import connection
 
-        categories, truth = load(rows)
+        categories, truth, words = load(rows)
         print(HEAD)
         report("exact scan", exactly(), truth, ["text"], least=1)
         build("ivfflat")
         ours = report("ivfflat", with_search(), truth)
-        http = report("ivfflat, over HTTP", over_http(url, truth.queries["text"]), truth, ["text"])
+        texts = truth.queries["text"]
+        unknown = [f"qzx{number}" for number in range(len(texts))]
+        http = report("ivfflat, over HTTP", over_http(url, texts, unknown), truth, ["text"])
+        asked = over_http(url, texts, words)
+        worded = report("the same, with words", asked, truth, ["text"], by_vectors_alone=False)
         old = measure(old_way(), truth.queries["text"][:3], 1, least=3)
         print(
             f"{'as the Node backend':22} text   {old.ms(50):8.1f} {old.ms(95):8.1f}"
@@ -333,11 +342,12 @@ def main() -> None:
         report("hnsw", with_search(), truth)
         print(FILTER_HEAD)
         report_filters(truth, categories)
-        verdicts(truth, ours, http, old, filtered)
+        verdicts(truth, ours, http, worded, old, filtered)
         connection.close()
 
 
-def load(rows: int) -> tuple[list[Any], Truth]:
+def load(rows: int) -> tuple[list[Any], Truth, list[str]]:
+    """Also texts as members write them, one for each vector of a text."""
     collection = Collection(rows)
     truth = Truth(
         {"text": collection.text_queries(QUERIES), "image": collection.image_queries(QUERIES)}
@@ -350,13 +360,15 @@ def load(rows: int) -> tuple[list[Any], Truth]:
         truth.add(block)
     loader.finish()
     print(f"{rows:,} posts with a vector each, written in {time.perf_counter() - began:.0f} s")
-    return loader.categories, truth
+    return loader.categories, truth, collection.queried_words(QUERIES)
 
 
-def verdicts(truth: Truth, ours: Timing, http: Timing, old: Timing, filtered: bool) -> None:
+def verdicts(
+    truth: Truth, ours: Timing, http: Timing, worded: Timing, old: Timing, filtered: bool
+) -> None:
     times, alone = old.ms(50) / http.ms(50), old.ms(50) / ours.ms(50)
     share = recall(http, truth, "text", "all", BEST)
-    p95 = http.ms(95)
+    p95 = max(http.ms(95), worded.ms(95))
     fast, sound = p95 <= 1000 * TARGETS["http"], share >= TARGETS["recall@20"]
     lines = [
         (

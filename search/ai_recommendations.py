@@ -3,18 +3,19 @@
 from typing import Any
 from uuid import UUID
 
-import numpy as np
 from django.conf import settings
+from django.db.models import Q
 
 from accounts.models import User
 from ai import services as ai
+from ai.calibration import similarity_score
 from ai.spaces import steady
-from posts.models import EMBEDDING_DIMENSIONS, Like, Post, PostImage, SavedPost
-from search.services import Match
-from search.vectors import nearest_posts
+from posts.models import Post
+from search import taste
+from search.fusion import Ranked
+from search.nearest import nearest_images
+from search.services import Match, matches_of
 from smimso.errors import NotFound
-
-LATEST = 50  # likes and saves, from which a taste is read
 
 
 def recommended_to(user_id: UUID, *, viewer: Any, limit: int) -> list[Match]:
@@ -36,19 +37,30 @@ def recommended_to(user_id: UUID, *, viewer: Any, limit: int) -> list[Match]:
 
 @steady
 def recommended_posts(user: User, limit: int) -> list[Match]:
-    """What is nearest to the mean of what the member lately liked and saved, best first.
+    """What is nearest to the mean of what the member likes to see, best first.
 
-    Others' posts alone, and none that was liked or saved already. Empty while nothing was.
+    Others' posts alone, and none that the member knows. Empty while nothing is known of the taste.
     """
-    liked = Like.objects.filter(user=user).values_list("post_id", "created_at")
-    saved = SavedPost.objects.filter(user=user).values_list("post_id", "created_at")
-    known = [post_id for post_id, _ in liked.union(saved).order_by("-created_at")]
-    images = PostImage.objects.visible_to(user).searchable(ai.clip_name())
-    pictures = images.filter(post__in=known[:LATEST])
-    total = np.zeros(EMBEDDING_DIMENSIONS)
-    for vector in pictures.values_list("embedding", flat=True):
-        total += np.asarray(vector)  # points where the mean does
-    if not total.any():
+    model = ai.clip_name()
+    deeds = taste.deeds_of(user, model)
+    if not deeds:
         return []
-    own = Post.objects.filter(user=user).values_list("pk", flat=True)
-    return nearest_posts(user, total.tolist(), limit=limit, without={*known, *own})
+    known = taste.known_to(user)
+    near = nearest_images(
+        user,
+        taste.mean_of(deeds).tolist(),
+        model=model,
+        limit=limit + len(known),
+        where=~Q(post__user=user),
+    )
+    ranked = [
+        Ranked(
+            image.post_id,
+            image.pk,
+            similarity_score(1.0 - image.distance, "image", model),
+            "embedding",
+        )
+        for image in near
+        if image.post_id not in known
+    ]
+    return matches_of(user, ranked[:limit])

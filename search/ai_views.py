@@ -22,7 +22,6 @@ from search.ai_serializers import (
     VectorQuery,
 )
 from search.serializers import MOST_CHARACTERS, match_data
-from search.vectors import nearest_posts
 from smimso.openapi import answers
 
 MOST = 100  # results
@@ -64,7 +63,7 @@ class SimilarImagesView(_AIView):
     )
     def post(self, request: Request) -> Response:
         fields = _checked(VectorQuery, request)
-        found = nearest_posts(request.user, fields["embedding"], limit=fields["limit"])
+        found = services.similar_to_vector(request.user, fields["embedding"], limit=fields["limit"])
         body = {"embedding": fields["embedding"], "limit": fields["limit"], "message": IN_DATABASE}
         return Response({**body, **_results(found)})
 

@@ -1,25 +1,26 @@
 """What may be found: the nearest by meaning, the best by words, and what both say of each."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import numpy as np
+from django.contrib.postgres.search import SearchQuery
 from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from posts.models import Post, PostImage, PostQuerySet, PostWords
 from posts.words import Term, all_of, any_of, rank_by
 from search.meaning import Meaning
-from search.nearest import nearest_images
+from search.nearest import Near, nearest_images, planned_rows
 from search.query import Query
 from search.relevance import scores
 
 MOST = 400  # of each kind; who wants more asks for something else
 MOST_RANKED = 5_000  # posts that have a word; above that, only the newest posts are looked at
-NEWEST = 20_000
+NEWEST, NEWEST_BESIDE = 20_000, 2_000  # the latter beside those that are near by meaning
 FEW = 20  # posts with all words; with fewer, posts with some of them are looked for too
 SOME = 1_000
 EXCLUDED_SCORE = 0.3  # so much like what must not be there
@@ -30,12 +31,13 @@ class Candidate:
     """meaning: 0..1, 0 while unknown. coverage: the share of the words, by how telling they are."""
 
     post_id: UUID
-    created_at: datetime | None = None
     image_id: UUID | None = None
     meaning: float = 0.0
     coverage: float = 0.0
     word_rank: float = 0.0
     matched: int = 0  # the words, as bits
+    checksum: str = ""
+    perceptual_hash: int | None = None
 
 
 def by_meaning(viewer: Any, query: Query, meaning: Meaning) -> list[Candidate]:
@@ -55,41 +57,79 @@ def by_meaning(viewer: Any, query: Query, meaning: Meaning) -> list[Candidate]:
         known = _distances(meaning, meaning.main, [image.pk for image in images])
         cosines = np.array([1.0 - known.get(image.pk, 2.0) for image in images])
     return [
-        Candidate(image.post_id, image_id=image.pk, meaning=float(score))
+        _with_image(Candidate(image.post_id), image, float(score))
         for image, score in zip(images, meaning.scores(cosines), strict=True)
     ]
 
 
-def by_words(viewer: Any, query: Query, terms: Sequence[Term]) -> list[Candidate]:
-    """Posts with all words, then those with some if the former are few; at most MOST."""
+def _with_image(candidate: Candidate, image: Near, meaning: float) -> Candidate:
+    return Candidate(  # `replace` takes several times as long
+        candidate.post_id,
+        image.pk,
+        meaning,
+        candidate.coverage,
+        candidate.word_rank,
+        candidate.matched,
+        image.checksum,
+        image.perceptual_hash,
+    )
+
+
+def by_words(
+    viewer: Any, query: Query, terms: Sequence[Term], near: Sequence[Candidate] = ()
+) -> list[Candidate]:
+    """Posts with all words, then those with some if the former are few; at most MOST.
+
+    near: those by meaning. Of words that very many posts have, these and the newest are looked at.
+    """
     if not terms:
         return []
     posts = Post.objects.visible_to(viewer).filter(query.filters.of_posts(viewer))
     posts = posts.filter(query.words(""))
     if query.post_id:
         posts = posts.exclude(pk=query.post_id)
-    found = _ranked(posts, terms, all_of(terms), MOST)
+    known = [candidate.post_id for candidate in near]
+    found = _ranked(posts, terms, all_of(terms), MOST, known)
     if len(found) < FEW and len(terms) > 1:
-        known = {candidate.post_id for candidate in found}
-        some = _ranked(posts, terms, any_of(terms), SOME)
-        found += [candidate for candidate in some if candidate.post_id not in known]
-    found = _with_coverage(found, len(terms))
-    return sorted(found, key=lambda candidate: -candidate.coverage)[:MOST]
+        seen = {candidate.post_id for candidate in found}
+        # Beside rarer words, one that very many posts have says little of any of them.
+        rarer = [term for term in terms if _posts_with(all_of([term])) <= MOST_RANKED]
+        some = _ranked(posts, terms, any_of(rarer or terms), SOME, known)
+        found += [candidate for candidate in some if candidate.post_id not in seen]
+    share = _coverages(found, len(terms))
+    best = sorted(found, key=lambda candidate: -share[candidate.matched])[:MOST]
+    return [replace(candidate, coverage=share[candidate.matched]) for candidate in best]
 
 
 def newest(viewer: Any, query: Query) -> list[Candidate]:
     """Where nothing is looked for but filters hold."""
     posts = Post.objects.visible_to(viewer).filter(query.filters.of_posts(viewer))
     posts = posts.filter(query.words("")).order_by("-created_at", "-id")
-    rows = posts.values_list("pk", "created_at")[:MOST]
-    return [Candidate(pk, created_at, coverage=1.0) for pk, created_at in rows]
+    return [Candidate(pk, coverage=1.0) for pk in posts.values_list("pk", flat=True)[:MOST]]
 
 
-def _ranked(posts: PostQuerySet, terms: Sequence[Term], words: Any, most: int) -> list[Candidate]:
-    """Bounded: of words that very many posts have, only the newest posts are looked at."""
-    if PostWords.objects.filter(document=words)[: MOST_RANKED + 1].count() > MOST_RANKED:
-        latest = posts.order_by("-created_at", "-id").values("pk")[:NEWEST]
-        posts = Post.objects.filter(pk__in=latest)
+def _posts_with(words: SearchQuery) -> int:
+    """As many as the planner expects: counting them takes the longer the more there are."""
+    return planned_rows(PostWords.objects.filter(document=words))
+
+
+def _ranked(
+    posts: PostQuerySet, terms: Sequence[Term], words: SearchQuery, most: int, near: list[UUID]
+) -> list[Candidate]:
+    """Bounded: of words that very many posts have, only those near and the newest are looked at."""
+    if _posts_with(words) <= MOST_RANKED:
+        return _best(posts, terms, words, most)
+    found = _best(posts.filter(pk__in=near), terms, words, most)
+    latest = posts.order_by("-created_at", "-id").values("pk")
+    latest = latest[: NEWEST_BESIDE if near else NEWEST]
+    known = {candidate.post_id for candidate in found}
+    newest = _best(Post.objects.filter(pk__in=latest), terms, words, most)
+    return [*found, *(each for each in newest if each.post_id not in known)][:most]
+
+
+def _best(
+    posts: PostQuerySet, terms: Sequence[Term], words: SearchQuery, most: int
+) -> list[Candidate]:
     bits = {
         f"has_{number}": ExpressionWrapper(
             Q(words__document=all_of([term])), output_field=BooleanField()
@@ -97,29 +137,25 @@ def _ranked(posts: PostQuerySet, terms: Sequence[Term], words: Any, most: int) -
         for number, term in enumerate(terms)
     }
     found = posts.filter(words__document=words).annotate(rank=rank_by(words), **bits)
-    rows = found.order_by("-rank", "-created_at").values_list("pk", "created_at", "rank", *bits)
+    rows = found.order_by("-rank", "-created_at").values_list("pk", "rank", *bits)
     return [
-        Candidate(
-            pk, created_at, word_rank=rank, matched=sum(has << n for n, has in enumerate(flags))
-        )
-        for pk, created_at, rank, *flags in rows[:most]
+        Candidate(pk, word_rank=rank, matched=sum(has << n for n, has in enumerate(flags)))
+        for pk, rank, *flags in rows[:most]
     ]
 
 
-def _with_coverage(found: list[Candidate], terms: int) -> list[Candidate]:
-    """By inverse document frequency among what was found; a word that nothing has counts most."""
+def _coverages(found: list[Candidate], terms: int) -> dict[int, float]:
+    """For each set of words, as bits: its share by inverse document frequency among the found.
+
+    A word that nothing has counts most.
+    """
+    having = Counter(candidate.matched for candidate in found)
     telling = []
     for number in range(terms):
-        having = sum(candidate.matched >> number & 1 for candidate in found)
-        telling.append(math.log(1 + len(found) / max(having, 0.5)))
+        posts = sum(count for bits, count in having.items() if bits >> number & 1)
+        telling.append(math.log(1 + len(found) / max(posts, 0.5)))
     total = sum(telling)
-    return [
-        replace(
-            candidate,
-            coverage=sum(telling[n] for n in range(terms) if candidate.matched >> n & 1) / total,
-        )
-        for candidate in found
-    ]
+    return {bits: sum(telling[n] for n in range(terms) if bits >> n & 1) / total for bits in having}
 
 
 # --- What is known of candidates ----------------------------------------------------------------
@@ -129,24 +165,22 @@ def with_images(found: list[Candidate], query: Query, meaning: Meaning) -> list[
     """Each with the best image that passes the filters, or the first such; others are left out."""
     pictures = PostImage.objects.filter(query.filters.of_picture())
     lacking = [candidate.post_id for candidate in found if candidate.image_id is None]
-    best: dict[UUID, tuple[UUID, float]] = {}
+    best: dict[UUID, Near] = {}
     if meaning.main is not None:
         images = pictures.filter(post__in=lacking).searchable(meaning.model)
         near = images.nearest(meaning.main.tolist())
-        for pk, post_id, distance in near.values_list("pk", "post_id", "distance"):  # type: ignore[misc]
-            best.setdefault(post_id, (pk, distance))
+        for image in map(Near._make, near.values_list(*Near._fields)):
+            best.setdefault(image.post_id, image)
+    cosines = np.array([1.0 - image.distance for image in best.values()])
+    score = dict(zip(best, meaning.scores(cosines), strict=True))
     firsts = pictures.filter(post__in=set(lacking) - best.keys())
-    for pk, post_id in firsts.order_by("display_order", "created_at").values_list("pk", "post_id"):
-        best.setdefault(post_id, (pk, math.inf))
-    rows = list(best.items())
-    cosines = np.array([1.0 - min(distance, 2.0) for _, (_, distance) in rows])
-    score = dict(zip((key for key, _ in rows), meaning.scores(cosines), strict=True))
+    for row in firsts.order_by("display_order", "created_at").values_list(*Near._fields[:-1]):
+        best.setdefault(row[1], Near._make([*row, math.inf]))
     completed = []
     for candidate in found:
         if candidate.image_id is None and candidate.post_id in best:
-            image_id, distance = best[candidate.post_id]
-            known = 0.0 if distance == math.inf else float(score[candidate.post_id])
-            candidate = replace(candidate, image_id=image_id, meaning=known)
+            known = float(score.get(candidate.post_id, 0.0))
+            candidate = _with_image(candidate, best[candidate.post_id], known)
         if candidate.image_id is not None:
             completed.append(candidate)
     return completed

@@ -1,7 +1,7 @@
 """Which of several pictures are one: the same file, or copies of it (thresholds: ADR 11)."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -14,51 +14,33 @@ class Picture(Protocol):
     """What PostImage has. perceptual_hash: 64 bits, signed, or None."""
 
     @property
-    def pk(self) -> Any: ...
-    @property
     def checksum(self) -> str: ...
     @property
     def perceptual_hash(self) -> int | None: ...
 
 
 P = TypeVar("P", bound=Picture)
-Vectors = Mapping[Any, np.ndarray]
 
 
-def collapse(pictures: Sequence[P], vectors: Vectors | None = None) -> list[P]:
+def collapse(pictures: Sequence[P], vectors: np.ndarray | None = None) -> list[P]:
     """Without those that repeat an earlier, better ranked one; the order stays.
 
-    vectors: float32 [512] of unit length in one space, by pk. Without them only hashes and
-    checksums count.
+    vectors: float32 [n, 512] in one space, of unit length or zeros where unknown. Without them
+    only hashes and checksums count.
     """
-    known = vectors or {}
-    hashes = np.array(
-        [(each.perceptual_hash or 0) & (2**64 - 1) for each in pictures], dtype=np.uint64
-    )
+    hashes = np.array([(each.perceptual_hash or 0) % 2**64 for each in pictures], dtype=np.uint64)
     hashed = np.array([each.perceptual_hash is not None for each in pictures], dtype=bool)
-    rows = np.array(
-        [known.get(each.pk, np.zeros(_size(known))) for each in pictures], dtype=np.float32
+    _, files = np.unique([each.checksum for each in pictures], return_inverse=True)
+    named = np.array([bool(each.checksum) for each in pictures], dtype=bool)
+    bits = np.bitwise_count(hashes[:, None] ^ hashes)
+    near = bits <= NEAR_BITS
+    if vectors is not None and len(vectors):
+        near |= (bits <= COPY_BITS) & (vectors @ vectors.T >= COPY_COSINE)
+    repeats = (hashed[:, None] & hashed & near) | (
+        named[:, None] & named & (files[:, None] == files)
     )
-    kept: list[int] = []
-    checksums: set[str] = set()
-    for n, picture in enumerate(pictures):
-        if picture.checksum in checksums or _repeats(n, kept, hashes, hashed, rows):
-            continue
-        kept.append(n)
-        if picture.checksum:
-            checksums.add(picture.checksum)
-    return [pictures[n] for n in kept]
-
-
-def _repeats(
-    n: int, kept: list[int], hashes: np.ndarray, hashed: np.ndarray, rows: np.ndarray
-) -> bool:
-    if not kept or not hashed[n]:
-        return False
-    bits = np.bitwise_count(hashes[kept] ^ hashes[n])
-    copies = (bits <= COPY_BITS) & (rows[kept] @ rows[n] >= COPY_COSINE)
-    return bool((hashed[kept] & ((bits <= NEAR_BITS) | copies)).any())
-
-
-def _size(vectors: Vectors) -> int:
-    return len(next(iter(vectors.values()), ()))
+    left = np.ones(len(pictures), dtype=bool)
+    for n in range(len(pictures)):
+        if left[n]:
+            left[n + 1 :] &= ~repeats[n, n + 1 :]
+    return [picture for picture, stays in zip(pictures, left, strict=True) if stays]

@@ -26,15 +26,8 @@ from pgvector.django import VectorField
 
 from accounts.models import Category, Survey, User
 from ai import services as ai
-from posts.models import (
-    EMBEDDING_DIMENSIONS,
-    Activity,
-    ActivityType,
-    Like,
-    Post,
-    PostImage,
-    SavedPost,
-)
+from ai.spaces import steady
+from posts.models import EMBEDDING_DIMENSIONS, Post, PostImage
 from posts.services import UNTITLED
 from search import taste
 from search.duplicates import collapse
@@ -50,7 +43,6 @@ NEAR_AN_INTEREST = 40  # posts
 POPULAR_AFTER = 3  # of the member's taste
 KEPT_SECONDS, POPULAR_SECONDS = 600, 300
 MOST_RECENT, OF_A_CATEGORY = 20_000, 40  # popular among the newest; of each category at most
-MOST_KNOWN = 500  # posts that the member liked, saved or saw last
 # Maximal marginal relevance: Carbonell and Goldstein 1998.
 RELEVANCE, AUTHOR_AGAIN, AUTHOR_FORGOTTEN = 0.7, 0.15, 0.8
 
@@ -99,6 +91,7 @@ class Candidate:
 Chosen = tuple[UUID, ReasonKind, UUID | None]
 
 
+@steady
 def for_you(member: User, *, page: int, limit: int) -> tuple[list[Recommendation], int]:
     """One page and the number of all. What has become invisible is left out of its page."""
     kept = _kept(_key(member))
@@ -125,29 +118,16 @@ def forget_taste(member: User) -> None:
 def choose(member: User) -> list[Chosen]:
     """At most MOST, best first."""
     model = ai.clip_name()
-    known = _known(member)
+    known = taste.known_to(member)
     deeds = taste.deeds_of(member, model)
     taste.learn(member, deeds, model)
     liked = _diverse(_near(member, deeds, known, model))
     popular = _diverse(_popular(member, known))
-    mixed = collapse(
-        _mixed(liked, popular),
-        {each.pk: each.vector for each in (*liked, *popular) if each.vector.any()},
-    )
+    mixed = _mixed(liked, popular)
     chosen: dict[UUID, Chosen] = {}
-    for each in mixed:
+    for each in collapse(mixed, np.array([each.vector for each in mixed])):
         chosen.setdefault(each.post_id, (each.post_id, each.kind, each.about_id))
     return list(chosen.values())[:MOST]
-
-
-def _known(member: User) -> set[UUID]:
-    """What the member liked, saved or saw lately needs no recommendation."""
-    views = Activity.objects.filter(activity_type=ActivityType.VIEW)
-    known: set[UUID] = set()
-    for rows in (Like.objects.all(), SavedPost.objects.all(), views):
-        mine = rows.filter(user=member).order_by("-created_at")
-        known.update(mine.values_list("post_id", flat=True)[:MOST_KNOWN])
-    return known
 
 
 # --- Near the member's interests --------------------------------------------------------------

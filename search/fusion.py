@@ -3,16 +3,12 @@
 Reciprocal rank fusion (Cormack, Clarke, Büttcher, SIGIR 2009): ranks need no common scale.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-import numpy as np
-
-from posts.models import PostImage
 from search.candidates import Candidate
+from search.duplicates import collapse
 from search.meaning import Meaning
 
 Method = Literal["embedding", "caption", "hybrid", "filters"]
@@ -20,7 +16,6 @@ K = 60  # of the paper
 WORDS_WEIGHT = 0.3  # beside 1 for meaning; measured by benchmarks/relevance.py
 WORD_SCORE = 0.5  # of a post that has all words, and no measure of its own
 LEAST_WORDS = 0.6  # the least coverage that makes a post relevant by its words alone
-NEAR_DUPLICATE = 3  # bits of a perceptual hash, of 64
 
 
 @dataclass(frozen=True)
@@ -32,19 +27,20 @@ class Ranked:
     score: float
     method: Method
     matched: int = 0
-    created_at: datetime | None = None
+    checksum: str = ""
+    perceptual_hash: int | None = None
 
 
 def fused(
     near: list[Candidate], worded: list[Candidate], meaning: Meaning, *, least_score: float
 ) -> list[Ranked]:
-    """Best first; one per post; only those that are relevant enough by themselves."""
+    """Best first; one per post and picture; only those that are relevant enough by themselves."""
     by_words = {candidate.post_id: candidate for candidate in worded}
     merged = {
         candidate.post_id: replace(
-            by_words[candidate.post_id], image_id=candidate.image_id, meaning=candidate.meaning
+            candidate, coverage=known.coverage, word_rank=known.word_rank, matched=known.matched
         )
-        if candidate.post_id in by_words
+        if (known := by_words.get(candidate.post_id))
         else candidate
         for candidate in near
     }
@@ -62,7 +58,8 @@ def fused(
             worth[candidate.post_id] += WORDS_WEIGHT * candidate.coverage**2 / (K + rank)
     ordered = sorted(merged.values(), key=lambda c: (-worth[c.post_id], -c.meaning))
     scored = [_scored(candidate, meaning) for candidate in ordered]
-    return _never_rising([place for place in scored if place.score >= least_score])
+    relevant = [place for place in scored if place.score >= least_score]
+    return _never_rising(collapse(relevant))
 
 
 def _scored(candidate: Candidate, meaning: Meaning) -> Ranked:
@@ -80,7 +77,13 @@ def _scored(candidate: Candidate, meaning: Meaning) -> Ranked:
     image_id = candidate.image_id
     assert image_id is not None  # noqa: S101 - `with_images` has seen to it
     return Ranked(
-        candidate.post_id, image_id, score, method, candidate.matched, candidate.created_at
+        candidate.post_id,
+        image_id,
+        score,
+        method,
+        candidate.matched,
+        candidate.checksum,
+        candidate.perceptual_hash,
     )
 
 
@@ -89,31 +92,7 @@ def _never_rising(ranked: list[Ranked]) -> list[Ranked]:
     most: dict[Method, float] = {}
     risen = []
     for place in reversed(ranked):
-        most[place.method] = max(place.score, most.get(place.method, 0.0))
-        risen.append(replace(place, score=most[place.method]))
+        least = most.get(place.method, 0.0)
+        risen.append(place if place.score >= least else replace(place, score=least))
+        most[place.method] = risen[-1].score
     return risen[::-1]
-
-
-def without_repeats(ranked: Sequence[Ranked]) -> list[Ranked]:
-    """The best of those with the same picture, or one that looks the same."""
-    rows = PostImage.objects.filter(pk__in=[place.image_id for place in ranked])
-    prints = {
-        pk: (checksum, look)
-        for pk, checksum, look in rows.values_list("pk", "checksum", "perceptual_hash")
-    }
-    checksums: set[str] = set()
-    hashes = np.empty(len(ranked), np.uint64)
-    taken, kept = 0, []
-    for place in ranked:
-        checksum, look = prints.get(place.image_id, ("", None))
-        if checksum and checksum in checksums:
-            continue
-        if look is not None:
-            own = np.uint64(look % 2**64)
-            if (np.bitwise_count(hashes[:taken] ^ own) <= NEAR_DUPLICATE).any():
-                continue
-            hashes[taken] = own
-            taken += 1
-        checksums.add(checksum)
-        kept.append(place)
-    return kept

@@ -147,7 +147,7 @@ def _build(rows: int, lists: int, column: str = COLUMN) -> str:
             )
             _swap(cursor, column)
             # Without statistics, as after an import, the planner would rather sort all rows.
-            cursor.execute("ANALYZE posts, post_images")
+            cursor.execute("ANALYZE posts, post_images, post_words")
         finally:
             cursor.execute("RESET maintenance_work_mem")
             _unlock(cursor)

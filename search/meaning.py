@@ -64,6 +64,8 @@ def meaning_of(viewer: Any, query: Query) -> Meaning:
     model = ai.clip_name()
     sample = sample_of(model)
     seen, caption = _of_post(viewer, query.post_id, model) if query.post_id else (None, "")
+    if query.vector is not None:
+        seen = query.vector
     found = Meaning(model, terms=query.terms, caption=caption, sample=sample)
     try:
         if query.picture is not None:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Q
@@ -30,8 +31,12 @@ SPARE = 20  # rows fetched beside those of a page, for albums and for sorting ag
 
 
 class Near(NamedTuple):
-    pk: Any
-    post_id: Any
+    """An image; the last two tell what repeats it. distance: cosine, 0..2."""
+
+    pk: UUID
+    post_id: UUID
+    checksum: str
+    perceptual_hash: int | None
     distance: float
 
 
@@ -43,8 +48,8 @@ def nearest_images(
     limit: int,
     where: Q = NO_CONDITION,
     except_post: Any = None,
-) -> list[PostImage]:
-    """At most `limit` images of as many posts, nearest first, each with `distance` (0..2).
+) -> list[Near]:
+    """At most `limit` images of as many posts, nearest first.
 
     vector: 512 floats of unit length in the space of `model`. where: what else the images must
     fulfil, as `Q(post__category_id=…)`. Fewer come back only when the viewer can see no more
@@ -55,12 +60,7 @@ def nearest_images(
     if except_post is not None:
         images = images.exclude(post_id=except_post)
     with transaction.atomic():
-        best = _nearest(images, passing, vector, limit)
-    found = PostImage.objects.without_vectors().in_bulk([near.pk for near in best])
-    for near in best:
-        if near.pk in found:
-            found[near.pk].distance = near.distance
-    return [found[near.pk] for near in best if near.pk in found]
+        return _nearest(images, passing, vector, limit)
 
 
 def _nearest(images: Any, passing: Any, vector: list[float], limit: int) -> list[Near]:
@@ -84,8 +84,12 @@ def expected_rows(passing: Any) -> int:
     For the whole rule of visibility it is far off where few members write: it takes the ten
     members that it supposes to be deactivated for a good part of all authors.
     """
-    public = passing.filter(post__visibility=Visibility.PUBLIC).order_by().values("pk")
-    plan = json.loads(public.explain(format="json"))
+    return planned_rows(passing.filter(post__visibility=Visibility.PUBLIC))
+
+
+def planned_rows(rows: Any) -> int:
+    """How many the planner expects a query to find."""
+    plan = json.loads(rows.order_by().values("pk").explain(format="json"))
     return plan[0]["Plan"]["Plan Rows"]
 
 
@@ -115,12 +119,12 @@ def _compare(
 ) -> tuple[list[Near], int]:
     """The best, and how many rows were compared."""
     distance = CosineDistance("embedding", vector)
-    candidates = images.annotate(distance=distance).order_by().values("pk", "post_id", "distance")
+    candidates = images.annotate(distance=distance).order_by().values(*Near._fields)
     sql, values = candidates[:most].query.sql_with_params()
     with connection.cursor() as cursor:
         cursor.execute(_EXACTLY.format(candidates=sql), [*values, limit])
         rows = cursor.fetchall()
-    return [Near(*row[:3]) for row in rows], rows[0][3] if rows else 0
+    return [Near(*row[:-1]) for row in rows], rows[0][-1] if rows else 0
 
 
 # --- From the index ---------------------------------------------------------------------------
@@ -147,14 +151,14 @@ def from_index(images: Any, vector: list[float], limit: int, used: Index) -> lis
 
 
 def in_index_order(images: Any, vector: list[float], used: Index) -> Any:
-    """Rows of pk, post and distance, ordered by exactly the expression that the index is on."""
+    """Rows as in Near, ordered by exactly the expression that the index is on."""
     column: Any = "embedding"
     if used.half:
         column = Cast("embedding", HalfVectorField(dimensions=EMBEDDING_DIMENSIONS))
     return (
         images.annotate(distance=CosineDistance("embedding", vector))
         .order_by(CosineDistance(column, vector))
-        .values_list("pk", "post_id", "distance")
+        .values_list(*Near._fields)
     )
 
 

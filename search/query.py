@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+import numpy as np
 from django.contrib.postgres.search import SearchQuery
 from django.db.models import Exists, F, OuterRef, Q
 from PIL import Image
@@ -93,13 +94,14 @@ def _tag_words(tag: str) -> SearchQuery:
 class Query:
     """text: what is to be seen, without operators. excluded: what is not.
 
-    picture: an RGB image, or its vector's source post. least_score: 0..1, of a match by meaning.
+    picture: an RGB image. vector: in its place, 512 floats of unit length. post_id: like this post.
     """
 
     text: str = ""
     terms: tuple[Term, ...] = ()
     excluded: tuple[str, ...] = ()
     picture: Image.Image | None = field(default=None, compare=False)
+    vector: np.ndarray | None = field(default=None, compare=False)
     post_id: UUID | None = None
     filters: Filters = Filters()
     sort: Sort = "relevance"
@@ -112,12 +114,13 @@ class Query:
     @property
     def looks_for_something(self) -> bool:
         """Or only filters and excludes."""
-        return bool(self.text or self.picture or self.post_id)
+        return self.kind != "filters"
 
     @property
     def kind(self) -> str:
         """What the query is made of, in a word."""
-        given = {"text": self.text, "image": self.picture, "post": self.post_id}
+        image = self.picture is not None or self.vector is not None
+        given = {"text": self.text, "image": image, "post": self.post_id}
         names = [name for name, value in given.items() if value]
         return names[0] if len(names) == 1 else "mixed" if names else "filters"
 

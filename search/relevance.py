@@ -55,7 +55,9 @@ class Sample:
     vectors: np.ndarray
 
     def spread(self, vector: np.ndarray) -> float:
-        return float((self.vectors @ vector).std()) if self.is_telling else 1.0
+        if not self.is_telling:
+            return 1.0
+        return float((self.vectors @ vector.astype(np.float32)).std())  # not all made float64
 
     @property
     def is_telling(self) -> bool:

@@ -227,4 +227,4 @@ class RecommendationSerializer(PostListItemSerializer):
 def recommendation_data(found: Recommendation) -> dict[str, Any]:
     about_post = found.about_id if found.kind in ("liked", "saved", "viewed") else None
     reason = {"kind": found.kind, "text": found.reason, "post_id": about_post}
-    return {**PostListItemSerializer(found.post).data, "reason": reason}
+    return {**_POST.to_representation(found.post), "reason": reason}

@@ -1,9 +1,11 @@
 """Finding posts: by text, a picture, another post, or any mix of them, under filters."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 from PIL import Image
 
 from ai.spaces import steady
@@ -105,6 +107,15 @@ def similar_posts(viewer: Any, post_id: UUID, *, limit: int) -> list[Match]:
     return found.matches
 
 
+def similar_to_vector(viewer: Any, vector: Sequence[float], *, limit: int) -> list[Match]:
+    """vector: 512 floats, of any length but 0, in the space that the collection is searched in."""
+    numbers = np.asarray(vector, dtype=np.float64)
+    numbers = numbers / np.abs(numbers).max()  # the squares of very large ones are infinite
+    query = Query(vector=numbers / np.linalg.norm(numbers))
+    found = search(viewer, query, limit=limit, least_score=SIMILAR_SCORE, goes_on=False)
+    return found.matches
+
+
 # --- From the query to the list -----------------------------------------------------------------
 
 
@@ -119,7 +130,7 @@ def _ranked(viewer: Any, query: Query, least_score: float | None) -> tuple[Meani
     if query.kind == "text" and meaning.main is not None:
         recall.remember_text(meaning.main.tolist(), meaning.model)
     near = candidates.by_meaning(viewer, query, meaning)
-    worded = candidates.by_words(viewer, query, meaning.terms)
+    worded = candidates.by_words(viewer, query, meaning.terms, near)
     known = {candidate.post_id: candidate for candidate in near}
     others = [candidate for candidate in worded if candidate.post_id not in known]
     completed = {c.post_id: c for c in candidates.with_images(others, query, meaning)}
@@ -139,7 +150,6 @@ def _ranked(viewer: Any, query: Query, least_score: float | None) -> tuple[Meani
         meaning,
         least_score=least,
     )
-    ranked = fusion.without_repeats(ranked)
     return meaning, _newest_first(ranked) if query.sort == "date" else ranked
 
 
@@ -167,7 +177,7 @@ def _page(viewer: Any, found: Found, limit: int, *, goes_on: bool = True) -> Pag
     place = found.start
     while len(matches) < limit and place < len(found.ranked):
         part = found.ranked[place : place + limit - len(matches)]
-        matches += _matches(viewer, part, found.about["words"])
+        matches += matches_of(viewer, part, found.about["words"])
         place += len(part)
     rest = place < len(found.ranked)
     return Page(
@@ -180,7 +190,7 @@ def _page(viewer: Any, found: Found, limit: int, *, goes_on: bool = True) -> Pag
     )
 
 
-def _matches(viewer: Any, part: list[Ranked], words: list[str]) -> list[Match]:
+def matches_of(viewer: Any, part: list[Ranked], words: Sequence[str] = ()) -> list[Match]:
     """Those that the viewer may see at this moment."""
     posts = Post.objects.visible_to(viewer).for_display(viewer)
     shown = posts.in_bulk([place.post_id for place in part])

@@ -24,6 +24,7 @@ Kind = Literal["liked", "saved", "viewed"]
 WEIGHTS: dict[Kind, float] = {"saved": 1.5, "liked": 1.0, "viewed": 0.2}
 HALF_LIFE = timedelta(days=30)
 MOST_OF_A_KIND, MOST_DEEDS = 200, 80  # the newest of each kind; of these the weightiest
+MOST_KNOWN = 500  # posts of a kind that need no recommendation
 MOST_INTERESTS = 4
 LEAST_ALIKE = 0.6  # similarity score, 0..1, of a deed and the first of its interest
 
@@ -83,6 +84,16 @@ def _newest(member: User) -> Iterator[tuple[Kind, Any]]:
             rows = rows.filter(created_at__gt=since)
         newest = rows.order_by("-created_at").values_list("post_id", "created_at")
         yield kind, newest[:MOST_OF_A_KIND]
+
+
+def known_to(member: User) -> set[UUID]:
+    """Posts that the member liked, saved or saw lately: they need no recommendation."""
+    views = Activity.objects.filter(activity_type=ActivityType.VIEW)
+    known: set[UUID] = set()
+    for rows in (Like.objects.all(), SavedPost.objects.all(), views):
+        mine = rows.filter(user=member).order_by("-created_at")
+        known.update(mine.values_list("post_id", flat=True)[:MOST_KNOWN])
+    return known
 
 
 def newest_choice(member: User) -> datetime | None:

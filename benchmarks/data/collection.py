@@ -3,6 +3,9 @@
 Vectors lie as CLIP's do: all images in a narrow cone (unrelated ones at a cosine of about 0.5),
 in clusters of uneven size, in a space of few effective dimensions within each. Texts lie in a cone
 of their own and have a cosine of 0.2 to 0.35 to the images that they are about.
+
+Titles, tags and captions are of made-up words, a few of which are in one of ten posts and most in
+hardly any (Zipf and Mandelbrot's law, with an offset that suits words with a meaning alone).
 """
 
 from collections.abc import Iterator
@@ -22,6 +25,8 @@ BLOCK = 20_000  # rows that are made and written at once
 CONE, CLUSTER, OWN = 1.0, 0.8, 0.5
 TEXT_CONTENT = 0.45  # what an image's text shares with it, beside a cone of length 1
 TAG_ONE_IN = 100
+TITLE, TAGS, CAPTION = slice(0, 3), slice(3, 5), slice(5, 10)  # of a post's words
+WORDS, RANK_OFFSET = 20_000, 10
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 _PLACEHOLDER = f"data:image/webp;base64,{'A' * 160}"
 
@@ -35,6 +40,7 @@ class Block(NamedTuple):
     tagged: np.ndarray  # bool [n], one in a hundred
     author: np.ndarray  # int [n], 0..999
     public: np.ndarray  # bool [n], nine in ten
+    words: np.ndarray  # int [n, 10], numbers of words: the lower, the more frequent
 
 
 class Collection:
@@ -55,6 +61,8 @@ class Collection:
         weights = 1 / (np.arange(clusters) + clusters / 20)
         self._weights = random.permutation(weights / weights.sum())
         self._category_of_theme = np.arange(THEMES) % 10
+        frequency = 1 / (np.arange(WORDS) + RANK_OFFSET)
+        self._frequency = frequency / frequency.sum()
 
     def blocks(self) -> Iterator[Block]:
         """The whole collection, the same at every call."""
@@ -74,6 +82,7 @@ class Collection:
             random.random(count) < 1 / TAG_ONE_IN,
             random.integers(0, AUTHORS, count),
             random.random(count) < 0.9,
+            random.choice(WORDS, (count, CAPTION.stop), p=self._frequency),
         )
 
     def image_queries(self, count: int) -> np.ndarray:
@@ -88,6 +97,12 @@ class Collection:
         content = CLUSTER * self._centres[cluster] + OWN * vague
         return _units(self._text_cone + TEXT_CONTENT * content)
 
+    def queried_words(self, count: int) -> list[str]:
+        """Two words each, as frequent as they are in the collection."""
+        random = np.random.default_rng([self._seed, 4, 4])
+        pairs = random.choice(WORDS, (count, 2), p=self._frequency)
+        return [" ".join(map(word, pair)) for pair in pairs]
+
     def _chosen(self, count: int, stream: int) -> tuple[np.ndarray, np.ndarray, Any]:
         random = np.random.default_rng([self._seed, stream, stream])
         cluster = random.choice(len(self._centres), count, p=self._weights)
@@ -99,6 +114,13 @@ class Collection:
     def _shaped(self, random: np.random.Generator, count: int) -> np.ndarray:
         """float64 [count, 512] of length about 1."""
         return random.standard_normal((count, DIMENSIONS), dtype=np.float32) @ self._shape
+
+
+def word(number: int) -> str:
+    """Three syllables; none is the beginning of another word."""
+    mixed = int(number) * 7_919 % 1_000_000
+    syllables = (mixed // 10_000, mixed // 100 % 100, mixed % 100)
+    return "".join("bcdfghjklmnpqrstvwxz"[n // 5] + "aeiou"[n % 5] for n in syllables)
 
 
 def _units(vectors: np.ndarray) -> np.ndarray:
@@ -128,8 +150,10 @@ class Loader:
         self._connection = psycopg.connect(database, autocommit=True)
         # The triggers' work (words, foreign keys) is not what is measured.
         self._connection.execute("SET session_replication_role = replica")
+        self._connection.execute("DROP INDEX idx_post_words_document")  # made anew by `finish`
         for table in ("users", "posts", "post_images"):
             self._fill_by_default(table)
+        self._connection.execute(_SPACE, [MODEL, *MODEL.split("/")])
         found = self._connection.execute("SELECT id FROM categories ORDER BY name").fetchall()
         self.categories = [category for (category,) in found]
 
@@ -169,28 +193,46 @@ class Loader:
             for post in posts:
                 to.write_row(post)
         with self._connection.cursor().copy(_COPY_IMAGES) as to:
-            to.write(_HEADER + _binary_images(numbers, block.vectors) + b"\xff\xff")
+            to.write(_HEADER + _binary_images(numbers, block) + b"\xff\xff")
+        self._connection.execute(
+            "INSERT INTO post_words (post_id, document) SELECT id, words_about(posts) FROM posts"
+            " WHERE id = ANY(%s)",
+            [[post[0] for post in posts]],
+        )
 
     def _post(self, block: Block, index: int, row: int) -> list[Any]:
         moment = _EPOCH - timedelta(minutes=row * 2_654_435_761 % 2_628_000)  # within five years
-        tags = ["all", f"t{row % 50}", *(["rare"] if block.tagged[index] else [])]
+        words = [word(number) for number in block.words[index]]
+        tags = [*words[TAGS], *(["rare"] if block.tagged[index] else [])]
         return [
             row_id(POST, row),
             row_id(USER, int(block.author[index])),
-            f"Picture number {row}",
+            " ".join(words[TITLE]),
             self.categories[block.category[index]],
             tags,
             "public" if block.public[index] else "private",
             *(0, 0, 0),
-            "a picture of something that was made up",
+            _caption(words),
             [],
             *(moment, moment),
         ]
 
     def finish(self) -> None:
-        self._connection.execute("VACUUM (ANALYZE) posts, post_images, users")
+        self._connection.execute(
+            "CREATE INDEX idx_post_words_document ON post_words USING gin (document)"
+        )
+        self._connection.execute("VACUUM (ANALYZE) posts, post_images, post_words, users")
 
 
+def _caption(words: list[str]) -> str:
+    """As long for every post, as `_binary_images` needs it."""
+    return "a picture of {} and {} with {} in {} {}".format(*words[CAPTION])
+
+
+_SPACE = """
+    INSERT INTO vector_spaces ("column", name, model, pretrained, state, since, run, note)
+    VALUES ('embedding', %s, %s, %s, 'active', now(), 0, '')
+"""
 _WITHOUT_DEFAULT = """
     SELECT column_name, data_type FROM information_schema.columns
     WHERE table_name = %s AND is_nullable = 'NO' AND column_default IS NULL
@@ -199,34 +241,40 @@ _WITHOUT_DEFAULT = """
 _FIXED: dict[str, bytes] = {
     "image_url": b"/uploads/posts/00000000-0000-0000-0000-000000000000.jpg",
     "image_path": b"posts/00000000-0000-0000-0000-000000000000.jpg",
-    "checksum": b"0" * 64,
     "placeholder": _PLACEHOLDER.encode(),
-    "ai_caption": b"a picture of something that was made up",
     "embedding_model": MODEL.encode(),
     "caption_model": b"benchmark/blip",
     "ai_status": b"done",
 }
 _COPY_IMAGES = (
     f"COPY post_images (id, post_id, width, height, file_size, display_order, ai_attempts,"
-    f" created_at, {', '.join(_FIXED)}, embedding) FROM STDIN (FORMAT binary)"
+    f" created_at, {', '.join(_FIXED)}, checksum, ai_caption, perceptual_hash, embedding)"
+    " FROM STDIN (FORMAT binary)"
 )
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 
 
-def _binary_images(numbers: range, vectors: np.ndarray) -> bytes:
+def _binary_images(numbers: range, block: Block) -> bytes:
     """Rows as PostgreSQL's binary COPY takes them (its manual, "COPY"): text takes minutes."""
     numeric = {"width": 4, "height": 4, "file_size": 4, "display_order": 4, "ai_attempts": 2}
+    captions = [_caption([word(number) for number in words]).encode() for words in block.words]
+    texts = {
+        **{name: np.full(len(numbers), value) for name, value in _FIXED.items()},
+        "checksum": np.array([b"%064x" % row for row in numbers]),
+        "ai_caption": np.array(captions),
+    }
     fields: list[Any] = [("fields", ">i2")]
     for name in ("id", "post_id"):
         fields += [(f"{name}_length", ">i4"), (name, "V16")]
     for name, size in numeric.items():
         fields += [(f"{name}_length", ">i4"), (name, f">i{size}")]
     fields += [("created_at_length", ">i4"), ("created_at", ">i8")]
-    for name, value in _FIXED.items():
-        fields += [(f"{name}_length", ">i4"), (name, f"V{len(value)}")]
+    for name, values in texts.items():
+        fields += [(f"{name}_length", ">i4"), (name, values.dtype)]
+    fields += [("hash_length", ">i4"), ("hash", ">i8")]
     fields += [("embedding_length", ">i4"), ("dimensions", ">i2"), ("unused", ">i2")]
     rows = np.zeros(len(numbers), dtype=[*fields, ("embedding", ">f4", DIMENSIONS)])
-    rows["fields"] = 2 + len(numeric) + 1 + len(_FIXED) + 1
+    rows["fields"] = 2 + len(numeric) + 1 + len(texts) + 2
     for name, table in (("id", IMAGE), ("post_id", POST)):
         rows[f"{name}_length"] = 16
         ids = b"".join(row_id(table, row).bytes for row in numbers)
@@ -235,9 +283,10 @@ def _binary_images(numbers: range, vectors: np.ndarray) -> bytes:
         rows[f"{name}_length"] = size
     rows["width"], rows["height"], rows["file_size"] = 1600, 1200, 400_000
     rows["created_at_length"] = 8
-    for name, value in _FIXED.items():
-        rows[f"{name}_length"] = len(value)
-        rows[name] = np.frombuffer(value, dtype=f"V{len(value)}")
+    for name, values in texts.items():
+        rows[f"{name}_length"], rows[name] = values.dtype.itemsize, values
+    rows["hash_length"] = 8
+    rows["hash"] = [(row + 1) * 0x9E3779B97F4A7C15 % 2**64 - 2**63 for row in numbers]
     rows["embedding_length"], rows["dimensions"] = 4 + 4 * DIMENSIONS, DIMENSIONS
-    rows["embedding"] = vectors
+    rows["embedding"] = block.vectors
     return rows.tobytes()

@@ -1,5 +1,6 @@
 """Which pictures are one: of copies, the best ranked stays."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.duplicates import collapse
-from tests.search.conftest import at_cosine, pointing
+from tests.search.conftest import SIDE, at_cosine, pointing
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ def vector(*values: float) -> np.ndarray:
     return np.array(pointing(*values), dtype=np.float32)
 
 
-def kept(*pictures: Shown, vectors: dict[int, np.ndarray] | None = None) -> list[int]:
-    return [each.pk for each in collapse(pictures, vectors)]
+def kept(*pictures: Shown, vectors: Sequence[np.ndarray] = ()) -> list[int]:
+    return [each.pk for each in collapse(pictures, np.array(vectors) if vectors else None)]
 
 
 def test_the_best_ranked_of_the_same_file_stays() -> None:
@@ -43,9 +44,9 @@ def test_what_has_neither_hash_nor_checksum_is_no_copy_of_anything() -> None:
 def test_up_to_ten_bits_the_vectors_decide(cosine: float, copies: list[int]) -> None:
     other = np.array(at_cosine(cosine), dtype=np.float32)
     pictures = Shown(1, 0), Shown(2, 0x3FF)
-    assert kept(*pictures, vectors={1: vector(1), 2: other}) == copies
-    assert kept(*pictures, vectors={1: vector(1)}) == [1, 2]
-    assert kept(Shown(1, 0), Shown(2, 0x7FF), vectors={1: vector(1), 2: vector(1)}) == [1, 2]
+    assert kept(*pictures, vectors=[vector(1), other]) == copies
+    assert kept(*pictures, vectors=[vector(1), np.zeros(SIDE, np.float32)]) == [1, 2]
+    assert kept(Shown(1, 0), Shown(2, 0x7FF), vectors=[vector(1), vector(1)]) == [1, 2]
 
 
 def test_nothing_collapses_to_nothing() -> None:
