@@ -167,8 +167,10 @@ def _coverages(found: list[Candidate], terms: int) -> dict[int, float]:
 
 def with_images(found: list[Candidate], query: Query, meaning: Meaning) -> list[Candidate]:
     """Each with the best image that passes the filters, or the first such; others are left out."""
-    pictures = PostImage.objects.filter(query.filters.of_picture())
     lacking = [candidate.post_id for candidate in found if candidate.image_id is None]
+    if not lacking:
+        return found
+    pictures = PostImage.objects.filter(query.filters.of_picture())
     best: dict[UUID, Near] = {}
     if meaning.main is not None:
         images = pictures.filter(post__in=lacking).searchable(meaning.model)
