@@ -40,15 +40,15 @@ class Candidate:
     perceptual_hash: int | None = None
 
 
-def by_meaning(viewer: Any, query: Query, meaning: Meaning) -> list[Candidate]:
-    """Best first; at most MOST, one per post."""
+def by_meaning(viewer: Any, query: Query, meaning: Meaning, most: int = MOST) -> list[Candidate]:
+    """Best first, one per post."""
     if meaning.vector is None:
         return []
     images = nearest_images(
         viewer,
         meaning.vector.tolist(),
         model=meaning.model,
-        limit=MOST,
+        limit=most,
         where=query.filters.of_images(viewer) & query.words("post__"),
         except_post=query.post_id,
     )
@@ -76,9 +76,13 @@ def _with_image(candidate: Candidate, image: Near, meaning: float) -> Candidate:
 
 
 def by_words(
-    viewer: Any, query: Query, terms: Sequence[Term], near: Sequence[Candidate] = ()
+    viewer: Any,
+    query: Query,
+    terms: Sequence[Term],
+    near: Sequence[Candidate] = (),
+    most: int = MOST,
 ) -> list[Candidate]:
-    """Posts with all words, then those with some if the former are few; at most MOST.
+    """Posts with all words, then those with some if the former are few.
 
     near: those by meaning. Of words that very many posts have, these and the newest are looked at.
     """
@@ -89,7 +93,7 @@ def by_words(
     if query.post_id:
         posts = posts.exclude(pk=query.post_id)
     known = [candidate.post_id for candidate in near]
-    found = _ranked(posts, terms, all_of(terms), MOST, known)
+    found = _ranked(posts, terms, all_of(terms), most, known)
     if len(found) < FEW and len(terms) > 1:
         seen = {candidate.post_id for candidate in found}
         # Beside rarer words, one that very many posts have says little of any of them.
@@ -97,7 +101,7 @@ def by_words(
         some = _ranked(posts, terms, any_of(rarer or terms), SOME, known)
         found += [candidate for candidate in some if candidate.post_id not in seen]
     share = _coverages(found, len(terms))
-    best = sorted(found, key=lambda candidate: -share[candidate.matched])[:MOST]
+    best = sorted(found, key=lambda candidate: -share[candidate.matched])[:most]
     return [replace(candidate, coverage=share[candidate.matched]) for candidate in best]
 
 
@@ -163,8 +167,10 @@ def _coverages(found: list[Candidate], terms: int) -> dict[int, float]:
 
 def with_images(found: list[Candidate], query: Query, meaning: Meaning) -> list[Candidate]:
     """Each with the best image that passes the filters, or the first such; others are left out."""
-    pictures = PostImage.objects.filter(query.filters.of_picture())
     lacking = [candidate.post_id for candidate in found if candidate.image_id is None]
+    if not lacking:
+        return found
+    pictures = PostImage.objects.filter(query.filters.of_picture())
     best: dict[UUID, Near] = {}
     if meaning.main is not None:
         images = pictures.filter(post__in=lacking).searchable(meaning.model)

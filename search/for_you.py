@@ -145,14 +145,16 @@ def _near(member: User, deeds: list[Deed], known: set[UUID], model: str) -> list
             relevance = 1 - image.distance + 0.2 * interest.share
             if image.post_id not in known:
                 found[image.pk] = max(relevance, found.get(image.pk, 0.0))
-    matrix = np.array([deed.vector for deed in deeds])
-    candidates = []
-    for each in _candidates(PostImage.objects.filter(pk__in=found), model):
-        deed = deeds[int((matrix @ each.vector).argmax())]  # the most like it is the reason
-        candidates.append(
-            replace(each, relevance=found[each.pk], kind=deed.kind, about_id=deed.post_id)
-        )
-    return candidates
+    candidates = _candidates(PostImage.objects.filter(pk__in=found), model)
+    if not candidates:
+        return []
+    vectors = np.array([each.vector for each in candidates])
+    # The deed that is most like a post is the reason for it.
+    reasons = (vectors @ np.array([deed.vector for deed in deeds]).T).argmax(axis=1)
+    return [
+        replace(each, relevance=found[each.pk], kind=deeds[n].kind, about_id=deeds[n].post_id)
+        for each, n in zip(candidates, reasons, strict=True)
+    ]
 
 
 def _candidates(images: Any, model: str = "") -> list[Candidate]:

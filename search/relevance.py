@@ -57,7 +57,9 @@ class Sample:
     def spread(self, vector: np.ndarray) -> float:
         if not self.is_telling:
             return 1.0
-        return float((self.vectors @ vector.astype(np.float32)).std())  # not all made float64
+        # Not `@`: for so small a product, BLAS wakes its threads, which costs more.
+        cosines = np.einsum("nd,d->n", self.vectors, vector.astype(np.float32))
+        return float(cosines.std())
 
     @property
     def is_telling(self) -> bool:
@@ -71,7 +73,7 @@ def scores(
 
     Of a small collection, they are the model's absolute scale.
     """
-    if not sample.is_telling:
+    if not len(cosines) or not sample.is_telling:
         return np.array([similarity_score(float(c), kind, model) for c in cosines])
     scale = scale_of(kind, model)
     curve = _CURVES.get(model, _DEFAULT)[kind]

@@ -67,7 +67,11 @@ def search(
     """
     if not (query.looks_for_something or query.excluded or query.filters):
         raise InvalidInput("Search query is required")
-    meaning, ranked = _ranked(viewer, query, least_score)
+    # Where nothing follows the first page, fewer are drawn; repetitions leave enough of them.
+    most = candidates.MOST
+    if not (goes_on or query.excluded):
+        most = min(most, max(100, 10 * limit))
+    meaning, ranked = _ranked(viewer, query, least_score, most)
     about = {
         "ai": meaning.available,
         "caption": meaning.caption if query.picture is not None else "",
@@ -120,7 +124,9 @@ def similar_to_vector(viewer: Any, vector: Sequence[float], *, limit: int) -> li
 
 
 @steady
-def _ranked(viewer: Any, query: Query, least_score: float | None) -> tuple[Meaning, list[Ranked]]:
+def _ranked(
+    viewer: Any, query: Query, least_score: float | None, most: int
+) -> tuple[Meaning, list[Ranked]]:
     """The one place that asks the AI for vectors and compares them with the collection's."""
     meaning = meaning_of(viewer, query)
     if not query.looks_for_something:
@@ -129,8 +135,8 @@ def _ranked(viewer: Any, query: Query, least_score: float | None) -> tuple[Meani
         return meaning, [_by_filters(candidate) for candidate in found]
     if query.kind == "text" and meaning.main is not None:
         recall.remember_text(meaning.main.tolist(), meaning.model)
-    near = candidates.by_meaning(viewer, query, meaning)
-    worded = candidates.by_words(viewer, query, meaning.terms, near)
+    near = candidates.by_meaning(viewer, query, meaning, most)
+    worded = candidates.by_words(viewer, query, meaning.terms, near, most)
     known = {candidate.post_id: candidate for candidate in near}
     others = [candidate for candidate in worded if candidate.post_id not in known]
     completed = {c.post_id: c for c in candidates.with_images(others, query, meaning)}
