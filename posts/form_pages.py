@@ -10,6 +10,7 @@ from django.contrib.auth.decorators import login_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.crypto import get_random_string
 from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
 from rest_framework.exceptions import ValidationError
@@ -48,6 +49,7 @@ def upload(request: HttpRequest) -> HttpResponse:
         **_choices(),
         "repeats": repeats,
         "chosen": request.POST,
+        "request_key": get_random_string(32),
         "error": error,
         "most_files": settings.UPLOAD_MAX_FILES,
         "most_megabytes": settings.UPLOAD_MAX_BYTES // (1024 * 1024),
@@ -106,7 +108,11 @@ def _create_post(request: HttpRequest) -> Post:
     form.is_valid(raise_exception=True)
     uploads: list[Any] = request.FILES.getlist("images")
     author = cast(User, request.user)
-    return services.create_post(author=author, uploads=uploads, **form.validated_data)
+    # The page's own: the form sent twice makes one post, the page opened again another.
+    key = request.POST.get("request_key", "")[:255]
+    return services.create_post(
+        author=author, uploads=uploads, request_key=key, **form.validated_data
+    )
 
 
 def _repeats(request: HttpRequest) -> list[Duplicate]:

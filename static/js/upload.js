@@ -72,7 +72,8 @@ function send() {
   body.delete("images");
   for (const file of chosen.inOrder) body.append("images", file, file.name);
   body.append("user_captions", JSON.stringify(chosen.captions));
-  body.delete("csrfmiddlewaretoken");
+  const key = body.get("request_key");
+  for (const name of ["csrfmiddlewaretoken", "request_key"]) body.delete(name);
 
   request = new XMLHttpRequest();
   request.responseType = "json";
@@ -83,6 +84,7 @@ function send() {
   request.open("POST", limits.api);
   request.setRequestHeader("X-CSRFToken", csrfToken());
   request.setRequestHeader("Accept", "application/json");
+  request.setRequestHeader("Idempotency-Key", key); // a retry makes no second post, “anyway” does
   setBusy(true);
   byId("cancel").focus();
   request.send(body);

@@ -273,6 +273,25 @@ def test_the_form_works_without_scripts(
     assert post.open_fields == ["description"]
 
 
+def test_a_form_sent_twice_makes_one_post_and_a_form_opened_again_another(
+    client: Client, owner: User, picture: Callable[..., bytes]
+) -> None:
+    client.force_login(owner)
+
+    def new_key() -> str:
+        found = re.search(r'name="request_key" value="([^"]+)"', client.get("/upload").text)
+        assert found is not None
+        return found[1]
+
+    def post_with(key: str) -> str:
+        form = {"images": files("a.jpg", data=data), "request_key": key, "anyway": "1"}
+        return client.post("/upload", form).headers["Location"]
+
+    data, key = picture(), new_key()
+    assert post_with(key) == post_with(key) != post_with(new_key())
+    assert Post.objects.filter(user=owner).count() == 2
+
+
 def test_a_refused_upload_says_why_and_keeps_what_was_written(client: Client, owner: User) -> None:
     client.force_login(owner)
     form = {"images": files("a.jpg", data=b"no picture"), "title": "Kept", "tags": "x"}
