@@ -337,12 +337,12 @@ def main() -> None:
         )
         print(FILTER_HEAD)
         filtered = report_filters(truth, categories)
+        verdicts(truth, ours, http, worded, old, filtered)
         build("hnsw")
         print(HEAD)
         report("hnsw", with_search(), truth)
         print(FILTER_HEAD)
         report_filters(truth, categories)
-        verdicts(truth, ours, http, worded, old, filtered)
         connection.close()
 
 

@@ -13,7 +13,7 @@ from search.meaning import Meaning
 
 Method = Literal["embedding", "caption", "hybrid", "filters"]
 K = 60  # of the paper
-WORDS_WEIGHT = 0.3  # beside 1 for meaning; measured by benchmarks/relevance.py
+WORDS_WEIGHT = 0.1  # beside 1 for meaning; measured by benchmarks/relevance.py
 WORD_SCORE = 0.5  # of a post that has all words, and no measure of its own
 LEAST_WORDS = 0.6  # the least coverage that makes a post relevant by its words alone
 
