@@ -17,8 +17,9 @@ from ai.engine.decoder import BeamDecoder, GreedyDecoder
 from ai.engine.precision import DTYPES
 from ai.engine.towers import VisionTower, vision_of_blip
 
-MAX_BATCH = 4  # images per generation; bounds memory, not what callers may send
+MAX_BATCH = 16  # images per generation; bounds memory, not what callers may send
 MAX_BATCH_CUDA = 64
+VISION_BATCH = 2  # on a CPU: the tower gains nothing from more, and its states stay in the cache
 _TEXT = "text_decoder."
 
 
@@ -48,7 +49,7 @@ class Blip:
             # Pillow's resize, as the model was trained with: torchvision's differs in last bits.
             resized = [image.resize(self.size, self.resample) for image in batch]
             return self.decoder.generate(
-                self.vision(self.upload(resized)),
+                self.states(self.upload(resized)),
                 max_new_tokens=max_new_tokens,
                 min_new_tokens=min_new_tokens,
             )
@@ -59,6 +60,11 @@ class Blip:
         with self.tokenizer_lock:
             texts = self.tokenizer.batch_decode(tokens, skip_special_tokens=True)
         return [text.strip() for text in texts]
+
+    def states(self, pixels: torch.Tensor) -> torch.Tensor:
+        """The vision tower's: uint8 [n, height, width, 3] → [n, tokens, width]."""
+        size = len(pixels) if pixels.is_cuda else VISION_BATCH
+        return torch.cat([self.vision(some) for some in pixels.split(size)])
 
 
 def load_blip(model: str, *, device: torch.device, dtype: str, beams: int = 1) -> Blip:
