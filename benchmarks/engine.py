@@ -34,7 +34,7 @@ NEW_TOKENS = 12
 PEAK_SIZE = 4096  # of the square matrices whose product is the machine's peak
 CUDA_BATCHES = (16, 32, 64, 128, 256)
 CLIP_TOKENS, BLIP_TOKENS = 50, 577  # patches and the class token of either
-LAYERS, WIDTH, VOCABULARY = 12, 768, 30_524  # of both vision towers and the decoder
+LAYERS, HEADS, WIDTH, VOCABULARY = 12, 12, 768, 30_524  # of both vision towers and the decoder
 
 
 def clip_operations() -> float:
@@ -53,16 +53,14 @@ def clip_operations() -> float:
 def blip_operations() -> float:
     """Of one image through BLIP base at 384 pixels and NEW_TOKENS steps of its decoder.
 
-    Vision as in `clip_operations`, without the shortened last layer. The decoder: keys and values
-    of the image once (4 width² per token and layer), then for each step and layer 14 width²
-    weights (self-attention 4, the rest of cross-attention 2, MLP 8) and the attention over the
-    image, and the head over the vocabulary.
+    Vision as in `clip_operations`, without the shortened last layer. The decoder: for each step
+    and layer 16 width² weights (self-attention 4, cross-attention 4, MLP 8) and for each of its
+    heads two products of width numbers with the image's tokens, and the head over the vocabulary.
     """
     layer = BLIP_TOKENS * (24 * WIDTH**2 + 4 * BLIP_TOKENS * WIDTH)
     patches = 2 * (BLIP_TOKENS - 1) * 3 * 16**2 * WIDTH
-    image = LAYERS * BLIP_TOKENS * 4 * WIDTH**2
-    step = LAYERS * (28 * WIDTH**2 + 4 * BLIP_TOKENS * WIDTH) + 2 * WIDTH * VOCABULARY
-    return LAYERS * layer + patches + image + NEW_TOKENS * step
+    step = LAYERS * (32 * WIDTH**2 + 4 * HEADS * BLIP_TOKENS * WIDTH) + 2 * WIDTH * VOCABULARY
+    return LAYERS * layer + patches + NEW_TOKENS * step
 
 
 class Reference:
@@ -195,7 +193,7 @@ def utilisation(ours: Ours, files: list[bytes], torch: Any) -> None:
     clip, blip = ours.engine.clip.get(), ours.engine.blip.get()
     a = torch.ones(PEAK_SIZE, PEAK_SIZE, dtype=clip.dtype, device=clip.device)
     peak = 2 * PEAK_SIZE**3 / best(lambda: a @ a, torch)
-    print(f"peak: {peak / 1e9:.0f} GFLOPS ({ours.engine.dtype}, {PEAK_SIZE}² · {PEAK_SIZE}²)")
+    print(f"peak: {peak / 1e9:.0f} GFLOPS ({clip.dtype}, {PEAK_SIZE}² · {PEAK_SIZE}²)")
     pictures = next(ours.chunks(files))
     small = clip.upload([clip.resize(picture) for picture in pictures])
     some = pictures[: blip.batch.now]
@@ -205,7 +203,7 @@ def utilisation(ours: Ours, files: list[bytes], torch: Any) -> None:
         ("CLIP", lambda: clip.vision(small), clip_operations(), len(small)),
         (
             "BLIP",
-            lambda: blip.decoder.generate(blip.vision(large), **length),
+            lambda: blip.decoder.generate(blip.states(large), **length),
             blip_operations(),
             len(some),
         ),
