@@ -215,7 +215,7 @@ def utilisation(ours: Ours, files: list[bytes], torch: Any) -> None:
         ),
     )
     for name, compute, operations, number in towers:
-        each = best(compute, torch) / number
+        each = best(compute, torch, times=2) / number
         share = operations / each / peak
         print(
             f"{name}: {operations / 1e9:6.1f} GFLOP and {1000 * each:6.1f} ms per image,"
