@@ -14,11 +14,14 @@ from transformers.models.blip.image_processing_pil_blip import BlipImageProcesso
 from ai.engine import checkpoints, weights
 from ai.engine.batches import BatchSize, Uploader
 from ai.engine.decoder import BeamDecoder, GreedyDecoder
+from ai.engine.int8 import Int8Dense, is_faithful
 from ai.engine.precision import DTYPES
 from ai.engine.towers import VisionTower, vision_of_blip
 
-MAX_BATCH = 4  # images per generation; bounds memory, not what callers may send
+MAX_BATCH = 16  # images per generation; bounds memory, not what callers may send
 MAX_BATCH_CUDA = 64
+# On a CPU the tower gains nothing from more, and in int8 an image shares its scales with no other.
+VISION_BATCH = 1
 _TEXT = "text_decoder."
 
 
@@ -36,6 +39,7 @@ class Blip:
     location: Path
     upload: Uploader
     batch: BatchSize
+    vision_batch: int
     tokenizer_lock: threading.Lock
 
     @torch.inference_mode()
@@ -48,7 +52,7 @@ class Blip:
             # Pillow's resize, as the model was trained with: torchvision's differs in last bits.
             resized = [image.resize(self.size, self.resample) for image in batch]
             return self.decoder.generate(
-                self.vision(self.upload(resized)),
+                self.states(self.upload(resized)),
                 max_new_tokens=max_new_tokens,
                 min_new_tokens=min_new_tokens,
             )
@@ -60,10 +64,15 @@ class Blip:
             texts = self.tokenizer.batch_decode(tokens, skip_special_tokens=True)
         return [text.strip() for text in texts]
 
+    def states(self, pixels: torch.Tensor) -> torch.Tensor:
+        """The vision tower's: uint8 [n, height, width, 3] → [n, tokens, width]."""
+        return torch.cat([self.vision(some) for some in pixels.split(self.vision_batch)])
+
 
 def load_blip(model: str, *, device: torch.device, dtype: str, beams: int = 1) -> Blip:
     """The configured BLIP model, ready to generate; ModelUnavailable without its weights.
 
+    dtype: a key of DTYPES; "int8" is for the vision tower, if it bears it.
     beams: texts that are followed at the same time; with 1 the next word is the most probable.
     """
     name = f"BLIP model {model}"
@@ -72,14 +81,15 @@ def load_blip(model: str, *, device: torch.device, dtype: str, beams: int = 1) -
         network = _network(directory, device, DTYPES[dtype])
         processor = BlipImageProcessorPil.from_pretrained(directory, local_files_only=True)
         tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
-        vision = vision_of_blip(network.vision_model, processor.image_mean, processor.image_std)
+        size = (processor.size["width"], processor.size["height"])
+        vision = _vision(network.vision_model, processor, size, int8=dtype == "int8")
         del network.vision_model  # its weights are in the tower, in another layout
         checkpoints.give_back_memory()  # before the decoder's
         text = network.text_decoder
         blip = Blip(
             vision=vision,
             decoder=BeamDecoder(text, beams) if beams > 1 else GreedyDecoder(text),
-            size=(processor.size["width"], processor.size["height"]),
+            size=size,
             resample=Image.Resampling(processor.resample),
             tokenizer=tokenizer,
             device=device,
@@ -87,6 +97,7 @@ def load_blip(model: str, *, device: torch.device, dtype: str, beams: int = 1) -
             location=directory,
             upload=Uploader(device),
             batch=BatchSize(MAX_BATCH_CUDA if device.type == "cuda" else MAX_BATCH),
+            vision_batch=MAX_BATCH_CUDA if device.type == "cuda" else VISION_BATCH,
             tokenizer_lock=threading.Lock(),
         )
         # Now, not when someone waits: the first pass takes seconds.
@@ -95,6 +106,16 @@ def load_blip(model: str, *, device: torch.device, dtype: str, beams: int = 1) -
     except Exception as error:  # whatever transformers raises over a bad directory
         raise weights.unavailable(name, str(directory), error) from error
     return blip
+
+
+@torch.inference_mode()
+def _vision(network: Any, processor: Any, size: tuple[int, int], *, int8: bool) -> VisionTower:
+    """The tower in the network's numbers, or in int8 where asked for and nearly as exact."""
+    plain = vision_of_blip(network, processor.image_mean, processor.image_std)
+    if not int8:
+        return plain
+    found = vision_of_blip(network, processor.image_mean, processor.image_std, Int8Dense)
+    return found if is_faithful(found, plain, size) else plain
 
 
 def _network(directory: Path, device: torch.device, dtype: torch.dtype) -> Any:

@@ -1,8 +1,9 @@
 """BLIP's text decoder (arXiv:2201.12086): greedy over layers of our own, or beams by transformers.
 
 Greedy is what transformers' `generate` computes for the same weights, less what it does between
-two words: here a step is the products alone. Keys and values of the image are computed once for
-all layers, those of the words are kept.
+two words: here a step is the products alone. Keys and values of the words are kept; those of the
+image are never computed: for a single query it is cheaper to take the projections of keys to the
+query and of values to the result (the "absorbed" form of DeepSeek-V2, arXiv:2405.04434, 2.1.2).
 """
 
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ai.engine.layers import Dense, Remembered, attend, pack_linears
+from ai.engine.layers import Dense, attend, pack_linears
 
 
 class _Layer(nn.Module):
@@ -21,21 +22,46 @@ class _Layer(nn.Module):
         self.heads = attention.self.num_attention_heads
         self.qkv = Dense(*_stacked(inputs))
         self.out, self.norm = Dense.of(attention.output.dense), attention.output.LayerNorm
-        self.cross_query = Dense.of(cross.self.query)
-        self.cross_out, self.cross_norm = Dense.of(cross.output.dense), cross.output.LayerNorm
+        self.cross, self.cross_norm = _ImageAttention(cross), cross.output.LayerNorm
         self.up = Dense.of(layer.intermediate.dense, "gelu")
         self.down, self.mlp_norm = Dense.of(layer.output.dense), layer.output.LayerNorm
 
     def forward(
-        self, x: torch.Tensor, kept: torch.Tensor, step: int, image: Remembered
+        self, x: torch.Tensor, kept: torch.Tensor, step: int, states: torch.Tensor
     ) -> torch.Tensor:
         """x: [n, 1, width]; kept: keys and values of the words, [2, n, steps, width], written at
-        `step`; image: keys and values of the image."""
+        `step`; states: the image's, [n, tokens, width]."""
         query, kept[0, :, step : step + 1], kept[1, :, step : step + 1] = self.qkv(x).chunk(3, -1)
         keys, values = kept[:, :, : step + 1]
         x = self.norm(x + self.out(attend(query, keys, values, self.heads)))
-        x = self.cross_norm(x + self.cross_out(image.attend(self.cross_query(x))))
+        x = self.cross_norm(x + self.cross(x, states))
         return self.mlp_norm(x + self.down(self.up(x)))
+
+
+class _ImageAttention(nn.Module):
+    """Attention of one word to the image's states: [n, 1, width] → [n, 1, width].
+
+    q · (K s + k) is (Kᵀ q) · s and a term that is the same for all tokens, which the softmax takes
+    out; the weights sum to one, so that the values' bias becomes a part of the output's.
+    """
+
+    def __init__(self, cross: Any) -> None:
+        super().__init__()
+        attention, out = cross.self, cross.output.dense
+        self.heads = attention.num_attention_heads
+        self.query = Dense.of(attention.query)
+        key, value = (x.weight.detach() for x in (attention.key, attention.value))
+        self.key = key.unflatten(0, (self.heads, -1))  # [heads, size, width]
+        self.value = value.unflatten(0, (self.heads, -1)).mT.contiguous()  # [heads, width, size]
+        bias = out.weight.float() @ attention.value.bias.float() + out.bias.float()
+        self.out = Dense(out.weight.detach(), bias.detach().to(out.weight.dtype))
+
+    def forward(self, x: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+        query = self.query(x).unflatten(-1, (self.heads, -1))[:, 0].transpose(0, 1)
+        query = torch.bmm(query * query.shape[-1] ** -0.5, self.key).transpose(0, 1)
+        scores = torch.bmm(query, states.mT).softmax(dim=-1)  # [n, heads, tokens]
+        found = torch.bmm(torch.bmm(scores, states).transpose(0, 1), self.value)
+        return self.out(found.transpose(0, 1).reshape(x.shape))
 
 
 class GreedyDecoder(nn.Module):
@@ -51,9 +77,6 @@ class GreedyDecoder(nn.Module):
         self.words = bert.embeddings.word_embeddings
         self.positions = bert.embeddings.position_embeddings
         self.norm = bert.embeddings.LayerNorm
-        crosses = [layer.crossattention.self for layer in bert.encoder.layer]
-        self.image = Dense(*_stacked([x for cross in crosses for x in (cross.key, cross.value)]))
-        del crosses
         self.layers = nn.ModuleList()
         for index, layer in enumerate(bert.encoder.layer):
             self.layers.append(_Layer(layer))
@@ -70,10 +93,6 @@ class GreedyDecoder(nn.Module):
         states: the vision tower's, [n, tokens, width]. The lists hold no special tokens.
         """
         n, steps = len(states), min(max_new_tokens, self.longest)
-        parts = self.image(states).chunk(2 * len(self.layers), dim=-1)
-        of_layers = zip(parts[::2], parts[1::2], self.layers, strict=True)
-        images = [Remembered(key, value, layer.heads) for key, value, layer in of_layers]
-        del parts, of_layers  # a second copy
         width = self.words.embedding_dim
         kept = states.new_empty(len(self.layers), 2, n, steps, width)
         token = torch.full((n,), self.start, device=states.device)
@@ -81,8 +100,8 @@ class GreedyDecoder(nn.Module):
         found = []
         for step in range(steps):
             x = self.norm(self.words(token[:, None]) + self.positions.weight[step])
-            for layer, keys_and_values, image in zip(self.layers, kept, images, strict=True):
-                x = layer(x, keys_and_values, step, image)
+            for layer, keys_and_values in zip(self.layers, kept, strict=True):
+                x = layer(x, keys_and_values, step, states)
             scores = self.head(self.transform_norm(self.transform(x[:, 0])))
             if step < min_new_tokens:
                 scores[:, self.end] = -torch.inf

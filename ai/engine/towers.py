@@ -136,8 +136,10 @@ def text_of_clip(model: Any) -> nn.Module | None:
     return TextTower(model) if plain else None
 
 
-def vision_of_blip(model: Any, mean: Sequence[float], std: Sequence[float]) -> VisionTower:
-    """transformers' BlipVisionModel."""
+def vision_of_blip(
+    model: Any, mean: Sequence[float], std: Sequence[float], dense: type[Dense] = Dense
+) -> VisionTower:
+    """transformers' BlipVisionModel; `dense`: what its blocks compute with."""
     layers = model.encoder.layers
     if (activation := model.config.hidden_act) != "gelu":
         raise ValueError(f"its vision tower has the activation {activation!r}, not 'gelu'")
@@ -156,6 +158,7 @@ def vision_of_blip(model: Any, mean: Sequence[float], std: Sequence[float]) -> V
                 mlp=(layer.mlp.fc1, layer.mlp.fc2),
                 quick=False,
                 heads=layer.self_attn.num_heads,
+                dense=dense,
             )
             for layer in layers
         ],

@@ -193,3 +193,23 @@ def test_numbers_follow_the_device_and_the_setting() -> None:
     assert choose_dtype("fp32", cuda) == "fp32"
     with pytest.raises(ValueError, match="SMIMSO_AI_DTYPE"):
         choose_dtype("int3", cpu)
+    with pytest.raises(ValueError, match="VNNI"):
+        choose_dtype("int8", cuda)
+
+
+@pytest.mark.parametrize(
+    ("flags", "dtype"),
+    [
+        ("avx2 avx512_bf16 avx512_vnni", "bf16"),
+        ("avx2 avx512_bf16", "bf16"),
+        ("avx2 avx512_vnni", "fp32"),
+        ("avx2", "fp32"),
+    ],
+)
+def test_a_processor_computes_with_the_numbers_that_it_has(
+    flags: str, dtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor : 0\nflags : fpu {flags}\n")
+    monkeypatch.setattr("ai.engine.precision.CPUINFO", cpuinfo)
+    assert choose_dtype("auto", torch.device("cpu")) == dtype

@@ -10,10 +10,20 @@ from PIL import Image
 from transformers import BlipConfig, BlipForConditionalGeneration
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
+from ai.demo_models.drawing import draw_scene
+from ai.demo_models.evaluate import caption_accuracy
+from ai.demo_models.scenes import VALIDATION_SEEDS, sample_scenes
 from ai.engine import Engine
+from ai.engine.blip import load_blip
+from ai.engine.int8 import Int8Dense
 from ai.engine.layers import Dense
+from ai.engine.precision import cpu_has_int8
 
 DEMO_BLIP = "ai/demo_models/blip"
+CPU = torch.device("cpu")
+needs_int8 = pytest.mark.skipif(
+    not cpu_has_int8(), reason="the processor has no AVX-512 VNNI and BF16"
+)
 
 
 @torch.inference_mode()
@@ -85,3 +95,56 @@ def test_a_decoder_stops_at_its_longest_text(make_engine: Callable[..., Engine])
     states = blip.vision(torch.zeros(1, *blip.size[::-1], 3, dtype=torch.uint8))
     (row,) = blip.decoder.generate(states, max_new_tokens=500, min_new_tokens=500)
     assert len(row) == longest - 1
+
+
+@needs_int8
+@pytest.mark.parametrize("activation", ["none", "gelu", "swish"])
+@torch.inference_mode()
+def test_a_layer_in_int8_computes_nearly_what_the_plain_one_does(activation: str) -> None:
+    torch.manual_seed(0)
+    weight, bias, x = torch.randn(96, 64) / 8, torch.randn(96), torch.randn(2, 5, 64)
+    for values in (x, x.abs() + 3, -x.abs()):  # also where zero is at the range's end
+        expected = Dense(weight, bias, activation)(values)
+        found = Int8Dense(weight, bias, activation)(values.bfloat16()).float()
+        assert found.shape == expected.shape
+        assert torch.cosine_similarity(found.flatten(), expected.flatten(), dim=0) > 0.999
+
+
+@needs_int8
+def test_captions_in_int8_are_those_of_full_precision(make_engine: Callable[..., Engine]) -> None:
+    images = [draw_scene(scene, 320) for scene in sample_scenes(50, VALIDATION_SEEDS)]
+    engine = make_engine(dtype="int8")
+    assert isinstance(engine.blip.get().vision.blocks[0].up, Int8Dense)
+    found, expected = engine.caption_images(images), make_engine().caption_images(images)
+    assert np.mean([a == b for a, b in zip(found, expected, strict=True)]) >= 0.94
+    assert engine.caption_images(images[7:8]) == found[7:8]
+
+
+@needs_int8
+def test_a_tower_that_int8_would_spoil_stays_in_bf16(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One activation a thousand times the others' size leaves these a single step."""
+    from safetensors.torch import load_file, save_file
+
+    for file in Path(DEMO_BLIP).iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    state = load_file(tmp_path / "model.safetensors")
+    layer = "vision_model.encoder.layers.0."
+    state[layer + "layer_norm2.bias"][0] = 1000
+    state[layer + "mlp.fc1.weight"][:, 0] = 0
+    save_file(state, tmp_path / "model.safetensors")
+    with caplog.at_level("INFO", logger="ai.engine.int8"):
+        blip = load_blip(str(tmp_path), device=CPU, dtype="int8")
+    assert not isinstance(blip.vision.blocks[0].up, Int8Dense)
+    assert "bf16 is used instead" in caplog.text
+
+
+def test_beams_give_one_caption_per_image_that_names_what_it_shows(
+    make_engine: Callable[..., Engine],
+) -> None:
+    scenes = sample_scenes(12, VALIDATION_SEEDS)
+    images = [draw_scene(scene, 320) for scene in scenes]
+    captions = make_engine(beams=3).caption_images(images)
+    assert len(captions) == len(images)
+    assert caption_accuracy(scenes, captions)["caption: main object and colour named"] >= 0.75
