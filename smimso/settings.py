@@ -259,6 +259,7 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/api/",
     "COMPONENT_SPLIT_REQUEST": True,
+    "PATH_CONVERTER_OVERRIDES": {"any_id": {"type": "string", "format": "uuid"}},
     "PREPROCESSING_HOOKS": ["smimso.openapi.without_repetition"],
 }
 

@@ -349,7 +349,6 @@ ELSEWHERE = {
     "ai/similar-images",
     "ai/recommendations",
     "ai",
-    "posts/check-duplicates",
 }
 
 
