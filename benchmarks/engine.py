@@ -4,20 +4,23 @@
 
 The reference is transformers' CLIPModel and BlipForConditionalGeneration with their Pillow
 processors, in fp32, one image at a time, each photograph decoded whole. Ours are the functions that
-the pipeline calls; SMIMSO_AI_DTYPE chooses their numbers. Both run in this process on the same
-photographs of 12 megapixels, taking turns, with models of full size and random weights, and write
-12 word pieces per caption. On a machine with CUDA the same is measured there, and images per second
-at several batch sizes.
+the pipeline calls; SMIMSO_AI_DTYPE chooses their numbers. Each runs in a process of its own, the
+reference in the environment that this was started in, ours in a worker's. They take turns on the
+same photographs of 12 megapixels, with models of full size and random weights, and write 12 word
+pieces per caption. On a machine with CUDA the same is measured there, and images per second at
+several batch sizes.
 """
 
 import argparse
 import io
+import multiprocessing
 import os
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +30,11 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smimso.settings")
-os.environ |= {"OMP_WAIT_POLICY": "PASSIVE", "MALLOC_ARENA_MAX": "2"}  # as smimso.processes does
 
 from full_size.models import full_size_models  # noqa: E402
 from full_size.photographs import photographs  # noqa: E402
+
+from smimso.processes import SHARING  # noqa: E402
 
 NEW_TOKENS = 12
 PEAK_SIZE = 4096  # of the square matrices whose product is the machine's peak
@@ -109,6 +113,29 @@ class Reference:
         return Image.open(io.BytesIO(data)).convert("RGB")
 
 
+kept: list[Reference] = []  # in the process that the reference has for itself
+
+
+def make_reference(settings: dict[str, str], device: str) -> None:
+    import ai.engine  # noqa: F401 - declares what transformers expects of torchvision
+
+    kept.append(Reference(settings, device))
+
+
+def reference_vectors(files: Sequence[bytes]) -> np.ndarray:
+    import torch
+
+    with torch.inference_mode():
+        return kept[0].vectors(files)
+
+
+def reference_seconds(name: str, files: Sequence[bytes]) -> tuple[float, float]:
+    import torch
+
+    with torch.inference_mode():
+        return both_seconds(getattr(kept[0], name), files)
+
+
 class Ours:
     """What posts.pipeline does with a batch, less the database."""
 
@@ -141,14 +168,22 @@ class Ours:
 
 def main() -> None:
     options = parsed()
-    settings = full_size_models()
-    os.environ |= settings
-    import django
-
-    django.setup()
     if options.worker:
         first_answer()
         return
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
+        settings = other.submit(full_size_models).result()
+        os.environ |= {**settings, **SHARING}
+        import django
+
+        django.setup()
+        measure(other, settings, options)
+    worker_report()
+
+
+def measure(
+    other: ProcessPoolExecutor, settings: dict[str, str], options: argparse.Namespace
+) -> None:
     import torch
 
     from ai.engine import Engine
@@ -156,32 +191,31 @@ def main() -> None:
     files = list(photographs(options.images))
     ours = Ours(Engine.from_settings())
     device = ours.engine.device
+    other.submit(make_reference, settings, device).result()
+    print(
+        f"{device}, {ours.engine.dtype}, {torch.get_num_threads()} threads, {len(files)} JPEGs"
+        f" of 12 megapixels, {sum(map(len, files)) / len(files) / 1e6:.1f} MB each"
+    )
+    compare(other, ours, files, options.rounds)
     with torch.inference_mode():
-        reference = Reference(settings, device)
-        print(
-            f"{device}, {ours.engine.dtype}, {torch.get_num_threads()} threads, {len(files)} JPEGs"
-            f" of 12 megapixels, {sum(map(len, files)) / len(files) / 1e6:.1f} MB each"
-        )
-        compare(reference, ours, files, options.rounds)
         utilisation(ours, files, torch)
-        if device == "cuda":
-            by_batch_size(ours, files)
-    del reference
-    worker_report()
+    if device == "cuda":
+        by_batch_size(ours, files)
 
 
-def compare(reference: Reference, ours: Ours, files: list[bytes], rounds: int) -> None:
+def compare(other: ProcessPoolExecutor, ours: Ours, files: list[bytes], rounds: int) -> None:
     """Both take turns; a turn of the reference is two images, of ours all of them."""
-    same = reference.vectors(files[:4])
+    same = other.submit(reference_vectors, files[:4]).result()
     cosines = (same * ours.vectors(files[:4])).sum(axis=1)
     print(f"cosine of our vectors to the reference's: {cosines.min():.4f} at least")
     for name, goal in (("vectors", 8.0), ("vectors_and_captions", 5.0)):
-        old, new = getattr(reference, name), getattr(ours, name)
-        old(files[:1]), new(files)
+        new = getattr(ours, name)
+        other.submit(reference_seconds, name, files[:1]).result(), new(files)
         times: list[tuple[float, float, float, float]] = []
         for turn in range(rounds):
             pair = [files[(2 * turn + i) % len(files)] for i in range(2)]
-            times.append((*both_seconds(old, pair), *both_seconds(new, files)))
+            old = other.submit(reference_seconds, name, pair).result()
+            times.append((*old, *both_seconds(new, files)))
         before, cpu_before, after, cpu_after = (
             1000 * statistics.median(values) for values in zip(*times, strict=True)
         )
@@ -241,8 +275,11 @@ def worker_report() -> None:
 
 def first_answer() -> None:
     """Start to first vector and caption, and the most memory that it took."""
+    import django
+
     from ai.engine import Engine
 
+    django.setup()
     started = float(sys.argv[-1])
     engine = Engine.from_settings()
     engine.embed_texts(["a photo of a harbour at night"])

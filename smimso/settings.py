@@ -174,7 +174,7 @@ AI_TIMEOUT = env.float("SMIMSO_AI_TIMEOUT", 10.0)  # seconds that a request wait
 AI_QUEUE_LIMIT = env.int("SMIMSO_AI_QUEUE_LIMIT", 32)  # requests waiting for a worker, at most
 AI_PUBLIC = env.bool("SMIMSO_AI_PUBLIC", False)  # /api/ai/* without a token (the demo)
 AI_EMBED_BATCH = env.int("SMIMSO_EMBED_BATCH", 32)
-AI_CAPTION_BATCH = env.int("SMIMSO_CAPTION_BATCH", 8)
+AI_CAPTION_BATCH = env.int("SMIMSO_CAPTION_BATCH", 16)
 AI_CAPTION_BEAMS = env.int("SMIMSO_CAPTION_BEAMS", 1)  # 1: greedy
 AI_MAX_ATTEMPTS = env.int("SMIMSO_AI_MAX_ATTEMPTS", 5)
 # Days that the former model's vectors are kept for a way back; 0: until an operator says.

@@ -1,7 +1,7 @@
 """One BLIP captioning model under transformers. BLIP: Li et al. 2022, arXiv:2201.12086."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,22 +14,20 @@ from transformers.models.blip.image_processing_pil_blip import BlipImageProcesso
 from ai.engine import checkpoints, weights
 from ai.engine.batches import BatchSize, Uploader
 from ai.engine.decoder import BeamDecoder, GreedyDecoder
-from ai.engine.int8 import Int8Dense, is_faithful
 from ai.engine.precision import DTYPES
 from ai.engine.towers import VisionTower, vision_of_blip
 
 MAX_BATCH = 16  # images per generation; bounds memory, not what callers may send
 MAX_BATCH_CUDA = 64
-# On a CPU the tower gains nothing from more, and in int8 an image shares its scales with no other.
-VISION_BATCH = 1
-_TEXT = "text_decoder."
+VISION_BATCH = 1  # a CPU's tower gains nothing from more
+Tower = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
 class Blip:
     """A loaded model; `location` is the directory that the weights came from."""
 
-    vision: VisionTower
+    vision: Tower
     decoder: GreedyDecoder | BeamDecoder
     size: tuple[int, int]
     resample: Image.Resampling
@@ -78,17 +76,19 @@ def load_blip(model: str, *, device: torch.device, dtype: str, beams: int = 1) -
     name = f"BLIP model {model}"
     directory = weights.model_directory(name, model)
     try:
-        network = _network(directory, device, DTYPES[dtype])
+        vision_model, text_decoder = _networks(directory)
+        file = checkpoints.weights_file(directory, weights.WEIGHTS)
         processor = BlipImageProcessorPil.from_pretrained(directory, local_files_only=True)
         tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
         size = (processor.size["width"], processor.size["height"])
-        vision = _vision(network.vision_model, processor, size, int8=dtype == "int8")
-        del network.vision_model  # its weights are in the tower, in another layout
-        checkpoints.give_back_memory()  # before the decoder's
-        text = network.text_decoder
+        _fill(vision_model, checkpoints.read(file, DTYPES[dtype], "vision_model."), device)
+        vision = _vision(vision_model, processor, size, int8=dtype == "int8")
+        del vision_model  # its weights are in the tower, in another layout
+        checkpoints.give_back_memory()  # before the decoder's are read
+        _fill(text_decoder, _text_state(file, DTYPES[dtype]), device)
         blip = Blip(
             vision=vision,
-            decoder=BeamDecoder(text, beams) if beams > 1 else GreedyDecoder(text),
+            decoder=BeamDecoder(text_decoder, beams) if beams > 1 else GreedyDecoder(text_decoder),
             size=size,
             resample=Image.Resampling(processor.resample),
             tokenizer=tokenizer,
@@ -97,7 +97,9 @@ def load_blip(model: str, *, device: torch.device, dtype: str, beams: int = 1) -
             location=directory,
             upload=Uploader(device),
             batch=BatchSize(MAX_BATCH_CUDA if device.type == "cuda" else MAX_BATCH),
-            vision_batch=MAX_BATCH_CUDA if device.type == "cuda" else VISION_BATCH,
+            vision_batch=VISION_BATCH
+            if device.type == "cpu" and isinstance(vision, VisionTower)
+            else MAX_BATCH_CUDA,
             tokenizer_lock=threading.Lock(),
         )
         # Now, not when someone waits: the first pass takes seconds.
@@ -109,30 +111,46 @@ def load_blip(model: str, *, device: torch.device, dtype: str, beams: int = 1) -
 
 
 @torch.inference_mode()
-def _vision(network: Any, processor: Any, size: tuple[int, int], *, int8: bool) -> VisionTower:
+def _vision(network: Any, processor: Any, size: tuple[int, int], *, int8: bool) -> Tower:
     """The tower in the network's numbers, or in int8 where asked for and nearly as exact."""
-    plain = vision_of_blip(network, processor.image_mean, processor.image_std)
+    described = network, processor.image_mean, processor.image_std
+    plain = vision_of_blip(*described)
     if not int8:
         return plain
-    found = vision_of_blip(network, processor.image_mean, processor.image_std, Int8Dense)
-    return found if is_faithful(found, plain, size) else plain
+    from ai.engine.int8 import Int8Tower, is_faithful, pictures
+
+    expected = [plain(picture) for picture in pictures(size)]
+    del plain  # there is no room for both
+    checkpoints.give_back_memory()
+    found = Int8Tower(*described, side=size[0])
+    return found if is_faithful(found, expected, size) else vision_of_blip(*described)
 
 
-def _network(directory: Path, device: torch.device, dtype: torch.dtype) -> Any:
-    """transformers' model over the file's tensors, without a second copy of any."""
+def _networks(directory: Path) -> tuple[Any, Any]:
+    """transformers' BlipVisionModel and BlipTextLMHeadModel, without any numbers yet."""
     config = BlipConfig.from_pretrained(directory, local_files_only=True)
     if config.model_type != "blip":
         raise ValueError(f"its model_type is {config.model_type!r}, not 'blip'")
     with torch.device("meta"):
         network = BlipForConditionalGeneration(config)
-    state = checkpoints.read(checkpoints.weights_file(directory, weights.WEIGHTS), dtype)
-    head, embeddings = _TEXT + "cls.predictions.", _TEXT + "bert.embeddings."
-    # The head has the embedding's weights; a file need not hold them twice.
-    state.setdefault(head + "decoder.weight", state[embeddings + "word_embeddings.weight"])
-    state.setdefault(head + "decoder.bias", state[head + "bias"])
+    # The one constant that no file holds.
+    positions = torch.arange(config.text_config.max_position_embeddings)[None]
+    network.text_decoder.bert.embeddings.position_ids = positions
+    return network.vision_model, network.text_decoder
+
+
+def _fill(network: Any, state: dict[str, torch.Tensor], device: torch.device) -> None:
+    """Makes the tensors the network's own, without a second copy of any."""
     missing, _ = network.load_state_dict(state, strict=False, assign=True)
     if missing:
         raise ValueError(f"it has no {missing[0]} ({len(missing)} parameters are missing)")
-    embedding = network.text_decoder.bert.embeddings  # and the one constant that no file holds:
-    embedding.position_ids = torch.arange(config.text_config.max_position_embeddings)[None]
-    return network.to(device).eval().requires_grad_(False)
+    network.to(device).eval().requires_grad_(False)
+
+
+def _text_state(file: Path, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    state = checkpoints.read(file, dtype, "text_decoder.")
+    # The head has the embedding's weights; a file need not hold them twice.
+    head, words = "cls.predictions.", "bert.embeddings.word_embeddings.weight"
+    state.setdefault(head + "decoder.weight", state[words])
+    state.setdefault(head + "decoder.bias", state[head + "bias"])
+    return state

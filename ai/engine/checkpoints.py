@@ -12,21 +12,27 @@ from safetensors import safe_open
 SUFFIX = ".safetensors"
 
 
-def read(path: Path, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+def read(path: Path, dtype: torch.dtype, prefix: str = "") -> dict[str, torch.Tensor]:
     """The file's tensors, floating ones as `dtype`. Raises OSError or SafetensorError.
+
+    prefix: only those whose names begin with it, by what follows it.
 
     The file is mapped anew for each tensor: the pages of one mapping stay in memory until its end,
     which would be a second copy, in float32.
     """
     if path.suffix != SUFFIX:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        return {name: cast(value, dtype) for name, value in state.items()}
+        return {
+            name.removeprefix(prefix): cast(value, dtype)
+            for name, value in state.items()
+            if name.startswith(prefix)
+        }
     with safe_open(path, "pt") as file:
-        names = list(file.keys())
+        names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
     found = {}
     for name in names:
         with safe_open(path, "pt") as file:
-            found[name] = cast(file.get_tensor(name), dtype)
+            found[name.removeprefix(prefix)] = cast(file.get_tensor(name), dtype)
     return found
 
 

@@ -34,7 +34,7 @@ from ai.errors import ModelUnavailable
 from ai.names import LOCAL_DIR, is_repository, local_directory
 from ai.presets import Preset
 
-MAX_BATCH = 32  # images or texts per forward pass; bounds memory, not what callers may send
+MAX_BATCH = 16  # images or texts per forward pass; bounds memory, not what callers may send
 MAX_BATCH_CUDA = 256
 _PREPROCESS_KEYS = ("mean", "std", "interpolation", "resize_mode")
 Vectors = NDArray[np.float32]

@@ -1,88 +1,167 @@
-"""Linear layers in 8-bit integers, for CPUs with VNNI, and the check that a tower bears them.
+"""BLIP's vision tower in 8-bit integers, computed by OpenVINO, and the check that it bears them.
 
-Weights are symmetric per output channel, activations asymmetric per call with the range that they
-have there; products, bias and activation are one kernel of oneDNN, which answers in bf16.
+Weights are symmetric per output channel. Activations are quantised as they come, so many numbers
+of a row at a time by their own range (OpenVINO's dynamic quantisation): nothing is calibrated on
+pictures beforehand. Attention is computed in bf16, norms in float32.
 """
 
 import logging
-from collections.abc import Callable
+import mmap
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+import openvino
 import torch
+from openvino import opset13 as ops
 from PIL import Image, ImageOps
+from torch import nn
 
-from ai.engine.layers import Dense
 from ai.engine.self_test import drawn_image
+from ai.engine.towers import MIDDLE, patch_weights
 
 logger = logging.getLogger(__name__)
 LEAST_COSINE = 0.995  # of a token's state in int8 to the one in bf16, in the mean of an image
-_STEPS = 254  # of an activation's range; one less than there are, for the zero point is rounded
-_ROWS = 1024  # a hint for the layout of the weights; any number of rows may come
+_GROUP = 256  # numbers of a row that share a scale
 States = Callable[[torch.Tensor], torch.Tensor]
 
 
-class Int8Dense(Dense):
-    """As `Dense`: bf16 [..., k] → bf16 [..., n]. All rows of a call share their scale."""
+class Int8Tower:
+    """As `ai.engine.towers.vision_of_blip`: uint8 [n, side, side, 3] → bf16 [n, tokens, width]."""
 
-    def __init__(
-        self, weight: torch.Tensor, bias: torch.Tensor | None, activation: str = "none"
-    ) -> None:
-        torch.nn.Module.__init__(self)
-        self.activation = activation
-        weight = weight.detach().float()
-        self.outputs = len(weight)
-        self.scales = (weight.abs().amax(dim=1) / 127).clamp_min(1e-12)
-        rounded = (weight / self.scales[:, None]).round().to(torch.int8)
-        self.weight = torch.ops.onednn.qlinear_prepack(rounded, [_ROWS, weight.shape[1]])
-        self.zeros = torch.zeros(self.outputs, dtype=torch.int64)
-        self.bias = None if bias is None else bias.detach().float()
+    def __init__(self, model: Any, mean: Sequence[float], std: Sequence[float], side: int) -> None:
+        """model: transformers' BlipVisionModel, which this keeps nothing of."""
+        threads = torch.get_num_threads()
+        settings = {
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": threads,  # pictures at the same time, each on a core of its own
+            "ENABLE_CPU_PINNING": False,  # another worker has the same cores
+            "INFERENCE_PRECISION_HINT": "bf16",
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": str(_GROUP),
+        }
+        # OpenVINO keeps what it was built from beside its own layout of it, and never reads it
+        # again: from a file, that need not stay in memory.
+        self._weights = _Mapped(sum(layer.weight.numel() for layer in _linears(model)))
+        graph = _graph(model, mean, std, side, self._weights)
+        self._compiled = openvino.Core().compile_model(graph, "CPU", settings)
+        self._weights.give_back()
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        low, high = (float(value) for value in x.aminmax())
-        low, high = min(low, 0.0), max(high, 0.0)
-        scale = max((high - low) / _STEPS, 1e-8)
-        zero = round(-low / scale)
-        # In float32, which bf16 becomes beside a float32 vector; conversion cuts decimals off.
-        steps = torch.add(torch.tensor([zero + 0.5]), x.flatten(0, -2), alpha=1 / scale)
-        y = torch.ops.onednn.qlinear_pointwise(
-            steps.to(torch.uint8),
-            scale,
-            zero,
-            self.weight,
-            self.scales,
-            self.zeros,
-            self.bias,
-            1.0,
-            0,
-            torch.bfloat16,
-            self.activation,
-            [],
-            "none" if self.activation == "gelu" else "",
-        )
-        return y.view(*x.shape[:-1], self.outputs)
+    def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
+        states = np.empty((len(pixels), *self._compiled.output(0).shape[1:]), np.float32)
+
+        def keep(request: openvino.InferRequest, index: int) -> None:
+            states[index] = request.get_output_tensor().data[0]
+
+        queue = openvino.AsyncInferQueue(self._compiled)
+        queue.set_callback(keep)
+        for index, picture in enumerate(pixels[:, None].numpy()):
+            queue.start_async({0: picture}, index)
+        queue.wait_all()
+        return torch.from_numpy(states).bfloat16()
 
 
-def is_faithful(int8: States, bf16: States, size: tuple[int, int]) -> bool:
-    """Whether both towers see the same in a few drawn pictures of `size`; logs how much.
+def is_faithful(int8: States, expected: Sequence[torch.Tensor], size: tuple[int, int]) -> bool:
+    """Whether the tower sees in `pictures(size)` what is expected; logs how much.
 
     Trained networks may have activations with outliers, which leave few steps for all others.
     The states' mean is taken off first: what all tokens share would hide what tells them apart.
     """
     least = 1.0
-    for picture in _pictures(size):
-        pixels = torch.from_numpy(np.array(picture)[None])  # a copy, which may be written to
-        expected, found = bf16(pixels)[0].float(), int8(pixels)[0].float()
-        mean = expected.mean(dim=0)
-        cosines = torch.cosine_similarity(found - mean, expected - mean, dim=-1)
-        least = min(least, float(cosines.mean()))
+    for pixels, states in zip(pictures(size), expected, strict=True):
+        mean = states[0].float().mean(dim=0)
+        found, true = (x[0].float() - mean for x in (int8(pixels), states))
+        least = min(least, float(torch.cosine_similarity(found, true, dim=-1).mean()))
     kept = least >= LEAST_COSINE  # False also when it is not a number
     answer = "it is used" if kept else f"bf16 is used instead, for less than {LEAST_COSINE}"
     logger.info("int8 agrees with bf16 to a cosine of %.4f: %s", least, answer)
     return kept
 
 
-def _pictures(size: tuple[int, int]) -> list[Image.Image]:
+def pictures(size: tuple[int, int]) -> list[torch.Tensor]:
+    """What both towers are compared on: each uint8 [1, height, width, 3]."""
     drawn = drawn_image()
     noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     found = [drawn, ImageOps.invert(drawn.rotate(90, expand=True)), Image.fromarray(noise)]
-    return [picture.resize(size, Image.Resampling.BICUBIC) for picture in found]
+    resized = (picture.resize(size, Image.Resampling.BICUBIC) for picture in found)
+    return [torch.from_numpy(np.array(picture)[None]) for picture in resized]
+
+
+class _Mapped:
+    """Room for so many 8-bit integers in a file without a name."""
+
+    def __init__(self, size: int) -> None:
+        with tempfile.TemporaryFile() as file:
+            file.truncate(size)
+            self._memory = mmap.mmap(file.fileno(), size)
+        self._used = 0
+
+    def keep(self, steps: np.ndarray) -> np.ndarray:
+        view = np.frombuffer(self._memory, np.int8, steps.size, self._used)
+        kept = view.reshape(steps.shape)
+        kept[...] = steps
+        self._used += steps.size
+        return kept
+
+    def give_back(self) -> None:
+        self._memory.madvise(mmap.MADV_DONTNEED)
+
+
+def _linears(model: Any) -> list[nn.Linear]:
+    return [part for part in model.encoder.modules() if isinstance(part, nn.Linear)]
+
+
+def _graph(
+    model: Any, mean: Sequence[float], std: Sequence[float], side: int, weights: _Mapped
+) -> openvino.Model:
+    embeddings = model.embeddings
+    patch = embeddings.patch_embedding.kernel_size[0]
+    grid = side // patch
+    positions = _array(embeddings.position_embedding[0])
+    weight, bias = patch_weights(embeddings.patch_embedding, mean, std)
+    pixels = ops.parameter([1, side, side, 3], openvino.Type.u8)
+    x = ops.subtract(ops.convert(pixels, "f32"), np.float32(MIDDLE))
+    x = ops.transpose(ops.reshape(x, [grid, patch, grid, patch, 3], False), [0, 2, 1, 3, 4])
+    x = ops.reshape(x, [1, grid * grid, patch * patch * 3], False)
+    x = ops.matmul(x, ops.constant(_array(weight)), False, True)
+    x = ops.add(x, ops.constant(positions[None, 1:] + _array(bias)))
+    start = _array(embeddings.class_embedding[0]) + positions[:1]
+    x = ops.concat([ops.constant(start[None]), x], 1)
+    for layer in model.encoder.layers:
+        x = _block(x, layer, weights)
+    return openvino.Model([_norm(x, model.post_layernorm)], [pixels])
+
+
+def _block(x: Any, layer: Any, weights: _Mapped) -> Any:
+    attention, heads = layer.self_attn, layer.self_attn.num_heads
+    width = attention.qkv.in_features
+    parts = ops.reshape(
+        _dense(_norm(x, layer.layer_norm1), attention.qkv, weights),
+        [0, 0, 3, heads, width // heads],
+        True,
+    )
+    parts = ops.split(ops.transpose(parts, [2, 0, 3, 1, 4]), 0, 3)
+    query, key, value = (ops.squeeze(part, [0]) for part in parts.outputs())
+    found = ops.transpose(ops.scaled_dot_product_attention(query, key, value), [0, 2, 1, 3])
+    x = ops.add(x, _dense(ops.reshape(found, [0, 0, width], True), attention.projection, weights))
+    hidden = ops.gelu(_dense(_norm(x, layer.layer_norm2), layer.mlp.fc1, weights), "erf")
+    return ops.add(x, _dense(hidden, layer.mlp.fc2, weights))
+
+
+def _dense(x: Any, linear: nn.Linear, weights: _Mapped) -> Any:
+    weight = _array(linear.weight)
+    scales = np.maximum(np.abs(weight).max(axis=1, keepdims=True) / 127, np.float32(1e-12))
+    steps = ops.constant(weights.keep(np.rint(weight / scales)), shared_memory=True)
+    rounded = ops.multiply(ops.convert(steps, "f32"), ops.constant(scales))
+    return ops.add(ops.matmul(x, rounded, False, True), ops.constant(_array(linear.bias)))
+
+
+def _norm(x: Any, norm: nn.LayerNorm) -> Any:
+    x = ops.mvn(x, [-1], True, norm.eps, "inside_sqrt")
+    return ops.add(
+        ops.multiply(x, ops.constant(_array(norm.weight))), ops.constant(_array(norm.bias))
+    )
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().float().numpy()

@@ -27,7 +27,7 @@ def choose_device(wanted: str) -> torch.device:
 
 
 def choose_dtype(wanted: str, device: torch.device) -> str:
-    """A key of DTYPES. "auto": fp16 on CUDA, bf16 on CPUs that have it, else fp32.
+    """A key of DTYPES. "auto": fp16 on CUDA; int8 or else bf16 on CPUs that have it, else fp32.
 
     ValueError when it is none, or int8 where the device has no fast way to compute it.
     """
@@ -39,7 +39,9 @@ def choose_dtype(wanted: str, device: torch.device) -> str:
         return wanted
     if device.type == "cuda":
         return "fp16"
-    return "bf16" if _cpu_has(_BF16_FLAGS) else "fp32"
+    if not _cpu_has(_BF16_FLAGS):
+        return "fp32"
+    return "int8" if cpu_has_int8() else "bf16"
 
 
 def cpu_has_int8() -> bool:

@@ -40,8 +40,8 @@ class VisionTower(nn.Module):
         """positions: [1 + patches, width]; norms: before the blocks and after them."""
         super().__init__()
         self.patch = patches.kernel_size[0]
-        self.embed = _patch_embedding(patches, mean, std)
         dtype = patches.weight.dtype
+        self.embed = Dense(*(x.to(dtype) for x in patch_weights(patches, mean, std)))
         self.start = (class_token + positions[0]).detach().to(dtype)
         self.positions = positions[1:].detach().to(dtype)
         self.norm_pre, self.norm_post = (plain_norm(norm, dtype) for norm in norms)
@@ -136,10 +136,8 @@ def text_of_clip(model: Any) -> nn.Module | None:
     return TextTower(model) if plain else None
 
 
-def vision_of_blip(
-    model: Any, mean: Sequence[float], std: Sequence[float], dense: type[Dense] = Dense
-) -> VisionTower:
-    """transformers' BlipVisionModel; `dense`: what its blocks compute with."""
+def vision_of_blip(model: Any, mean: Sequence[float], std: Sequence[float]) -> VisionTower:
+    """transformers' BlipVisionModel."""
     layers = model.encoder.layers
     if (activation := model.config.hidden_act) != "gelu":
         raise ValueError(f"its vision tower has the activation {activation!r}, not 'gelu'")
@@ -158,24 +156,24 @@ def vision_of_blip(
                 mlp=(layer.mlp.fc1, layer.mlp.fc2),
                 quick=False,
                 heads=layer.self_attn.num_heads,
-                dense=dense,
             )
             for layer in layers
         ],
     )
 
 
-def _patch_embedding(conv: nn.Conv2d, mean: Sequence[float], std: Sequence[float]) -> Dense:
-    """The convolution as a product, with (x / 255 - mean) / std in front of it folded in:
-    [..., patch · patch · 3] of bytes less MIDDLE → [..., width]."""
+def patch_weights(
+    conv: nn.Conv2d, mean: Sequence[float], std: Sequence[float]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The convolution as a product, with (x / 255 - mean) / std in front of it folded in: what
+    [..., patch · patch · 3] of bytes less MIDDLE are multiplied with and what is added, float32."""
     weight = conv.weight.detach().float()
     means = torch.tensor(mean, device=weight.device)
     stds = torch.tensor(std, device=weight.device)
     bias = torch.einsum("dchw,c->d", weight, (MIDDLE / 255 - means) / stds)
     if conv.bias is not None:
         bias += conv.bias.detach().float()
-    weight = (weight / (255 * stds[None, :, None, None])).permute(0, 2, 3, 1).flatten(1)
-    return Dense(weight.to(conv.weight.dtype), bias.to(conv.weight.dtype))
+    return (weight / (255 * stds[None, :, None, None])).permute(0, 2, 3, 1).flatten(1), bias
 
 
 def _block(block: ResidualAttentionBlock) -> Block:

@@ -6,7 +6,7 @@ How long a network computes does not depend on what its weights are.
 import sys
 from pathlib import Path
 
-CACHE = Path(__file__).resolve().parents[2] / "var" / "full-size-models"
+CACHE = Path(__file__).resolve().parents[2] / "var" / "random-full-size"
 
 
 def full_size_models(directory: Path = CACHE) -> dict[str, str]:
@@ -44,7 +44,9 @@ def _save(clip: Path, blip: Path) -> None:
     CLIPModel(CLIPConfig(text_config={}, vision_config={})).save_pretrained(clip)
     # As Salesforce/blip-image-captioning-base says it.
     text = {"num_attention_heads": 12, "vocab_size": 30_524}
-    config = BlipConfig(vision_config={"image_size": 384}, text_config=text)
+    # Its vision's usual range, 1e-10, would leave nothing of the picture to compute with.
+    vision = {"image_size": 384, "initializer_range": 0.02}
+    config = BlipConfig(vision_config=vision, text_config=text)
     BlipForConditionalGeneration(config).save_pretrained(blip)
     size = {"height": 384, "width": 384}
     BlipImageProcessorPil(size=size).save_pretrained(blip)

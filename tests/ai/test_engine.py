@@ -188,7 +188,7 @@ def test_a_name_never_shows_where_a_directory_lies(make_engine: Make, tiny_clip:
 
 def test_numbers_follow_the_device_and_the_setting() -> None:
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
-    assert choose_dtype("auto", cpu) in {"fp32", "bf16"}
+    assert choose_dtype("auto", cpu) in {"fp32", "bf16", "int8"}
     assert choose_dtype("auto", cuda) == "fp16"
     assert choose_dtype("fp32", cuda) == "fp32"
     with pytest.raises(ValueError, match="SMIMSO_AI_DTYPE"):
@@ -200,7 +200,7 @@ def test_numbers_follow_the_device_and_the_setting() -> None:
 @pytest.mark.parametrize(
     ("flags", "dtype"),
     [
-        ("avx2 avx512_bf16 avx512_vnni", "bf16"),
+        ("avx2 avx512_bf16 avx512_vnni", "int8"),
         ("avx2 avx512_bf16", "bf16"),
         ("avx2 avx512_vnni", "fp32"),
         ("avx2", "fp32"),
