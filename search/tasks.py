@@ -6,11 +6,13 @@ from celery import shared_task
 
 from ai import services as ai
 from search import index, model_change, recall, taste
+from smimso.celery import one_at_a_time
 
 logger = logging.getLogger(__name__)
 
 
 @shared_task(ignore_result=True)
+@one_at_a_time
 def maintain_index() -> None:
     index.maintain()
 
@@ -26,6 +28,7 @@ def measure_recall() -> None:
 
 
 @shared_task(ignore_result=True)
+@one_at_a_time
 def change_model() -> None:
     model_change.advance()
 
