@@ -4,7 +4,6 @@ import logging
 
 from celery import shared_task
 
-from ai import services as ai
 from search import index, model_change, recall, taste
 from smimso.celery import one_at_a_time
 
@@ -36,4 +35,4 @@ def change_model() -> None:
 @shared_task(ignore_result=True)
 def learn_tastes() -> None:
     """Every night."""
-    logger.info("Learned the tastes of %d members", taste.learn_of_the_active(ai.clip_name()))
+    logger.info("Learned the tastes of %d members", taste.learn_of_the_active())
