@@ -147,7 +147,7 @@ class Keeper:
             name=self.name,
             queues=self.queues,
             device=current.device,
-            dtype=current.dtype,
+            dtype=_dtype(current, current.blip if current.blip.loaded else current.clip),
             clip=self._model_state(current.clip_name, current.clip),
             blip=self._model_state(current.blip_name, current.blip),
             others=tuple(self._model_state(other.clip_name, other.clip) for other in others),
@@ -208,7 +208,7 @@ class Keeper:
             return False
         finally:
             self._changed.set()
-        logger.info("%s is loaded (%s)", name, engine().dtype)
+        logger.info("%s is loaded (%s)", name, _dtype(engine(), model))
         return True
 
     def _report(self, error: Exception) -> None:
@@ -226,6 +226,11 @@ class Keeper:
                 logger.debug("The state is not published: %s", error)
             self._changed.wait(heartbeat.INTERVAL)
             self._changed.clear()
+
+
+def _dtype(current: "Engine", model: Any) -> str:
+    """What a loaded model really computes with: int8 may have fallen back to bf16."""
+    return getattr(model.get(), "dtype_name", current.dtype) if model.loaded else current.dtype
 
 
 def _reason(error: Exception) -> str:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -137,6 +138,17 @@ def test_settings_of_which_no_engine_can_be_made_are_said(
         _wait_until(lambda: _state("test-settings").clip.loaded)
     finally:
         keeper.stop()
+
+
+def test_the_state_says_what_is_really_computed_with(
+    missing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper = worker.Keeper("test-dtype", {"caption"})
+    monkeypatch.setattr(worker.engine(), "dtype", "int8")
+    assert keeper.state().dtype == "int8"  # as the settings say, until it is known
+    fell_back = SimpleNamespace(dtype_name="bf16")
+    monkeypatch.setattr(worker.engine().blip, "_model", fell_back)
+    assert keeper.state().dtype == "bf16"
 
 
 def test_a_worker_loads_only_what_its_queues_need(servers: Path, missing: Path) -> None:
