@@ -14,9 +14,6 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # Of a worker's environment. Threads that wait for each other sleep instead of spinning on a core
 # that another worker could have; and glibc keeps two heaps, not eight per core.
 _SHARING = {"OMP_WAIT_POLICY": "PASSIVE", "MALLOC_ARENA_MAX": "2"}
-# No fork after torch, and one task at a time has all the cores.
-_SOLO = ("--pool", "solo")
-_THREADS = ("--pool", "threads", "--concurrency", "8")  # one for each kind of task
 
 
 def postgres(data_dir: Path, account: pwd.struct_passwd | None, *, durable: bool = True) -> Program:
@@ -57,18 +54,18 @@ def interactive_worker(environment: dict[str, str]) -> Program:
     """Someone is waiting for each of its answers."""
     threads = max(1, embedded.machine_cores() // 2)
     environment = {"SMIMSO_AI_THREADS": str(threads)} | _SHARING | environment
-    return _worker("interactive", "interactive", environment, *_SOLO)
+    return _worker("interactive", "interactive", environment)
 
 
 def bulk_worker(environment: dict[str, str]) -> Program:
     """On all cores, but only with what the others leave over: whoever else wakes up runs first."""
     environment = {"SMIMSO_AI_THREADS": str(embedded.machine_cores())} | _SHARING | environment
-    return _worker("bulk", "embed,caption,fill", environment, *_SOLO, nice=19)
+    return _worker("bulk", "embed,caption,fill", environment, nice=19)
 
 
 def maintenance_worker(environment: dict[str, str]) -> Program:
     """What takes minutes mostly waits for the database; the reconciler does not wait for it."""
-    return _worker("maintenance", "maintenance", environment, *_THREADS)
+    return _worker("maintenance", "maintenance", environment, pool=_THREADS)
 
 
 def beat(environment: dict[str, str]) -> Program:
@@ -99,8 +96,18 @@ def node_name(worker: str) -> str:
     return f"{worker}@smimso"
 
 
+# No fork after torch, and one task at a time has all the cores.
+_SOLO = ("--pool", "solo")
+_THREADS = ("--pool", "threads", "--concurrency", "8")  # one for each kind of task
+
+
 def _worker(
-    name: str, queues: str, environment: dict[str, str], *pool: str, nice: int = 0
+    name: str,
+    queues: str,
+    environment: dict[str, str],
+    *,
+    pool: tuple[str, ...] = _SOLO,
+    nice: int = 0,
 ) -> Program:
     options = ["worker", "--hostname", node_name(name), "--queues", queues, *pool]
     options += ["--loglevel", "INFO", "--without-gossip", "--without-mingle"]
