@@ -11,6 +11,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Follow, User
 
@@ -55,7 +57,7 @@ class UserAdmin(DjangoUserAdmin):
     fieldsets = [
         (None, {"fields": ["email", "phone", "password", "everything_of"]}),
         (
-            "Profile",
+            _("Profile"),
             {
                 "fields": [
                     "first_name",
@@ -69,11 +71,11 @@ class UserAdmin(DjangoUserAdmin):
             },
         ),
         (
-            "Permissions",
+            _("Permissions"),
             {"fields": ["is_active", "is_verified", *RIGHTS]},
         ),
         (
-            "History",
+            _("History"),
             {"fields": ["auth_provider", "google_id", "last_login", "created_at", "updated_at"]},
         ),
     ]
@@ -109,15 +111,15 @@ class UserAdmin(DjangoUserAdmin):
         """Members are deactivated: a deletion would take their posts and leave the files."""
         return False
 
-    @admin.display(description="everything of this member")
+    @admin.display(description=_("everything of this member"))
     def everything_of(self, user: User) -> SafeString:
         """Lists of other apps, by the names that the admin gives them."""
         lists = [
-            ("posts", "posts_post", "user__id__exact"),
-            ("images", "posts_postimage", "post__user__id__exact"),
-            ("comments", "posts_comment", "user__id__exact"),
-            ("follows", "accounts_follow", "follower__id__exact"),
-            ("followers", "accounts_follow", "following__id__exact"),
+            (gettext("posts"), "posts_post", "user__id__exact"),
+            (gettext("images"), "posts_postimage", "post__user__id__exact"),
+            (gettext("comments"), "posts_comment", "user__id__exact"),
+            (gettext("follows"), "accounts_follow", "follower__id__exact"),
+            (gettext("followers"), "accounts_follow", "following__id__exact"),
         ]
         links = [
             (reverse(f"admin:{model}_changelist"), f"{filter_by}={user.pk}", name)
@@ -125,11 +127,11 @@ class UserAdmin(DjangoUserAdmin):
         ]
         return format_html_join(" · ", '<a href="{}?{}">{}</a>', links)
 
-    @admin.action(description="Deactivate: they and their posts vanish", permissions=["change"])
+    @admin.action(description=_("Deactivate: they and their posts vanish"), permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         self._set_active(request, queryset, active=False)
 
-    @admin.action(description="Activate again", permissions=["change"])
+    @admin.action(description=_("Activate again"), permissions=["change"])
     def activate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         self._set_active(request, queryset, active=True)
 
@@ -139,8 +141,10 @@ class UserAdmin(DjangoUserAdmin):
         if not _is_superuser(request):
             members = members.filter(is_staff=False, is_superuser=False)
         count = members.order_by().update(is_active=active)
-        done = "activated" if active else "deactivated"
-        messages.success(request, f"{done.capitalize()}: {count} of {queryset.count()} members.")
+        text = gettext("Activated: {count} of {total} members.")
+        if not active:
+            text = gettext("Deactivated: {count} of {total} members.")
+        messages.success(request, text.format(count=count, total=queryset.count()))
 
 
 def _is_superuser(request: HttpRequest) -> bool:

@@ -24,8 +24,9 @@ class ModelState:
 
 @dataclass(frozen=True)
 class WorkerState:
-    """device: "cpu" or "cuda". dtype: "fp32", "bf16" or "fp16". queues: those consumed.
+    """device: "cpu" or "cuda". dtype: "fp32", "bf16", "fp16" or "int8". queues: those consumed.
 
+    device and dtype are empty where the settings are such that nothing can be loaded.
     clip: of the space that is searched. others: CLIP models of spaces kept beside it.
     """
 

@@ -13,7 +13,7 @@ from celery import signals
 from django.db import DatabaseError, connection
 from redis import RedisError
 
-from ai import heartbeat, spaces
+from ai import heartbeat, names, spaces
 from ai.errors import ModelUnavailable
 from ai.heartbeat import ModelState, WorkerState
 from ai.spaces import Space
@@ -119,6 +119,8 @@ class Keeper:
         self._changed = threading.Event()
         self._stopped = threading.Event()
         self._first_attempt = threading.Event()
+        self._reported: set[str] = set()  # reasons in the log: once, not at every attempt
+        self._failures: dict[str, str] = {}  # name of a model: why it could not be loaded
 
     def start(self, *, wait: float) -> None:
         """Start both threads; return after the first attempt to load, or `wait` seconds."""
@@ -135,34 +137,53 @@ class Keeper:
             logger.debug("The state stays until it expires: %s", error)
 
     def state(self) -> WorkerState:
-        current = engine()
+        try:
+            current = engine()
+        except Exception as error:  # `_load` has it in the log
+            return self._state_without_engine(_reason(error))
         with _engine_lock:
             others = list(_others.values())
         return WorkerState(
             name=self.name,
             queues=self.queues,
             device=current.device,
-            dtype=current.dtype,
-            clip=_model_state(current.clip_name, current.clip),
-            blip=_model_state(current.blip_name, current.blip),
-            others=tuple(_model_state(other.clip_name, other.clip) for other in others),
+            dtype=_dtype(current, current.blip if current.blip.loaded else current.clip),
+            clip=self._model_state(current.clip_name, current.clip),
+            blip=self._model_state(current.blip_name, current.blip),
+            others=tuple(self._model_state(other.clip_name, other.clip) for other in others),
         )
+
+    def _state_without_engine(self, reason: str) -> WorkerState:
+        return WorkerState(
+            name=self.name,
+            queues=self.queues,
+            device="",
+            dtype="",
+            clip=ModelState(spaces.configured().name, loaded=False, error=reason),
+            blip=ModelState(names.blip_name(), loaded=False, error=reason),
+        )
+
+    def _model_state(self, name: str, model: Any) -> ModelState:
+        error = str(model.error) if model.error else self._failures.get(name)
+        return ModelState(name=name, loaded=model.loaded, error=None if model.loaded else error)
 
     def _load(self) -> None:
         """Loads what is missing; then looks whether the collection moves to another model."""
         kinds = {kind for queue in self.queues for kind in MODELS_OF_QUEUE.get(queue, ())}
-        reported: set[str] = set()
-        try:
-            while not self._stopped.is_set():
-                missing = [
-                    name
-                    for name, model in self._needed(kinds)
-                    if not model.loaded and not self._loaded(name, model, reported)
-                ]
-                self._first_attempt.set()
-                self._stopped.wait(RETRY_SECONDS if missing else WATCH_SECONDS)
-        finally:
+        while not self._stopped.is_set():
+            complete = self._load_missing(kinds)
             self._first_attempt.set()
+            self._stopped.wait(WATCH_SECONDS if complete else RETRY_SECONDS)
+
+    def _load_missing(self, kinds: set[str]) -> bool:
+        """Whether all that is needed is loaded now."""
+        try:
+            needed = self._needed(kinds)
+        except Exception as error:  # settings that no engine can be made of
+            self._report(error)
+            return False
+        missing = [m for name, m in needed if not m.loaded and not self._loaded(name, m)]
+        return not missing
 
     def _needed(self, kinds: set[str]) -> list[tuple[str, Any]]:
         """Names and models: CLIP first, for search needs it; then those of spaces beside."""
@@ -177,19 +198,25 @@ class Keeper:
         needed += [(current.blip_name, current.blip)] if "blip" in kinds else []
         return needed + [(o.clip_name, o.clip) for o in others if "clip" in kinds]
 
-    def _loaded(self, name: str, model: Any, reported: set[str]) -> bool:
-        """One attempt; a reason is logged once, not at every attempt."""
+    def _loaded(self, name: str, model: Any) -> bool:
+        """One attempt. Whatever is wrong, this thread lives on to try again."""
         try:
             model.get()
-        except ModelUnavailable as error:
-            if str(error) not in reported:
-                reported.add(str(error))
-                logger.warning("Images stay pending. %s", error)
+        except Exception as error:  # without memory, or what no loader foresaw
+            self._failures[name] = _reason(error)
+            self._report(error)
             return False
         finally:
             self._changed.set()
-        logger.info("%s is loaded (%s)", name, engine().dtype)
+        logger.info("%s is loaded (%s)", name, _dtype(engine(), model))
         return True
+
+    def _report(self, error: Exception) -> None:
+        reason = _reason(error)
+        if reason not in self._reported:
+            self._reported.add(reason)
+            foreseen = isinstance(error, ModelUnavailable)
+            logger.warning("Images stay pending. %s", reason, exc_info=not foreseen)
 
     def _publish(self) -> None:
         while not self._stopped.is_set():
@@ -201,9 +228,14 @@ class Keeper:
             self._changed.clear()
 
 
-def _model_state(name: str, model: Any) -> ModelState:
-    error = str(model.error) if model.error else None
-    return ModelState(name=name, loaded=model.loaded, error=error)
+def _dtype(current: "Engine", model: Any) -> str:
+    """What a loaded model really computes with: int8 may have fallen back to bf16."""
+    return getattr(model.get(), "dtype_name", current.dtype) if model.loaded else current.dtype
+
+
+def _reason(error: Exception) -> str:
+    foreseen = isinstance(error, ModelUnavailable)
+    return str(error) if foreseen else f"{type(error).__name__}: {error}"
 
 
 # --- Celery's signals ------------------------------------------------------------------------

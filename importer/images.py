@@ -79,6 +79,10 @@ class PostImages(Step):
         }
         return [self._image(row, jobs.get(row.id), known.get(row.id)) for row in kept]
 
+    def before_writing(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        if any(row["embedding"] for row in rows):
+            self._vectors.hold()
+
     def _needs_file(self, row: Row, known: _Known | None) -> bool:
         if known is not None and known.has_file:
             return False

@@ -25,3 +25,6 @@ class Step(ABC):
     @abstractmethod
     def clean(self, rows: Sequence[Row]) -> list[Mapping[str, Any]]:
         """The rows as our columns hold them, less those that were skipped. Writes no rows."""
+
+    def before_writing(self, rows: Sequence[Mapping[str, Any]]) -> None:  # noqa: B027 - a default
+        """Called with the cleaned rows in the transaction that writes them."""

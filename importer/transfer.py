@@ -81,7 +81,7 @@ def _steps(options: Options) -> list[Step]:
         Surveys(categories),
         Follows(),
         Posts(categories),
-        PostImages(files, OldVectors(options.clip_model)),
+        PostImages(files, OldVectors(options.clip_model, searched=clip_name())),
         Comments(),
         Likes(),
         SavedPosts(),
@@ -110,6 +110,7 @@ def _transfer_table(
     for values in source.batches(step.table, step.columns, step.order, size):
         cleaned = step.clean(rows_of(values, report))
         with transaction.atomic():
+            step.before_writing(cleaned)
             outcome = load(step.target, cleaned)
         report.read += len(values)
         report.taken += len(outcome.taken)
@@ -134,8 +135,8 @@ def _what_is_left(source: Source, options: Options) -> Iterator[str]:
             yield f"{table}: unknown columns {', '.join(unknown)}"
     if options.clip_model and options.clip_model != clip_name():
         yield (
-            f"the vectors of {options.clip_model} are stored, but searches use {clip_name()}: "
-            "they find nothing among them"
+            f"the vectors of {options.clip_model}: searches use {clip_name()}, "
+            "by which images are embedded anew"
         )
 
 

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ai import spaces
+from ai.models import Column
 from importer.rows import Row
+from importer.source import CannotRead
 from posts.models import EMBEDDING_DIMENSIONS
 
 # Vectors of smaller models were filled up with zeros; a CLIP vector never ends like this.
@@ -14,9 +17,13 @@ _UNIT = 0.01  # how far from 1 a length may be: float32 as text loses digits
 
 @dataclass(frozen=True)
 class OldVectors:
-    """model: what made them, as `ai.names.clip_name` calls it; empty: unknown, none is taken."""
+    """model: what made them, as `ai.names.clip_name` calls it; empty: unknown, none is taken.
+
+    searched: the model whose vectors the collection has. Those of another one are of no use.
+    """
 
     model: str
+    searched: str
 
     def of(self, row: Row) -> str | None:
         """As the database writes vectors; None when it cannot be trusted."""
@@ -25,6 +32,9 @@ class OldVectors:
             return None
         if not self.model:
             row.note("its vector was left: --clip-model did not say which model made it")
+            return None
+        if self.model != self.searched:
+            row.note(f"its vector was left: {self.model} made it, searches use {self.searched}")
             return None
         try:
             numbers = str(text).strip("[]{} ")
@@ -36,6 +46,11 @@ class OldVectors:
             row.note(f"its vector was left: {reason}")
             return None
         return f"[{numbers}]"
+
+    def hold(self) -> None:
+        """The collection is in this space until the transaction ends, and begins in it if empty."""
+        if spaces.hold(self.model).get(self.model) != Column.SEARCHED:
+            raise CannotRead("The collection moved to another model meanwhile: start again")
 
 
 def _why_not(vector: np.ndarray) -> str:

@@ -16,13 +16,14 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Category
 from posts import counters, feed, files, queue, services
 from posts.duplicate_groups import Place, duplicate_groups
 from posts.models import Comment, Post, PostImage
 
-RETRY = "Give the AI another try"
+RETRY = _("Give the AI another try")
 
 
 def _thumbnail(post: Post, image: PostImage, *, large: bool = False) -> SafeString:
@@ -43,9 +44,11 @@ def _link(model: str, row: models.Model) -> SafeString:
 def _retry(request: HttpRequest, image_ids: list[UUID]) -> None:
     count = services.retry_images(image_ids)
     if count:
-        messages.success(request, f"{count} of {len(image_ids)} images wait for the AI again.")
+        text = gettext("{count} of {total} images wait for the AI again.")
+        messages.success(request, text.format(count=count, total=len(image_ids)))
     else:
-        messages.warning(request, "None of these images is stored here, so none can be retried.")
+        text = gettext("None of these images is stored here, so none can be retried.")
+        messages.warning(request, text)
 
 
 def _place(text: str) -> Place | None:
@@ -103,7 +106,7 @@ class PostImageInline(admin.TabularInline):
     def has_add_permission(self, request: HttpRequest, obj: Post | None = None) -> bool:
         return False
 
-    @admin.display(description="picture")
+    @admin.display(description=_("picture"))
     def thumbnail(self, image: PostImage) -> SafeString:
         return _thumbnail(image.post, image)
 
@@ -166,16 +169,16 @@ class PostAdmin(_ContentAdmin):
     def view_on_site(self, post: Post) -> str:
         return reverse("post", args=[post.pk])
 
-    @admin.display(description="picture")
+    @admin.display(description=_("picture"))
     def thumbnail(self, post: Post) -> SafeString | str:
         image = next(iter(post.images.all()), None)
         return _thumbnail(post, image) if image else "–"
 
-    @admin.display(description="author", ordering="user__first_name")
+    @admin.display(description=_("author"), ordering="user__first_name")
     def author(self, post: Post) -> SafeString:
         return _link("accounts_user", post.user)
 
-    @admin.display(description="AI states")
+    @admin.display(description=_("AI states"))
     def ai_states(self, post: Post) -> str:
         return ", ".join(image.ai_status for image in post.images.all())
 
@@ -272,11 +275,11 @@ class PostImageAdmin(_ContentAdmin):
         """Images come with a post, through the upload page."""
         return False
 
-    @admin.display(description="picture")
+    @admin.display(description=_("picture"))
     def thumbnail(self, image: PostImage) -> SafeString:
         return _thumbnail(image.post, image)
 
-    @admin.display(description="picture")
+    @admin.display(description=_("picture"))
     def picture(self, image: PostImage) -> SafeString:
         return format_html(
             '<a href="{}">{}</a>',
@@ -284,7 +287,7 @@ class PostImageAdmin(_ContentAdmin):
             _thumbnail(image.post, image, large=True),
         )
 
-    @admin.display(description="post", ordering="post__title")
+    @admin.display(description=_("post"), ordering="post__title")
     def post_link(self, image: PostImage) -> SafeString:
         return _link("posts_post", image.post)
 
@@ -323,15 +326,15 @@ class CommentAdmin(admin.ModelAdmin):
             queryset.delete()
             counters.correct(post_ids)
 
-    @admin.display(description="comment")
+    @admin.display(description=_("comment"))
     def excerpt(self, comment: Comment) -> str:
         return Truncator(comment.content).chars(80)
 
-    @admin.display(description="author", ordering="user__first_name")
+    @admin.display(description=_("author"), ordering="user__first_name")
     def author(self, comment: Comment) -> SafeString:
         return _link("accounts_user", comment.user)
 
-    @admin.display(description="post", ordering="post__title")
+    @admin.display(description=_("post"), ordering="post__title")
     def post_link(self, comment: Comment) -> SafeString:
         return _link("posts_post", comment.post)
 
@@ -348,15 +351,21 @@ class CategoryAdmin(admin.ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
         super().save_model(request, obj, form, change)
         if {"name", "prompt", "prompt_vi"} & set(form.changed_data):
-            text = "Posts keep their categories until the action below classifies them anew."
+            text = gettext(
+                "Posts keep their categories until the action below classifies them anew."
+            )
             messages.info(request, text)
 
     def has_classify_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("posts.change_post")
 
-    @admin.action(description="Classify all posts by all categories anew", permissions=["classify"])
+    @admin.action(
+        description=_("Classify all posts by all categories anew"), permissions=["classify"]
+    )
     def classify_anew(self, request: HttpRequest, queryset: models.QuerySet[Category]) -> None:
         if queue.enqueue_classification():
-            messages.success(request, "Posts whose category no author chose are classified anew.")
+            text = gettext("Posts whose category no author chose are classified anew.")
+            messages.success(request, text)
         else:
-            messages.error(request, "The queue can't be reached. Please try again later.")
+            text = gettext("The queue can't be reached. Please try again later.")
+            messages.error(request, text)

@@ -38,8 +38,9 @@ class Engine(Protocol):
     """The part of `ai.engine.Engine` that the pipeline uses."""
 
     clip_name: str
-    blip_name: str
 
+    @property
+    def caption_source(self) -> str: ...
     def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray: ...
     def caption_images(self, images: Sequence[Image.Image]) -> list[str]: ...
     def label(self, image_vectors: np.ndarray, labels: Sequence[Texts]) -> np.ndarray: ...
@@ -87,7 +88,7 @@ def caption_images(image_ids: Sequence[UUID], engine: Engine) -> None:
         for image, text in zip(images, texts, strict=True):
             first = image.display_order == 0
             category = _category_of(image, engine) if first else None
-            values = {"ai_caption": text, "caption_model": engine.blip_name}
+            values = {"ai_caption": text, "caption_model": engine.caption_source}
             with transaction.atomic():  # a row that is done is never looked at again
                 # As everybody who changes a post: it first, then its images and words.
                 Post.objects.select_for_update().filter(pk=image.post_id).first()

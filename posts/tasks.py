@@ -24,6 +24,7 @@ from posts import (
     vectors,
     view_log,
 )
+from smimso.celery import one_at_a_time
 from smimso.errors import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -63,16 +64,19 @@ def caption_images(requests: list[SimpleRequest]) -> None:
 
 
 @shared_task(ignore_result=True)
+@one_at_a_time
 def reconcile_images() -> None:
     pipeline.reconcile()
 
 
 @shared_task(ignore_result=True)
+@one_at_a_time
 def fill_appearance() -> None:
     appearance.fill_appearance()
 
 
 @shared_task(ignore_result=True)
+@one_at_a_time
 def write_views() -> None:
     view_log.write_waiting_views()
 

@@ -32,7 +32,7 @@ def search(request: Any) -> dict[str, Any]:
     return {
         "searched": spaces.active().name,
         "change": change,
-        "state": State(change.state).label if change else "",
+        "state": _(State(change.state).label) if change else "",
         "minutes_left": _minutes_left(change) if change else None,
         "percent": 100 * (change.done + change.given_up) // max(1, change.total) if change else 0,
         "measured": measured.distinct("query_kind")[: len(QueryKind)],

@@ -13,6 +13,7 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import sleep
+from uuid import UUID
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
@@ -79,6 +80,11 @@ def start(model: str, pretrained: str = "") -> None:
         if beside := rows.get(Column.BESIDE):
             if beside.name == name and beside.state == State.COMING:
                 return
+            if beside.state == State.LEAVING:
+                raise InvalidInput(
+                    f"The vectors of {beside.name} are being cleared away: "
+                    "begin again when that is done, in some minutes"
+                )
             raise InvalidInput(
                 f"The vectors of {beside.name} are beside those that are searched "
                 f"({beside.get_state_display()}): cancel, roll back or finish that first"
@@ -274,13 +280,19 @@ def _wait_at_most(cursor: CursorWrapper, seconds: float) -> None:
 
 
 def _clear() -> None:
-    """Empties the column beside, a part at each call; at last its row goes, and its index."""
+    """Empties the column beside, batch by batch; at last its row goes, and its index.
+
+    By primary key: to look for what is left from the start takes the longer the less that is.
+    """
     rows = PostImage.objects.exclude(next_embedding_model="")
-    ids = list(rows.values_list("pk", flat=True)[:CLEARED_AT_ONCE])
-    if ids:
-        cleared = PostImage.objects.filter(pk__in=ids)
-        cleared.update(next_embedding=None, next_embedding_model="", fill_attempts=0)
-        return
+    batch = [UUID(int=0)]
+    while batch:
+        with transaction.atomic():
+            following = rows.filter(pk__gt=batch[-1]).order_by("pk")
+            free = following.select_for_update(skip_locked=True)  # of others who clear
+            batch = list(free.values_list("pk", flat=True)[:CLEARED_AT_ONCE])
+            cleared = PostImage.objects.filter(pk__in=batch)
+            cleared.update(next_embedding=None, next_embedding_model="", fill_attempts=0)
     index.maintain(column=Column.BESIDE.value)  # which drops it
     leaving = VectorSpace.objects.filter(column=Column.BESIDE, state=State.LEAVING)
     with transaction.atomic():

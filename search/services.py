@@ -11,6 +11,7 @@ from PIL import Image
 from ai.spaces import steady
 from posts.models import Post, PostImage
 from search import candidates, fusion, lists, recall
+from search.duplicates import collapse
 from search.fusion import Method, Ranked
 from search.lists import Found
 from search.meaning import Meaning, meaning_of
@@ -131,7 +132,7 @@ def _ranked(
     meaning = meaning_of(viewer, query)
     if not query.looks_for_something:
         found = candidates.with_images(candidates.newest(viewer, query), query, meaning)
-        found = candidates.without_excluded(found, meaning)
+        found = collapse(candidates.without_excluded(found, meaning))
         return meaning, [_by_filters(candidate) for candidate in found]
     if query.kind == "text" and meaning.main is not None:
         recall.remember_text(meaning.main.tolist(), meaning.model)

@@ -4,13 +4,14 @@ import logging
 
 from celery import shared_task
 
-from ai import services as ai
 from search import index, model_change, recall, taste
+from smimso.celery import one_at_a_time
 
 logger = logging.getLogger(__name__)
 
 
 @shared_task(ignore_result=True)
+@one_at_a_time
 def maintain_index() -> None:
     index.maintain()
 
@@ -26,6 +27,7 @@ def measure_recall() -> None:
 
 
 @shared_task(ignore_result=True)
+@one_at_a_time
 def change_model() -> None:
     model_change.advance()
 
@@ -33,4 +35,4 @@ def change_model() -> None:
 @shared_task(ignore_result=True)
 def learn_tastes() -> None:
     """Every night."""
-    logger.info("Learned the tastes of %d members", taste.learn_of_the_active(ai.clip_name()))
+    logger.info("Learned the tastes of %d members", taste.learn_of_the_active())

@@ -15,7 +15,9 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import User
+from ai import services as ai
 from ai.calibration import similarity_score
+from ai.spaces import steady
 from posts.models import Activity, ActivityType, Like, PostImage, SavedPost
 from search.models import Taste
 
@@ -151,15 +153,25 @@ def learn(member: User, deeds: list[Deed], model: str) -> None:
     Taste.objects.update_or_create(user=member, defaults=learned)
 
 
-def learn_of_the_active(model: str, *, most: int = 10_000) -> int:
-    """Learns anew of members who did something since it was last learned; their number."""
+def learn_of_the_active(*, most: int = 10_000) -> int:
+    """Learns anew of members who did something since it was last learned; their number.
+
+    And of those whose taste is in the space of a former model, in which nobody is compared now.
+    """
     newer = Activity.objects.filter(user=OuterRef("pk")).filter(
         Q(created_at__gt=OuterRef("taste__learned_at")) | Q(user__taste__learned_at=None)
     )
-    members = list(User.objects.active().filter(Exists(newer)).order_by("pk")[:most])
+    former = Q(taste__vector_model__gt="") & ~Q(taste__vector_model=ai.clip_name())
+    members = list(User.objects.active().filter(Exists(newer) | former).order_by("pk")[:most])
     for member in members:
-        learn(member, deeds_of(member, model), model)
+        _learn_of(member)
     return len(members)
+
+
+@steady
+def _learn_of(member: User) -> None:
+    model = ai.clip_name()
+    learn(member, deeds_of(member, model), model)
 
 
 def forgotten_at(member: User) -> datetime | None:

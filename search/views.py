@@ -46,6 +46,7 @@ LEAST_SCORE = in_query("minSimilarity", "number", minimum=0, maximum=1)
 class SearchView(APIView):
     parser_classes = [MultiPartParser]
     throttle_scope = "ai"
+    throttle_reads = True
 
     @answers(
         "Search by words, a post and filters",

@@ -1,5 +1,6 @@
 """The admin's site: its names, and the page about the AI beside the apps' models."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.admin import AdminSite
@@ -9,12 +10,21 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ai.admin_page import PERMISSION
+from smimso import labels
 
 
 class Site(AdminSite):
     site_header = "SMIMSO"
     site_title = "SMIMSO"
     index_title = gettext_lazy("Administration")
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        super().register(model_or_iterable, admin_class, **options)
+        models = (
+            model_or_iterable if isinstance(model_or_iterable, Iterable) else [model_or_iterable]
+        )
+        for model in models:
+            labels.translate(model)
 
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None

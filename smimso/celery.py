@@ -5,6 +5,9 @@ Queues: `interactive` (someone is waiting), `embed`, `caption` and `fill` (bulk 
 """
 
 import os
+import threading
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from celery import Celery, signals
@@ -22,3 +25,28 @@ def _share_metrics(**_: Any) -> None:
     from smimso import metrics  # the settings are there by now
 
     metrics.share()
+
+
+@signals.worker_init.connect
+def _share_metrics_of_threads(sender: Any, **_: Any) -> None:
+    """A pool of threads, too, works in the worker's own process, but Celery does not say so."""
+    if "thread" in str(sender.pool_cls):
+        _share_metrics()
+
+
+def one_at_a_time(run: Callable[[], None]) -> Callable[[], None]:
+    """Of a task that the clock sends: while it runs, another one of this process is over at once.
+
+    Thus none takes more than one of the threads, however long it lasts.
+    """
+    running = threading.Lock()
+
+    @wraps(run)
+    def once() -> None:
+        if running.acquire(blocking=False):
+            try:
+                run()
+            finally:
+                running.release()
+
+    return once

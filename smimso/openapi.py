@@ -18,7 +18,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.views import APIView
 
 from smimso.auth import BACKGROUND_AUTHENTICATION
-from smimso.throttling import AccountThrottle
+from smimso.throttling import AccountThrottle, is_counted
 
 JSON, FORM = "application/json", "multipart/form-data"
 API = "/api/"
@@ -228,9 +228,7 @@ class Schema(AutoSchema):
         token = bool(self.view.get_authenticators()) and not any(
             isinstance(permission, AllowAny) for permission in self.view.get_permissions()
         )
-        limited = hasattr(self.view, "throttle_scope") or AccountThrottle in (
-            type(throttle) for throttle in self.view.get_throttles()
-        )
+        guarded = AccountThrottle in (type(throttle) for throttle in self.view.get_throttles())
         likely = {
             400: changes or bool(self._get_parameters()),
             401: token,
@@ -240,7 +238,7 @@ class Schema(AutoSchema):
             404: bool(_PARAMETER.search(self.path)),
             413: changes and bool(self.get_request_serializer()),
             415: changes and bool(self.get_request_serializer()),
-            429: changes and limited,
+            429: is_counted(self.view, self.method) or (changes and guarded),
         }
         return [status for status, is_likely in likely.items() if is_likely]
 

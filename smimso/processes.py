@@ -69,7 +69,8 @@ def bulk_worker(environment: dict[str, str]) -> Program:
 
 
 def maintenance_worker(environment: dict[str, str]) -> Program:
-    return _worker("maintenance", "maintenance", environment)
+    """What takes minutes mostly waits for the database; the reconciler does not wait for it."""
+    return _worker("maintenance", "maintenance", environment, pool=_THREADS)
 
 
 def beat(environment: dict[str, str]) -> Program:
@@ -100,10 +101,21 @@ def node_name(worker: str) -> str:
     return f"{worker}@smimso"
 
 
-def _worker(name: str, queues: str, environment: dict[str, str], *, nice: int = 0) -> Program:
-    options = ["worker", "--hostname", node_name(name), "--queues", queues]
-    # solo: no fork after torch, and one task at a time has all the threads.
-    options += ["--pool", "solo", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
+# No fork after torch, and one task at a time has all the cores.
+_SOLO = ("--pool", "solo")
+_THREADS = ("--pool", "threads", "--concurrency", "8")  # one for each kind of task
+
+
+def _worker(
+    name: str,
+    queues: str,
+    environment: dict[str, str],
+    *,
+    pool: tuple[str, ...] = _SOLO,
+    nice: int = 0,
+) -> Program:
+    options = ["worker", "--hostname", node_name(name), "--queues", queues, *pool]
+    options += ["--loglevel", "INFO", "--without-gossip", "--without-mingle"]
     return _celery(name, environment, *options, nice=nice)
 
 

@@ -154,7 +154,7 @@ CELERY_BEAT_SCHEDULE = {
     "maintain-index": {"task": "search.tasks.maintain_index", "schedule": 300.0},
     "change-model": {"task": "search.tasks.change_model", "schedule": 5.0},
     "fill-appearance": {"task": "posts.tasks.fill_appearance", "schedule": 30.0},
-    "learn-tastes": {"task": "search.tasks.learn_tastes", "schedule": crontab(hour=4, minute=0)},
+    "learn-tastes": {"task": "search.tasks.learn_tastes", "schedule": crontab(hour=5, minute=0)},
     "keep-house": {"task": "posts.tasks.keep_house", "schedule": crontab(hour=3, minute=0)},
     "measure-recall": {
         "task": "search.tasks.measure_recall",

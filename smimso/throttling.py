@@ -75,19 +75,24 @@ class _Throttle(BaseThrottle):
         return max(1, math.ceil(self._wait))
 
 
-class ScopeThrottle(_Throttle):
-    """By the view's `throttle_scope`, if it has one: members by id, others by address.
+def is_counted(view: Any, method: str | None) -> bool:
+    """Whether `ScopeThrottle` counts it: what changes something, or computes much.
 
-    Only what changes or computes something is counted: GET never is.
+    Views say of the latter that they `throttle_reads`.
     """
+    reads = method in ("GET", "HEAD") and not getattr(view, "throttle_reads", False)
+    return hasattr(view, "throttle_scope") and method != "OPTIONS" and not reads
+
+
+class ScopeThrottle(_Throttle):
+    """By the view's `throttle_scope`, if it has one: members by id, others by address."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        scope = getattr(view, "throttle_scope", None)
-        if scope is None or request.method in ("GET", "HEAD", "OPTIONS"):
+        if not is_counted(view, request.method):
             return True
         user = request.user
         who = str(user.pk) if user and user.is_authenticated else client_address(request)
-        self._wait = seconds_to_wait(scope, who)
+        self._wait = seconds_to_wait(view.throttle_scope, who)
         return not self._wait
 
 

@@ -115,6 +115,16 @@ class Engine:
         """One caption per RGB image, in order. Raises ModelUnavailable."""
         return self.blip.get().caption_images(images, max_new_tokens)
 
+    @property
+    def caption_source(self) -> str:
+        """`blip_name`, with the commit of a model of the hub: "owner/name@82a37760".
+
+        Raises ModelUnavailable.
+        """
+        location = self.blip.get().location
+        commit = location.name[:8] if location.parent.name == "snapshots" else ""
+        return f"{self.blip_name}@{commit}" if commit else self.blip_name
+
     @timed("clip")
     def classify(
         self, image_vectors: NDArray[np.float32], prompts: Sequence[str]

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -184,6 +185,19 @@ def test_after_a_failure_the_disk_is_asked_again_only_after_a_pause(
 def test_a_name_never_shows_where_a_directory_lies(make_engine: Make, tiny_clip: Path) -> None:
     engine = make_engine(clip_model=f"local-dir:{tiny_clip}")
     assert engine.clip_name == "local-dir/tiny-clip"
+
+
+def test_the_source_of_a_caption_tells_the_commit_of_a_model_of_the_hub(
+    make_engine: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = make_engine(blip_model="owner/blip")
+    commit = "82a37760796d32b1411fe092ab5d4e227313294b"
+    for path, source in (
+        (f"/cache/models--owner--blip/snapshots/{commit}", "owner/blip@82a37760"),
+        ("/models/blip", "owner/blip"),
+    ):
+        monkeypatch.setattr(engine.blip, "_model", SimpleNamespace(location=Path(path)))
+        assert engine.caption_source == source
 
 
 def test_numbers_follow_the_device_and_the_setting() -> None:

@@ -3,10 +3,12 @@
 import logging
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -72,6 +74,81 @@ def test_a_worker_starts_by_itself_once_the_weights_are_there(
     assert len(lines) == 2, lines
     assert lines[0].startswith("Images stay pending.")
     assert lines[1].startswith("local-dir/later is loaded")
+
+
+@pytest.mark.parametrize("error", [MemoryError("no memory"), OSError(5, "Input/output error")])
+def test_whatever_loading_raises_is_said_and_tried_again(
+    servers: Path,
+    missing: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+) -> None:
+    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.1)
+    save_clip(missing)
+    clip = worker.engine().clip
+    load, failing = clip._load, threading.Event()
+    failing.set()
+
+    def fail() -> Any:
+        if failing.is_set():
+            raise error
+        return load()
+
+    monkeypatch.setattr(clip, "_load", fail)
+    keeper = worker.Keeper("test-broken", {"embed"})
+    keeper.start(wait=10)
+    try:
+        _wait_until(lambda: _state("test-broken") and _state("test-broken").clip.error)
+        assert _state("test-broken").clip.error == f"{type(error).__name__}: {error}"
+        time.sleep(0.5)  # a few attempts more
+        failing.clear()
+        _wait_until(lambda: _state("test-broken").clip.loaded)
+        assert _state("test-broken").clip.error is None
+    finally:
+        keeper.stop()
+    warnings = [r for r in caplog.records if r.getMessage().startswith("Images stay pending.")]
+    assert [r.getMessage() for r in warnings] == [
+        f"Images stay pending. {type(error).__name__}: {error}"
+    ]
+    assert warnings[0].exc_info
+
+
+def test_settings_of_which_no_engine_can_be_made_are_said(
+    servers: Path,
+    missing: Path,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(worker, "_engine", None)
+    save_clip(missing)
+    settings.AI_DTYPE = "fp8"
+    keeper = worker.Keeper("test-settings", {"embed"})
+    keeper.start(wait=10)
+    try:
+        _wait_until(lambda: _state("test-settings") is not None)
+        state = _state("test-settings")
+        assert "SMIMSO_AI_DTYPE is 'fp8'" in state.clip.error
+        assert state.blip.error == state.clip.error
+        assert (state.clip.name, state.device, state.dtype) == ("local-dir/later", "", "")
+        assert "SMIMSO_AI_DTYPE is 'fp8'" in caplog.text
+        settings.AI_DTYPE = "fp32"
+        _wait_until(lambda: _state("test-settings").clip.loaded)
+    finally:
+        keeper.stop()
+
+
+def test_the_state_says_what_is_really_computed_with(
+    missing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper = worker.Keeper("test-dtype", {"caption"})
+    monkeypatch.setattr(worker.engine(), "dtype", "int8")
+    assert keeper.state().dtype == "int8"  # as the settings say, until it is known
+    fell_back = SimpleNamespace(dtype_name="bf16")
+    monkeypatch.setattr(worker.engine().blip, "_model", fell_back)
+    assert keeper.state().dtype == "bf16"
 
 
 def test_a_worker_loads_only_what_its_queues_need(servers: Path, missing: Path) -> None:

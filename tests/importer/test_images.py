@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -10,6 +11,8 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from accounts.models import User
+from ai import spaces
+from ai.models import Column, State, VectorSpace
 from posts.models import AIStatus, PostImage
 from posts.pipeline import reconcile
 from tests.importer.node_database import NodeDatabase
@@ -170,6 +173,11 @@ def test_avatars_and_covers(node: NodeDatabase, run_import: Run, uploads: Path, 
 # --- Vectors ----------------------------------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def _model(settings: Any) -> None:
+    settings.AI_CLIP_MODEL, settings.AI_CLIP_PRETRAINED = MODEL.split("/")
+
+
 @pytest.mark.parametrize(("caption", "status"), [("a boat", "done"), (None, "embedded")])
 def test_a_good_vector_of_a_known_model_is_taken(
     node: NodeDatabase,
@@ -225,8 +233,41 @@ def test_vectors_of_an_unknown_model_are_left(node: NodeDatabase, run_import: Ru
     assert (stored(image_id).ai_status, stored(image_id).ai_error) == (AIStatus.DONE, "")
 
 
-def test_another_model_than_the_configured_one_is_said(node: NodeDatabase, run_import: Run):
-    assert "the vectors of other/model are stored" in run_import(node, clip_model="other/model")
+def test_images_with_a_vector_of_another_model_are_embedded_again(
+    node: NodeDatabase, run_import: Run, uploads: Path, picture: Picture
+):
+    (uploads / "a.jpg").write_bytes(picture())
+    vector = str(unit_vector())
+    here = node.image("/uploads/a.jpg", embedding=vector, ai_caption="a boat")
+    there = node.image(WEB, embedding=vector)
+    summary = run_import(node, uploads_dir=uploads, clip_model="other/model")
+    assert f"its vector was left: other/model made it, searches use {MODEL}" in summary
+    for image_id, status in ((here, AIStatus.PENDING), (there, AIStatus.FAILED)):
+        image = stored(image_id)
+        assert (image.embedding, image.embedding_model, image.ai_status) == (None, "", status)
+    assert reconcile() == 1
+
+
+def test_the_model_that_is_searched_counts_and_not_that_of_the_settings(
+    node: NodeDatabase, run_import: Run
+):
+    VectorSpace.objects.create(column=Column.SEARCHED, name="other/model", state=State.ACTIVE)
+    image_id = node.image(WEB, embedding=str(unit_vector()))
+    run_import(node, clip_model=MODEL)
+    assert stored(image_id).embedding is None
+    run_import(node, clip_model="other/model")
+    assert (stored(image_id).embedding_model, stored(image_id).ai_status) == ("other/model", "done")
+
+
+def test_a_collection_begins_in_the_space_of_the_vectors_that_came(
+    node: NodeDatabase, run_import: Run, settings: Any
+):
+    node.image(WEB, embedding=str(unit_vector()))
+    run_import(node, clip_model=MODEL, dry_run=True)
+    assert not VectorSpace.objects.exists()
+    run_import(node, clip_model=MODEL)
+    settings.AI_CLIP_MODEL = "another"
+    assert spaces.active().name == MODEL
 
 
 def test_what_the_ai_did_here_stays(node: NodeDatabase, run_import: Run):

@@ -17,6 +17,7 @@ from django.test import override_settings
 
 from accounts.models import Category, User
 from accounts.services import authenticate_user
+from ai.names import clip_name
 from posts.models import Comment, Like, Post, PostImage
 from smimso import embedded
 from smimso.settings import PASSWORD_HASHERS
@@ -221,7 +222,7 @@ def test_a_run_that_was_killed_is_taken_up(emptied: None, node: NodeDatabase):
 @pytest.mark.django_db
 def test_ten_thousand_posts(node: NodeDatabase, run_import: Run) -> None:
     node.run(MANY.format(10_000, VECTOR))
-    summary = run_import(node, clip_model="ViT-B-32-quickgelu/openai")
+    summary = run_import(node, clip_model=clip_name())
     assert Post.objects.count() == PostImage.objects.count() == 10_000
     assert PostImage.objects.filter(embedding=None).count() == 0
     assert counts(summary)["likes"]["taken"] == Like.objects.count() == 30_000

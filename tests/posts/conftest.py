@@ -125,7 +125,7 @@ class ColourEngine:
     """A vector is the histogram of 8 x 8 x 8 colours, which happens to have 512 entries."""
 
     clip_name = "colours/histogram"
-    blip_name = "colours/words"
+    caption_source = "colours/words"
 
     def __init__(self) -> None:
         self.batches: list[int] = []

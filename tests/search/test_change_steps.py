@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
@@ -73,6 +74,14 @@ def test_a_third_model_has_to_wait() -> None:
     assert rows()["next_embedding"] == (SECOND, "coming")
 
 
+def test_the_next_change_waits_until_the_former_vectors_are_cleared_away() -> None:
+    model_change.start("laion2b")
+    model_change.cancel()
+    for model in ("laion2b", "multilingual"):
+        with pytest.raises(InvalidInput, match=f"{SECOND} are being cleared away: begin again"):
+            model_change.start(model)
+
+
 def test_what_is_not_under_way_cannot_be_cancelled_finished_or_taken_back() -> None:
     for step in (model_change.cancel, model_change.roll_back, model_change.finish):
         with pytest.raises(InvalidInput):
@@ -106,11 +115,12 @@ def test_cancelling_clears_what_was_made(
     found = model_change.progress()
     assert found is not None
     assert found.state == State.LEAVING
-    for _ in range(2):
+    with CaptureQueriesContext(connection) as queries:
         model_change.advance()
-        assert "next_embedding" in rows()
-    model_change.advance()
     assert rows() == {"embedding": (FIRST, "active")}
+    pages = [q["sql"] for q in queries if "FOR UPDATE" in q["sql"] and "post_images" in q["sql"]]
+    assert len(pages) == 3  # two images, one, none
+    assert len(set(pages)) == 3  # each from where the one before ended
     assert PostImage.objects.filter(next_embedding=None, embedding_model=FIRST).count() == 3
 
 
@@ -247,6 +257,31 @@ def test_a_vector_that_comes_while_the_column_is_cleared_goes_too(
         model_change.advance()
     assert "next_embedding" not in rows()
     assert not PostImage.objects.exclude(next_embedding_model="").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_clear_do_not_wait_for_each_other(
+    knows: Callable[..., None], vector_post: NewPost
+) -> None:
+    post = vector_post(pointing(1), pointing(2), model=FIRST)
+    model_change.start("laion2b")
+    PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
+    model_change.cancel()
+
+    def advance() -> None:
+        model_change.advance()
+        connection.close()
+
+    with transaction.atomic():
+        held = PostImage.objects.filter(post=post).select_for_update()[0].pk
+        thread = threading.Thread(target=advance)
+        thread.start()
+        thread.join(30)
+        assert not thread.is_alive()
+    assert rows()["next_embedding"] == (SECOND, "leaving")
+    assert PostImage.objects.get(next_embedding_model=SECOND).pk == held
+    model_change.advance()
+    assert "next_embedding" not in rows()
 
 
 def test_former_vectors_go_after_some_days(settings: Any, knows: Callable[..., None]) -> None:

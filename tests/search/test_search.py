@@ -204,6 +204,17 @@ def test_copies_of_a_picture_are_shown_once(
     assert titles(search(api(stranger), q="x y")) == ["first", "another"]
 
 
+def test_copies_that_a_filter_leaves_are_shown_once(
+    api: Api, stranger: User, new: NewPost, meaning: Any
+) -> None:
+    new(title="older copy", colors=["blue"], checksum="a", perceptual_hash=0b1111)
+    new(title="other", colors=["blue"], checksum="b", perceptual_hash=-1)
+    new(title="newest copy", colors=["blue"], checksum="c", perceptual_hash=0b1110)
+    found = search(api(stranger), color="blue")
+    assert titles(found) == ["newest copy", "other"]
+    assert found["total"] == 2
+
+
 # --- Filters ------------------------------------------------------------------------------------
 
 

@@ -8,8 +8,10 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import Category, Survey, User
+from ai import spaces
+from ai.models import VectorSpace
 from posts import interactions
-from posts.models import Post
+from posts.models import Post, PostImage
 from search import taste
 from search.models import Taste
 from search.tasks import learn_tastes
@@ -98,9 +100,57 @@ def test_only_members_who_did_something_since_are_learned_of_again(
 ) -> None:
     member("Idle")
     cats = lover("Cats", CATS)
-    assert taste.learn_of_the_active(MODEL) == 1
-    assert taste.learn_of_the_active(MODEL) == 0
+    assert taste.learn_of_the_active() == 1
+    assert taste.learn_of_the_active() == 0
     interactions.like_post(user=cats, post_id=vector_post(CARS).pk)
-    assert taste.learn_of_the_active(MODEL) == 1
+    assert taste.learn_of_the_active() == 1
     learned = Taste.objects.get(user=cats)
     assert learned.vector[:2] == pytest.approx([0.707, 0.707], abs=1e-3)
+
+
+# --- A change of the model --------------------------------------------------------------------
+
+
+@pytest.fixture
+def change(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """`change()`: the collection is in another space from now on, in which cats are cars."""
+    monkeypatch.undo()  # here the database says which space it is
+    spaces.hold(MODEL)
+
+    def change() -> None:
+        VectorSpace.objects.update(name="next/model")
+        PostImage.objects.update(embedding=CARS, embedding_model="next/model")
+
+    return change
+
+
+def test_what_is_learned_while_the_model_changes_is_in_one_space(
+    lover: Callable[..., User], change: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lover("Cats", CATS)
+    deeds_of, asked = taste.deeds_of, []
+
+    def in_the_middle(member: User, model: str) -> list[taste.Deed]:
+        deeds = deeds_of(member, model)
+        asked.append(model)
+        if len(asked) == 1:
+            change()
+        return deeds
+
+    monkeypatch.setattr(taste, "deeds_of", in_the_middle)
+    learn_tastes()
+    assert asked == [MODEL, "next/model"]
+    learned = Taste.objects.get()
+    assert learned.vector_model == "next/model"
+    assert list(learned.vector) == pytest.approx(CARS)
+
+
+def test_after_a_change_of_the_model_all_tastes_are_learned_again(
+    lover: Callable[..., User], change: Callable[[], None]
+) -> None:
+    lover("Cats", CATS)
+    assert taste.learn_of_the_active() == 1
+    change()
+    assert taste.learn_of_the_active() == 1
+    assert Taste.objects.get().vector_model == "next/model"
+    assert taste.learn_of_the_active() == 0

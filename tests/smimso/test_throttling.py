@@ -11,6 +11,7 @@ from rest_framework.settings import api_settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from smimso.openapi import description
 from smimso.throttling import client_address, seconds_to_wait
 from tests.conftest import PASSWORD
 
@@ -72,6 +73,33 @@ def test_members_are_counted_one_by_one_whatever_their_address(
     assert api(stranger).post("/users/profile/avatar").status_code == 400
     assert api(owner).post("/search/text", {}, format="json").status_code == 400
     assert_throttled(api(owner).post("/api/search/text", {}, format="json"))
+
+
+def test_a_search_counts_however_it_is_asked_for(
+    owner: User, stranger: User, api: Callable[..., APIClient], settings: Any
+) -> None:
+    settings.THROTTLES = {"ai": "2/1h"}
+    client = api(owner)
+    assert client.get("/api/search").status_code == 400
+    assert client.post("/api/search", {}, format="multipart").status_code == 400
+    assert_throttled(client.get("/api/search?q=cat"))
+    assert_throttled(client.post("/api/search/text", {}, format="json"))
+    assert client.options("/api/search").status_code != 429
+    assert api(stranger).get("/api/search").status_code == 400
+
+
+def test_the_description_says_where_requests_are_counted() -> None:
+    paths = description()["paths"]
+    counted = {
+        (path, method)
+        for path in paths
+        for method in paths[path]
+        if "429" in paths[path][method]["responses"]
+    }
+    assert ("/api/search", "get") in counted
+    assert ("/api/search", "post") in counted
+    assert ("/api/auth/login", "post") in counted
+    assert {path for path, method in counted if method == "get"} == {"/api/search"}
 
 
 def test_the_window_ends(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:

@@ -39,7 +39,8 @@ class Command(BaseCommand):
             default="",
             metavar="NAME",
             help="the model that made the stored vectors, as /health calls it, such as "
-            "ViT-B-32-quickgelu/openai; without it images are embedded anew",
+            "ViT-B-32-quickgelu/openai; if it is not the one that is searched, and without it, "
+            "images are embedded anew",
         )
         parser.add_argument(
             "--dry-run", action="store_true", help="check everything, write nothing"

@@ -1,0 +1,36 @@
+"""The admin's labels in Vietnamese."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Field
+from django.utils import translation
+
+OURS = {"accounts", "ai", "notifications", "posts", "search", "smimso"}
+
+
+def labels() -> Iterator[Any]:
+    for model, shown in admin.site._registry.items():
+        options: Any = model._meta
+        if options.app_label not in OURS:
+            continue
+        yield from (options.verbose_name, options.verbose_name_plural)
+        yield options.app_config.verbose_name
+        for field in options.get_fields():
+            if isinstance(field, Field):
+                yield from (field.verbose_name, field.help_text)
+                yield from (label for _, label in field.flatchoices)
+        for name in (*shown.list_display, *(shown.readonly_fields or ()), *(shown.actions or ())):
+            yield getattr(getattr(shown, str(name), None), "short_description", "")
+        yield from (title for title, _ in shown.fieldsets or ())
+
+
+def test_every_label_of_the_admin_is_translated() -> None:
+    texts = [text for text in labels() if text]
+    with translation.override("en"):
+        english = [str(text) for text in texts]
+    with translation.override("vi"):
+        found = [str(text) for text in texts]
+    missing = {text for text, other in zip(english, found, strict=True) if text == other}
+    assert missing == set()

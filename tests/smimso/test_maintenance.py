@@ -1,0 +1,96 @@
+"""The maintenance worker: what takes long holds up nothing else."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery.schedules import crontab
+from django.db import connection, transaction
+
+from posts.models import Post, PostImage
+from posts.tasks import reconcile_images
+from search.models import Taste
+from search.tasks import learn_tastes
+from smimso.celery import app as celery_app
+from smimso.celery import one_at_a_time
+from smimso.processes import maintenance_worker, node_name
+from tests.conftest import running, wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+QUEUE = "test-maintenance"  # another test's worker serves the real one
+
+
+@pytest.fixture
+def maintenance(servers: Path, tmp_path: Path) -> Iterator[None]:
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "SMIMSO_TEST_DATABASE": connection.settings_dict["NAME"],
+        "SMIMSO_METRICS_DIR": str(tmp_path),
+    }
+    program = maintenance_worker(environment)
+    program.command[program.command.index("--queues") + 1] = QUEUE
+    node = node_name("maintenance")
+    with running(program, servers) as process:
+        wait_until(
+            lambda: celery_app.control.ping(destination=[node], timeout=0.5), process, seconds=120
+        )
+        yield
+
+
+@pytest.mark.usefixtures("maintenance")
+def test_the_reconciler_does_not_wait_for_what_takes_long(owner: Any, tmp_path: Path) -> None:
+    post = Post.objects.create(user=owner)
+    image = PostImage.objects.create(post=post, image_path="posts/a.jpg")
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Like a build of the index, this waits for the database.
+        cursor.execute(f"LOCK TABLE {Taste._meta.db_table} IN ACCESS EXCLUSIVE MODE")
+        learn_tastes.apply_async(queue=QUEUE)
+        until(lambda: waiting_for_locks() == 1)
+        reconcile_images.apply_async(queue=QUEUE)
+        until(lambda: PostImage.objects.filter(pk=image.pk, ai_queued_at=None).count() == 0)
+        assert waiting_for_locks() == 1
+    assert list(tmp_path.glob("*.lock")), "the worker's numbers are not shared"
+
+
+def waiting_for_locks() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        number: int = cursor.fetchone()[0]
+        return number
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_task_of_the_clock_takes_one_thread_at_most() -> None:
+    begun, go_on, runs = threading.Event(), threading.Event(), []
+
+    def work() -> None:
+        runs.append(1)
+        begun.set()
+        go_on.wait(30)
+
+    task = one_at_a_time(work)
+    first = threading.Thread(target=task)
+    first.start()
+    begun.wait(30)
+    task()
+    go_on.set()
+    first.join()
+    task()
+    assert len(runs) == 2
+
+
+def test_each_task_of_the_night_has_an_hour_of_its_own(settings: Any) -> None:
+    schedules = [entry["schedule"] for entry in settings.CELERY_BEAT_SCHEDULE.values()]
+    hours = [schedule.hour for schedule in schedules if isinstance(schedule, crontab)]
+    assert len(hours) == 3
+    assert len(set(map(str, hours))) == 3
