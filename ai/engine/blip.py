@@ -25,7 +25,10 @@ Tower = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class Blip:
-    """A loaded model; `location` is the directory that the weights came from."""
+    """A loaded model; `location` is the directory that the weights came from.
+
+    dtype_name: the key of DTYPES that is computed with, which may not be the one asked for.
+    """
 
     vision: Tower
     decoder: GreedyDecoder | BeamDecoder
@@ -33,7 +36,7 @@ class Blip:
     resample: Image.Resampling
     tokenizer: Any
     device: torch.device
-    dtype: torch.dtype
+    dtype_name: str
     location: Path
     upload: Uploader
     batch: BatchSize
@@ -86,6 +89,7 @@ def load_blip(model: str, *, device: torch.device, dtype: str, beams: int = 1) -
         del vision_model  # its weights are in the tower, in another layout
         checkpoints.give_back_memory()  # before the decoder's are read
         _fill(text_decoder, _text_state(file, DTYPES[dtype]), device)
+        cuda, plain = device.type == "cuda", isinstance(vision, VisionTower)
         blip = Blip(
             vision=vision,
             decoder=BeamDecoder(text_decoder, beams) if beams > 1 else GreedyDecoder(text_decoder),
@@ -93,13 +97,11 @@ def load_blip(model: str, *, device: torch.device, dtype: str, beams: int = 1) -
             resample=Image.Resampling(processor.resample),
             tokenizer=tokenizer,
             device=device,
-            dtype=DTYPES[dtype],
+            dtype_name="bf16" if plain and dtype == "int8" else dtype,
             location=directory,
             upload=Uploader(device),
-            batch=BatchSize(MAX_BATCH_CUDA if device.type == "cuda" else MAX_BATCH),
-            vision_batch=VISION_BATCH
-            if device.type == "cpu" and isinstance(vision, VisionTower)
-            else MAX_BATCH_CUDA,
+            batch=BatchSize(MAX_BATCH_CUDA if cuda else MAX_BATCH),
+            vision_batch=VISION_BATCH if plain and not cuda else MAX_BATCH_CUDA,
             tokenizer_lock=threading.Lock(),
         )
         # Now, not when someone waits: the first pass takes seconds.

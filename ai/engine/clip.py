@@ -49,6 +49,7 @@ class Clip:
     tokenizer: Any
     device: torch.device
     dtype: torch.dtype
+    dtype_name: str
     vector_size: int
     location: Path
     vision: torch.nn.Module
@@ -150,6 +151,7 @@ def load_clip(
             tokenizer=tokenizer,
             device=device,
             dtype=DTYPES[dtype],
+            dtype_name=dtype,
             vector_size=vector_size,
             location=location,
             vision=network.visual,

@@ -138,7 +138,7 @@ def test_a_tower_that_int8_would_spoil_stays_in_bf16(
     save_file(state, tmp_path / "model.safetensors")
     with caplog.at_level("INFO", logger="ai.engine.int8"):
         blip = load_blip(str(tmp_path), device=CPU, dtype="int8")
-    assert isinstance(blip.vision, VisionTower)
+    assert isinstance(blip.vision, VisionTower) and blip.dtype_name == "bf16"
     assert "bf16 is used instead" in caplog.text
 
 
