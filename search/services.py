@@ -67,11 +67,7 @@ def search(
     """
     if not (query.looks_for_something or query.excluded or query.filters):
         raise InvalidInput("Search query is required")
-    # Where nothing follows the first page, fewer are drawn; repetitions leave enough of them.
-    most = candidates.MOST
-    if not (goes_on or query.excluded):
-        most = min(most, max(100, 10 * limit))
-    meaning, ranked = _ranked(viewer, query, least_score, most)
+    meaning, ranked = _ranked(viewer, query, least_score, None if goes_on else limit)
     about = {
         "ai": meaning.available,
         "caption": meaning.caption if query.picture is not None else "",
@@ -125,9 +121,12 @@ def similar_to_vector(viewer: Any, vector: Sequence[float], *, limit: int) -> li
 
 @steady
 def _ranked(
-    viewer: Any, query: Query, least_score: float | None, most: int
+    viewer: Any, query: Query, least_score: float | None, most: int | None
 ) -> tuple[Meaning, list[Ranked]]:
-    """The one place that asks the AI for vectors and compares them with the collection's."""
+    """The one place that asks the AI for vectors and compares them with the collection's.
+
+    most: so many are asked for; None for all.
+    """
     meaning = meaning_of(viewer, query)
     if not query.looks_for_something:
         found = candidates.with_images(candidates.newest(viewer, query), query, meaning)
@@ -135,28 +134,24 @@ def _ranked(
         return meaning, [_by_filters(candidate) for candidate in found]
     if query.kind == "text" and meaning.main is not None:
         recall.remember_text(meaning.main.tolist(), meaning.model)
-    near = candidates.by_meaning(viewer, query, meaning, most)
-    worded = candidates.by_words(viewer, query, meaning.terms, near, most)
-    known = {candidate.post_id: candidate for candidate in near}
-    others = [candidate for candidate in worded if candidate.post_id not in known]
-    completed = {c.post_id: c for c in candidates.with_images(others, query, meaning)}
-    worded = [
-        completed.get(candidate.post_id, candidate)
-        for candidate in worded
-        if candidate.post_id in completed or candidate.post_id in known
-    ]
-    allowed = {
-        candidate.post_id
-        for candidate in candidates.without_excluded([*near, *completed.values()], meaning)
-    }
     least = meaning.least_score if least_score is None else least_score
-    ranked = fusion.fused(
-        [candidate for candidate in near if candidate.post_id in allowed],
-        [candidate for candidate in worded if candidate.post_id in allowed],
-        meaning,
-        least_score=least,
-    )
+    found = candidates.by_meaning(viewer, query, meaning, _drawn(query, most))
+    found = candidates.with_words(found, meaning.terms)
+    near = candidates.without_excluded(found, meaning)
+    ranked = fusion.fused(near, [], meaning, least_score=least)
+    if most is None or len(ranked) < most:
+        worded = candidates.by_words(viewer, query, meaning.terms, found)
+        worded = candidates.with_images(worded, query, meaning)
+        worded = candidates.without_excluded(worded, meaning)
+        ranked = fusion.fused(near, worded, meaning, least_score=least)
     return meaning, _newest_first(ranked) if query.sort == "date" else ranked
+
+
+def _drawn(query: Query, most: int | None) -> int:
+    """How many to draw by meaning, so that repetitions leave enough."""
+    if most is None or query.excluded:
+        return candidates.MOST
+    return min(candidates.MOST, max(100, 5 * most))
 
 
 def _by_filters(candidate: candidates.Candidate) -> Ranked:
