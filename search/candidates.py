@@ -164,7 +164,7 @@ def coverages(found: Sequence[Candidate], terms: int) -> dict[int, float]:
     """
     everything = (1 << terms) - 1
     having = Counter(each.matched for each in found)
-    if having[everything] >= FEW:
+    if everything and having[everything] >= FEW:
         return {bits: float(bits == everything) for bits in having}
     having[0] = 0
     telling = []

@@ -138,7 +138,7 @@ def _ranked(
     found = candidates.by_meaning(viewer, query, meaning, _drawn(query, most))
     found = candidates.with_words(found, meaning.terms)
     near = candidates.without_excluded(found, meaning)
-    ranked = fusion.fused(near, [], meaning, least_score=least)
+    ranked = fusion.fused(near, [], meaning, least_score=least) if most else []
     if most is None or len(ranked) < most:
         worded = candidates.by_words(viewer, query, meaning.terms, found)
         worded = candidates.with_images(worded, query, meaning)
