@@ -79,7 +79,10 @@ def with_words(found: list[Candidate], terms: Sequence[Term]) -> list[Candidate]
         return found
     having = _having(terms, "")
     rows = PostWords.objects.filter(pk__in=[each.post_id for each in found]).annotate(**having)
-    matched = {pk: _as_bits(has) for pk, *has in rows.values_list("pk", *having)}
+    return marked(found, {pk: _as_bits(has) for pk, *has in rows.values_list("pk", *having)})
+
+
+def marked(found: list[Candidate], matched: dict[UUID, int]) -> list[Candidate]:
     return [
         replace(each, matched=bits) if (bits := matched.get(each.post_id)) else each
         for each in found
@@ -87,12 +90,11 @@ def with_words(found: list[Candidate], terms: Sequence[Term]) -> list[Candidate]
 
 
 def by_words(
-    viewer: Any, query: Query, terms: Sequence[Term], beside: Sequence[Candidate] = ()
+    viewer: Any, query: Query, terms: Sequence[Term], near: Sequence[Candidate] = ()
 ) -> list[Candidate]:
     """Posts with all words, then those with some if the former are few; best first.
 
-    beside: what is known by meaning, with its words; it is left out. Of words that very many posts
-    have, only the newest posts are looked at.
+    near: those by meaning. Of words that very many posts have, these and the newest are looked at.
     """
     if not terms:
         return []
@@ -100,22 +102,19 @@ def by_words(
     posts = posts.filter(query.words(""))
     if query.post_id:
         posts = posts.exclude(pk=query.post_id)
-    latest = NEWEST_BESIDE if beside else NEWEST
     with_all, *with_each = _posts_with(all_of(terms), *(all_of([term]) for term in terms))
-    found = _ranked(posts, terms, all_of(terms), MOST, latest if with_all > MOST_RANKED else None)
+    found = _ranked(posts, terms, all_of(terms), with_all, MOST, near)
     everything = (1 << len(terms)) - 1
-    complete = {each.post_id for each in [*beside, *found] if each.matched == everything}
-    if len(complete) < FEW and len(terms) > 1:
+    found = [each for each in found if each.matched == everything]
+    if len(found) < FEW and len(terms) > 1:
+        seen = {each.post_id for each in found}
         # Beside rarer words, one that very many posts have says little of any of them.
         rarer = [term for term, n in zip(terms, with_each, strict=True) if n <= MOST_RANKED]
         with_some = sum(n for n in with_each if n <= MOST_RANKED or not rarer)
-        some = any_of(rarer or terms)
-        more = _ranked(posts, terms, some, SOME, latest if with_some > MOST_RANKED else None)
-        found += [each for each in more if each.post_id not in complete]
-    share = coverages([*beside, *found], len(terms))
-    known = {each.post_id for each in beside}
-    best = sorted(found, key=lambda each: -share[each.matched])
-    return [each for each in best if each.post_id not in known][:MOST]
+        some = _ranked(posts, terms, any_of(rarer or terms), with_some, SOME, near)
+        found += [each for each in some if each.post_id not in seen]
+    share = coverages(found, len(terms))
+    return sorted(found, key=lambda each: -share[each.matched])[:MOST]
 
 
 def newest(viewer: Any, query: Query) -> list[Candidate]:
@@ -131,16 +130,28 @@ def _posts_with(*words: SearchQuery) -> list[int]:
 
 
 def _ranked(
-    posts: PostQuerySet, terms: Sequence[Term], words: SearchQuery, most: int, latest: int | None
+    posts: PostQuerySet,
+    terms: Sequence[Term],
+    words: SearchQuery,
+    expected: int,
+    most: int,
+    near: Sequence[Candidate],
 ) -> list[Candidate]:
-    """latest: only so many of the newest are looked at."""
-    if latest is not None:
-        newest = posts.order_by("-created_at", "-id").values("pk")[:latest]
-        posts = Post.objects.filter(pk__in=newest)
+    """Bounded: of words that very many posts have, only those near and the newest are looked at."""
+    known: list[Candidate] = []
+    if expected > MOST_RANKED:
+        known = [each for each in with_words(list(near), terms) if each.matched]
+        newest = posts.order_by("-created_at", "-id").values("pk")
+        posts = Post.objects.filter(pk__in=newest[: NEWEST_BESIDE if near else NEWEST])
     having = _having(terms, "words__")
     found = posts.filter(words__document=words).annotate(rank=rank_by(words), **having)
     rows = found.order_by("-rank", "-created_at").values_list("pk", "rank", *having)
-    return [Candidate(pk, word_rank=rank, matched=_as_bits(has)) for pk, rank, *has in rows[:most]]
+    seen = {each.post_id for each in known}
+    return known + [
+        Candidate(pk, word_rank=rank, matched=_as_bits(has))
+        for pk, rank, *has in rows[:most]
+        if pk not in seen
+    ]
 
 
 def _having(terms: Sequence[Term], prefix: str) -> dict[str, ExpressionWrapper]:

@@ -135,15 +135,19 @@ def _ranked(
     if query.kind == "text" and meaning.main is not None:
         recall.remember_text(meaning.main.tolist(), meaning.model)
     least = meaning.least_score if least_score is None else least_score
-    found = candidates.by_meaning(viewer, query, meaning, _drawn(query, most))
-    found = candidates.with_words(found, meaning.terms)
-    near = candidates.without_excluded(found, meaning)
-    ranked = fusion.fused(near, [], meaning, least_score=least) if most else []
+    near = candidates.by_meaning(viewer, query, meaning, _drawn(query, most))
+    ranked: list[Ranked] = []
+    if most:
+        shown = candidates.without_excluded(candidates.with_words(near, meaning.terms), meaning)
+        ranked = fusion.fused(shown, [], meaning, least_score=least)
     if most is None or len(ranked) < most:
-        worded = candidates.by_words(viewer, query, meaning.terms, found)
-        worded = candidates.with_images(worded, query, meaning)
-        worded = candidates.without_excluded(worded, meaning)
-        ranked = fusion.fused(near, worded, meaning, least_score=least)
+        worded = candidates.by_words(viewer, query, meaning.terms, near)
+        near = candidates.marked(near, {each.post_id: each.matched for each in worded})
+        known = {each.post_id for each in near}
+        others = [each for each in worded if each.post_id not in known]
+        others = candidates.with_images(others, query, meaning)
+        near, others = (candidates.without_excluded(each, meaning) for each in (near, others))
+        ranked = fusion.fused(near, others, meaning, least_score=least)
     return meaning, _newest_first(ranked) if query.sort == "date" else ranked
 
 
