@@ -28,14 +28,13 @@ EXCLUDED_SCORE = 0.3  # so much like what must not be there
 
 @dataclass(frozen=True)
 class Candidate:
-    """meaning: 0..1, 0 while unknown. coverage: the share of the words, by how telling they are."""
+    """meaning: 0..1, 0 while unknown. matched: the words that the post has, as bits."""
 
     post_id: UUID
     image_id: UUID | None = None
     meaning: float = 0.0
-    coverage: float = 0.0
     word_rank: float = 0.0
-    matched: int = 0  # the words, as bits
+    matched: int = 0
     checksum: str = ""
     perceptual_hash: int | None = None
 
@@ -67,7 +66,6 @@ def _with_image(candidate: Candidate, image: Near, meaning: float) -> Candidate:
         candidate.post_id,
         image.pk,
         meaning,
-        candidate.coverage,
         candidate.word_rank,
         candidate.matched,
         image.checksum,
@@ -75,14 +73,26 @@ def _with_image(candidate: Candidate, image: Near, meaning: float) -> Candidate:
     )
 
 
+def with_words(found: list[Candidate], terms: Sequence[Term]) -> list[Candidate]:
+    """Each with those of the words that its post has."""
+    if not (found and terms):
+        return found
+    having = _having(terms, "")
+    rows = PostWords.objects.filter(pk__in=[each.post_id for each in found]).annotate(**having)
+    return marked(found, {pk: _as_bits(has) for pk, *has in rows.values_list("pk", *having)})
+
+
+def marked(found: list[Candidate], matched: dict[UUID, int]) -> list[Candidate]:
+    return [
+        replace(each, matched=bits) if (bits := matched.get(each.post_id)) else each
+        for each in found
+    ]
+
+
 def by_words(
-    viewer: Any,
-    query: Query,
-    terms: Sequence[Term],
-    near: Sequence[Candidate] = (),
-    most: int = MOST,
+    viewer: Any, query: Query, terms: Sequence[Term], near: Sequence[Candidate] = ()
 ) -> list[Candidate]:
-    """Posts with all words, then those with some if the former are few.
+    """Posts with all words, then those with some if the former are few; best first.
 
     near: those by meaning. Of words that very many posts have, these and the newest are looked at.
     """
@@ -92,73 +102,87 @@ def by_words(
     posts = posts.filter(query.words(""))
     if query.post_id:
         posts = posts.exclude(pk=query.post_id)
-    known = [candidate.post_id for candidate in near]
-    found = _ranked(posts, terms, all_of(terms), most, known)
+    with_all, *with_each = _posts_with(all_of(terms), *(all_of([term]) for term in terms))
+    found = _ranked(posts, terms, all_of(terms), with_all, MOST, near)
+    everything = (1 << len(terms)) - 1
+    found = [each for each in found if each.matched == everything]
     if len(found) < FEW and len(terms) > 1:
-        seen = {candidate.post_id for candidate in found}
+        seen = {each.post_id for each in found}
         # Beside rarer words, one that very many posts have says little of any of them.
-        rarer = [term for term in terms if _posts_with(all_of([term])) <= MOST_RANKED]
-        some = _ranked(posts, terms, any_of(rarer or terms), SOME, known)
-        found += [candidate for candidate in some if candidate.post_id not in seen]
-    share = _coverages(found, len(terms))
-    best = sorted(found, key=lambda candidate: -share[candidate.matched])[:most]
-    return [replace(candidate, coverage=share[candidate.matched]) for candidate in best]
+        rarer = [term for term, n in zip(terms, with_each, strict=True) if n <= MOST_RANKED]
+        with_some = sum(n for n in with_each if n <= MOST_RANKED or not rarer)
+        some = _ranked(posts, terms, any_of(rarer or terms), with_some, SOME, near)
+        found += [each for each in some if each.post_id not in seen]
+    share = coverages(found, len(terms))
+    return sorted(found, key=lambda each: -share[each.matched])[:MOST]
 
 
 def newest(viewer: Any, query: Query) -> list[Candidate]:
     """Where nothing is looked for but filters hold."""
     posts = Post.objects.visible_to(viewer).filter(query.filters.of_posts(viewer))
     posts = posts.filter(query.words("")).order_by("-created_at", "-id")
-    return [Candidate(pk, coverage=1.0) for pk in posts.values_list("pk", flat=True)[:MOST]]
+    return [Candidate(pk) for pk in posts.values_list("pk", flat=True)[:MOST]]
 
 
-def _posts_with(words: SearchQuery) -> int:
+def _posts_with(*words: SearchQuery) -> list[int]:
     """As many as the planner expects: counting them takes the longer the more there are."""
-    return planned_rows(PostWords.objects.filter(document=words))
+    return planned_rows(*(PostWords.objects.filter(document=each) for each in words))
 
 
 def _ranked(
-    posts: PostQuerySet, terms: Sequence[Term], words: SearchQuery, most: int, near: list[UUID]
+    posts: PostQuerySet,
+    terms: Sequence[Term],
+    words: SearchQuery,
+    expected: int,
+    most: int,
+    near: Sequence[Candidate],
 ) -> list[Candidate]:
     """Bounded: of words that very many posts have, only those near and the newest are looked at."""
-    if _posts_with(words) <= MOST_RANKED:
-        return _best(posts, terms, words, most)
-    found = _best(posts.filter(pk__in=near), terms, words, most)
-    latest = posts.order_by("-created_at", "-id").values("pk")
-    latest = latest[: NEWEST_BESIDE if near else NEWEST]
-    known = {candidate.post_id for candidate in found}
-    newest = _best(Post.objects.filter(pk__in=latest), terms, words, most)
-    return [*found, *(each for each in newest if each.post_id not in known)][:most]
-
-
-def _best(
-    posts: PostQuerySet, terms: Sequence[Term], words: SearchQuery, most: int
-) -> list[Candidate]:
-    bits = {
-        f"has_{number}": ExpressionWrapper(
-            Q(words__document=all_of([term])), output_field=BooleanField()
-        )
-        for number, term in enumerate(terms)
-    }
-    found = posts.filter(words__document=words).annotate(rank=rank_by(words), **bits)
-    rows = found.order_by("-rank", "-created_at").values_list("pk", "rank", *bits)
-    return [
-        Candidate(pk, word_rank=rank, matched=sum(has << n for n, has in enumerate(flags)))
-        for pk, rank, *flags in rows[:most]
+    known: list[Candidate] = []
+    if expected > MOST_RANKED:
+        known = [each for each in with_words(list(near), terms) if each.matched]
+        newest = posts.order_by("-created_at", "-id").values("pk")
+        posts = Post.objects.filter(pk__in=newest[: NEWEST_BESIDE if near else NEWEST])
+    having = _having(terms, "words__")
+    found = posts.filter(words__document=words).annotate(rank=rank_by(words), **having)
+    rows = found.order_by("-rank", "-created_at").values_list("pk", "rank", *having)
+    seen = {each.post_id for each in known}
+    return known + [
+        Candidate(pk, word_rank=rank, matched=_as_bits(has))
+        for pk, rank, *has in rows[:most]
+        if pk not in seen
     ]
 
 
-def _coverages(found: list[Candidate], terms: int) -> dict[int, float]:
+def _having(terms: Sequence[Term], prefix: str) -> dict[str, ExpressionWrapper]:
+    """Annotations, one for each term; prefix leads to PostWords."""
+    return {
+        f"has_{number}": ExpressionWrapper(
+            Q(**{f"{prefix}document": all_of([term])}), output_field=BooleanField()
+        )
+        for number, term in enumerate(terms)
+    }
+
+
+def _as_bits(flags: Iterable[bool]) -> int:
+    return sum(has << number for number, has in enumerate(flags))
+
+
+def coverages(found: Sequence[Candidate], terms: int) -> dict[int, float]:
     """For each set of words, as bits: its share by inverse document frequency among the found.
 
-    A word that nothing has counts most.
+    A word that nothing has counts most. Where enough posts have all words, some are worth nothing.
     """
-    having = Counter(candidate.matched for candidate in found)
+    everything = (1 << terms) - 1
+    having = Counter(each.matched for each in found)
+    if everything and having[everything] >= FEW:
+        return {bits: float(bits == everything) for bits in having}
+    having[0] = 0
     telling = []
     for number in range(terms):
         posts = sum(count for bits, count in having.items() if bits >> number & 1)
-        telling.append(math.log(1 + len(found) / max(posts, 0.5)))
-    total = sum(telling)
+        telling.append(math.log(1 + having.total() / max(posts, 0.5)))
+    total = sum(telling) or 1.0
     return {bits: sum(telling[n] for n in range(terms) if bits >> n & 1) / total for bits in having}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID
 
-from search.candidates import Candidate
+from search.candidates import Candidate, coverages
 from search.duplicates import collapse
 from search.meaning import Meaning
 
@@ -34,45 +34,40 @@ class Ranked:
 def fused(
     near: list[Candidate], worded: list[Candidate], meaning: Meaning, *, least_score: float
 ) -> list[Ranked]:
-    """Best first; one per post and picture; only those that are relevant enough by themselves."""
-    by_words = {candidate.post_id: candidate for candidate in worded}
-    merged = {
-        candidate.post_id: replace(
-            candidate, coverage=known.coverage, word_rank=known.word_rank, matched=known.matched
-        )
-        if (known := by_words.get(candidate.post_id))
-        else candidate
-        for candidate in near
-    }
-    merged = {**by_words, **merged}
+    """Best first; one per post and picture; only those that are relevant enough by themselves.
+
+    near: by meaning, best first. worded: others, by their words alone.
+    """
+    found = [*near, *worded]
+    share = coverages(found, len(meaning.terms))
     # Words tell many posts apart no further than into groups; there meaning decides.
-    worded = sorted(
-        (merged[candidate.post_id] for candidate in worded),
-        key=lambda c: (-round(c.coverage, 3), -c.meaning, -c.word_rank),
+    by_words = sorted(
+        found, key=lambda each: (-round(share[each.matched], 3), -each.meaning, -each.word_rank)
     )
-    worth = dict.fromkeys(merged, 0.0)
-    for rank, candidate in enumerate(near, 1):
-        worth[candidate.post_id] += 1 / (K + rank)
-    for rank, candidate in enumerate(worded, 1):
-        if candidate.coverage >= LEAST_WORDS or not meaning.available:
-            worth[candidate.post_id] += WORDS_WEIGHT * candidate.coverage**2 / (K + rank)
-    ordered = sorted(merged.values(), key=lambda c: (-worth[c.post_id], -c.meaning))
-    scored = [_scored(candidate, meaning) for candidate in ordered]
+    worth = dict.fromkeys((each.post_id for each in found), 0.0)
+    for rank, each in enumerate(near, 1):
+        worth[each.post_id] += 1 / (K + rank)
+    for rank, each in enumerate(by_words, 1):
+        coverage = share[each.matched]
+        if coverage >= LEAST_WORDS or not meaning.available:
+            worth[each.post_id] += WORDS_WEIGHT * coverage**2 / (K + rank)
+    ordered = sorted(found, key=lambda each: (-worth[each.post_id], -each.meaning))
+    scored = [_scored(each, share[each.matched], meaning) for each in ordered]
     relevant = [place for place in scored if place.score >= least_score]
     return _never_rising(collapse(relevant))
 
 
-def _scored(candidate: Candidate, meaning: Meaning) -> Ranked:
-    by_meaning, by_words = candidate.meaning, WORD_SCORE * candidate.coverage
-    if not meaning.available and candidate.coverage:
+def _scored(candidate: Candidate, coverage: float, meaning: Meaning) -> Ranked:
+    by_meaning, by_words = candidate.meaning, WORD_SCORE * coverage
+    if not meaning.available and coverage:
         by_words = max(by_words, WORD_SCORE * LEAST_WORDS)  # all that there is to go by
     relevant = by_meaning >= meaning.least_score
-    if relevant and candidate.coverage >= LEAST_WORDS:
+    if relevant and coverage >= LEAST_WORDS:
         score = 1 - (1 - by_meaning) * (1 - by_words)
     else:
         score = max(by_meaning, by_words)
     method: Method = "embedding"
-    if candidate.matched:
+    if coverage:
         method = "hybrid" if relevant else "caption"
     image_id = candidate.image_id
     assert image_id is not None  # noqa: S101 - `with_images` has seen to it
@@ -81,7 +76,7 @@ def _scored(candidate: Candidate, meaning: Meaning) -> Ranked:
         image_id,
         score,
         method,
-        candidate.matched,
+        candidate.matched if coverage else 0,
         candidate.checksum,
         candidate.perceptual_hash,
     )

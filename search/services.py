@@ -68,11 +68,7 @@ def search(
     """
     if not (query.looks_for_something or query.excluded or query.filters):
         raise InvalidInput("Search query is required")
-    # Where nothing follows the first page, fewer are drawn; repetitions leave enough of them.
-    most = candidates.MOST
-    if not (goes_on or query.excluded):
-        most = min(most, max(100, 10 * limit))
-    meaning, ranked = _ranked(viewer, query, least_score, most)
+    meaning, ranked = _ranked(viewer, query, least_score, None if goes_on else limit)
     about = {
         "ai": meaning.available,
         "caption": meaning.caption if query.picture is not None else "",
@@ -126,9 +122,12 @@ def similar_to_vector(viewer: Any, vector: Sequence[float], *, limit: int) -> li
 
 @steady
 def _ranked(
-    viewer: Any, query: Query, least_score: float | None, most: int
+    viewer: Any, query: Query, least_score: float | None, most: int | None
 ) -> tuple[Meaning, list[Ranked]]:
-    """The one place that asks the AI for vectors and compares them with the collection's."""
+    """The one place that asks the AI for vectors and compares them with the collection's.
+
+    most: so many are asked for; None for all.
+    """
     meaning = meaning_of(viewer, query)
     if not query.looks_for_something:
         found = candidates.with_images(candidates.newest(viewer, query), query, meaning)
@@ -136,28 +135,28 @@ def _ranked(
         return meaning, [_by_filters(candidate) for candidate in found]
     if query.kind == "text" and meaning.main is not None:
         recall.remember_text(meaning.main.tolist(), meaning.model)
-    near = candidates.by_meaning(viewer, query, meaning, most)
-    worded = candidates.by_words(viewer, query, meaning.terms, near, most)
-    known = {candidate.post_id: candidate for candidate in near}
-    others = [candidate for candidate in worded if candidate.post_id not in known]
-    completed = {c.post_id: c for c in candidates.with_images(others, query, meaning)}
-    worded = [
-        completed.get(candidate.post_id, candidate)
-        for candidate in worded
-        if candidate.post_id in completed or candidate.post_id in known
-    ]
-    allowed = {
-        candidate.post_id
-        for candidate in candidates.without_excluded([*near, *completed.values()], meaning)
-    }
     least = meaning.least_score if least_score is None else least_score
-    ranked = fusion.fused(
-        [candidate for candidate in near if candidate.post_id in allowed],
-        [candidate for candidate in worded if candidate.post_id in allowed],
-        meaning,
-        least_score=least,
-    )
+    near = candidates.by_meaning(viewer, query, meaning, _drawn(query, most))
+    ranked: list[Ranked] = []
+    if most:
+        shown = candidates.without_excluded(candidates.with_words(near, meaning.terms), meaning)
+        ranked = fusion.fused(shown, [], meaning, least_score=least)
+    if most is None or len(ranked) < most:
+        worded = candidates.by_words(viewer, query, meaning.terms, near)
+        near = candidates.marked(near, {each.post_id: each.matched for each in worded})
+        known = {each.post_id for each in near}
+        others = [each for each in worded if each.post_id not in known]
+        others = candidates.with_images(others, query, meaning)
+        near, others = (candidates.without_excluded(each, meaning) for each in (near, others))
+        ranked = fusion.fused(near, others, meaning, least_score=least)
     return meaning, _newest_first(ranked) if query.sort == "date" else ranked
+
+
+def _drawn(query: Query, most: int | None) -> int:
+    """How many to draw by meaning, so that repetitions leave enough."""
+    if most is None or query.excluded:
+        return candidates.MOST
+    return min(candidates.MOST, max(100, 5 * most))
 
 
 def _by_filters(candidate: candidates.Candidate) -> Ranked:

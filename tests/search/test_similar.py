@@ -52,6 +52,16 @@ def test_the_most_similar_come_first_and_the_post_itself_never(
     assert {result["search_method"] for result in results} == {"embedding"}
 
 
+def test_many_are_similar_by_meaning_alone(
+    api: Api, stranger: User, new: Callable[..., Post]
+) -> None:
+    post = new(1.0)
+    for number in range(25):
+        new(0.9 - 0.01 * number)
+    results = similar(api(stranger), post)
+    assert {result["search_method"] for result in results} == {"embedding"}
+
+
 def test_the_first_embedded_image_stands_for_the_post(
     api: Api, stranger: User, new: Callable[..., Post]
 ) -> None:

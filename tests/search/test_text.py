@@ -189,10 +189,29 @@ def test_many_results_take_as_many_queries_as_one(
     for count in (1, 15):
         for _ in range(count):
             embedded(vector_post, 0.3, 0.2)
-        # the member; the vector space, twice; a sample; the index and the scan in a savepoint; how
-        # many posts have the word, and which; posts and their images
-        with django_assert_num_queries(12):
+        # the member; the vector space, twice; a sample; the index and the scan in a savepoint; the
+        # words of what was found, how many posts have the word, and which; posts and their images
+        with django_assert_num_queries(13):
             search(client)
+
+
+@pytest.mark.parametrize("query", ["lake", "red boat", '"red boat"', "red -lake"])
+@pytest.mark.parametrize("limit", [4, 20, 100])
+def test_it_is_the_first_page_of_the_whole_list(
+    query: str, limit: int, api: Api, stranger: User, vector_post: NewPost, meaning: list[str]
+) -> None:
+    """Whether what is near fills it or not; how telling words are may differ, and so scores."""
+    said = ["", "lake", "red", "boat", "a red boat", "red lake"]
+    for number in range(25):
+        embedded(vector_post, 0.35 - 0.01 * number, description=said[number % len(said)])
+    for words in said:
+        vector_post(None, description=words)
+    client = api(stranger)
+    page = data(search(client, query, limit=limit, minSimilarity=0.2))["results"]
+    params = {"q": query, "limit": limit, "minSimilarity": 0.2}
+    whole = client.get("/api/search", params).json()["data"]["results"]
+    assert [each["post_id"] for each in page] == [each["post_id"] for each in whole]
+    assert len(page) == limit or limit > 10
 
 
 @pytest.mark.parametrize("query", ["", "   ", None, [], {}, ["boat"], True])
