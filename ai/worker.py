@@ -224,6 +224,8 @@ class Keeper:
                 heartbeat.publish(self.state())
             except RedisError as error:
                 logger.debug("The state is not published: %s", error)
+            except Exception:  # web would take a worker without a state for dead
+                logger.exception("The state is not published")
             self._changed.wait(heartbeat.INTERVAL)
             self._changed.clear()
 

@@ -129,7 +129,7 @@ class PostImageSerializer(serializers.ModelSerializer):
     preview_url = serializers.SerializerMethodField()
     alt_text = serializers.CharField(read_only=True, help_text="The author's words, or the AI's")
     caption_source = serializers.CharField(
-        read_only=True, allow_null=True, help_text='Of alt_text: "author", or the name of a model'
+        read_only=True, allow_null=True, help_text='Of alt_text: "author", or a model: name@commit'
     )
 
     class Meta:

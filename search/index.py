@@ -123,6 +123,12 @@ def maintain(*, column: str = COLUMN, least_rows: int = LEAST_ROWS, force: bool 
     return _build(rows, wanted, column)
 
 
+def is_fit(column: str = COLUMN) -> bool:
+    """Whether `maintain` would leave the column's index as it is."""
+    rows, index = embedded_rows(column), current(column)
+    return rows < LEAST_ROWS if index is None else _fits(index, lists_for(rows))
+
+
 def _fits(index: Index, lists: int) -> bool:
     if index.kind != settings.VECTOR_INDEX or not index.half:
         return False

@@ -185,7 +185,8 @@ def _approach(beside: VectorSpace) -> None:
     else:
         _note("the index of the new vectors is being built")
         index.maintain(column=Column.BESIDE.value)
-        if not _lacking():  # building may have taken long
+        # Another thread may be building the other index; and building may have taken long.
+        if index.is_fit(Column.BESIDE.value) and not _lacking():
             _exchange()
 
 

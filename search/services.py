@@ -138,7 +138,7 @@ def _ranked(
     least = meaning.least_score if least_score is None else least_score
     near = candidates.by_meaning(viewer, query, meaning, _drawn(query, most))
     ranked: list[Ranked] = []
-    if most:
+    if most and len(near) >= most:
         shown = candidates.without_excluded(candidates.with_words(near, meaning.terms), meaning)
         ranked = fusion.fused(shown, [], meaning, least_score=least)
     if most is None or len(ranked) < most:

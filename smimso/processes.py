@@ -103,7 +103,7 @@ def node_name(worker: str) -> str:
 
 # No fork after torch, and one task at a time has all the cores.
 _SOLO = ("--pool", "solo")
-_THREADS = ("--pool", "threads", "--concurrency", "8")  # one for each kind of task
+_THREADS = ("--pool", "threads", "--concurrency", "8")  # most of them wait for PostgreSQL
 
 
 def _worker(

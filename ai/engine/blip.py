@@ -1,5 +1,6 @@
 """One BLIP captioning model under transformers. BLIP: Li et al. 2022, arXiv:2201.12086."""
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from ai.engine.decoder import BeamDecoder, GreedyDecoder
 from ai.engine.precision import DTYPES
 from ai.engine.towers import VisionTower, vision_of_blip
 
+logger = logging.getLogger(__name__)
 MAX_BATCH = 16  # images per generation; bounds memory, not what callers may send
 MAX_BATCH_CUDA = 64
 VISION_BATCH = 1  # a CPU's tower gains nothing from more
@@ -119,13 +121,19 @@ def _vision(network: Any, processor: Any, size: tuple[int, int], *, int8: bool) 
     plain = vision_of_blip(*described)
     if not int8:
         return plain
-    from ai.engine.int8 import Int8Tower, is_faithful, pictures
+    try:
+        from ai.engine.int8 import Int8Tower, is_faithful, pictures
 
-    expected = [plain(picture) for picture in pictures(size)]
-    del plain  # there is no room for both
-    checkpoints.give_back_memory()
-    found = Int8Tower(*described, side=size[0])
-    return found if is_faithful(found, expected, size) else vision_of_blip(*described)
+        expected = [plain(picture) for picture in pictures(size)]
+        del plain  # there is no room for both
+        checkpoints.give_back_memory()
+        found = Int8Tower(*described, side=size[0])
+        if is_faithful(found, expected, size):
+            return found
+        del found
+    except Exception as error:  # it isn't installed, no room for a file, or what OpenVINO raises
+        logger.warning("int8 can't be had, bf16 is used instead: %s", error)
+    return vision_of_blip(*described)
 
 
 def _networks(directory: Path) -> tuple[Any, Any]:

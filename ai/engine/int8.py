@@ -7,23 +7,30 @@ pictures beforehand. Attention is computed in bf16, norms in float32.
 
 import logging
 import mmap
+import os
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import openvino
 import torch
-from openvino import opset13 as ops
 from PIL import Image, ImageOps
 from torch import nn
 
 from ai.engine.self_test import drawn_image
 from ai.engine.towers import MIDDLE, patch_weights
 
+# Where it finds this, OpenVINO tells its makers of each import; without, it has a stub of its own.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+
+import openvino  # noqa: E402
+from openvino import opset13 as ops  # noqa: E402
+
 logger = logging.getLogger(__name__)
 LEAST_COSINE = 0.995  # of a token's state in int8 to the one in bf16, in the mean of an image
 _GROUP = 256  # numbers of a row that share a scale
+_THREADS = 4  # that share a picture where there are so many: more of them gain little
 States = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -35,13 +42,13 @@ class Int8Tower:
         threads = torch.get_num_threads()
         settings = {
             "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": threads,  # pictures at the same time, each on a core of its own
+            "NUM_STREAMS": max(1, threads // _THREADS),  # pictures at the same time
             "ENABLE_CPU_PINNING": False,  # another worker has the same cores
             "INFERENCE_PRECISION_HINT": "bf16",
             "DYNAMIC_QUANTIZATION_GROUP_SIZE": str(_GROUP),
         }
         # OpenVINO keeps what it was built from beside its own layout of it, and never reads it
-        # again: from a file, that need not stay in memory.
+        # again: from a file on a disk, that need not stay in memory.
         self._weights = _Mapped(sum(layer.weight.numel() for layer in _linears(model)))
         graph = _graph(model, mean, std, side, self._weights)
         self._compiled = openvino.Core().compile_model(graph, "CPU", settings)
@@ -92,7 +99,7 @@ class _Mapped:
 
     def __init__(self, size: int) -> None:
         with tempfile.TemporaryFile() as file:
-            file.truncate(size)
+            os.posix_fallocate(file.fileno(), 0, size)  # OSError now, no SIGBUS later
             self._memory = mmap.mmap(file.fileno(), size)
         self._used = 0
 

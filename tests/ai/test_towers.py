@@ -1,5 +1,8 @@
 """The engine's own layers against the networks of open_clip and transformers that they replace."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -138,8 +141,32 @@ def test_a_tower_that_int8_would_spoil_stays_in_bf16(
     save_file(state, tmp_path / "model.safetensors")
     with caplog.at_level("INFO", logger="ai.engine.int8"):
         blip = load_blip(str(tmp_path), device=CPU, dtype="int8")
-    assert isinstance(blip.vision, VisionTower) and blip.dtype_name == "bf16"
+    assert isinstance(blip.vision, VisionTower)
+    assert blip.dtype_name == "bf16"
     assert "bf16 is used instead" in caplog.text
+
+
+def test_without_openvino_blip_computes_in_bf16(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.delitem(sys.modules, "ai.engine.int8", raising=False)
+    blip = load_blip(DEMO_BLIP, device=CPU, dtype="int8")
+    assert blip.dtype_name == "bf16"
+    assert "bf16 is used instead" in caplog.text
+    assert blip.caption_images([Image.new("RGB", (9, 9))], 5) != [""]
+
+
+def test_openvino_tells_nobody_that_it_is_used(tmp_path: Path) -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", "import ai.engine.int8"],
+        env={**os.environ, "HOME": str(tmp_path), "DJANGO_SETTINGS_MODULE": "smimso.settings"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_beams_give_one_caption_per_image_that_names_what_it_shows(

@@ -163,6 +163,22 @@ def test_columns_and_indexes_are_exchanged_when_all_have_vectors_and_back(
     assert set(PostImage.objects.values_list("embedding_model", flat=True)) == {FIRST}
 
 
+def test_nothing_is_exchanged_while_the_new_column_has_no_index(
+    knows: Callable[..., None], vector_post: NewPost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "LEAST_ROWS", 1)
+    vector_post(pointing(1), model=FIRST)
+    model_change.start("laion2b")
+    PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
+    knows(FIRST, SECOND)
+    # What it says, and all that it does, while another thread builds the other column's index.
+    busy = "another process is building the index"
+    monkeypatch.setattr(index, "maintain", lambda **options: busy)
+    model_change.advance()
+    assert rows() == {"embedding": (FIRST, "active"), "next_embedding": (SECOND, "coming")}
+    assert note() == "the index of the new vectors is being built"
+
+
 def definition_of(name: str) -> str:
     with connection.cursor() as cursor:
         cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = %s", [name])
