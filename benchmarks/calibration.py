@@ -27,8 +27,9 @@ django.setup()
 from ai.demo_models.descriptions import full_description, partial_description  # noqa: E402
 from ai.demo_models.drawing import draw_scene  # noqa: E402
 from ai.demo_models.scenes import TEST_SEEDS, Scene, sample_scenes  # noqa: E402
-from ai.worker import engine  # noqa: E402
+from ai.engine import Engine  # noqa: E402
 
+ENGINE = Engine.from_settings()
 SCENES, WIDTH = 200, 480
 LEAST_SCORES = {"text": 0.3, "image": 0.25}
 PERCENTILES = [5, 25, 50, 75, 90, 95]
@@ -36,7 +37,7 @@ PERCENTILES = [5, 25, 50, 75, 90, 95]
 
 def main() -> None:
     scenes = sample_scenes(SCENES, TEST_SEEDS)
-    images = engine().embed_images([draw_scene(scene, WIDTH) for scene in scenes])
+    images = ENGINE.embed_images([draw_scene(scene, WIDTH) for scene in scenes])
     unrelated = unrelated_pairs(scenes)
     matches, others = [], []
     for language in ("en", "vi"):
@@ -63,13 +64,13 @@ def unrelated_pairs(scenes: list[Scene]) -> np.ndarray:
 
 def texts_of(scenes: list[Scene], language: str, describe: Callable[..., object]) -> np.ndarray:
     random_numbers = random.Random(1)
-    return engine().embed_texts(
+    return ENGINE.embed_texts(
         [str(describe(scene, language, random_numbers).text) for scene in scenes]  # type: ignore[attr-defined]
     )
 
 
 def same_content(images: np.ndarray, arranged_anew: list[Image.Image]) -> np.ndarray:
-    return (images * engine().embed_images(arranged_anew)).sum(axis=1)
+    return (images * ENGINE.embed_images(arranged_anew)).sum(axis=1)
 
 
 def report(kind: str, match: np.ndarray, unrelated: np.ndarray) -> None:

@@ -34,13 +34,14 @@ django.setup()
 
 from ai.demo_models.drawing import draw_scene  # noqa: E402
 from ai.demo_models.scenes import demo_scenes  # noqa: E402
-from ai.worker import engine  # noqa: E402
+from ai.engine import Engine  # noqa: E402
 from posts.models import BAND_MASKS, BAND_SHIFTS, NEAR_BITS  # noqa: E402
 from search.duplicates import COPY_BITS, COPY_COSINE  # noqa: E402
 from smimso import embedded  # noqa: E402
 from smimso.appearance import perceptual_hash  # noqa: E402
 from smimso.processes import postgres  # noqa: E402
 
+ENGINE = Engine.from_settings()
 DRAWINGS, WIDTH = 250, 480
 ROWS, QUERIES, FLIPPED = 1_000_000, 40, 0.2
 Copy = Callable[[Image.Image], Image.Image]
@@ -76,7 +77,7 @@ def hashes(pictures: list[Image.Image]) -> np.ndarray:
 
 def vectors(pictures: list[Image.Image]) -> np.ndarray:
     batches = [pictures[n : n + 32] for n in range(0, len(pictures), 32)]
-    return np.concatenate([engine().embed_images(batch) for batch in batches])
+    return np.concatenate([ENGINE.embed_images(batch) for batch in batches])
 
 
 def report(name: str, bits: np.ndarray, cosines: np.ndarray) -> None:
