@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ MOST_RANKED = 5_000  # posts that have a word; above that, only the newest posts
 NEWEST, NEWEST_BESIDE = 20_000, 2_000  # the latter beside those that are near by meaning
 FEW = 20  # posts with all words; with fewer, posts with some of them are looked for too
 SOME = 1_000
+UNKNOWN = datetime.max.replace(tzinfo=UTC)
 EXCLUDED_SCORE = 0.3  # so much like what must not be there
 
 
@@ -37,6 +39,7 @@ class Candidate:
     matched: int = 0
     checksum: str = ""
     perceptual_hash: int | None = None
+    created_at: datetime = UNKNOWN  # of the image
 
 
 def by_meaning(viewer: Any, query: Query, meaning: Meaning, most: int = MOST) -> list[Candidate]:
@@ -70,6 +73,7 @@ def _with_image(candidate: Candidate, image: Near, meaning: float) -> Candidate:
         candidate.matched,
         image.checksum,
         image.perceptual_hash,
+        image.created_at,
     )
 
 

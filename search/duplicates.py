@@ -25,6 +25,19 @@ P = TypeVar("P", bound=Picture)
 def collapse(pictures: Sequence[P], vectors: np.ndarray | None = None) -> list[P]:
     """Without those that repeat an earlier, better ranked one; the order stays.
 
+    vectors: as for `copies`.
+    """
+    repeats = copies(pictures, vectors)
+    left = np.ones(len(pictures), dtype=bool)
+    for n in range(len(pictures)):
+        if left[n]:
+            left[n + 1 :] &= ~repeats[n, n + 1 :]
+    return [picture for picture, stays in zip(pictures, left, strict=True) if stays]
+
+
+def copies(pictures: Sequence[Picture], vectors: np.ndarray | None = None) -> np.ndarray:
+    """bool [n, n], symmetric: which are copies of which, each of itself.
+
     vectors: float32 [n, 512] in one space, of unit length or zeros where unknown. Without them
     only hashes and checksums count.
     """
@@ -36,11 +49,8 @@ def collapse(pictures: Sequence[P], vectors: np.ndarray | None = None) -> list[P
     near = bits <= NEAR_BITS
     if vectors is not None and len(vectors):
         near |= (bits <= COPY_BITS) & (vectors @ vectors.T >= COPY_COSINE)
-    repeats = (hashed[:, None] & hashed & near) | (
-        named[:, None] & named & (files[:, None] == files)
+    return (
+        np.eye(len(pictures), dtype=bool)
+        | (hashed[:, None] & hashed & near)
+        | (named[:, None] & named & (files[:, None] == files))
     )
-    left = np.ones(len(pictures), dtype=bool)
-    for n in range(len(pictures)):
-        if left[n]:
-            left[n + 1 :] &= ~repeats[n, n + 1 :]
-    return [picture for picture, stays in zip(pictures, left, strict=True) if stays]

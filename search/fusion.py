@@ -8,7 +8,7 @@ from typing import Literal
 from uuid import UUID
 
 from search.candidates import Candidate, coverages
-from search.duplicates import collapse
+from search.duplicates import collapse, copies
 from search.meaning import Meaning
 
 Method = Literal["embedding", "caption", "hybrid", "filters"]
@@ -36,25 +36,38 @@ def fused(
 ) -> list[Ranked]:
     """Best first; one per post and picture; only those that are relevant enough by themselves.
 
-    near: by meaning, best first. worded: others, by their words alone.
+    near: by meaning, best first. worded: others, by their words alone. Of copies, which mean the
+    same, the one with more of the words is kept, then the oldest.
     """
+    places = copies(near).argmax(axis=1) if near else []  # each one's, or its best copy's
+    near = [_as_near_as(near[place], each) for place, each in zip(places, near, strict=True)]
     found = [*near, *worded]
     share = coverages(found, len(meaning.terms))
     # Words tell many posts apart no further than into groups; there meaning decides.
     by_words = sorted(
-        found, key=lambda each: (-round(share[each.matched], 3), -each.meaning, -each.word_rank)
+        found,
+        key=lambda each: (
+            -round(share[each.matched], 3),
+            -each.meaning,
+            -each.word_rank,
+            each.created_at,
+        ),
     )
     worth = dict.fromkeys((each.post_id for each in found), 0.0)
-    for rank, each in enumerate(near, 1):
-        worth[each.post_id] += 1 / (K + rank)
+    for place, each in zip(places, near, strict=True):
+        worth[each.post_id] += 1 / (K + 1 + place)
     for rank, each in enumerate(by_words, 1):
         coverage = share[each.matched]
         if coverage >= LEAST_WORDS or not meaning.available:
             worth[each.post_id] += WORDS_WEIGHT * coverage**2 / (K + rank)
-    ordered = sorted(found, key=lambda each: (-worth[each.post_id], -each.meaning))
+    ordered = sorted(found, key=lambda each: (-worth[each.post_id], -each.meaning, each.created_at))
     scored = [_scored(each, share[each.matched], meaning) for each in ordered]
     relevant = [place for place in scored if place.score >= least_score]
     return _never_rising(collapse(relevant))
+
+
+def _as_near_as(best: Candidate, copy: Candidate) -> Candidate:
+    return copy if copy.meaning == best.meaning else replace(copy, meaning=best.meaning)
 
 
 def _scored(candidate: Candidate, coverage: float, meaning: Meaning) -> Ranked:

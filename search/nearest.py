@@ -8,6 +8,7 @@ sooner than a scan that finds one in a thousand. Source: pgvector README, "Filte
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -30,12 +31,13 @@ SPARE = 20  # rows fetched beside those of a page, for albums and for sorting ag
 
 
 class Near(NamedTuple):
-    """An image; the last two tell what repeats it. distance: cosine, 0..2."""
+    """An image; checksum and hash tell what repeats it. distance: cosine, 0..2."""
 
     pk: UUID
     post_id: UUID
     checksum: str
     perceptual_hash: int | None
+    created_at: datetime
     distance: float
 
 

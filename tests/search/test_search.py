@@ -204,6 +204,24 @@ def test_copies_of_a_picture_are_shown_once(
     assert titles(search(api(stranger), q="x y")) == ["first", "another"]
 
 
+def test_of_copies_that_mean_the_same_the_oldest_is_kept(
+    api: Api, stranger: User, new: NewPost, meaning: Any
+) -> None:
+    new(0.34, title="another", checksum="b")
+    for title, cosine in (("first", 0.3299), ("second", 0.3301), ("third", 0.33)):
+        new(cosine, title=title, checksum="a")  # a batch of another size moves the last digits
+    assert titles(search(api(stranger), q="red boat")) == ["another", "first"]
+
+
+def test_of_copies_the_one_that_has_the_words_is_kept(
+    api: Api, stranger: User, new: NewPost, meaning: Any
+) -> None:
+    new(0.3301, title="first", checksum="a")
+    new(0.33, title="red boat", checksum="a")
+    new(0.3302, title="third", checksum="a")
+    assert titles(search(api(stranger), q="red boat")) == ["red boat"]
+
+
 def test_copies_that_a_filter_leaves_are_shown_once(
     api: Api, stranger: User, new: NewPost, meaning: Any
 ) -> None:
