@@ -14,6 +14,7 @@ from smimso import embedded
 from smimso.processes import demo_environment
 
 _directory = os.environ.get("SMIMSO_TEST_DIR")
+_is_started_by_a_test = bool(_directory)
 if not _directory:
     _directory = tempfile.mkdtemp(prefix="smimso-test-")
     for _path in (Path(_directory), embedded.socket_directory(Path(_directory).resolve())):
@@ -40,6 +41,9 @@ from smimso.settings import CACHES, DATABASES, REDIS_URL  # noqa: E402
 
 # Connections that a pool keeps would outlive the test that opened them.
 DATABASES["default"]["OPTIONS"].pop("pool")
+if not _is_started_by_a_test:
+    # When a test empties the tables under a program that still writes, the program gives way.
+    DATABASES["default"]["OPTIONS"]["options"] = "-c deadlock_timeout=60s"
 # Clearing this cache empties its Redis database, so the queues live in another one.
 CACHES["default"]["LOCATION"] = REDIS_URL.replace("db=0", "db=1")
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -53,7 +54,9 @@ class Up:
         """The programs by name."""
         found = {}
         for child in psutil.Process(self.process.pid).children():
-            command = " ".join(child.cmdline())
+            command = ""
+            with suppress(psutil.Error):  # it ended in between
+                command = " ".join(child.cmdline())
             for name in ("postgres", "redis-server", "uvicorn", "maintenance", "beat"):
                 if name in command and "launch.py" not in command:
                     found.setdefault(name, child)
