@@ -4,7 +4,6 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +11,9 @@ import numpy as np
 from django.contrib.postgres.search import SearchQuery
 from django.db.models import BooleanField, ExpressionWrapper, Q
 
-from posts.models import Post, PostImage, PostQuerySet, PostWords
+from posts.models import EMBEDDING_DIMENSIONS, Post, PostImage, PostQuerySet, PostWords
 from posts.words import Term, all_of, any_of, rank_by
+from search.duplicates import are_copies, compared, first_copies
 from search.meaning import Meaning
 from search.nearest import Near, nearest_images, planned_rows
 from search.query import Query
@@ -24,13 +24,15 @@ MOST_RANKED = 5_000  # posts that have a word; above that, only the newest posts
 NEWEST, NEWEST_BESIDE = 20_000, 2_000  # the latter beside those that are near by meaning
 FEW = 20  # posts with all words; with fewer, posts with some of them are looked for too
 SOME = 1_000
-UNKNOWN = datetime.max.replace(tzinfo=UTC)
 EXCLUDED_SCORE = 0.3  # so much like what must not be there
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """meaning: 0..1, 0 while unknown. matched: the words that the post has, as bits."""
+    """meaning: 0..1, 0 while unknown. place: by meaning, from 1; 0 for who was found by words.
+
+    matched: the words that the post has, as bits. picture: a number that copies share.
+    """
 
     post_id: UUID
     image_id: UUID | None = None
@@ -39,7 +41,8 @@ class Candidate:
     matched: int = 0
     checksum: str = ""
     perceptual_hash: int | None = None
-    created_at: datetime = UNKNOWN  # of the image
+    place: int = 0
+    picture: int | None = None
 
 
 def by_meaning(viewer: Any, query: Query, meaning: Meaning, most: int = MOST) -> list[Candidate]:
@@ -59,8 +62,8 @@ def by_meaning(viewer: Any, query: Query, meaning: Meaning, most: int = MOST) ->
         known = _distances(meaning, meaning.main, [image.pk for image in images])
         cosines = np.array([1.0 - known.get(image.pk, 2.0) for image in images])
     return [
-        _with_image(Candidate(image.post_id), image, float(score))
-        for image, score in zip(images, meaning.scores(cosines), strict=True)
+        _with_image(Candidate(image.post_id, place=place), image, float(score))
+        for place, (image, score) in enumerate(zip(images, meaning.scores(cosines), strict=True), 1)
     ]
 
 
@@ -73,7 +76,7 @@ def _with_image(candidate: Candidate, image: Near, meaning: float) -> Candidate:
         candidate.matched,
         image.checksum,
         image.perceptual_hash,
-        image.created_at,
+        candidate.place,
     )
 
 
@@ -83,10 +86,7 @@ def with_words(found: list[Candidate], terms: Sequence[Term]) -> list[Candidate]
         return found
     having = _having(terms, "")
     rows = PostWords.objects.filter(pk__in=[each.post_id for each in found]).annotate(**having)
-    return marked(found, {pk: _as_bits(has) for pk, *has in rows.values_list("pk", *having)})
-
-
-def marked(found: list[Candidate], matched: dict[UUID, int]) -> list[Candidate]:
+    matched = {pk: _as_bits(has) for pk, *has in rows.values_list("pk", *having)}
     return [
         replace(each, matched=bits) if (bits := matched.get(each.post_id)) else each
         for each in found
@@ -94,11 +94,11 @@ def marked(found: list[Candidate], matched: dict[UUID, int]) -> list[Candidate]:
 
 
 def by_words(
-    viewer: Any, query: Query, terms: Sequence[Term], near: Sequence[Candidate] = ()
+    viewer: Any, query: Query, terms: Sequence[Term], near: Sequence[Candidate], least_score: float
 ) -> list[Candidate]:
-    """Posts with all words, then those with some if the former are few; best first.
+    """Posts with all words that are not among `near`, best first.
 
-    near: those by meaning. Of words that very many posts have, these and the newest are looked at.
+    Those with some of the words too, where the list would be short otherwise.
     """
     if not terms:
         return []
@@ -106,18 +106,18 @@ def by_words(
     posts = posts.filter(query.words(""))
     if query.post_id:
         posts = posts.exclude(pk=query.post_id)
-    with_all, *with_each = _posts_with(all_of(terms), *(all_of([term]) for term in terms))
-    found = _ranked(posts, terms, all_of(terms), with_all, MOST, near)
+    seen = {each.post_id for each in near}
     everything = (1 << len(terms)) - 1
-    found = [each for each in found if each.matched == everything]
-    if len(found) < FEW and len(terms) > 1:
-        seen = {each.post_id for each in found}
+    told = sum(each.matched == everything or each.meaning >= least_score for each in near)
+    with_all, *with_each = _posts_with(all_of(terms), *(all_of([term]) for term in terms))
+    found = _ranked(posts, terms, all_of(terms), with_all, MOST, seen)
+    if len(found) + told < FEW and len(terms) > 1:
         # Beside rarer words, one that very many posts have says little of any of them.
         rarer = [term for term, n in zip(terms, with_each, strict=True) if n <= MOST_RANKED]
         with_some = sum(n for n in with_each if n <= MOST_RANKED or not rarer)
-        some = _ranked(posts, terms, any_of(rarer or terms), with_some, SOME, near)
-        found += [each for each in some if each.post_id not in seen]
-    share = coverages(found, len(terms))
+        seen |= {each.post_id for each in found}
+        found += _ranked(posts, terms, any_of(rarer or terms), with_some, SOME, seen)
+    share = coverages([*near, *found], len(terms))
     return sorted(found, key=lambda each: -share[each.matched])[:MOST]
 
 
@@ -139,23 +139,20 @@ def _ranked(
     words: SearchQuery,
     expected: int,
     most: int,
-    near: Sequence[Candidate],
+    seen: set[UUID],
 ) -> list[Candidate]:
-    """Bounded: of words that very many posts have, only those near and the newest are looked at."""
-    known: list[Candidate] = []
+    """Bounded: of words that very many posts have, only the newest posts are looked at."""
     if expected > MOST_RANKED:
-        known = [each for each in with_words(list(near), terms) if each.matched]
         newest = posts.order_by("-created_at", "-id").values("pk")
-        posts = Post.objects.filter(pk__in=newest[: NEWEST_BESIDE if near else NEWEST])
+        posts = Post.objects.filter(pk__in=newest[: NEWEST_BESIDE if seen else NEWEST])
     having = _having(terms, "words__")
     found = posts.filter(words__document=words).annotate(rank=rank_by(words), **having)
     rows = found.order_by("-rank", "-created_at").values_list("pk", "rank", *having)
-    seen = {each.post_id for each in known}
-    return known + [
+    return [
         Candidate(pk, word_rank=rank, matched=_as_bits(has))
-        for pk, rank, *has in rows[:most]
+        for pk, rank, *has in rows[: most + len(seen)]
         if pk not in seen
-    ]
+    ][:most]
 
 
 def _having(terms: Sequence[Term], prefix: str) -> dict[str, ExpressionWrapper]:
@@ -218,6 +215,36 @@ def with_images(found: list[Candidate], query: Query, meaning: Meaning) -> list[
         if candidate.image_id is not None:
             completed.append(candidate)
     return completed
+
+
+def as_pictures(found: Sequence[Candidate], model: str) -> list[Candidate]:
+    """Copies get one number, and the place and meaning of the best; the oldest stands first."""
+    same, doubtful = compared(found)
+    if doubtful.any():
+        same |= doubtful & are_copies(_vectors(found, np.flatnonzero(doubtful.any(axis=0)), model))
+    first = first_copies(same).tolist()
+    copied = {n for pair in enumerate(first) if pair[0] != pair[1] for n in pair}
+    if not copied:
+        return list(found)
+    ids = [pk for n in copied if (pk := found[n].image_id)]
+    times = PostImage.objects.filter(pk__in=ids).values_list("pk", "created_at")
+    posted: dict[UUID | None, float] = {pk: time.timestamp() for pk, time in times}
+    joined = list(found)
+    for n in copied:
+        best = found[first[n]]
+        joined[n] = replace(found[n], picture=first[n], place=best.place, meaning=best.meaning)
+    order = sorted(range(len(found)), key=lambda n: (first[n], posted.get(found[n].image_id, 0.0)))
+    return [joined[n] for n in order]
+
+
+def _vectors(found: Sequence[Candidate], wanted: np.ndarray, model: str) -> np.ndarray:
+    """float32 [n, 512], of unit length; zeros but for those wanted (int [m]) that have one."""
+    numbers = {pk: n for n in wanted.tolist() if (pk := found[n].image_id)}
+    images = PostImage.objects.filter(pk__in=list(numbers)).searchable(model)
+    vectors = np.zeros((len(found), EMBEDDING_DIMENSIONS), np.float32)
+    for pk, vector in images.values_list("pk", "embedding"):
+        vectors[numbers[pk]] = vector
+    return vectors
 
 
 def without_excluded(found: list[Candidate], meaning: Meaning) -> list[Candidate]:

@@ -25,32 +25,40 @@ P = TypeVar("P", bound=Picture)
 def collapse(pictures: Sequence[P], vectors: np.ndarray | None = None) -> list[P]:
     """Without those that repeat an earlier, better ranked one; the order stays.
 
-    vectors: as for `copies`.
-    """
-    repeats = copies(pictures, vectors)
-    left = np.ones(len(pictures), dtype=bool)
-    for n in range(len(pictures)):
-        if left[n]:
-            left[n + 1 :] &= ~repeats[n, n + 1 :]
-    return [picture for picture, stays in zip(pictures, left, strict=True) if stays]
-
-
-def copies(pictures: Sequence[Picture], vectors: np.ndarray | None = None) -> np.ndarray:
-    """bool [n, n], symmetric: which are copies of which, each of itself.
-
     vectors: float32 [n, 512] in one space, of unit length or zeros where unknown. Without them
     only hashes and checksums count.
     """
+    same, doubtful = compared(pictures)
+    if vectors is not None and len(vectors):
+        same |= doubtful & are_copies(vectors)
+    first = first_copies(same)
+    return [picture for n, picture in enumerate(pictures) if first[n] == n]
+
+
+def compared(pictures: Sequence[Picture]) -> tuple[np.ndarray, np.ndarray]:
+    """bool [n, n] each, symmetric: which are copies of which, each of itself; and which are if
+    their vectors say so too."""
     hashes = np.array([(each.perceptual_hash or 0) % 2**64 for each in pictures], dtype=np.uint64)
     hashed = np.array([each.perceptual_hash is not None for each in pictures], dtype=bool)
     _, files = np.unique([each.checksum for each in pictures], return_inverse=True)
     named = np.array([bool(each.checksum) for each in pictures], dtype=bool)
     bits = np.bitwise_count(hashes[:, None] ^ hashes)
-    near = bits <= NEAR_BITS
-    if vectors is not None and len(vectors):
-        near |= (bits <= COPY_BITS) & (vectors @ vectors.T >= COPY_COSINE)
-    return (
-        np.eye(len(pictures), dtype=bool)
-        | (hashed[:, None] & hashed & near)
-        | (named[:, None] & named & (files[:, None] == files))
-    )
+    both = hashed[:, None] & hashed
+    same = np.eye(len(pictures), dtype=bool) | both & (bits <= NEAR_BITS)
+    same |= named[:, None] & named & (files[:, None] == files)
+    return same, both & ~same & (bits <= COPY_BITS)
+
+
+def are_copies(vectors: np.ndarray) -> np.ndarray:
+    """bool [n, n], where hashes leave doubt; vectors: float32 [n, 512] of unit length or zeros."""
+    return vectors @ vectors.T >= COPY_COSINE
+
+
+def first_copies(same: np.ndarray) -> np.ndarray:
+    """int [n]: the first that each repeats, or itself; what repeats only a repetition is new."""
+    first = np.arange(len(same))
+    for n in range(len(same)):
+        if first[n] == n:
+            later = same[n, n + 1 :] & (first[n + 1 :] == np.arange(n + 1, len(same)))
+            first[n + 1 :][later] = n
+    return first

@@ -3,12 +3,12 @@
 Reciprocal rank fusion (Cormack, Clarke, Büttcher, SIGIR 2009): ranks need no common scale.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID
 
 from search.candidates import Candidate, coverages
-from search.duplicates import collapse, copies
 from search.meaning import Meaning
 
 Method = Literal["embedding", "caption", "hybrid", "filters"]
@@ -27,47 +27,40 @@ class Ranked:
     score: float
     method: Method
     matched: int = 0
-    checksum: str = ""
-    perceptual_hash: int | None = None
 
 
-def fused(
-    near: list[Candidate], worded: list[Candidate], meaning: Meaning, *, least_score: float
-) -> list[Ranked]:
+def telling(
+    worded: Sequence[Candidate], near: Sequence[Candidate], meaning: Meaning, least_score: float
+) -> list[Candidate]:
+    """Those that were found by words, not by meaning, and have enough of them to be relevant."""
+    if not meaning.available:
+        return list(worded)
+    share = coverages([*near, *worded], len(meaning.terms))
+    return [each for each in worded if WORD_SCORE * share[each.matched] >= least_score]
+
+
+def fused(found: Sequence[Candidate], meaning: Meaning, *, least_score: float) -> list[Ranked]:
     """Best first; one per post and picture; only those that are relevant enough by themselves.
 
-    near: by meaning, best first. worded: others, by their words alone. Of copies, which mean the
-    same, the one with more of the words is kept, then the oldest.
+    Of copies that mean the same, the one with more of the words is kept, then the first.
     """
-    places = copies(near).argmax(axis=1) if near else []  # each one's, or its best copy's
-    near = [_as_near_as(near[place], each) for place, each in zip(places, near, strict=True)]
-    found = [*near, *worded]
     share = coverages(found, len(meaning.terms))
     # Words tell many posts apart no further than into groups; there meaning decides.
     by_words = sorted(
-        found,
-        key=lambda each: (
-            -round(share[each.matched], 3),
-            -each.meaning,
-            -each.word_rank,
-            each.created_at,
-        ),
+        found, key=lambda each: (-round(share[each.matched], 3), -each.meaning, -each.word_rank)
     )
-    worth = dict.fromkeys((each.post_id for each in found), 0.0)
-    for place, each in zip(places, near, strict=True):
-        worth[each.post_id] += 1 / (K + 1 + place)
+    worth = {each.post_id: 1 / (K + each.place) if each.place else 0.0 for each in found}
     for rank, each in enumerate(by_words, 1):
         coverage = share[each.matched]
         if coverage >= LEAST_WORDS or not meaning.available:
             worth[each.post_id] += WORDS_WEIGHT * coverage**2 / (K + rank)
-    ordered = sorted(found, key=lambda each: (-worth[each.post_id], -each.meaning, each.created_at))
-    scored = [_scored(each, share[each.matched], meaning) for each in ordered]
-    relevant = [place for place in scored if place.score >= least_score]
-    return _never_rising(collapse(relevant))
-
-
-def _as_near_as(best: Candidate, copy: Candidate) -> Candidate:
-    return copy if copy.meaning == best.meaning else replace(copy, meaning=best.meaning)
+    ordered = sorted(found, key=lambda each: (-worth[each.post_id], -each.meaning))
+    once: dict[UUID | int, Ranked] = {}
+    for each in ordered:
+        place = _scored(each, share[each.matched], meaning)
+        if place.score >= least_score:
+            once.setdefault(each.post_id if each.picture is None else each.picture, place)
+    return _never_rising(list(once.values()))
 
 
 def _scored(candidate: Candidate, coverage: float, meaning: Meaning) -> Ranked:
@@ -90,8 +83,6 @@ def _scored(candidate: Candidate, coverage: float, meaning: Meaning) -> Ranked:
         score,
         method,
         candidate.matched if coverage else 0,
-        candidate.checksum,
-        candidate.perceptual_hash,
     )
 
 

@@ -8,7 +8,6 @@ sooner than a scan that finds one in a thousand. Source: pgvector README, "Filte
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -37,7 +36,6 @@ class Near(NamedTuple):
     post_id: UUID
     checksum: str
     perceptual_hash: int | None
-    created_at: datetime
     distance: float
 
 

@@ -137,19 +137,20 @@ def _ranked(
         recall.remember_text(meaning.main.tolist(), meaning.model)
     least = meaning.least_score if least_score is None else least_score
     near = candidates.by_meaning(viewer, query, meaning, _drawn(query, most))
-    ranked: list[Ranked] = []
-    if most and len(near) >= most:
-        shown = candidates.without_excluded(candidates.with_words(near, meaning.terms), meaning)
-        ranked = fusion.fused(shown, [], meaning, least_score=least)
+    near = candidates.without_excluded(candidates.with_words(near, meaning.terms), meaning)
+    ranked = _fused(near, meaning, least) if most else []
     if most is None or len(ranked) < most:
-        worded = candidates.by_words(viewer, query, meaning.terms, near)
-        near = candidates.marked(near, {each.post_id: each.matched for each in worded})
-        known = {each.post_id for each in near}
-        others = [each for each in worded if each.post_id not in known]
-        others = candidates.with_images(others, query, meaning)
-        near, others = (candidates.without_excluded(each, meaning) for each in (near, others))
-        ranked = fusion.fused(near, others, meaning, least_score=least)
+        worded = candidates.by_words(viewer, query, meaning.terms, near, least)
+        worded = fusion.telling(worded, near, meaning, least)
+        others = candidates.with_images(worded, query, meaning)
+        others = candidates.without_excluded(others, meaning)
+        ranked = _fused([*near, *others], meaning, least)
     return meaning, _newest_first(ranked) if query.sort == "date" else ranked
+
+
+def _fused(found: list[candidates.Candidate], meaning: Meaning, least: float) -> list[Ranked]:
+    pictures = candidates.as_pictures(found, meaning.model)
+    return fusion.fused(pictures, meaning, least_score=least)
 
 
 def _drawn(query: Query, most: int | None) -> int:

@@ -222,6 +222,28 @@ def test_of_copies_the_one_that_has_the_words_is_kept(
     assert titles(search(api(stranger), q="red boat")) == ["red boat"]
 
 
+@pytest.mark.parametrize(("axis", "shown"), [(1, ["first"]), (2, ["first", "second"])])
+def test_copies_that_hashes_leave_in_doubt_are_told_by_their_vectors(
+    axis: int, shown: list[str], api: Api, stranger: User, new: NewPost, meaning: Any
+) -> None:
+    new(0.34, title="first", perceptual_hash=0)
+    second = new(title="second", perceptual_hash=0x3FF)
+    second.images.update(embedding=at_cosine(0.33, axis))
+    assert titles(search(api(stranger), q="red boat")) == shown
+
+
+def test_what_is_near_says_its_words_however_many_posts_have_them(
+    api: Api, stranger: User, new: NewPost, meaning: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.candidates.MOST", 5)
+    for number in range(6):
+        new(None, title=f"zebra {number}")
+    new(0.33, title="near", description="A zebra")
+    first = search(api(stranger), q="zebra")["results"][0]
+    assert (first["post"]["title"], first["search_method"]) == ("near", "hybrid")
+    assert first["matched_words"] == ["zebra"]
+
+
 def test_copies_that_a_filter_leaves_are_shown_once(
     api: Api, stranger: User, new: NewPost, meaning: Any
 ) -> None:

@@ -191,9 +191,9 @@ def test_many_results_take_as_many_queries_as_one(
     for count in (1, 15):
         for _ in range(count):
             embedded(vector_post, 0.3, 0.2)
-        # the member; the vector space, twice; a sample; the index and the scan in a savepoint; how
-        # many posts have the word, and which; posts and their images
-        with django_assert_num_queries(12):
+        # the member; the vector space, twice; a sample; the index and the scan in a savepoint; the
+        # words of what is near; how many posts have the word, and which; posts and their images
+        with django_assert_num_queries(13):
             search(client)
 
 
