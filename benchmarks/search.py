@@ -198,8 +198,11 @@ def old_way() -> Find:
     return find
 
 
-def over_http(url: str, queries: np.ndarray, written: Sequence[str]) -> Find:
-    """`POST /api/search/text` with texts that have these vectors.
+def over_http(
+    url: str, queries: np.ndarray, written: Sequence[str], *, goes_on: bool = False
+) -> Find:
+    """`POST /api/search/text` with texts that have these vectors; `GET /api/search`, whose list of
+    hundreds is kept for its next pages, if it `goes_on`.
 
     Of words that posts have, it finds what has them too, which an exact search of vectors does not.
     """
@@ -217,10 +220,11 @@ def over_http(url: str, queries: np.ndarray, written: Sequence[str]) -> Find:
     )
 
     def find(vector: np.ndarray) -> list[int]:
-        answer = client.post(
-            f"/api/search/text?limit={BEST}&minSimilarity=0",
-            json={"query": texts[vector.tobytes()]},
-        )
+        text, least = texts[vector.tobytes()], {"limit": BEST, "minSimilarity": 0}
+        if goes_on:
+            answer = client.get("/api/search", params={"q": text, **least})
+        else:
+            answer = client.post("/api/search/text", params=least, json={"query": text})
         found = answer.raise_for_status().json()["data"]
         if not found["ai_available"]:
             raise RuntimeError("The query's vector was not in the cache")
@@ -330,6 +334,8 @@ def main() -> None:
         http = report("ivfflat, over HTTP", over_http(url, texts, unknown), truth, ["text"])
         asked = over_http(url, texts, words)
         worded = report("the same, with words", asked, truth, ["text"], by_vectors_alone=False)
+        paged = over_http(url, texts, words, goes_on=True)
+        report("GET, with words", paged, truth, ["text"], by_vectors_alone=False)
         old = measure(old_way(), truth.queries["text"][:3], 1, least=3)
         print(
             f"{'as the Node backend':22} text   {old.ms(50):8.1f} {old.ms(95):8.1f}"

@@ -23,7 +23,7 @@ MOST = 400  # of each kind; who wants more asks for something else
 MOST_RANKED = 5_000  # posts that have a word; above that, only the newest posts are looked at
 NEWEST, NEWEST_BESIDE = 20_000, 2_000  # the latter beside those that are near by meaning
 FEW = 20  # posts with all words; with fewer, posts with some of them are looked for too
-SOME = 1_000
+SOME, SOME_RANKED = 1_000, 2_000  # with some of the words; rather not those that more posts have
 EXCLUDED_SCORE = 0.3  # so much like what must not be there
 
 
@@ -85,7 +85,8 @@ def with_words(found: list[Candidate], terms: Sequence[Term]) -> list[Candidate]
     if not (found and terms):
         return found
     having = _having(terms, "")
-    rows = PostWords.objects.filter(pk__in=[each.post_id for each in found]).annotate(**having)
+    rows = PostWords.objects.filter(pk__in=[each.post_id for each in found])
+    rows = rows.filter(document=any_of(terms)).annotate(**having)
     matched = {pk: _as_bits(has) for pk, *has in rows.values_list("pk", *having)}
     return [
         replace(each, matched=bits) if (bits := matched.get(each.post_id)) else each
@@ -106,17 +107,18 @@ def by_words(
     posts = posts.filter(query.words(""))
     if query.post_id:
         posts = posts.exclude(pk=query.post_id)
-    seen = {each.post_id for each in near}
+    seen = {each.post_id for each in near if each.matched}
     everything = (1 << len(terms)) - 1
     told = sum(each.matched == everything or each.meaning >= least_score for each in near)
     with_all, *with_each = _posts_with(all_of(terms), *(all_of([term]) for term in terms))
-    found = _ranked(posts, terms, all_of(terms), with_all, MOST, seen)
+    newest = NEWEST_BESIDE if near else NEWEST
+    found = _ranked(posts, terms, all_of(terms), with_all, MOST, newest, seen)
     if len(found) + told < FEW and len(terms) > 1:
         # Beside rarer words, one that very many posts have says little of any of them.
-        rarer = [term for term, n in zip(terms, with_each, strict=True) if n <= MOST_RANKED]
-        with_some = sum(n for n in with_each if n <= MOST_RANKED or not rarer)
+        rarer = [term for term, n in zip(terms, with_each, strict=True) if n <= SOME_RANKED]
+        with_some = sum(n for n in with_each if n <= SOME_RANKED or not rarer)
         seen |= {each.post_id for each in found}
-        found += _ranked(posts, terms, any_of(rarer or terms), with_some, SOME, seen)
+        found += _ranked(posts, terms, any_of(rarer or terms), with_some, SOME, newest, seen)
     share = coverages([*near, *found], len(terms))
     return sorted(found, key=lambda each: -share[each.matched])[:MOST]
 
@@ -139,12 +141,13 @@ def _ranked(
     words: SearchQuery,
     expected: int,
     most: int,
+    newest: int,
     seen: set[UUID],
 ) -> list[Candidate]:
     """Bounded: of words that very many posts have, only the newest posts are looked at."""
     if expected > MOST_RANKED:
-        newest = posts.order_by("-created_at", "-id").values("pk")
-        posts = Post.objects.filter(pk__in=newest[: NEWEST_BESIDE if seen else NEWEST])
+        latest = posts.order_by("-created_at", "-id").values("pk")
+        posts = Post.objects.filter(pk__in=latest[:newest])
     having = _having(terms, "words__")
     found = posts.filter(words__document=words).annotate(rank=rank_by(words), **having)
     rows = found.order_by("-rank", "-created_at").values_list("pk", "rank", *having)

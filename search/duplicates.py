@@ -40,7 +40,8 @@ def compared(pictures: Sequence[Picture]) -> tuple[np.ndarray, np.ndarray]:
     their vectors say so too."""
     hashes = np.array([(each.perceptual_hash or 0) % 2**64 for each in pictures], dtype=np.uint64)
     hashed = np.array([each.perceptual_hash is not None for each in pictures], dtype=bool)
-    _, files = np.unique([each.checksum for each in pictures], return_inverse=True)
+    numbers: dict[str, int] = {}
+    files = np.array([numbers.setdefault(each.checksum, len(numbers)) for each in pictures])
     named = np.array([bool(each.checksum) for each in pictures], dtype=bool)
     bits = np.bitwise_count(hashes[:, None] ^ hashes)
     both = hashed[:, None] & hashed
@@ -56,9 +57,9 @@ def are_copies(vectors: np.ndarray) -> np.ndarray:
 
 def first_copies(same: np.ndarray) -> np.ndarray:
     """int [n]: the first that each repeats, or itself; what repeats only a repetition is new."""
-    first = np.arange(len(same))
-    for n in range(len(same)):
+    own = np.arange(len(same))
+    first = own.copy()
+    for n in np.flatnonzero(np.triu(same, 1).any(axis=1)):
         if first[n] == n:
-            later = same[n, n + 1 :] & (first[n + 1 :] == np.arange(n + 1, len(same)))
-            first[n + 1 :][later] = n
+            first[same[n] & (first == own) & (own > n)] = n
     return first
