@@ -15,7 +15,7 @@ from accounts import services
 from accounts.forms import LoginForm, RegistrationForm
 from smimso.errors import AuthenticationFailed, InvalidInput, Overloaded
 from smimso.pages import translated
-from smimso.throttling import client_address, seconds_to_wait
+from smimso.throttling import client_address, seconds_to_wait, seconds_to_wait_for_login
 
 FORM_METHODS = ["GET", "HEAD", "POST"]
 
@@ -27,9 +27,8 @@ def log_in(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect(_next(request))
     form = LoginForm(_sent(request), label_suffix="")
-    account = request.POST.get("email_or_phone", "").strip().lower()
-    address = client_address(request)
-    if wait := _wait(request, ("login", address), ("password", address, account)):
+    account = request.POST.get("email_or_phone", "")
+    if form.is_bound and (wait := seconds_to_wait_for_login(request, account)):
         return _too_many(request, "accounts/login.html", form, wait)
     if form.is_valid():
         try:
@@ -49,7 +48,7 @@ def register(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect(_next(request))
     form = RegistrationForm(_sent(request), label_suffix="")
-    if wait := _wait(request, ("register", client_address(request))):
+    if form.is_bound and (wait := seconds_to_wait("register", client_address(request))):
         return _too_many(request, "accounts/register.html", form, wait)
     if form.is_valid():
         try:
@@ -70,13 +69,6 @@ def log_out(request: HttpRequest) -> HttpResponse:
 
 def _sent(request: HttpRequest) -> QueryDict | None:
     return request.POST if request.method == "POST" else None
-
-
-def _wait(request: HttpRequest, *limits: tuple[str, ...]) -> float:
-    """Seconds, 0 when the form may pass. It counts together with the same requests to the API."""
-    if request.method != "POST":
-        return 0.0
-    return max([seconds_to_wait(*limit) for limit in limits])
 
 
 def _too_many(request: HttpRequest, template: str, form: Form, wait: float) -> HttpResponse:

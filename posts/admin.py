@@ -1,6 +1,5 @@
 """Administration of posts, images and comments: what the AI made of them, another try for it."""
 
-from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -20,8 +19,9 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Category
 from posts import counters, feed, files, queue, services
-from posts.duplicate_groups import Place, duplicate_groups
+from posts.duplicate_groups import duplicate_groups
 from posts.models import Comment, Post, PostImage
+from posts.places import place_of
 
 RETRY = _("Give the AI another try")
 
@@ -49,16 +49,6 @@ def _retry(request: HttpRequest, image_ids: list[UUID]) -> None:
     else:
         text = gettext("None of these images is stored here, so none can be retried.")
         messages.warning(request, text)
-
-
-def _place(text: str) -> Place | None:
-    """Where a page of duplicates goes on; None, the beginning, for what is no place."""
-    when, _, pk = text.partition("_")
-    try:
-        place = Place(datetime.fromisoformat(when), UUID(pk))
-    except ValueError:
-        return None
-    return place if place.created_at.tzinfo else None
 
 
 class _ContentAdmin(admin.ModelAdmin):
@@ -256,13 +246,13 @@ class PostImageAdmin(_ContentAdmin):
         """Groups of images that repeat each other, page by page."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        groups, last = duplicate_groups(_place(request.GET.get("after", "")))
+        groups, last = duplicate_groups(place_of(request.GET.get("after", "")))
         page = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": gettext("Duplicate images"),
             "groups": groups,
-            "after": f"{last.created_at.isoformat()}_{last.pk}" if last else "",
+            "after": last or "",
         }
         return render(request, "admin/posts/postimage/duplicates.html", page)
 

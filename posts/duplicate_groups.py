@@ -8,23 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
 from posts.models import BAND_MASKS, BAND_SHIFTS, NEAR_BITS, PostImage
+from posts.places import Place
 
 GROUPS = 20  # of a page, at most some more
 AT_ONCE, BATCHES = 100, 10  # images that a page looks at
 MOST_IMAGES = 30  # of a group that are shown, beside its newest
-
-
-class Place(NamedTuple):
-    """Of an image in the order of newest first."""
-
-    created_at: datetime
-    pk: UUID
 
 
 @dataclass(frozen=True)

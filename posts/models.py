@@ -17,6 +17,7 @@ from django.db.models.functions import Left
 from pgvector.django import CosineDistance, VectorField
 
 from accounts.models import Category, Follow, User
+from posts.places import Place
 
 EMBEDDING_DIMENSIONS = 512
 AUTHOR = "author"  # a source of captions; no model is called so
@@ -105,10 +106,10 @@ class PostQuerySet(models.QuerySet["Post"]):
         counted = [self.filter(part).values("user_id") for part in parts]
         return counted[0].union(*counted[1:], all=True).count()
 
-    def older_than(self, post: "Post") -> "PostQuerySet":
-        """What follows `post` when the newest come first; ids tell equal times apart."""
-        return self.filter(created_at__lte=post.created_at).exclude(
-            created_at=post.created_at, id__gte=post.pk
+    def older_than(self, place: Place) -> "PostQuerySet":
+        """What follows `place` when the newest come first; ids tell equal times apart."""
+        return self.filter(created_at__lte=place.created_at).exclude(
+            created_at=place.created_at, id__gte=place.pk
         )
 
     def for_display(self, viewer: Any) -> "PostQuerySet":

@@ -1,12 +1,11 @@
 """Pages that are grids of posts: the feed, a member's, saved and liked ones."""
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
@@ -15,6 +14,7 @@ from accounts.models import Category, User
 from posts import feed as lists
 from posts.follow_pages import about_member
 from posts.models import Post, PostQuerySet
+from posts.places import Place, place_of
 from smimso.http import clamped_int
 from smimso.pages import PageRequest
 
@@ -26,10 +26,13 @@ PAGE_SIZE = 24
 def feed(request: PageRequest) -> HttpResponse:
     """All categories, or the one of `?category=slug`."""
     posts, slug = Post.objects.visible_to(request.user), request.GET.get("category", "")
-    chosen = get_object_or_404(Category, slug=slug) if slug else None
+    categories = list(Category.objects.all())
+    chosen = next((category for category in categories if category.slug == slug), None)
     if chosen:
         posts = posts.filter(category=chosen)
-    more = {"categories": Category.objects.all(), "chosen": chosen}
+    elif slug:
+        raise Http404
+    more = {"categories": categories, "chosen": chosen}
     return _grid_page(request, "posts/feed.html", posts, more)
 
 
@@ -75,7 +78,7 @@ def _grid_page(
     request: PageRequest, template: str, posts: PostQuerySet, more: dict[str, Any] | None = None
 ) -> HttpResponse:
     """One page of a grid that goes on as one scrolls, newest first, by the last post's key."""
-    last = _post_before(request.GET.get("before", ""))
+    last = place_of(request.GET.get("before", ""))
     if last is not None:
         posts = posts.older_than(last)
     found = list(posts.for_display(request.user).order_by("-created_at", "-id")[: PAGE_SIZE + 1])
@@ -92,15 +95,5 @@ def _grid_page(
 def _query(request: PageRequest, last: Post) -> str:
     """Of the page that goes on after `last`, with the same category."""
     query = request.GET.copy()
-    query["before"] = f"{last.created_at.isoformat()}_{last.pk}"
+    query["before"] = str(Place(last.created_at, last.pk))
     return query.urlencode()
-
-
-def _post_before(key: str) -> Post | None:
-    """The place that `before` names, even if the post is gone by now; None for any other text."""
-    when, _, post_id = key.partition("_")
-    try:
-        place = Post(pk=UUID(post_id), created_at=datetime.fromisoformat(when))
-    except ValueError:
-        return None
-    return place if place.created_at.tzinfo else None

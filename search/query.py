@@ -85,9 +85,10 @@ class Filters:
 
 
 def _tag_words(tag: str) -> SearchQuery:
-    """From the index of words, where tags have a weight of their own."""
-    words = tuple(fold(word) for word in re.findall(r"[^\W_]+", tag)) or ("",)
-    return all_of([Term(tag, words, is_phrase=True)], weights=TAGS)
+    """From the index of words, where tags have a weight of their own; nothing has one of signs."""
+    composed = unicodedata.normalize("NFC", tag)
+    words = tuple(fold(word) for word in re.findall(r"[^\W_]+", composed))
+    return all_of([Term(tag, words, is_phrase=True)] if words else [], weights=TAGS)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.admin import AdminSite
+from django.contrib.admin.forms import AdminAuthenticationForm
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -11,9 +13,22 @@ from django.utils.translation import gettext_lazy
 
 from ai.admin_page import PERMISSION
 from smimso import labels
+from smimso.errors import Overloaded
+from smimso.pages import translated
+from smimso.throttling import seconds_to_wait_for_login
+
+
+class LoginForm(AdminAuthenticationForm):
+    """A guess here counts as one on the login page."""
+
+    def clean(self) -> dict[str, Any]:
+        if seconds_to_wait_for_login(self.request, self.data.get("username", "")):
+            raise ValidationError(translated(Overloaded.default))
+        return super().clean()
 
 
 class Site(AdminSite):
+    login_form = LoginForm
     site_header = "SMIMSO"
     site_title = "SMIMSO"
     index_title = gettext_lazy("Administration")

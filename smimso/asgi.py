@@ -17,6 +17,13 @@ class OneHopHandler(ASGIHandler):
     get 520 answers a second instead of 330. Views that are `async` run on the event loop as ever.
     """
 
+    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        refused = body_limit.refusal(scope)
+        if refused is None:
+            await super().handle(scope, receive, send)
+        else:
+            await self.send_response(refused, send)
+
     def load_middleware(self, is_async: bool = False) -> None:
         super().load_middleware(is_async=False)
         chain: Any = self._middleware_chain  # type: ignore[has-type]
@@ -27,6 +34,6 @@ django.setup(set_prefix=False)
 application = OneHopHandler()
 
 # ruff: isort: split
-from smimso import metrics  # noqa: E402 - once the settings are there
+from smimso import body_limit, metrics  # noqa: E402 - once the settings are there
 
 metrics.share()

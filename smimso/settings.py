@@ -200,6 +200,7 @@ UPLOAD_URL_LIFETIME = timedelta(hours=env.int("SMIMSO_UPLOAD_URL_HOURS", 12))
 # The same words and pictures of the same author within it are one post: a request sent again.
 POST_RETRY_SECONDS = env.int("SMIMSO_POST_RETRY_SECONDS", 300)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # JSON and form fields; files are not counted
+REQUEST_MAX_BYTES = UPLOAD_MAX_FILES * UPLOAD_MAX_BYTES + 5 * 1024 * 1024
 FILE_UPLOAD_MAX_MEMORY_SIZE = UPLOAD_MAX_BYTES
 
 # --- Web -------------------------------------------------------------------------------------

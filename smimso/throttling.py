@@ -48,6 +48,16 @@ def seconds_to_wait(scope: str, *who: str) -> float:
     return 0.0 if count <= most else window - now % window
 
 
+def seconds_to_wait_for_login(request: Any, account: str) -> float:
+    """As `seconds_to_wait`, of one guess at a password: at this account, and at any from there.
+
+    Every form that logs somebody in asks here, so that no door takes more guesses than another.
+    """
+    address = client_address(request)
+    at_account = seconds_to_wait("password", address, account.strip().lower())
+    return max(at_account, seconds_to_wait("login", address))
+
+
 def client_address(request: Any) -> str:
     """The address that the nearest trusted proxy saw, or the connection's own.
 

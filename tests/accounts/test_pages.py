@@ -121,6 +121,23 @@ def test_guessing_a_password_ends_on_the_page_as_in_the_api(
     assert client.post("/login", other).status_code == 302
 
 
+def test_the_door_of_the_staff_takes_no_more_guesses(
+    client: Client, member: Callable[..., User], settings: Any
+) -> None:
+    settings.THROTTLES = {"password": "3/1h"}
+    admin = member("Admin", is_staff=True)
+    guess = {"username": admin.email, "password": "wrong"}
+    for _ in range(2):
+        assert "Please enter the correct email" in client.post("/admin/login/", guess).text
+    assert client.post("/login", {"email_or_phone": admin.email, **guess}).status_code == 400
+    right = {"username": f" {admin.email.upper()}", "password": PASSWORD}
+    page = client.post("/admin/login/", right, headers={"Accept-Language": "vi"})
+    assert "Quá nhiều yêu cầu" in page.text
+    assert not is_logged_in(client)
+    settings.THROTTLES = {}
+    assert client.post("/admin/login/", right).status_code == 302
+
+
 def test_trying_many_accounts_and_registering_many_end(client: Client, settings: Any) -> None:
     settings.THROTTLES = {"login": "2/1h", "register": "1/1h"}
     logins = [

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from django.db import IntegrityError, transaction
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -119,6 +120,13 @@ def test_an_email_or_phone_is_taken_once(changes: dict[str, str]) -> None:
     register()
     assert_refused(register(first_name="Second", **changes), TAKEN)
     assert User.objects.get().first_name == "Linh"
+
+
+def test_the_database_knows_no_two_cases_of_an_email(member: Callable[..., User]) -> None:
+    other = member("Other")
+    member("Linh", email="linh@example.test")
+    with pytest.raises(IntegrityError, match="users_email_ci_unique"), transaction.atomic():
+        User.objects.filter(pk=other.pk).update(email="LINH@example.test")
 
 
 REFUSED: list[tuple[dict[str, Any], str | None]] = [

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +14,7 @@ import torch
 from PIL import Image
 
 from ai.engine import Engine
+from ai.engine.lazy import LazyModel
 from ai.engine.precision import choose_dtype
 from ai.errors import ModelUnavailable
 from tests.ai.conftest import save_clip, save_multilingual_clip
@@ -180,6 +183,26 @@ def test_after_a_failure_the_disk_is_asked_again_only_after_a_pause(
         engine.embed_texts(["a"])
     now += 15.1
     assert engine.embed_texts(["a"]).shape == (1, 512)
+
+
+def test_who_comes_while_a_model_is_loaded_waits_for_it() -> None:
+    loaded: list[object] = []
+    begun, go_on = Event(), Event()
+
+    def load() -> object:
+        begun.set()
+        assert go_on.wait(60)
+        loaded.append(object())
+        return loaded[-1]
+
+    model = LazyModel(load)
+    with ThreadPoolExecutor(3) as threads:
+        found = [threads.submit(model.get) for _ in range(3)]
+        assert begun.wait(60)
+        assert not model.loaded
+        go_on.set()
+        assert {each.result(60) for each in found} == {model.get()} == set(loaded)
+    assert len(loaded) == 1
 
 
 def test_a_name_never_shows_where_a_directory_lies(make_engine: Make, tiny_clip: Path) -> None:

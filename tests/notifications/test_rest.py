@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 import redis
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
@@ -134,6 +134,17 @@ def test_doing_it_again_tells_nobody_twice(owner: User, stranger: User, post: Po
     assert Notification.objects.count() == 2
     withdraw(recipient_id=owner.pk, actor=stranger, kind="follow")
     assert [found.type for found in Notification.objects.all()] == ["like"]
+
+
+@pytest.mark.parametrize("kind", ["follow", "like"])
+def test_the_database_takes_only_one_of_a_kind(
+    owner: User, stranger: User, post: Post, kind: str
+) -> None:
+    about = post if kind == "like" else None  # without an object it is one all the same
+    fields = {"user": owner, "related_user": stranger, "type": kind, "post": about}
+    Notification.objects.create(**fields)
+    with pytest.raises(IntegrityError, match="notifications_once"), transaction.atomic():
+        Notification.objects.create(**fields)
 
 
 def test_somebody_elses_title_is_not_told(

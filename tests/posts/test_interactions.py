@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 import redis
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from rest_framework.test import APIClient
 
 from accounts.models import Follow, User
@@ -124,6 +124,17 @@ class TestSave:
         api(owner).post(save_url(post))
         api(stranger).delete(save_url(post))
         assert SavedPost.objects.get().user == owner
+
+
+@pytest.mark.parametrize(("model", "name"), [(Like, "likes_once"), (SavedPost, "saved_posts_once")])
+def test_the_database_takes_only_one_of_each_member(
+    owner: User, stranger: User, model: Any, name: str
+) -> None:
+    post = make_post(owner)
+    model.objects.create(user=stranger, post=post)
+    with pytest.raises(IntegrityError, match=name), transaction.atomic():
+        model.objects.create(user=stranger, post=post)
+    model.objects.create(user=owner, post=post)
 
 
 class TestWhatAStrangerMayNotSee:

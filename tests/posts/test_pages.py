@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from accounts.models import Category, User
 from posts import pages
-from posts.models import AIStatus, Post, PostImage, Visibility
+from posts.models import AIStatus, Like, Post, PostImage, Visibility
 
 pytestmark = pytest.mark.django_db
 BROWSER = {"Accept": "text/html"}
@@ -117,12 +117,38 @@ def test_without_scripts_the_older_link_opens_a_whole_page(
     assert titles(page) == ["Old"]
 
 
-@pytest.mark.parametrize("before", ["nonsense", "2026-01-01_x", f"2026-01-01T00:00:00_{uuid4()}"])
+@pytest.mark.parametrize(
+    "before",
+    [
+        *("nonsense", "\0", "2026-01-01_x", f"2026-01-01T00:00:00_{uuid4()}"),
+        *(f"0001-01-01T00:00:00+23:59_{uuid4()}", f"9999-12-31T23:59:59-23:59_{uuid4()}"),
+    ],
+)
 def test_a_broken_place_in_the_feed_is_the_beginning(
     client: Client, shared: Callable[..., Post], before: str
 ) -> None:
     shared("New")
     assert titles(client.get("/", {"before": before}).text) == ["New"]
+
+
+@pytest.mark.parametrize("slug", ["no-such", "\0", "art\0"])
+def test_an_unknown_category_is_not_found(client: Client, slug: str) -> None:
+    assert client.get("/", {"category": slug}).status_code == 404
+
+
+def test_a_post_without_a_picture_is_no_obstacle(
+    client: Client, owner: User, shared: Callable[..., Post]
+) -> None:
+    """The Node backend left such ones behind, and they come with its data."""
+    bare = shared("Bare", images=0)
+    Like.objects.create(user=owner, post=bare)
+    client.force_login(owner)
+    for path in ("/", f"/members/{owner.pk}", "/liked"):
+        assert titles(client.get(path).text) == ["Bare"]
+    for path in (f"/post/{bare.pk}", f"/post/{bare.pk}/similar", f"/search?post={bare.pk}"):
+        assert client.get(path).status_code == 200
+    for action in ("edit", "delete"):
+        assert "Bare" in client.get(f"/post/{bare.pk}/{action}").text
 
 
 def test_the_feed_takes_as_many_queries_for_twelve_posts_as_for_three(

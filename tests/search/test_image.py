@@ -42,14 +42,21 @@ def search(client: APIClient, upload: Any = None, **params: Any) -> Any:
 
 
 @pytest.fixture
-def meaning(monkeypatch: pytest.MonkeyPatch, openai_scale: None) -> None:
-    """Every picture means `pointing(1)`."""
-    described = (pointing(1), "a teal square")
-    monkeypatch.setattr("ai.services.describe_image", lambda _: described)
+def meaning(monkeypatch: pytest.MonkeyPatch, openai_scale: None) -> list[str]:
+    """Every picture means `pointing(1)`; what the workers were asked."""
+    asked: list[str] = []
+
+    def describe(image: Image.Image) -> tuple[list[float], str]:
+        asked.append("describe_image")
+        return pointing(1), "a teal square"
+
+    monkeypatch.setattr("ai.services.describe_image", describe)
+    monkeypatch.setattr("ai.services.ask", lambda task, **_: asked.append(task.name))
+    return asked
 
 
 def test_the_answer_is_exactly_what_the_contract_says(
-    api: Api, stranger: User, vector_post: Callable[..., Post], meaning: None
+    api: Api, stranger: User, vector_post: Callable[..., Post], meaning: list[str]
 ) -> None:
     post = vector_post(at_cosine(0.9), at_cosine(0.95), model=ai.clip_name())
     response = search(api(stranger))
@@ -67,6 +74,15 @@ def test_the_answer_is_exactly_what_the_contract_says(
     assert result["search_method"] == "embedding"
 
 
+def test_its_caption_finds_what_has_no_vector_and_is_made_once(
+    api: Api, stranger: User, vector_post: Callable[..., Post], meaning: list[str]
+) -> None:
+    post = vector_post(None, title="A square", description="All teal")
+    (result,) = search(api(stranger)).json()["data"]["results"]
+    assert (result["post_id"], result["search_method"]) == (str(post.pk), "caption")
+    assert meaning == ["describe_image"]
+
+
 def test_a_caption_that_failed_is_empty_text(
     api: Api, stranger: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,7 +95,7 @@ def test_the_least_score_is_honoured(
     api: Api,
     stranger: User,
     vector_post: Callable[..., Post],
-    meaning: None,
+    meaning: list[str],
     least: str,
     count: int,
 ) -> None:
@@ -103,7 +119,7 @@ def test_only_what_the_viewer_may_see_is_found_and_its_urls_open(
     seen: set[str],
     api: Api,
     vector_post: Callable[..., Post],
-    meaning: None,
+    meaning: list[str],
     request: pytest.FixtureRequest,
 ) -> None:
     for visibility in ("public", "friends", "private"):

@@ -9,6 +9,8 @@ from uuid import uuid4
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from accounts.models import Category, Follow, User
@@ -286,6 +288,9 @@ def filtered(new: NewPost, owner: User, member: Callable[..., User], stranger: U
         ({"followed": "true"}, ["by other"]),
         ({"tags": "mua he"}, ["tagged"]),
         ({"tags": "sea,mùa hè"}, ["tagged"]),
+        ({"tags": "mu\u0300a he\u0300"}, ["tagged"]),  # as macOS writes it
+        ({"tags": ":"}, []),
+        ({"tags": "sea,!"}, []),
         ({"since": "2020-05-01", "until": "2020-05-01"}, ["early"]),
         ({"until": "2020-04-30"}, []),
         ({"color": "blue"}, ["blue"]),
@@ -308,6 +313,23 @@ def test_filters_hold_with_and_without_a_query(
 ) -> None:
     asked = {name: str(filtered.pk) if name == "author" else v for name, v in filters.items()}
     assert titles(search(api(stranger), q=q, **asked)) == found
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
+SIGNS = st.text(st.sampled_from("ab -:*&|!()<>'\"\\_İʼ\u0307"), max_size=8)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(q=TEXT | SIGNS, negative=TEXT | SIGNS, tags=TEXT | SIGNS)
+def test_any_text_can_be_asked_for(
+    q: str, negative: str, tags: str, api: Api, stranger: User, away: None
+) -> None:
+    client = api(stranger)
+    for asked in ({"q": q, "negative": negative, "tags": tags}, {"tags": tags}):
+        assert client.get(f"/api/search?{urlencode(asked)}").status_code in (200, 400)
+    assert client.get(f"/api/search/suggestions?{urlencode({'q': q})}").status_code == 200
 
 
 def test_by_date_the_relevant_ones_come_newest_first(

@@ -98,6 +98,20 @@ def test_an_empty_line_of_allowed_hosts_counts_as_not_set(
     assert production(tmp_path, *words, show, **changes).stdout == f"{hosts}\n"
 
 
+def test_limits_are_on_unless_an_operator_says_otherwise(tmp_path: Path) -> None:
+    """The tests' own settings have none."""
+    show = (
+        "from django.conf import settings as s; from smimso.throttling import _RATE;"
+        "print(sorted(name for name, rate in s.THROTTLES.items() if _RATE.fullmatch(rate)));"
+        "print(s.POST_RETRY_SECONDS > 90, s.DEBUG, s.CORS_ALLOWED_ORIGINS, s.TRUSTED_PROXIES)"
+    )
+    done = production(tmp_path, "shell", "--no-imports", "--command", show)
+    assert done.stdout.splitlines() == [
+        "['ai', 'login', 'password', 'register', 'uploads']",
+        "True False [] 0",  # the frontend waits 90 seconds for a post
+    ]
+
+
 # --- Docker ---------------------------------------------------------------------------------
 
 

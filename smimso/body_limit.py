@@ -1,0 +1,25 @@
+"""The largest body that is read at all: Django writes whatever comes to a file before it looks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpResponse, JsonResponse
+
+from smimso.errors import TooLarge
+from smimso.http import error_body
+
+
+def refusal(scope: Mapping[str, Any]) -> HttpResponse | None:
+    """The answer to a request (ASGI) whose body is too large, or does not say how large it is."""
+    headers = dict(scope["headers"])
+    if b"transfer-encoding" in headers:
+        return _closing("The request does not say its length", 411)
+    if int(headers.get(b"content-length") or 0) > settings.REQUEST_MAX_BYTES:
+        return _closing(TooLarge.default, TooLarge.status)
+    return None
+
+
+def _closing(text: str, status: int) -> HttpResponse:
+    """The rest of the body is not waited for."""
+    return JsonResponse(error_body(text), status=status, headers={"Connection": "close"})
