@@ -98,6 +98,27 @@ def test_an_empty_line_of_allowed_hosts_counts_as_not_set(
     assert production(tmp_path, *words, show, **changes).stdout == f"{hosts}\n"
 
 
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("", "smimso.mail.TerminalBackend localhost 25 False\n"),
+        (
+            "submission://me%40example.test:pw@mail.example",
+            "django.core.mail.backends.smtp.EmailBackend mail.example 587 True\n",
+        ),
+        ("smtp+tls://mail.example", ""),
+    ],
+)
+def test_letters_go_by_the_server_that_is_named(tmp_path: Path, url: str, expected: str) -> None:
+    show = (
+        "from django.conf import settings as s; "
+        "print(s.EMAIL_BACKEND, s.EMAIL_HOST, s.EMAIL_PORT, s.EMAIL_USE_TLS)"
+    )
+    done = production(tmp_path, "shell", "--no-imports", "--command", show, EMAIL_URL=url)
+    assert done.stdout == expected
+    assert expected or "EMAIL_URL must look like" in done.stderr
+
+
 # --- Docker ---------------------------------------------------------------------------------
 
 
