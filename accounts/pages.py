@@ -29,8 +29,8 @@ def log_in(request: HttpRequest) -> HttpResponse:
     form = LoginForm(_sent(request), label_suffix="")
     account = request.POST.get("email_or_phone", "").strip().lower()
     address = client_address(request)
-    if wait := _wait(request, ("login", address), ("password", address, account)):
-        return _too_many(request, "accounts/login.html", form, wait)
+    if seconds := wait(request, ("login", address), ("password", address, account)):
+        return too_many(request, "accounts/login.html", form, seconds)
     if form.is_valid():
         try:
             user = services.authenticate_user(**form.cleaned_data)
@@ -49,8 +49,8 @@ def register(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect(_next(request))
     form = RegistrationForm(_sent(request), label_suffix="")
-    if wait := _wait(request, ("register", client_address(request))):
-        return _too_many(request, "accounts/register.html", form, wait)
+    if seconds := wait(request, ("register", client_address(request))):
+        return too_many(request, "accounts/register.html", form, seconds)
     if form.is_valid():
         try:
             user = services.register_user(**form.cleaned_data)
@@ -72,18 +72,18 @@ def _sent(request: HttpRequest) -> QueryDict | None:
     return request.POST if request.method == "POST" else None
 
 
-def _wait(request: HttpRequest, *limits: tuple[str, ...]) -> float:
+def wait(request: HttpRequest, *limits: tuple[str, ...]) -> float:
     """Seconds, 0 when the form may pass. It counts together with the same requests to the API."""
     if request.method != "POST":
         return 0.0
-    return max([seconds_to_wait(*limit) for limit in limits])
+    return max([seconds_to_wait(*limit) for limit in limits], default=0.0)
 
 
-def _too_many(request: HttpRequest, template: str, form: Form, wait: float) -> HttpResponse:
+def too_many(request: HttpRequest, template: str, form: Form, seconds: float) -> HttpResponse:
     refusal = Overloaded()
     form.add_error(None, translated(str(refusal)))
     response = _form_page(request, template, form, status=refusal.status)
-    response.headers["Retry-After"] = str(max(1, math.ceil(wait)))
+    response.headers["Retry-After"] = str(max(1, math.ceil(seconds)))
     return response
 
 
