@@ -1,8 +1,20 @@
 """The forms of the pages about accounts."""
 
+from typing import Any
+
 from django import forms
+from django.contrib.auth.forms import PasswordResetForm, SetPasswordForm
 from django.core.validators import MinLengthValidator
 from django.utils.translation import gettext_lazy as _
+
+from accounts import services
+from accounts.models import User, UserQuerySet
+
+
+def _password(label: Any, *, known: bool = False, **options: Any) -> forms.CharField:
+    autocomplete = "current-password" if known else "new-password"
+    widget = forms.PasswordInput(attrs={"autocomplete": autocomplete})
+    return forms.CharField(label=label, max_length=128, strip=False, widget=widget, **options)
 
 
 class LoginForm(forms.Form):
@@ -11,12 +23,7 @@ class LoginForm(forms.Form):
         max_length=255,
         widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none"}),
     )
-    password = forms.CharField(
-        label=_("Password"),
-        max_length=128,
-        strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
-    )
+    password = _password(_("Password"), known=True)
 
 
 class RegistrationForm(forms.Form):
@@ -44,20 +51,12 @@ class RegistrationForm(forms.Form):
         error_messages={"invalid": _("Enter a valid phone number.")},
         widget=forms.TextInput(attrs={"autocomplete": "tel", "type": "tel"}),
     )
-    password = forms.CharField(
-        label=_("Password"),
-        max_length=128,
-        strip=False,
+    password = _password(
+        _("Password"),
         help_text=_("At least 6 characters."),
         validators=[MinLengthValidator(6, _("The password is too short."))],
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
-    password_again = forms.CharField(
-        label=_("Password again"),
-        max_length=128,
-        strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-    )
+    password_again = _password(_("Password again"))
 
     def clean(self) -> dict:
         data = super().clean() or {}
@@ -65,3 +64,43 @@ class RegistrationForm(forms.Form):
         if password and again and password != again:
             self.add_error("password_again", _("The two passwords are not the same."))
         return data
+
+
+class PasswordLetterForm(PasswordResetForm):
+    """Asks for a letter with a link, and sends it: the first on the page, the other in a worker."""
+
+    email = forms.EmailField(
+        label=_("E-mail"),
+        max_length=255,
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+    )
+
+    def get_users(self, email: str) -> UserQuerySet:
+        """Also who has no password: from Google, or since the import could not take it over."""
+        return User.objects.active().filter(email=email.lower())
+
+
+class NewPasswordForm(SetPasswordForm):
+    error_messages = {"password_mismatch": _("The two passwords are not the same.")}
+    new_password1 = _password(_("New password"), help_text=_("At least 6 characters."))
+    new_password2 = _password(_("New password again"))
+
+    def save(self, commit: bool = True) -> User:
+        services.reset_password(user=self.user, new_password=self.cleaned_data["new_password1"])
+        return self.user
+
+
+class ChangePasswordForm(NewPasswordForm):
+    password = _password(_("Present password"), known=True)
+    field_order = ["password"]
+
+    def save(self, commit: bool = True) -> User:
+        data = self.cleaned_data
+        services.change_password(
+            user=self.user, password=data["password"], new_password=data["new_password1"]
+        )
+        return self.user
+
+
+class ConfirmationForm(forms.Form):
+    password = _password(_("Password"), known=True)

@@ -1,11 +1,22 @@
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import PasswordResetDoneView
 from django.urls import path
+from django.views.generic import TemplateView
 from django.views.i18n import set_language
 
-from accounts import pages
+from accounts import form_pages, pages
+
+letter_sent = PasswordResetDoneView.as_view(template_name="accounts/password_letter_sent.html")
+settings = login_required(TemplateView.as_view(template_name="accounts/settings.html"))
 
 urlpatterns = [
     path("login", pages.log_in, name="login"),
     path("register", pages.register, name="register"),
     path("logout", pages.log_out, name="logout"),
     path("language", set_language, name="language"),
+    path("password/forgotten", form_pages.ForgotPassword.as_view(), name="forgot-password"),
+    path("password/sent", letter_sent, name="password-letter-sent"),
+    path("password/reset/<uidb64>/<token>", form_pages.NewPassword.as_view(), name="new-password"),
+    path("settings", settings, name="settings"),
+    path("settings/password", form_pages.ChangePassword.as_view(), name="change-password"),
 ]

@@ -28,8 +28,8 @@ def log_in(request: HttpRequest) -> HttpResponse:
         return redirect(_next(request))
     form = LoginForm(_sent(request), label_suffix="")
     account = request.POST.get("email_or_phone", "")
-    if form.is_bound and (wait := seconds_to_wait_for_login(request, account)):
-        return _too_many(request, "accounts/login.html", form, wait)
+    if form.is_bound and (seconds := seconds_to_wait_for_login(request, account)):
+        return too_many(request, "accounts/login.html", form, seconds)
     if form.is_valid():
         try:
             user = services.authenticate_user(**form.cleaned_data)
@@ -48,8 +48,8 @@ def register(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect(_next(request))
     form = RegistrationForm(_sent(request), label_suffix="")
-    if form.is_bound and (wait := seconds_to_wait("register", client_address(request))):
-        return _too_many(request, "accounts/register.html", form, wait)
+    if seconds := wait(request, ("register", client_address(request))):
+        return too_many(request, "accounts/register.html", form, seconds)
     if form.is_valid():
         try:
             user = services.register_user(**form.cleaned_data)
@@ -71,11 +71,18 @@ def _sent(request: HttpRequest) -> QueryDict | None:
     return request.POST if request.method == "POST" else None
 
 
-def _too_many(request: HttpRequest, template: str, form: Form, wait: float) -> HttpResponse:
+def wait(request: HttpRequest, *limits: tuple[str, ...]) -> float:
+    """Seconds, 0 when the form may pass. It counts together with the same requests to the API."""
+    if request.method != "POST":
+        return 0.0
+    return max([seconds_to_wait(*limit) for limit in limits], default=0.0)
+
+
+def too_many(request: HttpRequest, template: str, form: Form, seconds: float) -> HttpResponse:
     refusal = Overloaded()
     form.add_error(None, translated(str(refusal)))
     response = _form_page(request, template, form, status=refusal.status)
-    response.headers["Retry-After"] = str(max(1, math.ceil(wait)))
+    response.headers["Retry-After"] = str(max(1, math.ceil(seconds)))
     return response
 
 

@@ -152,6 +152,16 @@ def change_password(
     user.save(update_fields=["password", "updated_at"])
 
 
+def reset_password(*, user: User, new_password: str) -> None:
+    """For who followed the link in a letter, which proves the e-mail as well.
+
+    Every token issued so far is void afterwards. Raises InvalidInput.
+    """
+    _set_password(user, new_password)
+    user.is_verified = True
+    user.save(update_fields=["password", "is_verified", "updated_at"])
+
+
 def follow_user(*, follower: User, following_id: UUID) -> Follow:
     """Idempotent. Raises InvalidInput for oneself and for an unknown member."""
     if follower.pk == following_id:

@@ -1,11 +1,12 @@
 from django.urls import path
 
-from posts import follow_pages, form_pages, interaction_pages, pages, post_pages
+from posts import account_pages, follow_pages, form_pages, interaction_pages, pages, post_pages
 
 urlpatterns = [
     path("", pages.feed, name="feed"),
     path("saved", pages.saved, name="saved"),
     path("liked", pages.liked, name="liked"),
+    path("settings/delete", account_pages.DeleteAccount.as_view(), name="delete-account"),
     path("upload", form_pages.upload, name="upload"),
     path("post/<uuid:post_id>", post_pages.post, name="post"),
     path("post/<uuid:post_id>/state", post_pages.ai_state, name="ai-state"),

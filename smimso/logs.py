@@ -3,11 +3,11 @@
 import logging
 import re
 
-_TOKEN = re.compile(r"(?i)\b(token=)[^&\s\"']+")
+_TOKEN = re.compile(r"(?i)(\btoken=|/password/reset/[^/\s]+/)[^&\s\"']+")
 
 
 class WithoutTokens(logging.Filter):
-    """Takes the value of `token=` out of a line: the URL of the notification stream holds one."""
+    """Takes tokens out of a line: the URLs of the notification stream and of letters hold one."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()

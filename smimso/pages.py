@@ -21,6 +21,8 @@ SERVICE_TEXTS = (
     gettext_noop("Invalid credentials"),
     gettext_noop("Account is deactivated"),
     gettext_noop("User with this email or phone already exists"),
+    gettext_noop("The password is not correct"),
+    gettext_noop("This service is not available at the moment"),
     gettext_noop("At least one image is required"),
     gettext_noop("The category does not exist"),
     gettext_noop("Image file is required"),

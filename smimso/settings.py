@@ -110,6 +110,17 @@ AUTH_PASSWORD_VALIDATORS = [
         "OPTIONS": {"min_length": 6},
     },
 ]
+PASSWORD_RESET_TIMEOUT = 60 * 60  # seconds; the letter with the link says "one hour"
+
+# --- E-mail ----------------------------------------------------------------------------------
+EMAIL_BACKEND = "smimso.mail.TerminalBackend"
+if env.str("EMAIL_URL", ""):
+    _server = env.dj_email_url("EMAIL_URL")
+    if "EMAIL_BACKEND" not in _server:
+        raise ImproperlyConfigured("EMAIL_URL must look like submission://user:password@host:587")
+    globals().update(_server)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "SMIMSO <noreply@localhost>")
 
 # --- PostgreSQL and Redis (embedded unless a URL is given) -----------------------------------
 DATABASES = {"default": env.dj_db_url("DATABASE_URL", embedded.database_url(DATA_DIR))}
@@ -230,6 +241,7 @@ THROTTLES = {
     "login": env.str("SMIMSO_THROTTLE_LOGIN", "30/1m"),  # per address
     "password": env.str("SMIMSO_THROTTLE_PASSWORD", "10/5m"),  # per address and account
     "register": env.str("SMIMSO_THROTTLE_REGISTER", "20/1h"),
+    "mail": env.str("SMIMSO_THROTTLE_MAIL", "5/1h"),  # per e-mail, whoever asks
     "uploads": env.str("SMIMSO_THROTTLE_UPLOADS", "300/1h"),
     # One drop of ten pictures into the frontend's form makes eleven requests.
     "ai": env.str("SMIMSO_THROTTLE_AI", "240/1m"),

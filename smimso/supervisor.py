@@ -21,6 +21,7 @@ from circus.watcher import Watcher
 from tornado.ioloop import IOLoop
 
 from smimso.embedded import CannotStart
+from smimso.mail import MARK
 
 LAUNCH = Path(__file__).with_name("launch.py")
 LOG_BYTES = 5 * 1024 * 1024
@@ -97,20 +98,23 @@ class _Arbiter(Arbiter):
 
 
 class _Log(FileStream):
-    """A rotating file, and the terminal too when `echo` is given."""
+    """A rotating file; letters, and when it is `verbose` all else, go to the terminal too."""
 
-    def __init__(self, path: Path, name: str, echo: Callable[[str], None] | None) -> None:
+    def __init__(self, path: Path, name: str, say: Callable[[str], None], *, verbose: bool) -> None:
         super().__init__(filename=str(path), max_bytes=LOG_BYTES, backup_count=LOG_COPIES)
         self._name = name
-        self._echo = echo
+        self._say = say
+        self._verbose = verbose
         self._unfinished = b""
 
     def __call__(self, data: dict[str, Any]) -> None:
         super().__call__(data)
-        if self._echo:
-            *lines, self._unfinished = (self._unfinished + data["data"]).split(b"\n")
-            for line in lines:
-                self._echo(f"{self._name}: {line.decode(errors='replace')}")
+        *lines, self._unfinished = (self._unfinished + data["data"]).split(b"\n")
+        for line in (line.decode(errors="replace") for line in lines):
+            if line.startswith(MARK):
+                self._say(line)
+            elif self._verbose:
+                self._say(f"{self._name}: {line}")
 
 
 class Supervisor:
@@ -126,7 +130,7 @@ class Supervisor:
         self.logs = logs
         self._say = say
         self._inherit = inherit
-        self._echo = say if verbose else None
+        self._verbose = verbose
         self._programs: dict[str, Program] = {}
         self._logs: list[_Log] = []
         self._started: dict[str, float] = {}
@@ -142,7 +146,8 @@ class Supervisor:
 
     async def start(self, *programs: Program) -> None:
         for program in programs:
-            log = _Log(self.log_path(program.name), program.name, self._echo)
+            path = self.log_path(program.name)
+            log = _Log(path, program.name, self._say, verbose=self._verbose)
             launch = program.launch()
             self._programs[program.name] = program
             self._logs.append(log)

@@ -138,6 +138,30 @@ def _clean_cache(request: pytest.FixtureRequest) -> None:
         forget_samples()
 
 
+# --- Queues ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def broker_at(settings: Any) -> Iterator[Callable[[str], None]]:
+    """`broker_at(url)`: messages go to the Redis at that URL for the rest of the test."""
+    usual = settings.REDIS_URL
+
+    def point(url: str) -> None:
+        settings.REDIS_URL = url
+        settings.CELERY_BROKER_URL = embedded.kombu_url(url)
+        celery_app.amqp._producer_pool = None
+        celery_app._pool = None
+
+    yield point
+    point(usual)
+
+
+@pytest.fixture
+def redis_away(broker_at: Callable[[str], None], tmp_path: Path) -> None:
+    """Nothing listens where Redis should be."""
+    broker_at(f"unix://{tmp_path}/nobody.sock?db=0")
+
+
 # --- Workers --------------------------------------------------------------------------------
 
 

@@ -31,6 +31,7 @@ os.environ |= {
     "SECRET_KEY": "a secret that only the tests use, 32 characters",
     "JWT_SECRET": "another secret that only the tests use",
     "SMIMSO_LOG_LEVEL": "WARNING",
+    "EMAIL_URL": "",
     **demo_environment(),
     "SMIMSO_AI_PUBLIC": "0",
     "SMIMSO_AI_TIMEOUT": "120",  # the machine may be busy with other things

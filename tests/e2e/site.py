@@ -26,7 +26,7 @@ from smimso import embedded
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 300.0  # seconds; a loaded machine may need many of them, an idle one needs few
 # What the settings of the other tests put into the environment.
-FOREIGN = ("SMIMSO_", "DATABASE_URL", "REDIS_URL", "DJANGO_", "SECRET_KEY", "JWT_", "HF_")
+FOREIGN = ("SMIMSO_", "DATABASE_URL", "REDIS_URL", "DJANGO_", "SECRET_KEY", "JWT_", "HF_", "EMAIL_")
 
 
 class RedisServer:

@@ -16,6 +16,9 @@ PATIENCE = 120_000  # milliseconds; a loaded machine may need many of them
 expect.set_options(timeout=PATIENCE)
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
 
+PUBLIC_PAGES = ["/", "/search?q=cat", "/login", "/register", "/password/forgotten"]
+MEMBERS_PAGES = ["/upload", "/settings", "/settings/password", "/settings/delete"]
+
 
 @dataclass
 class Visitor:
@@ -36,14 +39,17 @@ class Visitor:
     def open(self, path: str) -> None:
         self.page.goto(self.site.url + path)
 
-    def register(self) -> None:
+    def register(self) -> str:
+        """The new member's e-mail."""
+        email = f"ha-{uuid4().hex[:8]}@example.test"
         self.open("/register")
         self.page.get_by_label("First name").fill("Hà")
-        self.page.get_by_label("E-mail").fill(f"ha-{uuid4().hex[:8]}@example.test")
+        self.page.get_by_label("E-mail").fill(email)
         for label in ("Password", "Password again"):
             self.page.get_by_label(label, exact=True).fill("secret-1")
         self.page.get_by_role("button", name="Register").click()
         expect(self.page.get_by_role("link", name="Upload").first).to_be_visible()
+        return email
 
     def choose(self, field_id: str, picture: bytes) -> None:
         upload = {"name": "picture.jpg", "mimeType": "image/jpeg", "buffer": picture}
@@ -99,14 +105,31 @@ def test_the_feed_goes_on_while_one_scrolls(visitor: Visitor) -> None:
     assert len(links) == len(set(links))
 
 
-@pytest.mark.parametrize("path", ["/", "/search?q=cat", "/upload", "/login", "/register"])
+@pytest.mark.parametrize("path", PUBLIC_PAGES + MEMBERS_PAGES)
 def test_nothing_overflows_on_a_phone(visitor: Visitor, path: str) -> None:
-    if path == "/upload":
+    if path in MEMBERS_PAGES:
         visitor.register()
     visitor.page.set_viewport_size(PHONE)
     visitor.open(path)
     width = visitor.page.evaluate("document.documentElement.scrollWidth")
     assert width <= PHONE["width"]
+
+
+def test_a_letter_on_the_terminal_replaces_a_forgotten_password(visitor: Visitor) -> None:
+    page = visitor.page
+    email = visitor.register()
+    page.locator("summary").click()
+    page.get_by_role("button", name="Log out").click()
+    visitor.open("/login")
+    page.get_by_role("link", name="Forgot your password?").click()
+    page.get_by_label("E-mail").fill(email)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Look into your mailbox")).to_be_visible()
+    page.goto(visitor.site.wait_for_line("mail: http", "/password/reset/").split()[-1])
+    for label in ("New password", "New password again"):
+        page.get_by_label(label, exact=True).fill("secret-2")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("you are logged in")
 
 
 def test_staff_see_the_images_and_try_one_again(visitor: Visitor) -> None:

@@ -20,8 +20,6 @@ from accounts.models import User
 from ai.errors import ModelUnavailable
 from posts.models import Post
 from posts.services import create_post
-from smimso import embedded
-from smimso.celery import app as celery_app
 
 COLOURS = {
     "red": (224, 32, 32),
@@ -68,21 +66,6 @@ def _own_uploads(tmp_path: Path, settings: Any, request: pytest.FixtureRequest) 
 # --- Queues ---------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def broker_at(settings: Any) -> Iterator[Callable[[str], None]]:
-    """`broker_at(url)`: messages go to the Redis at that URL for the rest of the test."""
-    usual = settings.REDIS_URL
-
-    def point(url: str) -> None:
-        settings.REDIS_URL = url
-        settings.CELERY_BROKER_URL = embedded.kombu_url(url)
-        celery_app.amqp._producer_pool = None
-        celery_app._pool = None
-
-    yield point
-    point(usual)
-
-
 class Queues:
     """The messages that wait in a Redis database of this test's own."""
 
@@ -110,12 +93,6 @@ def queues(servers: Path, broker_at: Callable[[str], None]) -> Iterator[Queues]:
         client.flushdb()
         yield Queues(client)
         client.flushdb()
-
-
-@pytest.fixture
-def redis_away(broker_at: Callable[[str], None], tmp_path: Path) -> None:
-    """Nothing listens where Redis should be."""
-    broker_at(f"unix://{tmp_path}/nobody.sock?db=0")
 
 
 # --- The engine -----------------------------------------------------------------------------

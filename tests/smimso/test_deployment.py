@@ -107,9 +107,30 @@ def test_limits_are_on_unless_an_operator_says_otherwise(tmp_path: Path) -> None
     )
     done = production(tmp_path, "shell", "--no-imports", "--command", show)
     assert done.stdout.splitlines() == [
-        "['ai', 'login', 'password', 'register', 'uploads']",
+        "['ai', 'login', 'mail', 'password', 'register', 'uploads']",
         "True False [] 0",  # the frontend waits 90 seconds for a post
     ]
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("", "smimso.mail.TerminalBackend localhost 25 False\n"),
+        (
+            "submission://me%40example.test:pw@mail.example",
+            "django.core.mail.backends.smtp.EmailBackend mail.example 587 True\n",
+        ),
+        ("smtp+tls://mail.example", ""),
+    ],
+)
+def test_letters_go_by_the_server_that_is_named(tmp_path: Path, url: str, expected: str) -> None:
+    show = (
+        "from django.conf import settings as s; "
+        "print(s.EMAIL_BACKEND, s.EMAIL_HOST, s.EMAIL_PORT, s.EMAIL_USE_TLS)"
+    )
+    done = production(tmp_path, "shell", "--no-imports", "--command", show, EMAIL_URL=url)
+    assert done.stdout == expected
+    assert expected or "EMAIL_URL must look like" in done.stderr
 
 
 # --- Docker ---------------------------------------------------------------------------------

@@ -103,6 +103,7 @@ def test_test_cors_echoes_nothing() -> None:
         ('GET /api/notifications/stream?token=a.b.c HTTP/1.1" 200', "token=…"),
         ("/stream?x=1&token=a.b.c&y=2", "token=…&y=2"),
         ("?TOKEN=a.b.c", "TOKEN=…"),
+        ('GET /password/reset/MTIz/a.b.c HTTP/1.1" 302', "/password/reset/MTIz/…"),
     ],
 )
 def test_tokens_are_not_logged(line: str, written: str) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import platform
 import sys
+import textwrap
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -89,6 +90,27 @@ def test_verbose_shows_what_the_programs_log(tmp_path: Path) -> None:
         )
 
     assert supervised(tmp_path, work, verbose=True) == ["talking: hello"]
+
+
+def test_letters_are_always_shown(tmp_path: Path) -> None:
+    code = """
+        import time
+        from django.conf import settings
+        settings.configure(DEFAULT_FROM_EMAIL="a@b", EMAIL_BACKEND="smimso.mail.TerminalBackend")
+        from django.core.mail import send_mail
+        print("hello")
+        send_mail("Chào", "một\\nhai", None, ["c@d"])
+        time.sleep(60)
+    """
+    postman = python("postman", textwrap.dedent(code))
+
+    async def work(supervisor: Supervisor) -> None:
+        await supervisor.start(postman)
+        log = supervisor.log_path("postman")
+        await supervisor.until(lambda: "hai" in log.read_text(), postman, what="It", seconds=300)
+
+    lines = ["To: c@d", "Subject: Chào", "", "một", "hai"]
+    assert supervised(tmp_path, work) == [f"mail: {line}" for line in lines]
 
 
 def test_a_program_whose_threads_outlive_its_first_one_is_started_again_when_all_are_gone(

@@ -29,7 +29,15 @@ class Up:
         self.data_dir = data_dir
         self.port = port
         self.output = output
-        ours = ("SMIMSO_", "DATABASE_URL", "REDIS_URL", "DJANGO_", "SECRET_KEY", "JWT_SECRET")
+        ours = (
+            "SMIMSO_",
+            "DATABASE_URL",
+            "REDIS_URL",
+            "DJANGO_",
+            "SECRET_KEY",
+            "JWT_SECRET",
+            "EMAIL_",
+        )
         kept = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
         with output.open("wb") as log:
             self.process = subprocess.Popen(

@@ -1,0 +1,36 @@
+"""Celery's interface to accounts: letters, so that no answer waits for a mail server."""
+
+import logging
+
+import redis
+from celery import shared_task
+from django.utils.translation import get_language, override
+from kombu.exceptions import OperationalError
+
+from accounts.forms import PasswordLetterForm
+from smimso.errors import Unavailable
+
+logger = logging.getLogger(__name__)
+
+
+def request_password_letter(email: str, *, host: str, secure: bool) -> None:
+    """Takes as long for an unknown e-mail as for a member's. Raises Unavailable without Redis."""
+    try:
+        send_password_letter.delay(email, host, secure, get_language())
+    except (OperationalError, redis.RedisError, OSError) as error:
+        logger.warning("Redis is away, no letter is sent: %s", error)
+        raise Unavailable from error
+
+
+@shared_task(ignore_result=True)
+def send_password_letter(email: str, host: str, secure: bool, language: str) -> None:
+    """Nothing happens when nobody can be reached at the e-mail."""
+    form = PasswordLetterForm({"email": email})
+    if form.is_valid():
+        with override(language):
+            form.save(
+                domain_override=host,
+                use_https=secure,
+                subject_template_name="accounts/mail/new_password_subject.txt",
+                email_template_name="accounts/mail/new_password.txt",
+            )

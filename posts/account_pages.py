@@ -1,0 +1,26 @@
+"""The page that ends an account, with all its posts."""
+
+from typing import Any, cast
+
+from django.contrib import auth
+from django.contrib.messages.views import SuccessMessageMixin
+from django.http import HttpResponse
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+
+from accounts.form_pages import MemberFormPage
+from accounts.forms import ConfirmationForm
+from accounts.models import User
+from posts import members
+
+
+class DeleteAccount(SuccessMessageMixin, MemberFormPage):
+    template_name = "posts/delete_account.html"
+    form_class = ConfirmationForm
+    success_url = reverse_lazy("feed")
+    success_message = _("Your account has been deleted.")
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        members.delete_account(user=cast(User, self.request.user), **form.cleaned_data)
+        auth.logout(self.request)
+        return super().form_valid(form)

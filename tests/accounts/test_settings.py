@@ -1,0 +1,133 @@
+"""The page of settings, another password, and the end of an account."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from tests.conftest import PASSWORD
+
+pytestmark = pytest.mark.django_db
+NEW = "battery staple"
+CHANGE = {"password": PASSWORD, "new_password1": NEW, "new_password2": NEW}
+PAGES = ["/settings", "/settings/password", "/settings/delete"]
+
+
+@pytest.fixture
+def browser(client: Client, owner: User) -> Client:
+    """The owner's, logged in as a person does."""
+    client.post("/login", {"email_or_phone": owner.email, "password": PASSWORD})
+    return client
+
+
+def has_password(user: User, password: str) -> bool:
+    return User.objects.get(pk=user.pk).check_password(password)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_strangers_log_in_first(client: Client, path: str) -> None:
+    for response in (client.get(path), client.post(path, CHANGE)):
+        assert response.headers["Location"] == f"/login?next={path}"
+
+
+def test_the_menu_leads_to_the_settings_and_they_to_the_rest(browser: Client) -> None:
+    assert 'href="/settings"' in browser.get("/").text
+    page = browser.get("/settings").text
+    for path in PAGES[1:]:
+        assert f'href="{path}"' in page
+        assert browser.get(path).status_code == 200
+    assert "owner@example.test" in page
+    vietnamese = browser.get("/settings", headers={"Accept-Language": "vi"}).text
+    assert "Cài đặt" in vietnamese
+
+
+def test_who_has_no_password_is_told_how_to_get_one(client: Client, owner: User) -> None:
+    owner.set_unusable_password()
+    owner.save()
+    client.force_login(owner)
+    page = client.get("/settings").text
+    assert 'href="/password/forgotten"' in page
+    assert 'href="/settings/password"' not in page
+    assert f'value="{owner.email}"' in client.get("/password/forgotten").text
+
+
+# --- Another password -----------------------------------------------------------------------
+
+
+def test_another_password_ends_every_other_session_and_token(
+    browser: Client, owner: User, api: Callable[..., APIClient]
+) -> None:
+    elsewhere, program = Client(), api(owner)
+    elsewhere.force_login(owner)
+    response = browser.post("/settings/password", CHANGE)
+    assert response.headers["Location"] == "/settings"
+    assert "Your password has been changed." in browser.get("/settings").text
+    assert "Your password has been changed." not in browser.get("/settings").text
+    assert elsewhere.get("/settings").status_code == 302
+    assert program.get("/auth/me").status_code == 401
+    assert has_password(owner, NEW)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"password": "wrong"}, "Mật khẩu không đúng"),
+        ({"password": ""}, "Trường này là bắt buộc"),
+        ({"new_password2": "another one"}, "Hai mật khẩu không giống nhau."),
+        ({"new_password1": "short", "new_password2": "short"}, "ít nhất 6 ký tự"),
+    ],
+)
+def test_without_the_present_password_or_a_good_new_one_nothing_changes(
+    browser: Client,
+    owner: User,
+    api: Callable[..., APIClient],
+    changes: dict[str, str],
+    text: str,
+) -> None:
+    program = api(owner)
+    headers = {"Accept-Language": "vi"}
+    response = browser.post("/settings/password", CHANGE | changes, headers=headers)
+    assert response.status_code == 400
+    assert text in response.text
+    assert has_password(owner, PASSWORD)
+    assert program.get("/auth/me").status_code == 200
+    assert browser.get("/settings").status_code == 200
+
+
+@pytest.mark.parametrize("path", PAGES[1:])
+def test_guesses_end_as_in_the_api_and_then_nothing_is_told(
+    browser: Client, owner: User, api: Callable[..., APIClient], settings: Any, path: str
+) -> None:
+    settings.THROTTLES = {"password": "2/1h"}
+    assert browser.post(path, CHANGE | {"password": "wrong"}).status_code == 400
+    wrong = {"password": "wrong", "newPassword": NEW}
+    api(owner).post("/api/auth/change-password", wrong, format="json")
+    answers = [browser.post(path, CHANGE | {"password": p}) for p in ("wrong", PASSWORD)]
+    for response in answers:
+        assert response.status_code == 429
+        assert 1 <= int(response.headers["Retry-After"]) <= 3600
+        assert "Too many requests" in response.text
+        assert "not correct" not in response.text
+    assert has_password(owner, PASSWORD)
+
+
+# --- The end --------------------------------------------------------------------------------
+
+
+def test_an_account_ends_with_the_password(browser: Client, owner: User, stranger: User) -> None:
+    response = browser.post("/settings/delete", {"password": PASSWORD})
+    assert response.headers["Location"] == "/"
+    page = browser.get("/")
+    assert "Your account has been deleted." in page.text
+    assert not page.context["user"].is_authenticated
+    assert list(User.objects.all()) == [stranger]
+
+
+@pytest.mark.parametrize("password", ["wrong", ""])
+def test_an_account_goes_on_without_it(browser: Client, owner: User, password: str) -> None:
+    assert browser.post("/settings/delete", {"password": password}).status_code == 400
+    assert browser.get("/settings/delete").status_code == 200
+    assert User.objects.filter(pk=owner.pk).exists()
