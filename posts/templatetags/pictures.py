@@ -55,8 +55,8 @@ def picture_url(post: Post, image: PostImage, rendition: str | None = None) -> s
 
 @register.filter
 def ratio(image: PostImage | None) -> str:
-    """Width over height, for CSS."""
-    if image is None or not image.width or not image.height:
+    """Width over height, for CSS. A post that was imported may have no image."""
+    if not image or not image.width or not image.height:
         return "1.333"
     return f"{image.width / image.height:.3f}"
 
