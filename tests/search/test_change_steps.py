@@ -100,7 +100,7 @@ def test_nothing_happens_before_the_workers_know_the_next_model(
     assert note() == "no worker that answers searches is alive"
     knows(FIRST)
     model_change.advance()
-    assert note() == "worker w has not loaded it yet"
+    assert note() == "a worker has not loaded it yet: w"
     assert rows()["embedding"] == (FIRST, "active")
 
 
