@@ -303,7 +303,8 @@ def _clear() -> None:
             batch = list(free.values_list("pk", flat=True)[:CLEARED_AT_ONCE])
             cleared = PostImage.objects.filter(pk__in=batch)
             cleared.update(next_embedding=None, next_embedding_model="", fill_attempts=0)
-    index.maintain(column=Column.BESIDE.value)  # which drops it
+    if not index.drop(Column.BESIDE.value):
+        return  # one was being built when the change was cancelled: it goes when it is there
     leaving = VectorSpace.objects.filter(column=Column.BESIDE, state=State.LEAVING)
     with transaction.atomic():
         row = leaving.select_for_update().first()  # after who still held the column
