@@ -236,6 +236,12 @@ def _allow_memory(cursor: CursorWrapper, lists: int) -> None:
     )
 
 
+def renew_statistics(column: str) -> None:
+    """What a large table's vectors are counted by: when a whole column was just written."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE post_images ({column})")
+
+
 def embedded_rows(column: str = COLUMN) -> int:
     """How many vectors a column has: of a large table as many as its statistics say."""
     with connection.cursor() as cursor:

@@ -193,6 +193,7 @@ def _approach(beside: VectorSpace) -> None:
             _fill(beside)
     else:
         _note(gettext_noop("the index of the new vectors is being built"))
+        index.renew_statistics(Column.BESIDE.value)
         index.maintain(column=Column.BESIDE.value)
         # Another thread may be building the other index; and building may have taken long.
         if index.is_fit(Column.BESIDE.value) and not _lacking():

@@ -200,6 +200,27 @@ def test_an_index_that_is_being_built_when_its_vectors_are_cleared_goes_too(owne
     assert index.current("next_embedding") is None
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("_no_index")
+def test_the_new_vectors_have_their_index_before_any_statistics_know_of_them(
+    knows: Callable[..., None], owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "COUNTED_ROWS", 10)
+    monkeypatch.setattr(index, "LEAST_ROWS", 5)
+    maintain = index.maintain
+    monkeypatch.setattr(index, "maintain", lambda **options: maintain(least_rows=5, **options))
+    insert_many(owner, clustered(40), ["public"])
+    PostImage.objects.update(embedding_model=FIRST)
+    model_change.start("laion2b")
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE post_images")
+    PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
+    knows(FIRST, SECOND)
+    model_change.advance()
+    assert rows()["embedding"] == (SECOND, "active")
+    assert index.current() is not None
+
+
 def test_nothing_is_exchanged_while_the_new_column_has_no_index(
     knows: Callable[..., None], vector_post: NewPost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
