@@ -29,6 +29,7 @@ from posts.serializers import (
 from smimso.errors import NotFound, SmimsoError
 from smimso.http import first_text
 from smimso.pages import SERVICE_TEXTS, translated
+from smimso.throttling import counted
 from smimso.uploads import EXTENSIONS
 
 FORM_METHODS = ["GET", "HEAD", "POST"]
@@ -36,6 +37,7 @@ FORM_METHODS = ["GET", "HEAD", "POST"]
 
 @login_required
 @require_http_methods(FORM_METHODS)
+@counted("uploads")
 def upload(request: HttpRequest) -> HttpResponse:
     """The form; its script sends to the REST API, a browser without scripts sends here."""
     error, repeats, created = "", None, None

@@ -33,10 +33,16 @@ def search(request: Any) -> dict[str, Any]:
         "searched": spaces.active().name,
         "change": change,
         "state": _(State(change.state).label) if change else "",
+        "waits_for": _translated(change.note) if change else "",
         "minutes_left": _minutes_left(change) if change else None,
         "percent": 100 * (change.done + change.given_up) // max(1, change.total) if change else 0,
         "measured": measured.distinct("query_kind")[: len(QueryKind)],
     }
+
+
+def _translated(note: str) -> str:
+    text, colon, details = note.partition(":")
+    return f"{_(text)}{colon}{details}" if text else ""
 
 
 def _minutes_left(change: Progress) -> float | None:

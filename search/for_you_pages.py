@@ -13,6 +13,7 @@ from accounts.models import User
 from search import for_you
 from smimso.http import clamped_int
 from smimso.pages import PageRequest, action
+from smimso.throttling import counted
 
 PAGE_SIZE = 24
 
@@ -20,6 +21,7 @@ PAGE_SIZE = 24
 @require_safe
 @login_required
 @vary_on_headers("HX-Request")
+@counted("ai", reads=True)
 def recommended(request: PageRequest) -> HttpResponse:
     number = clamped_int(request.GET.get("page"), default=1, least=1, most=10_000)
     found, total = for_you.for_you(cast(User, request.user), page=number, limit=PAGE_SIZE)

@@ -67,6 +67,7 @@ def building_of(column: str = COLUMN) -> str:
 
 
 NAME, BUILDING = name_of(), building_of()
+BUSY = "another process is building the index"
 
 
 def lists_for(rows: int) -> int:
@@ -115,12 +116,28 @@ def maintain(*, column: str = COLUMN, least_rows: int = LEAST_ROWS, force: bool 
     if rows < least_rows:
         if index is None:
             return f"{rows} vectors: searched exactly, no index needed"
-        _run(f"DROP INDEX CONCURRENTLY IF EXISTS {name_of(column)}")
-        return f"{rows} vectors: too few for an index, dropped it"
+        return f"{rows} vectors: too few for an index, dropped it" if drop(column) else BUSY
     wanted = lists_for(rows)
     if index is not None and _fits(index, wanted) and not force:
         return f"{rows} vectors: the index{_with_lists(index.lists)} fits"
     return _build(rows, wanted, column)
+
+
+def drop(column: str) -> bool:
+    """Whether the column has no index now: while one is being built, it is left alone.
+
+    Not inside a transaction.
+    """
+    with connection.cursor() as cursor:
+        if not _locked(cursor):
+            return False
+        try:
+            for name in (building_of(column), name_of(column)):
+                if _find(cursor, name) is not None:
+                    cursor.execute(f"DROP INDEX CONCURRENTLY {name}")
+        finally:
+            _unlock(cursor)
+    return True
 
 
 def is_fit(column: str = COLUMN) -> bool:
@@ -143,7 +160,7 @@ def _build(rows: int, lists: int, column: str = COLUMN) -> str:
         options = f" WITH (lists = {lists})"
     with connection.cursor() as cursor:
         if not _locked(cursor):
-            return "another process is building the index"
+            return BUSY
         try:
             _allow_memory(cursor, lists)
             cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {building_of(column)}")
@@ -219,6 +236,12 @@ def _allow_memory(cursor: CursorWrapper, lists: int) -> None:
     )
 
 
+def renew_statistics(column: str) -> None:
+    """What a large table's vectors are counted by: when a whole column was just written."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE post_images ({column})")
+
+
 def embedded_rows(column: str = COLUMN) -> int:
     """How many vectors a column has: of a large table as many as its statistics say."""
     with connection.cursor() as cursor:
@@ -233,8 +256,3 @@ def embedded_rows(column: str = COLUMN) -> int:
             return estimate
         cursor.execute(f"SELECT count(*) FROM post_images WHERE {column} IS NOT NULL")  # noqa: S608
         return cursor.fetchone()[0]
-
-
-def _run(statement: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement)

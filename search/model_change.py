@@ -20,6 +20,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.db.models import Count, F, Q
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
 
 from ai import names, spaces
 from ai import services as ai
@@ -76,19 +77,12 @@ def start(model: str, pretrained: str = "") -> None:
         spaces.hold(spaces.active().name)
         rows = {row.column: row for row in VectorSpace.objects.select_for_update()}
         if rows[Column.SEARCHED].name == name:
-            raise InvalidInput(f"The collection is in the space of {name} already")
+            text = gettext("The collection is in the space of %(name)s already")
+            raise InvalidInput(text % {"name": name})
         if beside := rows.get(Column.BESIDE):
             if beside.name == name and beside.state == State.COMING:
                 return
-            if beside.state == State.LEAVING:
-                raise InvalidInput(
-                    f"The vectors of {beside.name} are being cleared away: "
-                    "begin again when that is done, in some minutes"
-                )
-            raise InvalidInput(
-                f"The vectors of {beside.name} are beside those that are searched "
-                f"({beside.get_state_display()}): cancel, roll back or finish that first"
-            )
+            raise InvalidInput(_in_the_way(beside))
         PostImage.objects.filter(fill_attempts__gt=0).update(fill_attempts=0)
         VectorSpace.objects.create(
             column=Column.BESIDE,
@@ -99,19 +93,33 @@ def start(model: str, pretrained: str = "") -> None:
         )
 
 
+def _in_the_way(beside: VectorSpace) -> str:
+    if beside.state == State.LEAVING:
+        text = gettext(
+            "The vectors of %(name)s are being cleared away: begin again when that is done, "
+            "in some minutes"
+        )
+    else:
+        text = gettext(
+            "The vectors of %(name)s are beside those that are searched (%(state)s): cancel, "
+            "roll back or finish that first"
+        )
+    return text % {"name": beside.name, "state": gettext(State(beside.state).label)}
+
+
 def cancel() -> None:
     """Stays with the model that is searched. Raises InvalidInput when no change is under way."""
-    _set_state(State.COMING, State.LEAVING, "No change of the model is under way")
+    _set_state(State.COMING, State.LEAVING, gettext("No change of the model is under way"))
 
 
 def roll_back() -> None:
     """Goes back to the former model. Raises InvalidInput when its vectors are not there."""
-    _set_state(State.KEPT, State.COMING, "There is no former model to go back to")
+    _set_state(State.KEPT, State.COMING, gettext("There is no former model to go back to"))
 
 
 def finish() -> None:
     """Gives up the former model's vectors. Raises InvalidInput when there are none."""
-    _set_state(State.KEPT, State.LEAVING, "There are no vectors of a former model")
+    _set_state(State.KEPT, State.LEAVING, gettext("There are no vectors of a former model"))
 
 
 def _set_state(before: State, after: State, otherwise: str) -> None:
@@ -178,12 +186,14 @@ def _approach(beside: VectorSpace) -> None:
     if waits_for := _unprepared(beside.name):
         _note(waits_for)
     elif _lacking():
-        _note("" if _fillers() else "no worker that serves the queue `fill` is alive")
+        idle = gettext_noop("no worker that serves the queue `fill` is alive")
+        _note("" if _fillers() else idle)
         silent = _last_work(beside) < timezone.now() - SILENCE
         if (silent or beside.run == 0) and not queue.depth(queue.FILL):
             _fill(beside)
     else:
-        _note("the index of the new vectors is being built")
+        _note(gettext_noop("the index of the new vectors is being built"))
+        index.renew_statistics(Column.BESIDE.value)
         index.maintain(column=Column.BESIDE.value)
         # Another thread may be building the other index; and building may have taken long.
         if index.is_fit(Column.BESIDE.value) and not _lacking():
@@ -191,16 +201,15 @@ def _approach(beside: VectorSpace) -> None:
 
 
 def _unprepared(name: str) -> str:
-    """Which workers the exchange waits for, in words: each must know both models by then."""
+    """Which worker the exchange waits for, in words: each must know both models by then."""
     workers = ai.worker_states()
     if not any(INTERACTIVE in worker.queues for worker in workers):
-        return "no worker that answers searches is alive"
+        return gettext_noop("no worker that answers searches is alive")
     for worker in workers:
         if not worker.has_clip(name):
             reasons = [other.error for other in worker.others if other.name == name]
-            return ": ".join(
-                [f"worker {worker.name} has not loaded it yet", *filter(None, reasons)]
-            )
+            text = gettext_noop("a worker has not loaded it yet")
+            return ": ".join([text, worker.name, *filter(None, reasons)])
     return ""
 
 
@@ -222,6 +231,7 @@ def _fillers() -> int:
 
 
 def _note(text: str) -> None:
+    """text: what the change waits for, and after a colon what nobody translates."""
     VectorSpace.objects.filter(column=Column.BESIDE).exclude(note=text).update(note=text)
 
 
@@ -242,7 +252,7 @@ def _exchange() -> None:
         else:
             logger.warning("Searches go by the vectors of %s from now on", searched)
             return
-    _note("the table of the images is busy")
+    _note(gettext_noop("the table of the images is busy"))
 
 
 def _exchange_columns() -> str:
@@ -294,7 +304,8 @@ def _clear() -> None:
             batch = list(free.values_list("pk", flat=True)[:CLEARED_AT_ONCE])
             cleared = PostImage.objects.filter(pk__in=batch)
             cleared.update(next_embedding=None, next_embedding_model="", fill_attempts=0)
-    index.maintain(column=Column.BESIDE.value)  # which drops it
+    if not index.drop(Column.BESIDE.value):
+        return  # one was being built when the change was cancelled: it goes when it is there
     leaving = VectorSpace.objects.filter(column=Column.BESIDE, state=State.LEAVING)
     with transaction.atomic():
         row = leaving.select_for_update().first()  # after who still held the column

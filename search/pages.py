@@ -20,6 +20,7 @@ from smimso.appearance import COLORS
 from smimso.errors import InvalidInput, NotFound, SmimsoError
 from smimso.http import first_text
 from smimso.pages import PageRequest, translated
+from smimso.throttling import counted
 from smimso.uploads import decode_upload
 
 PAGE_SIZE = 24
@@ -44,6 +45,7 @@ COLOR_NAMES = {
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @vary_on_headers("HX-Request")
+@counted("ai", reads=True)
 def search(request: PageRequest) -> HttpResponse:
     """GET: by words, a post and filters, also for visitors. POST: by a picture, which costs more;
     the words and filters that come with it count too."""
@@ -65,6 +67,8 @@ def suggest(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@vary_on_headers("HX-Request")
+@counted("ai", reads=True)
 def similar(request: HttpRequest, post_id: UUID) -> HttpResponse:
     try:
         matches = services.similar_posts(request.user, post_id, limit=MOST_SIMILAR)

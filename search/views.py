@@ -141,6 +141,9 @@ class ImageSearchView(APIView):
 
 
 class SimilarPostsView(APIView):
+    throttle_scope = "ai"
+    throttle_reads = True
+
     @answers("Similar posts", FoundSerializer, query=[at_most(12)])
     def get(self, request: Request, post_id: UUID) -> Response:
         matches = services.similar_posts(request.user, post_id, limit=_limit(request, default=12))
@@ -148,6 +151,9 @@ class SimilarPostsView(APIView):
 
 
 class ForYouView(APIView):
+    throttle_scope = "ai"
+    throttle_reads = True
+
     @answers_page("Posts that I may like, and why", RecommendationSerializer)
     def get(self, request: MemberRequest) -> Response:
         page, limit = page_and_limit(request.query_params)

@@ -8,13 +8,14 @@ from typing import Any
 
 from django.db.models import Field, Model
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, override
 
 
 def translate(model: type[Model]) -> None:
     """Makes the labels, helps and choices of a model lazy; those of Django's own are so already."""
     options: Any = model._meta
-    options.verbose_name_plural = gettext_lazy(str(options.verbose_name_plural))
+    with override(None):  # the text itself: Django makes a plural by adding an s to any language's
+        options.verbose_name_plural = gettext_lazy(str(options.verbose_name_plural))
     options.verbose_name = _lazy(options.verbose_name)
     options.app_config.verbose_name = _lazy(options.app_config.verbose_name)
     for field in options.get_fields():

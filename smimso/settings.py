@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from celery.schedules import crontab
 from corsheaders.defaults import default_headers
@@ -156,7 +157,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 5}
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
-CELERY_BEAT_SCHEDULE = {
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "reconcile-images": {
         "task": "posts.tasks.reconcile_images",
         "schedule": env.float("SMIMSO_RECONCILE_SECONDS", 10.0),
@@ -172,6 +173,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour=4, minute=0),
     },
 }
+# The next message replaces one that no worker took: a day without workers leaves nothing to catch
+# up. A minute at least, for a clock that is slow.
+for entry in CELERY_BEAT_SCHEDULE.values():
+    nightly = isinstance(entry["schedule"], crontab)
+    entry["options"] = {"expires": 86_400.0 if nightly else max(60.0, entry["schedule"])}
 
 # --- AI --------------------------------------------------------------------------------------
 # open_clip names; "local-dir:/path" is a directory. OpenAI's weights were trained with QuickGELU.

@@ -9,15 +9,22 @@ import logging
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any
 
 import redis
 from django.conf import settings
 from django.core.cache import cache
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils.translation import ngettext
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 from rest_framework.throttling import BaseThrottle
+
+from smimso.errors import Overloaded
+from smimso.pages import PageRequest
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +85,41 @@ def client_address(request: Any) -> str:
     return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
+def _client(request: Any) -> str:
+    """Whom a request counts for: members by id, others by address."""
+    user = request.user
+    return str(user.pk) if user and user.is_authenticated else client_address(request)
+
+
+def counted(scope: str, *, reads: bool = False) -> Callable[[Callable[..., HttpResponse]], Any]:
+    """Decorates a page that counts together with the API's views of the same `throttle_scope`.
+
+    reads: GET, too, as `throttle_reads` says there.
+    """
+
+    def decorate(view: Callable[..., HttpResponse]) -> Any:
+        @wraps(view)
+        def limited(request: PageRequest, **route: Any) -> HttpResponse:
+            if request.method in ("GET", "HEAD") and not reads:
+                return view(request, **route)
+            wait = seconds_to_wait(scope, _client(request))
+            return _too_many(request, wait) if wait else view(request, **route)
+
+        return limited
+
+    return decorate
+
+
+def _too_many(request: PageRequest, wait: float) -> HttpResponse:
+    minutes = math.ceil(wait / 60)
+    text = ngettext("Please go on in a minute.", "Please go on in %(number)s minutes.", minutes)
+    page = {"advice": text % {"number": minutes}}
+    template = "_too_many.html" if request.htmx else "429.html"
+    response = render(request, template, page, status=Overloaded.status)
+    response.headers["Retry-After"] = str(max(1, math.ceil(wait)))
+    return response
+
+
 class _Throttle(BaseThrottle):
     _wait = 0.0
 
@@ -95,14 +137,12 @@ def is_counted(view: Any, method: str | None) -> bool:
 
 
 class ScopeThrottle(_Throttle):
-    """By the view's `throttle_scope`, if it has one: members by id, others by address."""
+    """By the view's `throttle_scope`, if it has one."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
         if not is_counted(view, request.method):
             return True
-        user = request.user
-        who = str(user.pk) if user and user.is_authenticated else client_address(request)
-        self._wait = seconds_to_wait(view.throttle_scope, who)
+        self._wait = seconds_to_wait(view.throttle_scope, _client(request))
         return not self._wait
 
 

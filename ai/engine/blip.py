@@ -81,37 +81,41 @@ def load_blip(model: str, *, device: torch.device, dtype: str, beams: int = 1) -
     name = f"BLIP model {model}"
     directory = weights.model_directory(name, model)
     try:
-        vision_model, text_decoder = _networks(directory)
-        file = checkpoints.weights_file(directory, weights.WEIGHTS)
-        processor = BlipImageProcessorPil.from_pretrained(directory, local_files_only=True)
-        tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
-        size = (processor.size["width"], processor.size["height"])
-        _fill(vision_model, checkpoints.read(file, DTYPES[dtype], "vision_model."), device)
-        vision = _vision(vision_model, processor, size, int8=dtype == "int8")
-        del vision_model  # its weights are in the tower, in another layout
-        checkpoints.give_back_memory()  # before the decoder's are read
-        _fill(text_decoder, _text_state(file, DTYPES[dtype]), device)
-        cuda, plain = device.type == "cuda", isinstance(vision, VisionTower)
-        blip = Blip(
-            vision=vision,
-            decoder=BeamDecoder(text_decoder, beams) if beams > 1 else GreedyDecoder(text_decoder),
-            size=size,
-            resample=Image.Resampling(processor.resample),
-            tokenizer=tokenizer,
-            device=device,
-            dtype_name="bf16" if plain and dtype == "int8" else dtype,
-            location=directory,
-            upload=Uploader(device),
-            batch=BatchSize(MAX_BATCH_CUDA if cuda else MAX_BATCH),
-            vision_batch=VISION_BATCH if plain and not cuda else MAX_BATCH_CUDA,
-            tokenizer_lock=threading.Lock(),
-        )
+        blip = _load(directory, device, dtype, beams)
         # Now, not when someone waits: the first pass takes seconds.
         blip.caption_images([Image.new("RGB", (384, 384))], max_new_tokens=2)
         checkpoints.give_back_memory()
     except Exception as error:  # whatever transformers raises over a bad directory
         raise weights.unavailable(name, str(directory), error) from error
     return blip
+
+
+def _load(directory: Path, device: torch.device, dtype: str, beams: int) -> Blip:
+    vision_model, text_decoder = _networks(directory)
+    file = checkpoints.weights_file(directory, weights.WEIGHTS)
+    processor = BlipImageProcessorPil.from_pretrained(directory, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
+    size = (processor.size["width"], processor.size["height"])
+    _fill(vision_model, checkpoints.read(file, DTYPES[dtype], "vision_model."), device)
+    vision = _vision(vision_model, processor, size, int8=dtype == "int8")
+    del vision_model  # its weights are in the tower, in another layout
+    checkpoints.give_back_memory()  # before the decoder's are read
+    _fill(text_decoder, _text_state(file, DTYPES[dtype]), device)
+    cuda, plain = device.type == "cuda", isinstance(vision, VisionTower)
+    return Blip(
+        vision=vision,
+        decoder=BeamDecoder(text_decoder, beams) if beams > 1 else GreedyDecoder(text_decoder),
+        size=size,
+        resample=Image.Resampling(processor.resample),
+        tokenizer=tokenizer,
+        device=device,
+        dtype_name="bf16" if plain and dtype == "int8" else dtype,
+        location=directory,
+        upload=Uploader(device),
+        batch=BatchSize(MAX_BATCH_CUDA if cuda else MAX_BATCH),
+        vision_batch=VISION_BATCH if plain and not cuda else MAX_BATCH_CUDA,
+        tokenizer_lock=threading.Lock(),
+    )
 
 
 @torch.inference_mode()

@@ -118,56 +118,83 @@ def load_clip(
     not what the preset says.
     """
     name = f"CLIP model {model}"
-    directory = None
-    if local_directory(model) or is_repository(model):
-        candidates = [*weights.OPEN_CLIP_WEIGHTS, *weights.WEIGHTS]
-        directory = weights.model_directory(name, model, candidates)
-    sought = str(directory or f"weights {pretrained!r}")
+    directory = _directory(name, model)
     try:
-        if directory is None:
-            parts = _from_architecture(name, model, pretrained, device, dtype)
-        elif (directory / "open_clip_config.json").exists():
-            parts = _from_open_clip(directory, device, dtype)
-        else:
-            parts = transformers_clip.load(directory, device, dtype)
-        network, tokenizer, location = parts
-        if isinstance(getattr(network, "text", None), HFTextEncoder):
-            # open_clip leaves its norms and embeddings in fp32, which then do not fit the rest.
-            network.text.to(DTYPES[dtype])
-        network.eval().requires_grad_(False)
+        network, tokenizer, location = _read(name, directory, model, pretrained, device, dtype)
         self_test.check_network(network, tokenizer, preset)
         reference = self_test.reference(network, tokenizer, preset, device, DTYPES[dtype])
-        config = PreprocessCfg(**network.visual.preprocess_cfg)
-        network.visual = towers.vision_of_clip(
-            network.visual, config.mean, config.std, DTYPES[dtype]
-        )
-        text = towers.text_of_clip(network)
-        if text is not None:
-            del network.transformer  # its weights are in the tower, in another layout
-        clip = Clip(
-            model=network,
-            # Up to the conversion into a tensor: bytes travel, the tower normalises.
-            resize=Compose(image_transform_v2(config, is_train=False).transforms[:-2]),
-            tokenizer=tokenizer,
-            device=device,
-            dtype=DTYPES[dtype],
-            dtype_name=dtype,
-            vector_size=vector_size,
-            location=location,
-            vision=network.visual,
-            encode_text=text or network.encode_text,
-            upload=Uploader(device),
-            batch=BatchSize(MAX_BATCH_CUDA if device.type == "cuda" else MAX_BATCH),
-            tokenizer_lock=threading.Lock(),
-        )
+        clip = _assembled(network, tokenizer, location, device, dtype, vector_size)
         _try_out(clip)
         self_test.check_vectors(clip, preset, reference)
         give_back_memory()
     except ModelUnavailable:
         raise
     except Exception as error:  # whatever three libraries raise over a bad file or name
+        sought = str(directory or f"weights {pretrained!r}")
         raise weights.unavailable(name, sought, error) from error
     return clip
+
+
+def _directory(name: str, model: str) -> Path | None:
+    """Where a model's files lie; None for an architecture of open_clip."""
+    if not (local_directory(model) or is_repository(model)):
+        return None
+    return weights.model_directory(name, model, [*weights.OPEN_CLIP_WEIGHTS, *weights.WEIGHTS])
+
+
+def _read(
+    name: str,
+    directory: Path | None,
+    model: str,
+    pretrained: str,
+    device: torch.device,
+    dtype: str,
+) -> tuple[Any, Any, Path]:
+    """Network, tokenizer and location, from whichever of the four sources."""
+    if directory is None:
+        parts = _from_architecture(name, model, pretrained, device, dtype)
+    elif (directory / "open_clip_config.json").exists():
+        parts = _from_open_clip(directory, device, dtype)
+    else:
+        parts = transformers_clip.load(directory, device, dtype)
+    network = parts[0]
+    if isinstance(getattr(network, "text", None), HFTextEncoder):
+        # open_clip leaves its norms and embeddings in fp32, which then do not fit the rest.
+        network.text.to(DTYPES[dtype])
+    network.eval().requires_grad_(False)
+    return parts
+
+
+def _assembled(
+    network: Any,
+    tokenizer: Any,
+    location: Path,
+    device: torch.device,
+    dtype: str,
+    vector_size: int,
+) -> Clip:
+    """The network with towers of our own where it is a plain one, and what prepares its input."""
+    config = PreprocessCfg(**network.visual.preprocess_cfg)
+    network.visual = towers.vision_of_clip(network.visual, config.mean, config.std, DTYPES[dtype])
+    text = towers.text_of_clip(network)
+    if text is not None:
+        del network.transformer  # its weights are in the tower, in another layout
+    return Clip(
+        model=network,
+        # Up to the conversion into a tensor: bytes travel, the tower normalises.
+        resize=Compose(image_transform_v2(config, is_train=False).transforms[:-2]),
+        tokenizer=tokenizer,
+        device=device,
+        dtype=DTYPES[dtype],
+        dtype_name=dtype,
+        vector_size=vector_size,
+        location=location,
+        vision=network.visual,
+        encode_text=text or network.encode_text,
+        upload=Uploader(device),
+        batch=BatchSize(MAX_BATCH_CUDA if device.type == "cuda" else MAX_BATCH),
+        tokenizer_lock=threading.Lock(),
+    )
 
 
 def _from_architecture(

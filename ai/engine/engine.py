@@ -56,11 +56,9 @@ class Engine:
         self.clip_name = clip_name(clip_model, clip_pretrained)
         self.blip_name = blip_name(blip_model)
         self.preset = preset or preset_for(clip_model, clip_pretrained)
-        self._classified: tuple[tuple[str, ...], NDArray[np.float32]] = (
-            (),
-            np.zeros((0, vector_size), np.float32),
-        )
-        self._labels: tuple[list[Texts], Labels | None] = ([], None)
+        # The pipeline asks for the same categories every time.
+        self._classified: tuple[list[str], NDArray[np.float32]] | None = None
+        self._labels: tuple[list[Texts], Labels] | None = None
         if threads > 0:
             torch.set_num_threads(threads)
         self.clip: LazyModel[Clip] = LazyModel(
@@ -134,11 +132,10 @@ class Engine:
         Softmax of cosines times the model's own trained scale. Raises as `embed_images`.
         """
         clip = self.clip.get()
-        kept, vectors = self._classified  # the pipeline asks for the same categories every time
-        if kept != tuple(prompts):
-            vectors = clip.embed_texts(prompts)
-            self._classified = tuple(prompts), vectors
-        return clip.probabilities(image_vectors, vectors)
+        kept = self._classified
+        if kept is None or kept[0] != list(prompts):
+            kept = self._classified = list(prompts), clip.embed_texts(prompts)
+        return clip.probabilities(image_vectors, kept[1])
 
     def label(
         self, image_vectors: NDArray[np.float32], labels: Sequence[Texts]
@@ -147,8 +144,8 @@ class Engine:
 
         Of n unit vectors in this engine's space; see `ai.zero_shot`. Raises as `embed_images`.
         """
-        kept, known = self._labels  # the pipeline asks for the same categories every time
-        if known is None or kept != list(labels):
+        kept = self._labels
+        if kept is None or kept[0] != list(labels):
             known = labels_of(self.embed_texts, labels, self.clip_name)
-            self._labels = list(labels), known
-        return known.probabilities(image_vectors)
+            kept = self._labels = list(labels), known
+        return kept[1].probabilities(image_vectors)

@@ -1,6 +1,7 @@
 """The engine's own layers against the networks of open_clip and transformers that they replace."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -25,9 +26,17 @@ from ai.engine.towers import VisionTower
 
 DEMO_BLIP = "ai/demo_models/blip"
 CPU = torch.device("cpu")
+UNSHARED = ["unshare", "--map-root-user", "--mount", "sh", "-c"]  # mounts that end with it
 needs_int8 = pytest.mark.skipif(
     not cpu_has_int8(), reason="the processor has no AVX-512 VNNI and BF16"
 )
+
+
+def can_mount() -> bool:
+    if shutil.which("unshare") is None:
+        return False
+    mounted = [*UNSHARED, "mount -t tmpfs none /tmp"]
+    return subprocess.run(mounted, capture_output=True, check=False).returncode == 0
 
 
 @torch.inference_mode()
@@ -144,6 +153,49 @@ def test_a_tower_that_int8_would_spoil_stays_in_bf16(
     assert isinstance(blip.vision, VisionTower)
     assert blip.dtype_name == "bf16"
     assert "bf16 is used instead" in caplog.text
+
+
+@needs_int8
+@pytest.mark.parametrize(("threads", "at_once"), [(1, 1), (7, 1), (8, 2)])
+@torch.inference_mode()
+def test_int8_looks_at_a_picture_for_every_four_threads_at_once(
+    threads: int, at_once: int, make_engine: Callable[..., Engine], pictures: list[Image.Image]
+) -> None:
+    before = torch.get_num_threads()
+    expected = make_engine(dtype="int8").blip.get()
+    torch.set_num_threads(threads)
+    try:
+        found = load_blip(DEMO_BLIP, device=CPU, dtype="int8")
+    finally:
+        torch.set_num_threads(before)
+    assert isinstance(found.vision, Int8Tower)
+    settings = found.vision._compiled
+    cores = len(os.sched_getaffinity(0))  # OpenVINO takes no more
+    assert settings.get_property("NUM_STREAMS") == min(at_once, cores)
+    assert settings.get_property("INFERENCE_NUM_THREADS") == min(threads, cores)
+    pixels = found.upload([p.resize(found.size, found.resample) for p in pictures])
+    torch.testing.assert_close(found.states(pixels), expected.states(pixels))
+
+
+def test_with_a_full_tmp_blip_computes_in_bf16(tmp_path: Path) -> None:
+    """A file with holes would be mapped all the same, and writing to it would end the worker."""
+    if not can_mount():
+        pytest.skip("no file system can be mounted here")
+    program = (
+        "import django; django.setup(); import torch; from ai.engine.blip import load_blip;"
+        f"print(load_blip({DEMO_BLIP!r}, device=torch.device('cpu'), dtype='int8').dtype_name)"
+    )
+    small = f'mount -t tmpfs -o size=64k none "{tmp_path}" && exec "$@"'
+    found = subprocess.run(
+        [*UNSHARED, small, "sh", sys.executable, "-c", program],
+        env={**os.environ, "TMPDIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "tests.settings"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.strip() == "bf16"
+    assert "No space left on device" in found.stderr
 
 
 def test_without_openvino_blip_computes_in_bf16(

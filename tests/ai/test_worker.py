@@ -15,6 +15,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from ai import heartbeat, worker
+from ai.connection import redis_client
 from ai.engine import Engine
 from ai.errors import ModelUnavailable
 from tests.ai.conftest import save_clip
@@ -138,6 +139,59 @@ def test_settings_of_which_no_engine_can_be_made_are_said(
         _wait_until(lambda: _state("test-settings").clip.loaded)
     finally:
         keeper.stop()
+
+
+def test_the_state_is_published_again_after_redis_was_away(
+    servers: Path,
+    missing: Path,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(heartbeat, "INTERVAL", 0.05)
+    save_clip(missing)
+    keeper, url = worker.Keeper("test-away", {"embed"}), settings.REDIS_URL
+    keeper.start(wait=30)
+    try:
+        _wait_until(lambda: _state("test-away") is not None)
+        with caplog.at_level(logging.DEBUG, logger="ai.worker"):
+            settings.REDIS_URL = "redis://127.0.0.1:1/0"  # where nobody listens
+            redis_client.cache_clear()
+            _wait_until(lambda: caplog.text.count("The state is not published") > 1)
+        settings.REDIS_URL = url
+        redis_client.cache_clear()
+        heartbeat.withdraw("test-away")
+        _wait_until(lambda: _state("test-away") is not None)
+    finally:
+        settings.REDIS_URL = url
+        redis_client.cache_clear()
+        keeper.stop()
+
+
+def test_a_state_that_cannot_be_found_out_is_tried_again(
+    servers: Path,
+    missing: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(heartbeat, "INTERVAL", 0.05)
+    save_clip(missing)
+    keeper = worker.Keeper("test-odd", {"embed"})
+    state, failures = keeper.state, iter([ZeroDivisionError(), MemoryError()])
+
+    def fail_twice() -> heartbeat.WorkerState:
+        if error := next(failures, None):
+            raise error
+        return state()
+
+    monkeypatch.setattr(keeper, "state", fail_twice)
+    keeper.start(wait=30)
+    try:
+        _wait_until(lambda: _state("test-odd") is not None)
+    finally:
+        keeper.stop()
+    said = [r for r in caplog.records if r.getMessage() == "The state is not published"]
+    assert [r.exc_info[0] for r in said if r.exc_info] == [ZeroDivisionError, MemoryError]
 
 
 def test_the_state_says_what_is_really_computed_with(

@@ -1,6 +1,8 @@
 """Posts with vectors, many or few, without files or models."""
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -104,6 +106,30 @@ def _no_index(transactional_db: None) -> Any:
         for column in ("embedding", "next_embedding"):
             cursor.execute(f"DROP INDEX IF EXISTS {index.name_of(column)}")
             cursor.execute(f"DROP INDEX IF EXISTS {index.building_of(column)}")
+
+
+@contextmanager
+def holding_the_lock() -> Iterator[None]:
+    """As another process does that builds the index."""
+    locked, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [index._LOCK])
+            locked.set()
+            done.wait(300)
+            # A closed connection's lock goes only when its server process has ended.
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [index._LOCK])
+        connection.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert locked.wait(120)
+    try:
+        yield
+    finally:
+        done.set()
+        holder.join(20)
 
 
 @pytest.fixture

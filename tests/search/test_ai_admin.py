@@ -10,6 +10,7 @@ from accounts.models import User
 from ai import spaces
 from ai.models import Column, State, VectorSpace
 from ai.presets import PRESETS
+from search import model_change
 from search.models import QueryKind, RecallMeasurement
 
 pytestmark = pytest.mark.django_db
@@ -64,6 +65,42 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(
     page = client.post(CHANGE, form, follow=True).text
     assert 'class="error"' in page
     assert beside() is None
+
+
+@pytest.mark.parametrize(
+    ("state", "form", "words"),
+    [
+        (None, {"action": "start", "model": "demo"}, "rồi"),
+        (None, {"action": "cancel"}, "Không có việc đổi mô hình"),
+        (None, {"action": "roll_back"}, "Không có mô hình cũ"),
+        (None, {"action": "finish"}, "Không có vectơ nào của mô hình cũ"),
+        (State.KEPT, {"action": "start", "model": "openai"}, "kết thúc việc đó"),
+        (State.KEPT, {"action": "start", "model": "openai"}, "mô hình cũ, vẫn được cập nhật"),
+        (State.LEAVING, {"action": "start", "model": "openai"}, "đang được dọn"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_the_readers_language(
+    state: State | None, form: dict[str, str], words: str, client: Client, admin: User
+) -> None:
+    spaces.hold(spaces.active().name)
+    if state:
+        VectorSpace.objects.create(column=Column.BESIDE, name="former/model", state=state)
+    page = client.post(CHANGE, form, follow=True, headers={"Accept-Language": "vi"})
+    (message,) = page.context["messages"]
+    assert words in str(message)
+
+
+def test_what_the_change_waits_for_is_said_in_the_readers_language(
+    client: Client, admin: User
+) -> None:
+    model_change.start("openai")
+    model_change.advance()
+    vietnamese = {"Accept-Language": "vi"}
+    assert "không có tiến trình nào trả lời tìm kiếm" in client.get(PAGE, headers=vietnamese).text
+    VectorSpace.objects.filter(column=Column.BESIDE).update(
+        note="a worker has not loaded it yet: w: no room"
+    )
+    assert "chưa nạp mô hình này: w: no room" in client.get(PAGE, headers=vietnamese).text
 
 
 def test_a_kept_model_offers_the_way_back(client: Client, admin: User) -> None:

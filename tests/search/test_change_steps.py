@@ -21,7 +21,7 @@ from ai.models import Column, State, VectorSpace
 from posts.models import Post, PostImage
 from search import index, model_change
 from smimso.errors import InvalidInput
-from tests.search.conftest import clustered, insert_many, pointing
+from tests.search.conftest import clustered, holding_the_lock, insert_many, pointing
 
 pytestmark = pytest.mark.django_db
 NewPost = Callable[..., Post]
@@ -100,7 +100,7 @@ def test_nothing_happens_before_the_workers_know_the_next_model(
     assert note() == "no worker that answers searches is alive"
     knows(FIRST)
     model_change.advance()
-    assert note() == "worker w has not loaded it yet"
+    assert note() == "a worker has not loaded it yet: w"
     assert rows()["embedding"] == (FIRST, "active")
 
 
@@ -161,6 +161,64 @@ def test_columns_and_indexes_are_exchanged_when_all_have_vectors_and_back(
     model_change.advance()
     assert rows() == {"embedding": (FIRST, "active"), "next_embedding": (SECOND, "kept")}
     assert set(PostImage.objects.values_list("embedding_model", flat=True)) == {FIRST}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("_no_index")
+def test_the_index_of_cleared_vectors_goes_whatever_the_statistics_say(
+    owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "COUNTED_ROWS", 10)
+    maintain = index.maintain
+    monkeypatch.setattr(index, "maintain", lambda **options: maintain(least_rows=5, **options))
+    insert_many(owner, clustered(40), ["public"])
+    PostImage.objects.update(embedding_model=FIRST)
+    model_change.start("laion2b")
+    PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
+    index.maintain(column="next_embedding")  # with ANALYZE
+    model_change.cancel()
+    model_change.advance()
+    assert rows() == {"embedding": (FIRST, "active")}
+    assert index.current("next_embedding") is None
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("_no_index")
+def test_an_index_that_is_being_built_when_its_vectors_are_cleared_goes_too(owner: User) -> None:
+    insert_many(owner, clustered(40), ["public"])
+    PostImage.objects.update(embedding_model=FIRST)
+    model_change.start("laion2b")
+    PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
+    model_change.cancel()
+    with holding_the_lock():
+        model_change.advance()
+        assert rows()["next_embedding"] == (SECOND, "leaving")
+        assert not PostImage.objects.exclude(next_embedding_model="").exists()
+    index.maintain(column="next_embedding", least_rows=0)
+    model_change.advance()
+    assert rows() == {"embedding": (FIRST, "active")}
+    assert index.current("next_embedding") is None
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("_no_index")
+def test_the_new_vectors_have_their_index_before_any_statistics_know_of_them(
+    knows: Callable[..., None], owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "COUNTED_ROWS", 10)
+    monkeypatch.setattr(index, "LEAST_ROWS", 5)
+    maintain = index.maintain
+    monkeypatch.setattr(index, "maintain", lambda **options: maintain(least_rows=5, **options))
+    insert_many(owner, clustered(40), ["public"])
+    PostImage.objects.update(embedding_model=FIRST)
+    model_change.start("laion2b")
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE post_images")
+    PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
+    knows(FIRST, SECOND)
+    model_change.advance()
+    assert rows()["embedding"] == (SECOND, "active")
+    assert index.current() is not None
 
 
 def test_nothing_is_exchanged_while_the_new_column_has_no_index(

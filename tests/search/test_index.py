@@ -2,8 +2,7 @@
 
 import io
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from search import index, nearest
 from search.nearest import nearest_images
 from search.tasks import maintain_index
 from smimso.errors import Unavailable
-from tests.search.conftest import MODEL, clustered, insert_many
+from tests.search.conftest import MODEL, clustered, holding_the_lock, insert_many
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("_no_index")]
 
@@ -48,30 +47,6 @@ def current_lists() -> int:
     used = index.current()
     assert used is not None
     return used.lists
-
-
-@contextmanager
-def holding_the_lock() -> Iterator[None]:
-    """As another process does that builds the index."""
-    locked, done = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", [index._LOCK])
-            locked.set()
-            done.wait(300)
-            # A closed connection's lock goes only when its server process has ended.
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [index._LOCK])
-        connection.close()
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    assert locked.wait(120)
-    try:
-        yield
-    finally:
-        done.set()
-        holder.join(20)
 
 
 def plan(viewer: Any, vector: list[float], limit: int = 40, where: Q = Q()) -> str:  # noqa: B008

@@ -4,8 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth.models import Group
 from django.db.models import Field
 from django.utils import translation
+
+from accounts.models import User
+from posts.models import Post
+from smimso import labels as labels_of_models
 
 OURS = {"accounts", "ai", "notifications", "posts", "search", "smimso"}
 
@@ -34,3 +39,13 @@ def test_every_label_of_the_admin_is_translated() -> None:
         found = [str(text) for text in texts]
     missing = {text for text, other in zip(english, found, strict=True) if text == other}
     assert missing == set()
+
+
+def test_labels_are_found_in_the_source_whatever_the_language_at_that_moment() -> None:
+    with translation.override("vi"):
+        labels_of_models.translate(Post)
+        labels_of_models.translate(User)
+        labels_of_models.translate(Group)  # Django's own, translated by Django
+    with translation.override("en"):
+        plurals = [str(model._meta.verbose_name_plural) for model in (Post, User, Group)]
+    assert plurals == ["posts", "users", "groups"]

@@ -1,15 +1,19 @@
 """The maintenance worker: what takes long holds up nothing else."""
 
+import json
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from celery.schedules import crontab
+from celery.beat import Scheduler
+from celery.schedules import crontab, schedule
 from django.db import connection, transaction
+from django.utils import timezone
 
 from posts.models import Post, PostImage
 from posts.tasks import reconcile_images
@@ -87,6 +91,26 @@ def test_a_task_of_the_clock_takes_one_thread_at_most() -> None:
     first.join()
     task()
     assert len(runs) == 2
+
+
+def test_what_the_clock_sends_expires_when_it_is_sent_again() -> None:
+    """As it lies in the queue, where a day without workers would leave it."""
+    clock = Scheduler(celery_app, lazy=True)
+    clock.setup_schedule()
+    assert len(clock.schedule) == len(celery_app.conf.beat_schedule)
+    with celery_app.connection_for_write() as broker:
+        client = broker.default_channel.client
+        for entry in clock.schedule.values():
+            client.delete(QUEUE)
+            entry.options |= {"queue": QUEUE}
+            clock.apply_async(entry, advance=False)
+            (message,) = client.lrange(QUEUE, 0, -1)
+            expires = datetime.fromisoformat(json.loads(message)["headers"]["expires"])
+            left = (expires - timezone.now()).total_seconds()
+            regular = isinstance(entry.schedule, schedule)
+            interval = entry.schedule.seconds if regular else 24 * 60 * 60
+            assert max(60, interval) - 30 < left <= max(60, interval)
+        client.delete(QUEUE)
 
 
 def test_each_task_of_the_night_has_an_hour_of_its_own(settings: Any) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 import redis
 from django.core.cache import cache
+from django.test import Client
 from rest_framework.settings import api_settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from posts.models import Post
 from smimso.openapi import description
 from smimso.throttling import client_address, seconds_to_wait
 from tests.conftest import PASSWORD
@@ -88,6 +90,60 @@ def test_a_search_counts_however_it_is_asked_for(
     assert api(stranger).get("/api/search").status_code == 400
 
 
+def test_pages_that_search_count_together_with_the_api(
+    owner: User, stranger: User, api: Callable[..., APIClient], client: Client, settings: Any
+) -> None:
+    settings.THROTTLES = {"ai": "2/1h"}
+    client.force_login(owner)
+    post = Post.objects.create(user=owner, title="A cat")
+    pages = ["/search", "/search?q=cat", f"/post/{post.pk}/similar", "/for-you"]
+    for page in pages:
+        cache.clear()
+        assert api(owner).get("/api/search?q=cat").status_code == 200
+        assert client.get(page).status_code == 200
+        assert client.get(page).status_code == 429
+        assert client.post("/search").status_code == 429
+        assert_throttled(api(owner).get(f"/api/posts/{post.pk}/similar"))
+        assert_throttled(api(owner).get("/api/recommendations/for-you"))
+        assert api(stranger).get("/api/search?q=cat").status_code == 200
+        assert client.get("/").status_code == 200
+
+
+def test_visitors_of_a_page_are_counted_by_address(client: Client, settings: Any) -> None:
+    settings.THROTTLES = {"ai": "1/1h"}
+    statuses = [client.get("/search", REMOTE_ADDR=f"192.0.2.{n}").status_code for n in (1, 1, 2)]
+    assert statuses == [200, 429, 200]
+
+
+def test_who_asks_too_often_gets_a_page_in_the_readers_language(
+    client: Client, settings: Any
+) -> None:
+    settings.THROTTLES = {"ai": "1/1h"}
+    client.get("/search")
+    page = client.get("/search?q=cat", headers={"Accept-Language": "vi"})
+    assert page.status_code == 429
+    assert 1 <= int(page.headers["Retry-After"]) <= 3600
+    assert "Bạn vừa gửi quá nhiều yêu cầu" in page.text
+    assert 'href="/search?q=cat"' in page.text
+    assert "<nav" in page.text
+    part = client.get("/search?q=cat", headers={"HX-Request": "true"})
+    assert part.status_code == 429
+    assert "That was a lot at once" in part.text
+    assert "<html" not in part.text
+    assert "HX-Request" in part.headers["Vary"]
+
+
+def test_sending_pictures_without_scripts_counts_as_an_upload(
+    owner: User, api: Callable[..., APIClient], client: Client, settings: Any
+) -> None:
+    settings.THROTTLES = {"uploads": "1/1h"}
+    client.force_login(owner)
+    assert client.post("/upload", {"title": "A cat"}).status_code == 400
+    assert client.post("/upload", {"title": "A cat"}).status_code == 429
+    assert_throttled(api(owner).post("/api/posts", {}, format="multipart"))
+    assert client.get("/upload").status_code == 200
+
+
 def test_the_description_says_where_requests_are_counted() -> None:
     paths = description()["paths"]
     counted = {
@@ -99,7 +155,11 @@ def test_the_description_says_where_requests_are_counted() -> None:
     assert ("/api/search", "get") in counted
     assert ("/api/search", "post") in counted
     assert ("/api/auth/login", "post") in counted
-    assert {path for path, method in counted if method == "get"} == {"/api/search"}
+    assert {path for path, method in counted if method == "get"} == {
+        "/api/search",
+        "/api/posts/{post_id}/similar",
+        "/api/recommendations/for-you",
+    }
 
 
 def test_the_window_ends(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
