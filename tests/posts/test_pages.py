@@ -184,20 +184,6 @@ def test_a_card_reserves_its_place_and_names_what_is_special(
 # --- A member -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "page",
-    ["/", "/members/{0.user_id}", "/post/{0.pk}", "/post/{0.pk}/edit", "/search?post={0.pk}"],
-)
-def test_a_post_without_an_image_is_shown_everywhere(
-    page: str, client: Client, owner: User, shared: Callable[..., Post]
-) -> None:
-    post = shared("Imported without its picture", images=0)
-    client.force_login(owner)
-    response = client.get(page.format(post), headers=BROWSER)
-    assert response.status_code == 200
-    assert post.title in response.text
-
-
 def test_a_members_page_shows_only_what_the_viewer_may_see(
     client: Client, owner: User, stranger: User, shared: Callable[..., Post]
 ) -> None:
