@@ -8,13 +8,13 @@ import numpy as np
 from redis import RedisError
 
 from ai import services as ai
-from ai.calibration import Kind
+from ai.calibration import LEAST_SCORES, Kind, scale_of
 from posts.models import PostImage
 from posts.services import visible_post
 from posts.words import Term, terms_of
 from search.composition import PICTURE_WEIGHT, changed
 from search.query import Query
-from search.relevance import LEAST_SCORES, Sample, sample_of, scores
+from search.relevance import Sample, sample_of, scores
 from smimso.errors import Overloaded, Unavailable
 
 
@@ -42,8 +42,9 @@ class Meaning:
         """Of unit length; both parts weigh by how far they spread the collection."""
         if self.main is None or self.beside is None:
             return self.main
-        main = self.main / self.sample.spread(self.main)
-        both = main + PICTURE_WEIGHT * self.beside / self.sample.spread(self.beside)
+        main = self.main / self.sample.spread(self.main, scale_of("text", self.model))
+        spread = self.sample.spread(self.beside, scale_of("image", self.model))
+        both = main + PICTURE_WEIGHT * self.beside / spread
         return both / np.linalg.norm(both)
 
     @property

@@ -1,12 +1,13 @@
 """What a cosine says about relevance, 0..1: for each model, and for each query anew.
 
-The cosines of a query to a random sample of the collection have a spread. A query that tells images
-apart has a wide one; to one that means nothing to the model all images are about as near. So the
-cosine is read on the model's own scale (`ai.calibration`), moved by how far the spread is from a
-usual one, and mapped by a logistic curve. Measured by benchmarks/relevance.py; reasons in ADR 10.
+A model has a scale (`ai.calibration`); a query has an offset of its own, seen in its cosines to a
+random sample of the collection. A query that tells images apart spreads them widely; to one that
+means nothing to the model all are about as near, and often rather near. So the cosine is moved
+before it is read: up if the spread is wider than usual, down if it is narrower, or if half of the
+sample is nearer than unrelated images are. A small sample says little, and moves it little.
+Measured by benchmarks/relevance.py; reasons in ADR 10.
 """
 
-import math
 import threading
 import time
 from dataclasses import dataclass
@@ -15,37 +16,12 @@ from uuid import uuid4
 import numpy as np
 from django.db import connection
 
-from ai.calibration import Kind, scale_of, similarity_score
+from ai.calibration import Kind, Scale, scale_of, similarity_scores
 
 SAMPLE = 1_000  # images
-LEAST_SAMPLE = 50  # below this, chance says more than the sample
+ENOUGH = 50  # images; so many say as much about a query as the model's scale does
 SAMPLE_SECONDS = 600.0
-
-
-@dataclass(frozen=True)
-class Curve:
-    """In units of the model's scale, where 0 is an unrelated pair and 1 a strong match.
-
-    least: what just gets the score that clients ask for at least. steepness: of the logistic.
-    spread: the usual standard deviation; trust: by how much more of it the cosine counts more.
-    """
-
-    least: float
-    steepness: float
-    spread: float = 0.0
-    trust: float = 0.0
-
-
-LEAST_SCORES: dict[Kind, float] = {"text": 0.3, "image": 0.25}
-MOST_SHIFT = 0.2
-# A model that was not measured has no usual spread: its scale alone has to do.
-_DEFAULT: dict[Kind, Curve] = {"text": Curve(0.55, 9.0), "image": Curve(0.5, 9.0)}
-_CURVES: dict[str, dict[Kind, Curve]] = {
-    "local-dir/clip": {
-        "text": Curve(0.745, 11.0, spread=0.24, trust=2.0),
-        "image": Curve(0.5, 9.0, spread=0.2, trust=1.0),
-    },
-}
+SPREAD_WEIGHT, NEARNESS_WEIGHT = 2.0, 0.5
 
 
 @dataclass(frozen=True)
@@ -54,34 +30,40 @@ class Sample:
 
     vectors: np.ndarray
 
-    def spread(self, vector: np.ndarray) -> float:
-        if not self.is_telling:
-            return 1.0
-        # Not `@`: for so small a product, BLAS wakes its threads, which costs more.
-        cosines = np.einsum("nd,d->n", self.vectors, vector.astype(np.float32))
-        return float(cosines.std())
-
     @property
-    def is_telling(self) -> bool:
-        return len(self.vectors) >= LEAST_SAMPLE
+    def weight(self) -> float:
+        """0..1, of what the sample says beside what is usual; two images are the fewest."""
+        known = max(len(self.vectors) - 1, 0)
+        return known / (known + ENOUGH)
+
+    def cosines(self, vector: np.ndarray) -> np.ndarray:
+        # Not `@`: for so small a product, BLAS wakes its threads, which costs more.
+        return np.einsum("nd,d->n", self.vectors, vector.astype(np.float32))
+
+    def spread(self, vector: np.ndarray, scale: Scale) -> float:
+        """The standard deviation of the cosines, drawn towards the usual one."""
+        if not self.weight:
+            return scale.spread
+        wider = float(self.cosines(vector).std()) - scale.spread
+        return scale.spread + self.weight * wider
+
+    def shift(self, vector: np.ndarray, scale: Scale) -> float:
+        """What to add to cosines to `vector`: at most one usual spread, up or down."""
+        if not self.weight:
+            return 0.0
+        cosines = self.cosines(vector)
+        wider = float(cosines.std()) - scale.spread
+        nearer = max(float(np.median(cosines)) - scale.low, 0.0)
+        shift = SPREAD_WEIGHT * wider - NEARNESS_WEIGHT * nearer
+        return self.weight * min(max(shift, -scale.spread), scale.spread)
 
 
 def scores(
     cosines: np.ndarray, vector: np.ndarray, *, kind: Kind, model: str, sample: Sample
 ) -> np.ndarray:
-    """Scores, 0..1, of images with these cosines (-1..1) to `vector`; they rise with the cosine.
-
-    Of a small collection, they are the model's absolute scale.
-    """
-    if not len(cosines) or not sample.is_telling:
-        return np.array([similarity_score(float(c), kind, model) for c in cosines])
-    scale = scale_of(kind, model)
-    curve = _CURVES.get(model, _DEFAULT)[kind]
-    width = scale.high - scale.low
-    shift = curve.trust * (sample.spread(vector) / width - curve.spread)
-    placed = (np.asarray(cosines) - scale.low) / width + np.clip(shift, -MOST_SHIFT, MOST_SHIFT)
-    least = LEAST_SCORES[kind]
-    return 1 / (1 + np.exp(-curve.steepness * (placed - curve.least) + math.log(1 / least - 1)))
+    """Scores, 0..1, of images with these cosines (-1..1) to `vector`; they rise with the cosine."""
+    shift = sample.shift(vector, scale_of(kind, model))
+    return similarity_scores(np.asarray(cosines) + shift, kind, model)
 
 
 # --- The sample -------------------------------------------------------------------------------
@@ -99,7 +81,7 @@ def sample_of(model: str) -> Sample:
     if sample is not None and time.monotonic() - began < SAMPLE_SECONDS:
         return sample
     sample = Sample(_drawn(model))
-    if sample.is_telling:  # a small collection is sampled anew until it is large enough
+    if len(sample.vectors) >= ENOUGH:  # a small collection grows fast: it is sampled anew
         with _lock:
             _kept[model] = (time.monotonic(), sample)
     return sample

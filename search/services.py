@@ -8,6 +8,7 @@ from uuid import UUID
 import numpy as np
 from PIL import Image
 
+from ai.calibration import LEAST_SCORES
 from ai.spaces import steady
 from posts.models import Post, PostImage
 from search import candidates, fusion, lists, recall
@@ -16,7 +17,6 @@ from search.fusion import Method, Ranked
 from search.lists import Found
 from search.meaning import Meaning, meaning_of
 from search.query import Query, parse
-from search.relevance import LEAST_SCORES
 from smimso.errors import InvalidInput
 
 # The least that counts, unless a program asks for another.

@@ -28,7 +28,7 @@ HALF_LIFE = timedelta(days=30)
 MOST_OF_A_KIND, MOST_DEEDS = 200, 80  # the newest of each kind; of these the weightiest
 MOST_KNOWN = 500  # posts of a kind that need no recommendation
 MOST_INTERESTS = 4
-LEAST_ALIKE = 0.6  # similarity score, 0..1, of a deed and the first of its interest
+LEAST_ALIKE = 0.4  # similarity score, 0..1, of a deed and the first of its interest
 
 
 @dataclass(frozen=True)

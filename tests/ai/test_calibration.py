@@ -4,7 +4,8 @@ from typing import get_args
 
 import pytest
 
-from ai.calibration import _SCALES, Kind, similarity_score
+from ai.calibration import _SCALES, LEAST_SCORES, Kind, scale_of, similarity_score
+from ai.presets import PRESETS
 
 MODELS = [*_SCALES, "never/measured"]
 
@@ -16,6 +17,19 @@ def test_scores_rise_with_the_cosine_from_zero_to_one(model: str, kind: Kind) ->
     assert scores == sorted(scores)
     assert scores[0] == 0.0
     assert scores[-1] == 1.0
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_what_is_just_relevant_gets_the_least_score(model: str, kind: Kind) -> None:
+    scale = scale_of(kind, model)
+    assert -1 <= scale.low < scale.least < scale.high <= 1
+    assert similarity_score(scale.least, kind, model) == pytest.approx(LEAST_SCORES[kind])
+
+
+@pytest.mark.parametrize("preset", ["openai", "laion2b", "multilingual"])
+def test_each_preset_has_a_scale_of_its_own(preset: str) -> None:
+    assert PRESETS[preset].name in _SCALES
 
 
 def test_a_typical_match_of_openai_s_model_passes_the_frontend_s_thresholds() -> None:
