@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from django.db import transaction
@@ -149,6 +149,21 @@ def write_captions(*, user: Any, post_id: UUID, captions: Mapping[UUID, str | No
             images = post.images.filter(pk=image_id)
             if not images.update(user_caption=(text or "").strip() or None):
                 raise NotFound("Image not found")
+
+
+def remove_captions(image_ids: Sequence[UUID], *, source: Literal["author", "ai"]) -> int:
+    """For staff: takes away what the author, or the AI, said about images; how many there are.
+
+    Without the author's words the AI's stand again. These come back only with another try.
+    """
+    images = PostImage.objects.filter(pk__in=image_ids)
+    with transaction.atomic():
+        posts = Post.objects.filter(pk__in=images.values("post"))
+        list(posts.select_for_update().order_by("pk"))
+        if source == "author":
+            return images.update(user_caption=None)
+        posts.filter(pk__in=images.filter(display_order=0).values("post")).update(caption=None)
+        return images.update(ai_caption=None, caption=None, caption_model="")
 
 
 def delete_post(*, user: Any, post_id: UUID) -> None:

@@ -23,7 +23,7 @@ LONGEST_TERM = 100  # characters; PostgreSQL refuses words of more than 2 kB
 LEAST_BEGINNING = 4
 # Of the name of author or category, of descriptions and captions, of tags, of the title.
 WEIGHTS = [0.4, 0.8, 0.9, 1.0]
-TAGS, TITLE_AND_TAGS = "B", "AB"
+NAMES, TAGS, TITLE_AND_TAGS = "D", "B", "AB"
 # Vietnamese, and the languages of Europe. Documents are folded in the same way by migration 0003.
 _MARKS = (
     "\u0300\u0301\u0302\u0303\u0304\u0306\u0308\u0309\u030a\u030b\u030c\u031b\u0323\u0327\u0328"
@@ -119,3 +119,6 @@ def _words(text: str) -> list[str]:
 
 def _raw(expression: str) -> SearchQuery:
     return SearchQuery(expression, config=CONFIGURATION, search_type="raw")
+
+
+NOTHING = _raw("")  # no document matches it

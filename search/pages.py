@@ -12,9 +12,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from accounts.models import Category
+from accounts.profiles import active_member
+from posts.models import Visibility
 from posts.services import visible_post
 from search import services
-from search.serializers import MOST_CHARACTERS, SearchSerializer
+from search.serializers import MOST_CHARACTERS, FiltersSerializer, SearchSerializer
 from search.suggestions import suggestions
 from smimso.appearance import COLORS
 from smimso.errors import InvalidInput, NotFound, SmimsoError
@@ -25,8 +27,7 @@ from smimso.uploads import decode_upload
 
 PAGE_SIZE = 24
 MOST_SIMILAR = 12
-# What stands in the address; `cursor` and `q` are no filters.
-FILTERS = ("category", "color", "orientation", "since", "until", "followed", "tags", "sort")
+FILTERS = tuple(FiltersSerializer().fields)  # each has a control on the page
 COLOR_NAMES = {
     "red": gettext_lazy("Red"),
     "orange": gettext_lazy("Orange"),
@@ -81,15 +82,25 @@ def similar(request: HttpRequest, post_id: UUID) -> HttpResponse:
 def _form(request: PageRequest, given: QueryDict) -> dict[str, Any]:
     """What the form shows of what was asked for."""
     chosen = {name: given.get(name, "") for name in FILTERS}
+    chosen["author"] = _name_of(chosen["author"])
     return {
         "query": " ".join(given.get("q", "").split()),
         "post_id": given.get("post", ""),
         "chosen": chosen,
         "filtered": sum(map(bool, chosen.values())),
         "categories": Category.objects.all(),
+        "visibilities": Visibility.values,
         "colors": [(name, COLOR_NAMES[name]) for name in COLORS],
         "is_next": "cursor" in given,
     }
+
+
+def _name_of(author: str) -> str:
+    """Of the member with this id; any other text is a name already."""
+    try:
+        return active_member(UUID(author)).full_name
+    except (ValueError, NotFound):
+        return author
 
 
 def _found(request: PageRequest, given: QueryDict, **parts: Any) -> services.Page | None:

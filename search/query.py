@@ -8,13 +8,14 @@ from typing import Any, Literal
 from uuid import UUID
 
 import numpy as np
-from django.contrib.postgres.search import SearchQuery
-from django.db.models import Exists, F, OuterRef, Q
+from django.contrib.postgres.search import SearchQuery, SearchVectorExact, SearchVectorField
+from django.db.models import Exists, F, Func, OuterRef, Q, Value
+from django.db.models.functions import Concat
 from PIL import Image
 
 from accounts.models import Follow
 from posts.models import PostImage
-from posts.words import TAGS, Term, all_of, any_of, fold, terms_of
+from posts.words import NAMES, NOTHING, TAGS, Term, all_of, any_of, beginning, fold, terms_of
 
 Sort = Literal["relevance", "date"]
 Orientation = Literal["landscape", "portrait", "square"]
@@ -24,10 +25,13 @@ SQUARE = 1.1  # of the longer side to the shorter one, at most
 
 @dataclass(frozen=True)
 class Filters:
-    """Each one that is given must be fulfilled. tags: folded; since, until: the latter excluded."""
+    """Each one that is given must be fulfilled. since, until: the latter excluded.
+
+    author: an id, or words of a name, of which the last may have just begun.
+    """
 
     category: UUID | None = None
-    author: UUID | None = None
+    author: UUID | str = ""
     tags: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
@@ -55,7 +59,7 @@ class Filters:
         condition = Q()
         exact = {
             "category_id": self.category,
-            "user_id": self.author,
+            "user_id": self.author if isinstance(self.author, UUID) else None,
             "created_at__gte": self.since,
             "created_at__lt": self.until,
             "visibility": self.visibility,
@@ -63,6 +67,8 @@ class Filters:
         for name, value in exact.items():
             if value:
                 condition &= Q(**{f"{prefix}{name}": value})
+        if self.author and isinstance(self.author, str):
+            condition &= _by_name(self.author, prefix)
         if self.followed:
             known = viewer is not None and viewer.is_authenticated
             followed = Follow.objects.filter(follower=viewer.pk if known else None)
@@ -88,7 +94,22 @@ def _tag_words(tag: str) -> SearchQuery:
     """From the index of words, where tags have a weight of their own; nothing has one of signs."""
     composed = unicodedata.normalize("NFC", tag)
     words = tuple(fold(word) for word in re.findall(r"[^\W_]+", composed))
-    return all_of([Term(tag, words, is_phrase=True)] if words else [], weights=TAGS)
+    return all_of([Term(tag, words, is_phrase=True)], weights=TAGS) if words else NOTHING
+
+
+def _by_name(name: str, prefix: str) -> Q:
+    """The index of words has the names of categories in the same place; so the author's is read."""
+    words = beginning(name, NAMES) or NOTHING
+    authors = (F(f"{prefix}user__first_name"), Value(" "), F(f"{prefix}user__last_name"))
+    named = SearchVectorExact(_FoldedWords(Concat(*authors)), words)
+    return Q(**{f"{prefix}words__document": words}) & Q(named)
+
+
+class _FoldedWords(Func):
+    """As words are stored (migration 0003 of posts)."""
+
+    function = "folded_words"
+    output_field = SearchVectorField()
 
 
 @dataclass(frozen=True)

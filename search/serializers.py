@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, get_args
+from uuid import UUID
 
 from django.db.models import Q
 from rest_framework import serializers
@@ -41,7 +42,12 @@ class FiltersSerializer(serializers.Serializer):
     category = serializers.CharField(
         required=False, allow_blank=True, max_length=100, help_text="A slug or an id"
     )
-    author = serializers.UUIDField(required=False)
+    author = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=200,
+        help_text="An id, or a name, whose last word may be begun",
+    )
     tags = serializers.CharField(
         required=False, allow_blank=True, max_length=500, help_text="Separated by commas; all"
     )
@@ -57,12 +63,12 @@ class FiltersSerializer(serializers.Serializer):
         given = {name: data[name] for name in self.fields if data.get(name) not in (None, "")}
         return super().to_internal_value(given)
 
-    def validate_category(self, category: str) -> Any:
-        try:
-            by_id = Q(pk=serializers.UUIDField().to_internal_value(category))
-        except serializers.ValidationError:
-            by_id = Q()
-        found = Category.objects.filter(by_id or Q(slug=category)).first()
+    def validate_author(self, author: str) -> UUID | str:
+        return _id(author) or author
+
+    def validate_category(self, category: str) -> UUID:
+        pk = _id(category)
+        found = Category.objects.filter(Q(pk=pk) if pk else Q(slug=category)).first()
         if found is None:
             raise serializers.ValidationError("The category does not exist")
         return found.pk
@@ -72,7 +78,7 @@ class FiltersSerializer(serializers.Serializer):
         tags = [" ".join(tag.split()) for tag in given.get("tags", "").split(",")]
         return Filters(
             category=given.get("category"),
-            author=given.get("author"),
+            author=given.get("author", ""),
             tags=tuple(dict.fromkeys(filter(None, tags))),
             since=_midnight(given.get("since"), days=0),
             until=_midnight(given.get("until"), days=1),
@@ -81,6 +87,13 @@ class FiltersSerializer(serializers.Serializer):
             color=given.get("color", ""),
             orientation=given.get("orientation", ""),
         )
+
+
+def _id(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def _midnight(day: Any, *, days: int) -> datetime | None:

@@ -142,8 +142,6 @@ CACHES = {
 
 # --- Celery ----------------------------------------------------------------------------------
 CELERY_BROKER_URL = embedded.kombu_url(REDIS_URL)
-CELERY_RESULT_BACKEND = CELERY_BROKER_URL
-CELERY_RESULT_EXPIRES = 120
 CELERY_TASK_DEFAULT_QUEUE = "maintenance"
 CELERY_TASK_ROUTES = {
     "ai.tasks.*": {"queue": "interactive"},

@@ -9,14 +9,15 @@ const words = document.getElementById("search-form");
 const form = document.getElementById("search-image");
 const filters = document.getElementById("filters");
 const clear = document.getElementById("clear-filters");
-const FILTERS = ["category", "orientation", "since", "until", "sort", "color", "followed"];
+const controls = [...filters.querySelectorAll("[name]")];
+const names = [...new Set(controls.map((control) => control.name))];
 
 new Suggestions(text, document.getElementById("suggestions"), () => words.requestSubmit());
 
 document.addEventListener("htmx:configRequest", (event) => {
   const { parameters, target } = event.detail;
   if (target?.id !== "results") return;
-  for (const name of ["q", ...FILTERS]) {
+  for (const name of ["q", ...names]) {
     if (parameters[name] === "") delete parameters[name];
   }
 });
@@ -25,7 +26,7 @@ filters.addEventListener("change", showCount);
 
 function showCount() {
   const chosen = new FormData(words);
-  const count = FILTERS.filter((name) => chosen.get(name)).length;
+  const count = names.filter((name) => chosen.get(name)).length;
   const badge = filters.querySelector(".filter-count");
   badge.textContent = count;
   badge.hidden = clear.hidden = count === 0;
@@ -33,10 +34,10 @@ function showCount() {
 
 clear.addEventListener("click", (event) => {
   event.preventDefault(); // what stands in the box now is searched, and a chosen picture stays
-  for (const control of filters.querySelectorAll("select, [type=date]")) control.value = "";
-  filters.querySelector("[name=color][value='']").checked = true;
-  const followed = filters.querySelector("[name=followed]");
-  if (followed) followed.checked = false;
+  for (const control of controls) {
+    if (["radio", "checkbox"].includes(control.type)) control.checked = control.value === "";
+    else control.value = "";
+  }
   showCount();
   filters.querySelector("summary").focus();
   words.requestSubmit();

@@ -93,6 +93,23 @@ def test_a_person_uploads_a_picture_and_finds_it_by_words_and_by_picture(visitor
     expect(page.locator("#results .card-link").first).to_have_attribute("href", post_path[0])
 
 
+def test_filters_are_written_chosen_and_cleared_by_keyboard(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.open("/search?q=a")
+    page.locator("#filters summary").press("Enter")
+    page.get_by_label("Author").fill("linh")
+    page.keyboard.press("Enter")
+    expect(page.locator("#results .card-author").first).to_contain_text("Linh")
+    expect(page).to_have_url(f"{visitor.site.url}/search?q=a&author=linh")
+    page.get_by_label("Tags").fill("no such tag")
+    page.keyboard.press("Tab")
+    expect(page.locator("#results")).to_contain_text("Fewer filters find more")
+    page.get_by_role("link", name="Clear the filters").press("Enter")
+    expect(page.locator("#results .card-author").first).to_be_visible()
+    expect(page).to_have_url(f"{visitor.site.url}/search?q=a")
+    expect(page.get_by_label("Author")).to_have_value("")
+
+
 def test_the_feed_goes_on_while_one_scrolls(visitor: Visitor) -> None:
     page = visitor.page
     visitor.open("/")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from django.conf import settings
@@ -148,18 +149,65 @@ def test_staff_without_the_right_to_change_images_cannot_retry(
     assert image.ai_status == AIStatus.FAILED
 
 
-def test_editing_an_image_leaves_what_the_workers_wrote(
+def test_editing_an_image_leaves_what_the_workers_and_the_author_wrote(
     client: Client, admin: User, shared: Callable[..., Post]
 ) -> None:
+    """Other words would not be of the source that stands beside them."""
     image = shared().images.get()
     vector = [1.0] + [0.0] * 511
-    PostImage.objects.filter(pk=image.pk).update(embedding=vector, embedding_model="m")
+    PostImage.objects.filter(pk=image.pk).update(
+        embedding=vector,
+        embedding_model="m",
+        user_caption="My cat",
+        ai_caption="a cat",
+        caption_model="blip",
+    )
     client.force_login(admin)
-    form = {"user_caption": "By hand", "ai_caption": "", "display_order": 0}
+    form = {"user_caption": "By hand", "ai_caption": "by hand", "display_order": 3}
     client.post(f"/admin/posts/postimage/{image.pk}/change/", form)
     image.refresh_from_db()
-    assert image.user_caption == "By hand"
+    assert (image.user_caption, image.ai_caption, image.display_order) == ("My cat", "a cat", 3)
     assert list(image.embedding) == vector
+
+
+def test_staff_take_captions_away_and_what_is_left_keeps_its_source(
+    client: Client, admin: User, shared: Callable[..., Post]
+) -> None:
+    post = shared(images=2)
+    image, other = post.images.all()
+    said = {"user_caption": "Rude", "ai_caption": "a cat", "caption": "a cat"}
+    post.images.update(**said, caption_model="blip")
+    Post.objects.filter(pk=post.pk).update(caption="a cat")
+    client.force_login(admin)
+
+    def after(action: str) -> PostImage:
+        form = {"action": action, "_selected_action": [str(image.pk)]}
+        page = client.post("/admin/posts/postimage/", form, follow=True).text
+        assert "The captions of 1 images are removed." in page
+        return PostImage.objects.get(pk=image.pk)
+
+    left = after("remove_author_captions")
+    assert (left.alt_text, left.caption_source) == ("a cat", "blip")
+    left = after("remove_ai_captions")
+    assert (left.alt_text, left.caption_source) == ("", None)
+    assert Post.objects.get(pk=post.pk).caption is None
+    other.refresh_from_db()
+    assert other.alt_text == "Rude"
+    assert "Remove the author" in client.get(f"/admin/posts/postimage/{image.pk}/history/").text
+
+
+def test_staff_without_the_right_to_change_images_take_no_caption_away(
+    client: Client, member: Callable[..., User], shared: Callable[..., Post]
+) -> None:
+    image = shared().images.get()
+    PostImage.objects.filter(pk=image.pk).update(user_caption="Mine")
+    helper = member("Helper", is_staff=True)
+    helper.user_permissions.add(Permission.objects.get(codename="view_postimage"))
+    client.force_login(helper)
+    form = {"action": "remove_author_captions", "_selected_action": [str(image.pk)]}
+    client.post("/admin/posts/postimage/", form)
+    image.refresh_from_db()
+    assert image.user_caption == "Mine"
 
 
 def test_what_an_administrator_wrote_is_no_longer_for_the_ai_to_fill(
@@ -205,6 +253,37 @@ def test_members_are_deactivated_and_never_deleted(
     url = f"/admin/accounts/user/{owner.pk}/delete/"
     assert client.post(url, {"post": "yes"}).status_code == 403
     assert User.objects.filter(pk=owner.pk).exists()
+
+
+# --- Finding --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/admin/posts/post/", "/admin/posts/postimage/"])
+def test_posts_and_images_are_found_by_words_by_an_email_or_by_an_id(
+    client: Client, admin: User, owner: User, shared: Callable[..., Post], path: str
+) -> None:
+    """Whoever may see them; marks do not matter; through the index of words."""
+    post = shared(title="Phố cổ Hội An", visibility=Visibility.PRIVATE)
+    image = post.images.get()
+    PostImage.objects.filter(pk=image.pk).update(ai_caption="yellow lanterns", user_caption="Đêm")
+    upload = SimpleUploadedFile("a.jpg", Path(settings.MEDIA_ROOT, image.image_path).read_bytes())
+    services.create_post(author=admin, uploads=[upload], title="Another")
+    client.force_login(admin)
+
+    def found(text: str) -> list[str]:
+        with CaptureQueriesContext(connection) as queries:
+            page = client.get(path, {"q": text})
+        assert not any("LIKE" in query["sql"] for query in queries.captured_queries)
+        return [str(row.pk) for row in page.context["cl"].result_list]
+
+    expected = [str(post.pk if path == PAGES[1] else image.pk)]
+    for text in ("pho co", "hoi an phố", "lantern", "dem", "owner", owner.email.upper()):
+        assert found(text) == expected, text
+    for pk in (post.pk, owner.pk, image.pk):
+        assert found(f" {pk} ") == expected, pk
+    for text in ("pho bo", "nobody@example.test", "?!", str(UUID(int=0))):
+        assert found(text) == [], text
+    assert len(found(" ")) == 2
 
 
 # --- Comments -------------------------------------------------------------------------------

@@ -1,6 +1,9 @@
 """The search page, and the posts that are similar to one."""
 
+import re
 from collections.abc import Callable
+from html import unescape
+from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
@@ -8,9 +11,10 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from accounts.models import User
+from accounts.models import Category, User
 from ai import services as ai
 from posts.models import EMBEDDING_DIMENSIONS, AIStatus, Post, PostImage, Visibility
+from search.serializers import FiltersSerializer
 from smimso.uploads import decode_bytes
 
 pytestmark = pytest.mark.django_db
@@ -151,3 +155,84 @@ def test_a_post_that_is_not_embedded_yet_has_no_similar_ones(client: Client, own
     response = client.get(f"/post/{post.pk}/similar")
     assert response.status_code == 200
     assert response.text.strip() == ""
+
+
+# --- The form -----------------------------------------------------------------------------------
+
+ALL_FILTERS = {
+    "category": "food",
+    "author": "Owner",
+    "tags": "sea, boat",
+    "since": "2020-01-01",
+    "until": "2030-12-31",
+    "visibility": "public",
+    "followed": "true",
+    "color": "blue",
+    "orientation": "landscape",
+    "sort": "date",
+}
+
+
+class Form(HTMLParser):
+    """sent: what the form with the words would send. links: the addresses on the page, by id."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.sent: dict[str, str] = {}
+        self.links: dict[str, str] = {}
+        self._inside, self._select = False, ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, pairs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in pairs}
+        if tag == "form":
+            self._inside = given.get("id") == "search-form"
+        elif tag == "a" and "id" in given:
+            self.links[given["id"]] = given["href"]
+        elif not self._inside:
+            return
+        elif tag == "select":
+            self._select = given["name"]
+            self.sent[self._select] = ""
+        elif tag == "option" and "selected" in given:
+            self.sent[self._select] = given["value"]
+        elif tag == "input" and ("checked" in given or given.get("type") not in CHECKED):
+            self.sent[given["name"]] = given.get("value", "")
+
+
+CHECKED = ("radio", "checkbox")
+
+
+def test_the_form_keeps_every_filter_until_they_are_cleared(client: Client, stranger: User) -> None:
+    client.force_login(stranger)
+    asked = {"q": "boat", **ALL_FILTERS}
+    form = Form(client.get("/search", asked).text)
+    assert form.sent == asked
+    assert form.links["clear-filters"] == "/search?q=boat"
+    assert set(ALL_FILTERS) == set(FiltersSerializer().fields)
+
+
+def test_a_visitor_has_filters_for_members_only_where_a_link_asks_for_them(client: Client) -> None:
+    assert not {"visibility", "followed"} & Form(client.get("/search").text).sent.keys()
+    asked = {"q": "boat", "visibility": "public", "followed": "true"}
+    assert asked.items() <= Form(client.get("/search", asked).text).sent.items()
+
+
+def test_pages_that_follow_keep_the_filters(client: Client, owner: User) -> None:
+    for number in range(30):
+        post = Post.objects.create(user=owner, title=f"Boat {number}", tags=["sea"])
+        PostImage.objects.create(post=post, image_url="https://elsewhere.test/a.jpg")
+    asked = {"q": "boat", "author": "owner", "tags": "sea", "visibility": "public"}
+    first = client.get("/search", asked)
+    assert first.text.count('class="card"') == 24
+    address = re.search(r'href="(/search[?][^"]*cursor=[^"]*)"', first.text)
+    assert address is not None
+    second = client.get(unescape(address[1]))
+    assert second.text.count('class="card"') == 6
+    assert asked.items() <= Form(second.text).sent.items()
+
+
+def test_ids_in_a_link_are_shown_by_name(client: Client, owner: User) -> None:
+    food = Category.objects.get(slug="food")
+    sent = Form(client.get("/search", {"author": owner.pk, "category": food.pk}).text).sent
+    assert (sent["author"], sent["category"]) == (owner.full_name, "food")

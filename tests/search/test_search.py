@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
 from urllib.parse import urlencode
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -332,6 +332,45 @@ def test_any_text_can_be_asked_for(
     assert client.get(f"/api/search/suggestions?{urlencode({'q': q})}").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("Trần Linh", ["by Linh"]),
+        ("linh tran", ["by Linh"]),
+        ("tr", ["by Linh"]),
+        ("tr linh", []),
+        ("Food", ["by Food"]),
+        ("linh nguyen", []),
+        ("?!", []),
+        (str(UUID(int=0)), []),
+    ],
+)
+@pytest.mark.parametrize("q", ["", "x y"])
+def test_an_author_is_found_by_name(
+    name: str,
+    found: list[str],
+    q: str,
+    api: Api,
+    stranger: User,
+    new: NewPost,
+    member: Callable[..., User],
+    meaning: Any,
+) -> None:
+    """The last word may have just begun. Words and categories of that name do not count."""
+    new(title="by Linh", author=member("Linh", last_name="Trần"))
+    new(title="by Food", author=member("Food"))
+    new(title="Linh Tran", description="Linh", category=Category.objects.get(slug="food"))
+    assert titles(search(api(stranger), q=q, author=name)) == found
+
+
+@pytest.mark.parametrize("tags", ["?!", "🐱", "sea, ?!"])
+def test_a_tag_without_letters_is_on_no_post(
+    tags: str, api: Api, stranger: User, new: NewPost, meaning: Any
+) -> None:
+    new(title="sea", tags=["sea", "🐱"])
+    assert titles(search(api(stranger), q="sea", tags=tags)) == []
+
+
 def test_by_date_the_relevant_ones_come_newest_first(
     api: Api, stranger: User, new: NewPost, meaning: Any
 ) -> None:
@@ -347,7 +386,6 @@ def test_by_date_the_relevant_ones_come_newest_first(
         {"q": "  "},
         {"q": "-"},
         {"category": "no-such"},
-        {"author": "x"},
         {"color": "plaid"},
         {"orientation": "round"},
         {"since": "yesterday"},

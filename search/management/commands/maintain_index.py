@@ -9,7 +9,7 @@ from search import index
 
 
 class Command(BaseCommand):
-    help = "Build, rebuild or leave the ivfflat index on image embeddings."
+    help = "Build, rebuild or leave the vector index (ivfflat, or HNSW) on image embeddings."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--force", action="store_true", help="rebuild even if it fits")

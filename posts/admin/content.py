@@ -1,15 +1,15 @@
-"""Administration of posts, images and comments: what the AI made of them, another try for it."""
+"""Administration of posts and images: what the AI made of them, another try for it."""
 
+import re
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
+from django.db.models import Q
 from django.forms import ModelForm
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.http import HttpRequest
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -17,13 +17,13 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Category
-from posts import counters, feed, files, queue, services
-from posts.duplicate_groups import duplicate_groups
-from posts.models import Comment, Post, PostImage
-from posts.places import place_of
+from posts import feed, files, services
+from posts.admin.duplicates import duplicates_page
+from posts.models import Post, PostImage
+from posts.words import matching
 
 RETRY = _("Give the AI another try")
+REMOVE = {"author": _("Remove the author's captions"), "ai": _("Remove the AI's captions")}
 
 
 def _thumbnail(post: Post, image: PostImage, *, large: bool = False) -> SafeString:
@@ -35,7 +35,7 @@ def _thumbnail(post: Post, image: PostImage, *, large: bool = False) -> SafeStri
     )
 
 
-def _link(model: str, row: models.Model) -> SafeString:
+def link(model: str, row: models.Model) -> SafeString:
     """To a row's own page; model: as in "posts_post"."""
     url = reverse(f"admin:{model}_change", args=[row.pk])
     return format_html('<a href="{}">{}</a>', url, Truncator(str(row)).chars(60))
@@ -51,8 +51,32 @@ def _retry(request: HttpRequest, image_ids: list[UUID]) -> None:
         messages.warning(request, text)
 
 
+def _posts_found(text: str) -> models.QuerySet[Post]:
+    """As members search by words, whoever may see them; or exactly, by an e-mail or an id."""
+    if re.fullmatch(r"\S+@\S+", text):
+        return Post.objects.filter(user__email=text.lower())
+    try:
+        pk = UUID(text)
+    except ValueError:
+        return matching(Post.objects.all(), text)
+    of_image = PostImage.objects.filter(pk=pk).values_list("post", flat=True)
+    return Post.objects.filter(Q(pk__in=[pk, *of_image]) | Q(user=pk))
+
+
 class _ContentAdmin(admin.ModelAdmin):
     """Deletes the files of images with their rows; writes only the columns that were edited."""
+
+    search_fields = ["words"]  # for the box to be there; `get_search_results` reads it
+    search_help_text = _("Words of the post or its pictures, the author's e-mail, or an id")
+    post_path = "pk"  # leads from a row to its post
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: models.QuerySet, search_term: str
+    ) -> tuple[models.QuerySet, bool]:
+        text = search_term.strip()
+        if not text:
+            return queryset, False
+        return queryset.filter(**{f"{self.post_path}__in": _posts_found(text).values("pk")}), False
 
     def images_of(self, queryset: models.QuerySet) -> models.QuerySet[PostImage]:
         raise NotImplementedError
@@ -77,7 +101,6 @@ class PostImageInline(admin.TabularInline):
     """To look at; an image is edited on its own page."""
 
     model = PostImage
-    fields = ["thumbnail", "user_caption", "ai_caption", "ai_status", "ai_attempts", "ai_error"]
     readonly_fields = [
         "thumbnail",
         "user_caption",
@@ -86,6 +109,7 @@ class PostImageInline(admin.TabularInline):
         "ai_attempts",
         "ai_error",
     ]
+    fields = [*readonly_fields]
     extra = 0
     can_delete = False
     show_change_link = True
@@ -106,27 +130,11 @@ class PostAdmin(_ContentAdmin):
     list_display = ["thumbnail", "title", "author", "visibility", "ai_states", "created_at"]
     list_display_links = ["thumbnail", "title"]
     list_filter = ["visibility", ("images__ai_status", admin.ChoicesFieldListFilter), "category"]
-    search_fields = ["title", "description", "user__email", "user__first_name", "user__last_name"]
     ordering = ["-created_at", "-id"]
     list_per_page = 50
     show_full_result_count = False
     inlines = [PostImageInline]
     actions = ["retry_ai"]
-    fields = [
-        "user",
-        "title",
-        "description",
-        "category",
-        "tags",
-        "visibility",
-        "caption",
-        "open_fields",
-        "view_count",
-        "like_count",
-        "comment_count",
-        "created_at",
-        "updated_at",
-    ]
     readonly_fields = [
         "user",
         "caption",
@@ -136,6 +144,15 @@ class PostAdmin(_ContentAdmin):
         "comment_count",
         "created_at",
         "updated_at",
+    ]
+    fields = [
+        "user",
+        "title",
+        "description",
+        "category",
+        "tags",
+        "visibility",
+        *readonly_fields[1:],
     ]
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Post]:
@@ -166,7 +183,7 @@ class PostAdmin(_ContentAdmin):
 
     @admin.display(description=_("author"), ordering="user__first_name")
     def author(self, post: Post) -> SafeString:
-        return _link("accounts_user", post.user)
+        return link("accounts_user", post.user)
 
     @admin.display(description=_("AI states"))
     def ai_states(self, post: Post) -> str:
@@ -191,39 +208,23 @@ class PostImageAdmin(_ContentAdmin):
     ]
     list_filter = ["ai_status"]  # that of a model would look at every row; /admin/ai/ has links
     list_select_related = ["post"]
-    search_fields = ["post__title", "post__user__email", "ai_caption", "user_caption"]
+    post_path = "post"
     ordering = ["-created_at", "-id"]
     list_per_page = 50
     show_full_result_count = False
-    actions = ["retry_ai"]
-    fields = [
-        "picture",
-        "post_link",
-        "user_caption",
-        "ai_caption",
-        "display_order",
-        "ai_status",
-        "ai_attempts",
-        "ai_error",
-        "ai_queued_at",
-        "embedding_model",
-        "caption_model",
-        "width",
-        "height",
-        "file_size",
-        "checksum",
-        "image_path",
-        "created_at",
-    ]
+    actions = ["retry_ai", "remove_author_captions", "remove_ai_captions"]
     readonly_fields = [
         "picture",
         "post_link",
+        # What the author and the AI said: in other words it would have another source.
+        "user_caption",
+        "ai_caption",
+        "caption_model",
         "ai_status",
         "ai_attempts",
         "ai_error",
         "ai_queued_at",
         "embedding_model",
-        "caption_model",
         "width",
         "height",
         "file_size",
@@ -231,6 +232,7 @@ class PostImageAdmin(_ContentAdmin):
         "image_path",
         "created_at",
     ]
+    fields = [*readonly_fields[:5], "display_order", *readonly_fields[5:]]
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[PostImage]:
         return PostImage.objects.select_related("post").without_vectors()
@@ -239,22 +241,8 @@ class PostImageAdmin(_ContentAdmin):
         return queryset
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.duplicates)
+        view = self.admin_site.admin_view(partial(duplicates_page, self))
         return [path("duplicates/", view, name="posts_postimage_duplicates"), *super().get_urls()]
-
-    def duplicates(self, request: HttpRequest) -> HttpResponse:
-        """Groups of images that repeat each other, page by page."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        groups, last = duplicate_groups(place_of(request.GET.get("after", "")))
-        page = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": gettext("Duplicate images"),
-            "groups": groups,
-            "after": last or "",
-        }
-        return render(request, "admin/posts/postimage/duplicates.html", page)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """The link on a member's page asks for that member's images."""
@@ -279,83 +267,26 @@ class PostImageAdmin(_ContentAdmin):
 
     @admin.display(description=_("post"), ordering="post__title")
     def post_link(self, image: PostImage) -> SafeString:
-        return _link("posts_post", image.post)
+        return link("posts_post", image.post)
 
     @admin.action(description=RETRY, permissions=["change"])
     def retry_ai(self, request: HttpRequest, queryset: models.QuerySet[PostImage]) -> None:
         _retry(request, list(queryset.order_by().values_list("pk", flat=True)))
 
+    @admin.action(description=REMOVE["author"], permissions=["change"])
+    def remove_author_captions(self, request: HttpRequest, queryset: models.QuerySet) -> None:
+        self._remove_captions(request, queryset, "author")
 
-@admin.register(Comment)
-class CommentAdmin(admin.ModelAdmin):
-    """To find and to delete; what members wrote is not for others to rewrite."""
+    @admin.action(description=REMOVE["ai"], permissions=["change"])
+    def remove_ai_captions(self, request: HttpRequest, queryset: models.QuerySet) -> None:
+        self._remove_captions(request, queryset, "ai")
 
-    list_display = ["excerpt", "author", "post_link", "created_at"]
-    list_select_related = ["user", "post"]
-    search_fields = ["content", "user__email", "post__title"]
-    ordering = ["-created_at", "-id"]
-    list_per_page = 50
-    show_full_result_count = False
-    fields = ["author", "post_link", "parent_comment", "content", "created_at", "updated_at"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Comment | None = None) -> bool:
-        return False
-
-    def delete_model(self, request: HttpRequest, obj: Comment) -> None:
-        self.delete_queryset(request, Comment.objects.filter(pk=obj.pk))
-
-    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Comment]) -> None:
-        """Replies go too, and the posts' counters follow."""
-        with transaction.atomic():
-            post_ids = set(queryset.order_by().values_list("post_id", flat=True))
-            # As everybody who changes a post: it first, then what hangs on it.
-            list(Post.objects.select_for_update().filter(pk__in=post_ids).order_by("pk"))
-            queryset.delete()
-            counters.correct(post_ids)
-
-    @admin.display(description=_("comment"))
-    def excerpt(self, comment: Comment) -> str:
-        return Truncator(comment.content).chars(80)
-
-    @admin.display(description=_("author"), ordering="user__first_name")
-    def author(self, comment: Comment) -> SafeString:
-        return _link("accounts_user", comment.user)
-
-    @admin.display(description=_("post"), ordering="post__title")
-    def post_link(self, comment: Comment) -> SafeString:
-        return _link("posts_post", comment.post)
-
-
-@admin.register(Category)
-class CategoryAdmin(admin.ModelAdmin):
-    """Here, because a category decides about posts."""
-
-    list_display = ["name", "slug", "prompt", "prompt_vi"]
-    search_fields = ["name", "slug"]
-    prepopulated_fields = {"slug": ["name"]}
-    actions = ["classify_anew"]
-
-    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        if {"name", "prompt", "prompt_vi"} & set(form.changed_data):
-            text = gettext(
-                "Posts keep their categories until the action below classifies them anew."
-            )
-            messages.info(request, text)
-
-    def has_classify_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("posts.change_post")
-
-    @admin.action(
-        description=_("Classify all posts by all categories anew"), permissions=["classify"]
-    )
-    def classify_anew(self, request: HttpRequest, queryset: models.QuerySet[Category]) -> None:
-        if queue.enqueue_classification():
-            text = gettext("Posts whose category no author chose are classified anew.")
-            messages.success(request, text)
-        else:
-            text = gettext("The queue can't be reached. Please try again later.")
-            messages.error(request, text)
+    def _remove_captions(
+        self, request: HttpRequest, queryset: models.QuerySet, source: Literal["author", "ai"]
+    ) -> None:
+        images = list(queryset)
+        count = services.remove_captions([image.pk for image in images], source=source)
+        for image in images:
+            self.log_change(request, image, str(REMOVE[source]))
+        text = gettext("The captions of {count} images are removed.")
+        messages.success(request, text.format(count=count))

@@ -1,0 +1,5 @@
+"""Administration of posts, images, comments and categories."""
+
+from posts.admin import categories, comments, content
+
+__all__ = ["categories", "comments", "content"]

@@ -1,0 +1,43 @@
+"""Administration of categories: here, because a category decides about posts."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db import models
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Category
+from posts import queue
+
+
+@admin.register(Category)
+class CategoryAdmin(admin.ModelAdmin):
+    list_display = ["name", "slug", "prompt", "prompt_vi"]
+    search_fields = ["name", "slug"]
+    prepopulated_fields = {"slug": ["name"]}
+    actions = ["classify_anew"]
+
+    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if {"name", "prompt", "prompt_vi"} & set(form.changed_data):
+            text = gettext(
+                "Posts keep their categories until the action below classifies them anew."
+            )
+            messages.info(request, text)
+
+    def has_classify_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("posts.change_post")
+
+    @admin.action(
+        description=_("Classify all posts by all categories anew"), permissions=["classify"]
+    )
+    def classify_anew(self, request: HttpRequest, queryset: models.QuerySet[Category]) -> None:
+        if queue.enqueue_classification():
+            text = gettext("Posts whose category no author chose are classified anew.")
+            messages.success(request, text)
+        else:
+            text = gettext("The queue can't be reached. Please try again later.")
+            messages.error(request, text)

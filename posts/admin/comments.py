@@ -1,0 +1,55 @@
+"""Administration of comments."""
+
+from django.contrib import admin
+from django.db import models, transaction
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+from django.utils.translation import gettext_lazy as _
+
+from posts import counters
+from posts.admin.content import link
+from posts.models import Comment, Post
+
+
+@admin.register(Comment)
+class CommentAdmin(admin.ModelAdmin):
+    """To find and to delete; what members wrote is not for others to rewrite."""
+
+    list_display = ["excerpt", "author", "post_link", "created_at"]
+    list_select_related = ["user", "post"]
+    search_fields = ["content", "user__email", "post__title"]
+    ordering = ["-created_at", "-id"]
+    list_per_page = 50
+    show_full_result_count = False
+    fields = ["author", "post_link", "parent_comment", "content", "created_at", "updated_at"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Comment | None = None) -> bool:
+        return False
+
+    def delete_model(self, request: HttpRequest, obj: Comment) -> None:
+        self.delete_queryset(request, Comment.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Comment]) -> None:
+        """Replies go too, and the posts' counters follow."""
+        with transaction.atomic():
+            post_ids = set(queryset.order_by().values_list("post_id", flat=True))
+            # As everybody who changes a post: it first, then what hangs on it.
+            list(Post.objects.select_for_update().filter(pk__in=post_ids).order_by("pk"))
+            queryset.delete()
+            counters.correct(post_ids)
+
+    @admin.display(description=_("comment"))
+    def excerpt(self, comment: Comment) -> str:
+        return Truncator(comment.content).chars(80)
+
+    @admin.display(description=_("author"), ordering="user__first_name")
+    def author(self, comment: Comment) -> SafeString:
+        return link("accounts_user", comment.user)
+
+    @admin.display(description=_("post"), ordering="post__title")
+    def post_link(self, comment: Comment) -> SafeString:
+        return link("posts_post", comment.post)
