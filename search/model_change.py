@@ -28,7 +28,7 @@ from ai.calls import QUEUE as INTERACTIVE
 from ai.models import Column, State, VectorSpace
 from posts import queue
 from posts.models import PostImage
-from search import index
+from search import index, taste
 from search.change_progress import progress
 from smimso.errors import InvalidInput, Unavailable
 
@@ -227,6 +227,7 @@ def _exchange() -> None:
             sleep(PAUSE_SECONDS)
         else:
             logger.warning("Searches go by the vectors of %s from now on", searched)
+            taste.learn_soon()  # those of the former space are compared with nobody's
             return
     _note(gettext_noop("the table of the images is busy"))
 
