@@ -46,10 +46,12 @@ CLEARED_AT_ONCE = 2_000  # rows
 def start(model: str, pretrained: str = "") -> None:
     """Has the collection move to a model: a preset's key, or open_clip's model and weights.
 
-    The same call again changes nothing. Raises InvalidInput for the model that is searched,
-    and while another model is beside it.
+    The same call again changes nothing. Raises InvalidInput for the model that is searched, for
+    a directory without weights, and while another model is beside the searched one.
     """
     model, pretrained = names.resolve(model, pretrained)
+    if not names.has_weights(model):
+        raise InvalidInput(gettext("There are no weights in %(model)s") % {"model": model})
     name = names.clip_name(model, pretrained)
     with transaction.atomic():
         spaces.hold(spaces.active().name)
