@@ -35,6 +35,12 @@ class VectorSpace(models.Model):
     run = models.PositiveIntegerField(default=0, help_text="of its batches; older ones stop")
     worked_at = models.DateTimeField(null=True, help_text="the last batch of vectors")
     note = models.TextField(blank=True, help_text="what it waits for")
+    rounds = models.PositiveSmallIntegerField(
+        default=1, help_text="of attempts at images that can't be read"
+    )
+    accepted = models.PositiveIntegerField(
+        default=0, help_text="images that may leave the search, as an operator said"
+    )
 
     class Meta:
         db_table = "vector_spaces"

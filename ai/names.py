@@ -4,7 +4,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-from ai.presets import PRESETS, Preset, preset_of
+from ai.directories import fingerprint
+from ai.presets import NAMES_OF_DIRECTORIES, PRESETS, Preset, preset_of
 
 LOCAL_DIR = "local-dir:"  # open_clip's schema for a directory
 HUB = "hf-hub:"  # open_clip's schema for a repository of the model hub
@@ -33,16 +34,20 @@ def local_directory(model: str) -> Path | None:
 
 
 def clip_name(model: str | None = None, pretrained: str | None = None) -> str:
-    """The vector space's identifier, like "ViT-B-32-quickgelu/openai" or "local-dir/clip".
+    """The vector space's identifier, like "ViT-B-32-quickgelu/openai" or "local-dir/clip@6fdbd5f8".
 
-    Arguments default to the settings. Never an absolute path: it is stored and shown.
+    A directory's says what lies there, or nothing of it while there are no weights: two models
+    never have one name. Arguments default to the settings. Never an absolute path: it is stored
+    and shown.
     """
     model, pretrained = resolve(
         settings.AI_CLIP_MODEL if model is None else model,
         settings.AI_CLIP_PRETRAINED if pretrained is None else pretrained,
     )
     if directory := local_directory(model):
-        return f"local-dir/{directory.name}"
+        mark = fingerprint(directory)
+        name = f"local-dir/{directory.name}@{mark}".removesuffix("@")
+        return NAMES_OF_DIRECTORIES.get(mark, name)
     if is_repository(model):
         return model.removeprefix(HUB)
     return f"{model}/{pretrained}"
@@ -60,14 +65,20 @@ def is_repository(model: str) -> bool:
     return "/" in model and not model.startswith(LOCAL_DIR)
 
 
+def has_weights(model: str) -> bool:
+    """False only for a directory in which there are none."""
+    directory = local_directory(model)
+    return directory is None or bool(fingerprint(directory))
+
+
 def preset_for(model: str, pretrained: str) -> Preset:
     """The preset that these settings name; one without a key where they name none.
 
-    Another directory of the same name as the demo's is another model.
+    A preset's own directory is held to it, whatever lies there now.
     """
     model, pretrained = resolve(model, pretrained)
-    preset = preset_of(clip_name(model, pretrained))
     directory = local_directory(model)
-    if preset.key and directory and directory != local_directory(preset.model):
-        return Preset(key="", model=model, pretrained=pretrained, name=preset.name)
-    return preset
+    for preset in PRESETS.values():
+        if directory and preset.fingerprint and directory == local_directory(preset.model):
+            return preset
+    return preset_of(clip_name(model, pretrained))

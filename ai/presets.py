@@ -54,7 +54,9 @@ class Preset:
     """key: what an operator types. name: what is stored beside vectors (`ai.names.clip_name`).
 
     languages: of prompts that it understands. temperature, margin: of zero-shot classification,
-    see `ai.zero_shot`. expected: None when nothing is known.
+    see `ai.zero_shot`. expected: None when nothing is known. fingerprint: of the directory
+    (`ai.directories`); other weights there are another model and want another name, for
+    collections have vectors of these.
     """
 
     key: str
@@ -65,6 +67,7 @@ class Preset:
     temperature: float = 100.0
     margin: float = 0.0
     expected: Expected | None = None
+    fingerprint: str = ""
 
 
 PRESETS: dict[str, Preset] = {
@@ -107,10 +110,12 @@ PRESETS: dict[str, Preset] = {
                 context=40,
                 scale=(25.0, 35.0),
             ),
+            fingerprint="6fdbd5f8",
         ),
     )
 }
 _BY_NAME = {preset.name: preset for preset in PRESETS.values()}
+NAMES_OF_DIRECTORIES = {p.fingerprint: p.name for p in PRESETS.values() if p.fingerprint}
 
 
 def preset_of(name: str) -> Preset:

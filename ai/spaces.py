@@ -89,6 +89,13 @@ def steady(find: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
+def confirm() -> None:
+    """Within a `steady` call, before it keeps something: raises Unavailable, and so begins the
+    call again, when the collection has moved since."""
+    if (pinned := _pinned.get()) is not None and _read() != pinned:
+        raise Unavailable
+
+
 def forget() -> None:
     """For tests: this process has seen nothing yet."""
     global _last_seen

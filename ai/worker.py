@@ -104,10 +104,15 @@ def _take_up(wanted: list[Space]) -> None:
 def _new_engine(space: Space, blip: Any) -> "Engine":
     from ai.engine import Engine
 
-    configured = spaces.configured()
+    configured, has_vectors = spaces.configured(), space.since is not None
     if space.name == configured.name:
         space = configured  # a directory may have moved since the row was written
-    return Engine.from_settings(clip_model=space.model, clip_pretrained=space.pretrained, blip=blip)
+    return Engine.from_settings(
+        clip_model=space.model,
+        clip_pretrained=space.pretrained,
+        name=space.name if has_vectors else "",
+        blip=blip,
+    )
 
 
 class Keeper:

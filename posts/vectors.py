@@ -79,6 +79,12 @@ def with_a_vector() -> PostImageQuerySet:
     return PostImage.objects.exclude(embedding_model="", next_embedding_model="")
 
 
+def most_attempts() -> int:
+    """At the vector that an image lacks; more of them when an operator has it tried again."""
+    rounds = VectorSpace.objects.filter(column=Column.BESIDE).values_list("rounds", flat=True)
+    return settings.AI_MAX_ATTEMPTS * (rounds.first() or 1)
+
+
 def fill(engines: Sequence[Embedder], *, after: UUID | None, until: UUID | None) -> UUID | None:
     """Gives the next batch of images the vectors that they lack, by those engines that there are.
 
@@ -89,7 +95,8 @@ def fill(engines: Sequence[Embedder], *, after: UUID | None, until: UUID | None)
     kept = [space for space in spaces.kept() if space.name in names]
     if not kept:
         raise Unavailable
-    rows = lacking(kept).filter(fill_attempts__lt=settings.AI_MAX_ATTEMPTS)
+    most = most_attempts()
+    rows = lacking(kept).filter(fill_attempts__lt=most)
     if after:
         rows = rows.filter(pk__gt=after)
     if until:
@@ -100,7 +107,7 @@ def fill(engines: Sequence[Embedder], *, after: UUID | None, until: UUID | None)
     attempted = PostImage.objects.filter(pk__in=[image.pk for image in batch])
     attempted.update(fill_attempts=F("fill_attempts") + 1)
     coming = [(image, pictures.coming(image)) for image in batch]
-    readable = [(image, seen) for image, next_ in coming if (seen := _picture(image, next_))]
+    readable = [(image, seen) for image, next_ in coming if (seen := _picture(image, next_, most))]
     try:
         _fill(readable, engines, kept)
     except Unavailable:
@@ -140,12 +147,12 @@ def _fill(
             PostImage.objects.filter(pk=image_id).update(**values, fill_attempts=0)
 
 
-def _picture(image: PostImage, coming: Future[Image.Image]) -> Image.Image | None:
+def _picture(image: PostImage, coming: Future[Image.Image], most: int) -> Image.Image | None:
     try:
         return coming.result()
     except (FileNotFoundError, InvalidInput) as error:  # no further attempt would do better
         row = PostImage.objects.filter(pk=image.pk)
-        row.update(fill_attempts=settings.AI_MAX_ATTEMPTS)
+        row.update(fill_attempts=most)
         logger.warning("No further vector for image %s: %s", image.pk, error)
     except OSError as error:  # of the storage: it may be there again at the next attempt
         logger.warning("Image %s could not be read: %s", image.pk, error)

@@ -11,15 +11,17 @@ from django.views.decorators.http import require_POST
 
 from ai import spaces
 from ai.admin_page import Section, for_staff, register
-from ai.models import Column, State, VectorSpace
+from ai.models import State
 from ai.presets import PRESETS
 from search import model_change
-from search.model_change import Progress
+from search.change_progress import Progress, progress
 from search.models import QueryKind, RecallMeasurement
 from smimso.errors import InvalidInput
 
 PERMISSION = "ai.change_model"
 ACTIONS = {
+    "try_again": model_change.try_again,
+    "go_on": model_change.go_on,
     "cancel": model_change.cancel,
     "roll_back": model_change.roll_back,
     "finish": model_change.finish,
@@ -27,7 +29,7 @@ ACTIONS = {
 
 
 def search(request: Any) -> dict[str, Any]:
-    change = model_change.progress()
+    change = progress()
     measured = RecallMeasurement.objects.order_by("query_kind", "-measured_at")
     return {
         "searched": spaces.active().name,
@@ -55,11 +57,12 @@ def _minutes_left(change: Progress) -> float | None:
 
 def model(request: Any) -> dict[str, Any]:
     """What may be done now: begin with another model, or something of ACTIONS."""
-    beside = VectorSpace.objects.filter(column=Column.BESIDE).first()
+    change = progress()
     searched = spaces.active().name
     return {
         "allowed": request.user.has_perm(PERMISSION),
-        "state": beside.state if beside else "",
+        "change": change,
+        "state": change.state if change else "",
         "presets": [preset for preset in PRESETS.values() if preset.name != searched],
     }
 

@@ -2,15 +2,15 @@
 
 1 `start` notes the next model; workers load it beside the one that is searched. 2 Workers give
 each image a vector of the next model, too; new uploads get both. 3 The index of the new vectors
-is built beside. 4 The two columns change their names, between one moment and the next. The former
-vectors are kept up to date, so that `roll_back` is the same exchange, until `finish`.
+is built beside. 4 The two columns change their names, between one moment and the next; only an
+operator lets more than a few images leave the search by it. The former vectors are kept up to
+date, so that `roll_back` is the same exchange, until `finish`.
 
 The rows of `vector_spaces` and of the images are the truth: `advance` looks what is missing and
 does the next step. The clock calls it, so that nothing is lost when a worker or a command ends.
 """
 
 import logging
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import sleep
 from uuid import UUID
@@ -18,7 +18,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
-from django.db.models import Count, F, Q
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop
 
@@ -26,9 +26,10 @@ from ai import names, spaces
 from ai import services as ai
 from ai.calls import QUEUE as INTERACTIVE
 from ai.models import Column, State, VectorSpace
-from posts import queue, vectors
+from posts import queue
 from posts.models import PostImage
-from search import index
+from search import index, taste
+from search.change_progress import progress
 from smimso.errors import InvalidInput, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -42,36 +43,15 @@ UPKEEP_SECONDS = 3.0  # longer than deadlock_timeout, after which VACUUM gives w
 CLEARED_AT_ONCE = 2_000  # rows
 
 
-@dataclass(frozen=True)
-class Progress:
-    """searched, beside: names of models. done of total images have a vector of both.
-
-    given_up: images that the other model can't be shown, as their file can't be read.
-    without_file: images that are stored elsewhere. note: what the change waits for.
-    """
-
-    searched: str
-    beside: str
-    state: str
-    since: datetime
-    total: int
-    done: int
-    given_up: int
-    without_file: int
-    note: str
-
-    @property
-    def left(self) -> int:
-        return self.total - self.done - self.given_up
-
-
 def start(model: str, pretrained: str = "") -> None:
     """Has the collection move to a model: a preset's key, or open_clip's model and weights.
 
-    The same call again changes nothing. Raises InvalidInput for the model that is searched,
-    and while another model is beside it.
+    The same call again changes nothing. Raises InvalidInput for the model that is searched, for
+    a directory without weights, and while another model is beside the searched one.
     """
     model, pretrained = names.resolve(model, pretrained)
+    if not names.has_weights(model):
+        raise InvalidInput(gettext("There are no weights in %(model)s") % {"model": model})
     name = names.clip_name(model, pretrained)
     with transaction.atomic():
         spaces.hold(spaces.active().name)
@@ -83,7 +63,6 @@ def start(model: str, pretrained: str = "") -> None:
             if beside.name == name and beside.state == State.COMING:
                 return
             raise InvalidInput(_in_the_way(beside))
-        PostImage.objects.filter(fill_attempts__gt=0).update(fill_attempts=0)
         VectorSpace.objects.create(
             column=Column.BESIDE,
             name=name,
@@ -124,35 +103,28 @@ def finish() -> None:
 
 def _set_state(before: State, after: State, otherwise: str) -> None:
     rows = VectorSpace.objects.filter(column=Column.BESIDE, state=before)
-    if not rows.update(state=after, since=timezone.now(), worked_at=None, note=""):
+    changed = {"state": after, "since": timezone.now(), "worked_at": None, "note": ""}
+    if not rows.update(**changed, accepted=0):
         raise InvalidInput(otherwise)
 
 
-def progress() -> Progress | None:
-    """None when there are vectors of one model only. Counts images: for a page, not for each."""
-    beside = VectorSpace.objects.filter(column=Column.BESIDE).first()
-    if beside is None:
-        return None
-    kept = spaces.kept()
-    here = ~Q(image_path="")
-    lacking = here & vectors.lacks(kept) if beside.state != State.LEAVING else Q(pk__in=[])
-    counts = vectors.with_a_vector().aggregate(  # reads the table once
-        total=Count("pk", filter=here),
-        lacking=Count("pk", filter=lacking),
-        given_up=Count("pk", filter=lacking & Q(fill_attempts__gte=settings.AI_MAX_ATTEMPTS)),
-        without_file=Count("pk", filter=~here),
-    )
-    return Progress(
-        searched=kept[0].name,
-        beside=beside.name,
-        state=beside.state,
-        since=beside.since,
-        total=counts["total"],
-        done=counts["total"] - counts["lacking"],
-        given_up=counts["given_up"],
-        without_file=counts["without_file"],
-        note=beside.note,
-    )
+def try_again() -> None:
+    """Has images tried again that could not be read. Raises InvalidInput without another model."""
+    rows = VectorSpace.objects.filter(column=Column.BESIDE, state__in=[State.COMING, State.KEPT])
+    if not rows.update(rounds=F("rounds") + 1, worked_at=None, note=""):
+        raise InvalidInput(gettext("No change of the model is under way"))
+
+
+def go_on() -> None:
+    """Lets go as many images as would leave the search now.
+
+    Raises InvalidInput when the change waits for something else.
+    """
+    found = progress(fresh=True)
+    if found is None or not found.is_stuck:
+        raise InvalidInput(gettext("The change of the model does not wait for a decision"))
+    rows = VectorSpace.objects.filter(column=Column.BESIDE, name=found.beside, state=State.COMING)
+    rows.update(accepted=found.leaving)
 
 
 # --- Step by step -----------------------------------------------------------------------------
@@ -185,19 +157,31 @@ def _last_work(beside: VectorSpace) -> datetime:
 def _approach(beside: VectorSpace) -> None:
     if waits_for := _unprepared(beside.name):
         _note(waits_for)
-    elif _lacking():
+        return
+    found = progress()
+    if found is None:
+        return
+    if found.left:
         idle = gettext_noop("no worker that serves the queue `fill` is alive")
         _note("" if _fillers() else idle)
         silent = _last_work(beside) < timezone.now() - SILENCE
         if (silent or beside.run == 0) and not queue.depth(queue.FILL):
             _fill(beside)
+    elif found.is_stuck:
+        decide = gettext_noop("pictures would leave the search; try again, go on or cancel")
+        _note(f"{decide}: {found.leaving}")
     else:
         _note(gettext_noop("the index of the new vectors is being built"))
         index.renew_statistics(Column.BESIDE.value)
         index.maintain(column=Column.BESIDE.value)
         # Another thread may be building the other index; and building may have taken long.
-        if index.is_fit(Column.BESIDE.value) and not _lacking():
+        if index.is_fit(Column.BESIDE.value) and _is_complete():
             _exchange()
+
+
+def _is_complete() -> bool:
+    found = progress(fresh=True)
+    return found is not None and not found.left and not found.is_stuck
 
 
 def _unprepared(name: str) -> str:
@@ -211,12 +195,6 @@ def _unprepared(name: str) -> str:
             text = gettext_noop("a worker has not loaded it yet")
             return ": ".join([text, worker.name, *filter(None, reasons)])
     return ""
-
-
-def _lacking() -> bool:
-    """Whether images lack a vector that can still be made."""
-    lacking = vectors.lacking(spaces.kept())
-    return lacking.filter(fill_attempts__lt=settings.AI_MAX_ATTEMPTS).exists()
 
 
 def _fill(beside: VectorSpace) -> None:
@@ -251,6 +229,7 @@ def _exchange() -> None:
             sleep(PAUSE_SECONDS)
         else:
             logger.warning("Searches go by the vectors of %s from now on", searched)
+            taste.learn_soon()  # those of the former space are compared with nobody's
             return
     _note(gettext_noop("the table of the images is busy"))
 
@@ -281,6 +260,7 @@ def _exchange_columns() -> str:
             state=state,
             since=now,
             worked_at=None,
+            accepted=0,
             note="",
         )
     return beside.name
@@ -296,10 +276,11 @@ def _clear() -> None:
     By primary key: to look for what is left from the start takes the longer the less that is.
     """
     rows = PostImage.objects.exclude(next_embedding_model="")
+    touched = PostImage.objects.filter(~Q(next_embedding_model="") | Q(fill_attempts__gt=0))
     batch = [UUID(int=0)]
     while batch:
         with transaction.atomic():
-            following = rows.filter(pk__gt=batch[-1]).order_by("pk")
+            following = touched.filter(pk__gt=batch[-1]).order_by("pk")
             free = following.select_for_update(skip_locked=True)  # of others who clear
             batch = list(free.values_list("pk", flat=True)[:CLEARED_AT_ONCE])
             cleared = PostImage.objects.filter(pk__in=batch)

@@ -16,7 +16,9 @@ from django.db import transaction
 from redis import RedisError
 
 from ai import services as ai
+from ai import spaces
 from ai.connection import redis_client
+from ai.spaces import steady
 from posts.models import PostImage
 from search import index, nearest
 from search.models import QueryKind, RecallMeasurement, SearchEffort
@@ -77,6 +79,11 @@ def measure() -> list[RecallMeasurement]:
 
     Nothing without an index: an exact search finds everything.
     """
+    return RecallMeasurement.objects.bulk_create(_measured())
+
+
+@steady
+def _measured() -> list[RecallMeasurement]:
     if index.current() is None:
         return []
     samples = [_image_sample(), _text_sample()]
@@ -86,7 +93,7 @@ def measure() -> list[RecallMeasurement]:
         return []
     rows = index.embedded_rows()
     return [
-        RecallMeasurement.objects.create(
+        RecallMeasurement(
             query_kind=sample.kind,
             queries=len(sample.queries),
             recall=recall,
@@ -130,7 +137,11 @@ def _worst(recalls: list[float | None]) -> float:
 
 
 def _change_effort(factor: float) -> bool:
-    """Whether it could be changed: 1 is the least, and no more is looked at than there is."""
+    """Whether it could be changed: 1 is the least, and no more is looked at than there is.
+
+    Not by what was measured across a change of the model.
+    """
+    spaces.confirm()
     used = index.current()
     if used is None:
         return False

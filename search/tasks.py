@@ -34,5 +34,8 @@ def change_model() -> None:
 
 @shared_task(ignore_result=True)
 def learn_tastes() -> None:
-    """Every night."""
-    logger.info("Learned the tastes of %d members", taste.learn_of_the_active())
+    """Every night, and after a change of the model; until all have been learned."""
+    learned = taste.learn_of_the_active()
+    logger.info("Learned the tastes of %d members", learned)
+    if learned == taste.AT_ONCE:
+        taste.learn_soon()

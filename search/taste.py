@@ -4,6 +4,7 @@ Each deed weighs WEIGHTS · 0.5 ** (age / HALF_LIFE). Deeds that are alike make 
 cats and cars lies nothing that a lover of both looks for (Pal et al. 2020, "PinnerSage").
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,8 +12,11 @@ from typing import Any, Literal
 from uuid import UUID
 
 import numpy as np
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from celery import current_app
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
+from kombu.exceptions import OperationalError
+from redis import RedisError
 
 from accounts.models import User
 from ai import services as ai
@@ -21,6 +25,8 @@ from ai.spaces import steady
 from posts.models import Activity, ActivityType, Like, PostImage, SavedPost
 from search.models import Taste
 
+logger = logging.getLogger(__name__)
+
 Kind = Literal["liked", "saved", "viewed"]
 
 WEIGHTS: dict[Kind, float] = {"saved": 1.5, "liked": 1.0, "viewed": 0.2}
@@ -28,6 +34,7 @@ HALF_LIFE = timedelta(days=30)
 MOST_OF_A_KIND, MOST_DEEDS = 200, 80  # the newest of each kind; of these the weightiest
 MOST_KNOWN = 500  # posts of a kind that need no recommendation
 MOST_INTERESTS = 4
+AT_ONCE = 10_000  # members
 LEAST_ALIKE = 0.4  # similarity score, 0..1, of a deed and the first of its interest
 
 
@@ -153,19 +160,30 @@ def learn(member: User, deeds: list[Deed], model: str) -> None:
     Taste.objects.update_or_create(user=member, defaults=learned)
 
 
-def learn_of_the_active(*, most: int = 10_000) -> int:
+def learn_of_the_active(*, most: int = AT_ONCE) -> int:
     """Learns anew of members who did something since it was last learned; their number.
 
     And of those whose taste is in the space of a former model, in which nobody is compared now.
+    First of those of whom it was learned longest ago: in the end it is everyone's turn.
     """
     newer = Activity.objects.filter(user=OuterRef("pk")).filter(
         Q(created_at__gt=OuterRef("taste__learned_at")) | Q(user__taste__learned_at=None)
     )
     former = Q(taste__vector_model__gt="") & ~Q(taste__vector_model=ai.clip_name())
-    members = list(User.objects.active().filter(Exists(newer) | former).order_by("pk")[:most])
+    longest_ago = F("taste__learned_at").asc(nulls_first=True)
+    due = User.objects.active().filter(Exists(newer) | former).order_by(longest_ago, "pk")
+    members = list(due[:most])
     for member in members:
         _learn_of(member)
     return len(members)
+
+
+def learn_soon() -> None:
+    """Has it learned before the night; when Redis is away, it stays for then."""
+    try:
+        current_app.send_task("search.tasks.learn_tastes", ignore_result=True)
+    except (OperationalError, RedisError, OSError) as error:
+        logger.warning("Tastes are learned at night: %s", error)
 
 
 @steady

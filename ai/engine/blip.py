@@ -12,6 +12,7 @@ from PIL import Image
 from transformers import AutoTokenizer, BlipConfig, BlipForConditionalGeneration
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
+from ai.directories import WEIGHTS
 from ai.engine import checkpoints, weights
 from ai.engine.batches import BatchSize, Uploader
 from ai.engine.decoder import BeamDecoder, GreedyDecoder
@@ -92,7 +93,7 @@ def load_blip(model: str, *, device: torch.device, dtype: str, beams: int = 1) -
 
 def _load(directory: Path, device: torch.device, dtype: str, beams: int) -> Blip:
     vision_model, text_decoder = _networks(directory)
-    file = checkpoints.weights_file(directory, weights.WEIGHTS)
+    file = checkpoints.weights_file(directory, WEIGHTS)
     processor = BlipImageProcessorPil.from_pretrained(directory, local_files_only=True)
     tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
     size = (processor.size["width"], processor.size["height"])

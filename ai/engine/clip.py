@@ -26,6 +26,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preproc
 from PIL import Image
 from torchvision.transforms import Compose
 
+from ai.directories import OPEN_CLIP_WEIGHTS, WEIGHTS
 from ai.engine import checkpoints, self_test, towers, transformers_clip, weights
 from ai.engine.batches import BatchSize, Uploader
 from ai.engine.checkpoints import give_back_memory
@@ -139,7 +140,7 @@ def _directory(name: str, model: str) -> Path | None:
     """Where a model's files lie; None for an architecture of open_clip."""
     if not (local_directory(model) or is_repository(model)):
         return None
-    return weights.model_directory(name, model, [*weights.OPEN_CLIP_WEIGHTS, *weights.WEIGHTS])
+    return weights.model_directory(name, model, [*OPEN_CLIP_WEIGHTS, *WEIGHTS])
 
 
 def _read(
@@ -204,7 +205,7 @@ def _from_architecture(
     tag = get_pretrained_cfg(architecture, pretrained)
     if repository_and_file := tag.get("hf_hub"):
         repository, _, file = repository_and_file.rpartition("/")
-        names = [f"{Path(file).stem}.safetensors", file] if file else weights.OPEN_CLIP_WEIGHTS
+        names = [f"{Path(file).stem}.safetensors", file] if file else OPEN_CLIP_WEIGHTS
         location = weights.hub_file(name, repository, names)
     elif tag:
         location = Path(download_pretrained(tag))
@@ -236,7 +237,7 @@ def _from_architecture(
 def _from_open_clip(directory: Path, device: torch.device, dtype: str) -> tuple[Any, Any, Path]:
     schema = f"{LOCAL_DIR}{directory}"
     saved = json.loads((directory / "open_clip_config.json").read_text())
-    location = checkpoints.weights_file(directory, [*weights.OPEN_CLIP_WEIGHTS, *weights.WEIGHTS])
+    location = checkpoints.weights_file(directory, [*OPEN_CLIP_WEIGHTS, *WEIGHTS])
     preprocess = saved.get("preprocess_cfg", {})
     network = _plain(saved["model_cfg"], location, preprocess, device, dtype)
     network = network or open_clip.create_model(

@@ -13,8 +13,9 @@ from ai.engine.blip import Blip, load_blip
 from ai.engine.clip import Clip, load_clip
 from ai.engine.lazy import LazyModel
 from ai.engine.precision import choose_device, choose_dtype
+from ai.errors import ModelUnavailable
 from ai.metrics import timed
-from ai.names import blip_name, clip_name, configured, preset_for, resolve
+from ai.names import blip_name, clip_name, configured, has_weights, preset_for, resolve
 from ai.presets import Preset
 from ai.zero_shot import Labels, Texts, labels_of
 
@@ -43,17 +44,19 @@ class Engine:
         vector_size: int = VECTOR_SIZE,
         blip: "LazyModel[Blip] | None" = None,
         preset: Preset | None = None,
+        name: str = "",
     ) -> None:
         """As the AI settings. Loads nothing; ValueError on an unknown device or dtype.
 
         blip: another engine's, to have it in memory once. preset: what CLIP has to be, if not
-        what these names say.
+        what these names say. name: of the vectors that there are, if any; then CLIP has to be of
+        this name when it is loaded, or it is not available.
         """
         clip_model, clip_pretrained = resolve(clip_model, clip_pretrained)
         torch_device = choose_device(device)
         self.device = torch_device.type
         self.dtype = choose_dtype(dtype, torch_device)
-        self.clip_name = clip_name(clip_model, clip_pretrained)
+        self.clip_name = name or clip_name(clip_model, clip_pretrained)
         self.blip_name = blip_name(blip_model)
         self.preset = preset or preset_for(clip_model, clip_pretrained)
         # The pipeline asks for the same categories every time.
@@ -61,8 +64,13 @@ class Engine:
         self._labels: tuple[list[Texts], Labels] | None = None
         if threads > 0:
             torch.set_num_threads(threads)
-        self.clip: LazyModel[Clip] = LazyModel(
-            lambda: load_clip(
+
+        def load() -> Clip:
+            found = clip_name(clip_model, clip_pretrained)  # weights may have come, or changed
+            if name and found != name and has_weights(clip_model):
+                raise _other_model(name, found, clip_model)
+            self.clip_name = name or found
+            return load_clip(
                 clip_model,
                 clip_pretrained,
                 device=torch_device,
@@ -70,7 +78,8 @@ class Engine:
                 vector_size=vector_size,
                 preset=self.preset,
             )
-        )
+
+        self.clip: LazyModel[Clip] = LazyModel(load)
         self.blip: LazyModel[Blip] = blip or LazyModel(
             lambda: load_blip(blip_model, device=torch_device, dtype=self.dtype, beams=beams)
         )
@@ -149,3 +158,10 @@ class Engine:
             known = labels_of(self.embed_texts, labels, self.clip_name)
             kept = self._labels = list(labels), known
         return kept[1].probabilities(image_vectors)
+
+
+def _other_model(name: str, found: str, model: str) -> ModelUnavailable:
+    return ModelUnavailable(
+        f"{name}: another model lies there now, {found}, whose vectors do not fit those of the "
+        f"collection. Put the weights back, or move to it: `manage.py change_model {model}`."
+    )

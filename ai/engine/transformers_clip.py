@@ -18,9 +18,9 @@ from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 from open_clip.transform import PreprocessCfg
 from transformers import CLIPConfig
 
+from ai.directories import WEIGHTS
 from ai.engine import checkpoints
 from ai.engine.precision import DTYPES
-from ai.engine.weights import WEIGHTS
 
 OPENAI_VOCABULARY = 49_408  # the byte-pair vocabulary that open_clip brings along
 _INTERPOLATION = {2: "bilinear", 3: "bicubic"}  # PIL's numbers
@@ -81,8 +81,10 @@ def plain_clip(
 
 
 def open_clip_config(config: CLIPConfig) -> dict[str, Any]:
-    """The arguments of open_clip's CLIP that build the same network."""
+    """The arguments of open_clip's CLIP that build the same network; ValueError if none do."""
     vision, text = config.vision_config, config.text_config
+    if (activations := {vision.hidden_act, text.hidden_act}) not in ({"gelu"}, {"quick_gelu"}):
+        raise ValueError(f"its activations are {activations}: open_clip has no such network")
     # Configurations of 2021 say eos 2 and mean the highest token, which is what argmax finds.
     by_argmax = text.eos_token_id in (2, text.vocab_size - 1)
     return {

@@ -11,13 +11,11 @@ from pathlib import Path
 from huggingface_hub import snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 
+from ai.directories import SMALL_FILES, WEIGHTS
 from ai.errors import ModelUnavailable
 from ai.names import HUB, local_directory
 
 NETWORK_TIMEOUT = 5.0  # seconds for the first answer of the hub
-SMALL_FILES = ["*.json", "*.txt", "*.model"]  # configuration and tokenizer
-WEIGHTS = ["model.safetensors", "pytorch_model.bin"]
-OPEN_CLIP_WEIGHTS = ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]
 
 
 def unavailable(model: str, sought: str, reason: object) -> ModelUnavailable:

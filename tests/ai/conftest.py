@@ -54,7 +54,7 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_clip(tmp_path_factory.mktemp("models") / "tiny-clip")
 
 
-def save_multilingual_clip(directory: Path) -> Path:
+def save_multilingual_clip(directory: Path, *, image_size: int = 64) -> Path:
     """As `xlm-roberta-base-ViT-B-32`: the text tower is transformers' XLM-RoBERTa."""
     import open_clip
     from safetensors.torch import save_file
@@ -67,7 +67,7 @@ def save_multilingual_clip(directory: Path) -> Path:
     XLMRobertaConfig(**tower).save_pretrained(directory / "text")
     config = {
         "embed_dim": 512,
-        "vision_cfg": {"image_size": 64, "layers": 2, "width": 128, "patch_size": 32},
+        "vision_cfg": {"image_size": image_size, "layers": 2, "width": 128, "patch_size": 32},
         "text_cfg": {
             "hf_model_name": str(directory / "text"),
             "hf_tokenizer_name": "its own",

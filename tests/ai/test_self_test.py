@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from django.core.management import call_command
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from ai import names, worker
 from ai.engine import Engine, self_test
 from ai.errors import ModelUnavailable
 from ai.presets import PRESETS, Expected, Preset, preset_of
-from tests.ai.conftest import save_clip
+from tests.ai.conftest import save_clip, save_multilingual_clip
 
 Make = Callable[..., Engine]
 # An untrained network of `save_clip`: its activation is CLIP's, its scale where training begins.
@@ -128,8 +130,6 @@ def test_a_way_of_images_that_differs_from_the_plain_one_is_refused(
 def test_other_weights_than_the_recorded_ones_are_refused(
     make_engine: Make, model: Path, golden: Path, tmp_path: Path
 ) -> None:
-    import torch
-
     self_test.record(load(make_engine, model), PRESET)
     assert load(make_engine, model)
     torch.manual_seed(1)
@@ -201,7 +201,95 @@ def test_what_is_expected_of_a_preset_is_what_open_clip_builds(key: str) -> None
     assert ("QuickGELU" in expected.activations) == quick
 
 
-def test_another_directory_called_as_the_demo_s_is_no_preset(tmp_path: Path) -> None:
-    (tmp_path / "clip").mkdir()
-    assert names.preset_for(str(tmp_path / "clip"), "").key == ""
-    assert names.preset_for("local-dir:ai/demo_models/clip", "").key == "demo"
+# --- Each preset refuses what it is not, shown with small random networks ---------------------
+
+DESCRIBED = ["openai", "laion2b", "multilingual"]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`small(key)`: a network of the preset's kind, saved with the scale of a trained one."""
+
+    def make(key: str, **size: int) -> Path:
+        directory = tmp_path_factory.mktemp(key)
+        size = {"image_size": 224, **size}
+        if key == "multilingual":
+            save_multilingual_clip(directory, **size)
+        else:
+            save_clip(directory, patch_size=32, **size)
+            activate(directory, "quick_gelu" if key == "openai" else "gelu")
+        (file,) = directory.glob("*.safetensors")
+        state = load_file(file)
+        save_file(
+            {**state, "logit_scale": torch.full_like(state["logit_scale"], np.log(100))}, file
+        )
+        return directory
+
+    return make
+
+
+def rewrite(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    values = json.loads(path.read_text()) if path.exists() else {}
+    change(values)
+    path.write_text(json.dumps(values))
+
+
+def activate(directory: Path, activation: str) -> None:
+    def swap(config: dict[str, Any]) -> None:
+        for tower in ("text_config", "vision_config"):
+            config[tower]["hidden_act"] = activation
+
+    rewrite(directory / "config.json", swap)
+
+
+@pytest.mark.parametrize("key", DESCRIBED)
+def test_what_a_preset_describes_is_taken(
+    key: str, small: Callable[..., Path], make_engine: Make
+) -> None:
+    assert load(make_engine, small(key), PRESETS[key]).embed_texts(["a"]).shape == (1, 512)
+
+
+@pytest.mark.parametrize("key", DESCRIBED)
+def test_a_preset_refuses_the_other_activation(
+    key: str, small: Callable[..., Path], make_engine: Make
+) -> None:
+    directory = small(key)
+    if key == "multilingual":
+        rewrite(
+            directory / "open_clip_config.json", lambda c: c["model_cfg"].update(quick_gelu=True)
+        )
+    else:
+        activate(directory, "gelu" if key == "openai" else "quick_gelu")
+    assert "its activations must be" in refusal(make_engine, directory, PRESETS[key])
+
+
+@pytest.mark.parametrize("key", DESCRIBED)
+def test_a_preset_refuses_another_normalisation(
+    key: str, small: Callable[..., Path], make_engine: Make
+) -> None:
+    directory = small(key)
+    if key == "multilingual":
+        rewrite(
+            directory / "open_clip_config.json",
+            lambda config: config["preprocess_cfg"].update(mean=[0.5] * 3),
+        )
+    else:
+        rewrite(directory / "preprocessor_config.json", lambda c: c.update(image_mean=[0.5] * 3))
+    assert "its mean must be" in refusal(make_engine, directory, PRESETS[key])
+
+
+@pytest.mark.parametrize("key", DESCRIBED)
+def test_a_preset_refuses_another_size(
+    key: str, small: Callable[..., Path], make_engine: Make
+) -> None:
+    message = refusal(make_engine, small(key, image_size=192), PRESETS[key])
+    assert "its image size must be 224, not 192" in message
+
+
+def test_an_activation_that_nobody_knows_is_refused_without_a_preset(
+    small: Callable[..., Path], make_engine: Make
+) -> None:
+    directory = small("openai")
+    activate(directory, "gelu_new")
+    unnamed = Preset(key="", model="", pretrained="", name="local-dir/x")
+    assert "gelu_new" in refusal(make_engine, directory, unnamed)

@@ -10,6 +10,8 @@ import pytest
 from django.db import connection
 
 from accounts.models import User
+from ai import heartbeat
+from ai.heartbeat import ModelState, WorkerState
 from posts.models import Post, PostImage
 from search import index
 
@@ -136,3 +138,21 @@ def holding_the_lock() -> Iterator[None]:
 def openai_scale(settings: Any) -> None:
     """What a cosine is worth is known for this model, whatever the demo's models become."""
     settings.AI_CLIP_MODEL, settings.AI_CLIP_PRETRAINED = "ViT-B-32-quickgelu", "openai"
+
+
+@pytest.fixture
+def knows(servers: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """`knows(name)`: the only worker has loaded these models, it says."""
+    monkeypatch.setattr(heartbeat, "_NAMES", "test:workers")
+    monkeypatch.setattr(heartbeat, "_KEY", "test:worker:{}")
+
+    def publish(*names: str) -> None:
+        first, *others = [ModelState(name, loaded=True) for name in names]
+        queues = ("interactive", "embed")
+        blip = ModelState("blip", loaded=True)
+        heartbeat.publish(
+            WorkerState("w", queues, "cpu", "fp32", clip=first, blip=blip, others=tuple(others))
+        )
+
+    yield publish
+    heartbeat.withdraw("w")

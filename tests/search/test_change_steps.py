@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -15,35 +15,16 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
-from ai import heartbeat, spaces
-from ai.heartbeat import ModelState, WorkerState
+from ai import spaces
 from ai.models import Column, State, VectorSpace
 from posts.models import Post, PostImage
-from search import index, model_change
+from search import change_progress, index, model_change
 from smimso.errors import InvalidInput
 from tests.search.conftest import clustered, holding_the_lock, insert_many, pointing
 
 pytestmark = pytest.mark.django_db
 NewPost = Callable[..., Post]
 FIRST, SECOND = "local-dir/clip", "ViT-B-32/laion2b_s34b_b79k"
-
-
-@pytest.fixture
-def knows(servers: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """`knows(name)`: the only worker has loaded these models, it says."""
-    monkeypatch.setattr(heartbeat, "_NAMES", "test:workers")
-    monkeypatch.setattr(heartbeat, "_KEY", "test:worker:{}")
-
-    def publish(*names: str) -> None:
-        first, *others = [ModelState(name, loaded=True) for name in names]
-        queues = ("interactive", "embed")
-        blip = ModelState("blip", loaded=True)
-        heartbeat.publish(
-            WorkerState("w", queues, "cpu", "fp32", clip=first, blip=blip, others=tuple(others))
-        )
-
-    yield publish
-    heartbeat.withdraw("w")
 
 
 def rows() -> dict[str, tuple[str, str]]:
@@ -112,7 +93,7 @@ def test_cancelling_clears_what_was_made(
     model_change.start("laion2b")
     PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
     model_change.cancel()
-    found = model_change.progress()
+    found = change_progress.progress()
     assert found is not None
     assert found.state == State.LEAVING
     with CaptureQueriesContext(connection) as queries:
@@ -139,7 +120,7 @@ def test_columns_and_indexes_are_exchanged_when_all_have_vectors_and_back(
     PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
     external = PostImage.objects.filter(image_path="").count()
     knows(FIRST, SECOND)
-    found = model_change.progress()
+    found = change_progress.progress()
     assert found is not None
     assert (found.total, found.without_file) == (0, external)
 

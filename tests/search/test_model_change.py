@@ -22,9 +22,11 @@ from accounts.models import User
 from ai import services as ai
 from ai.engine import Engine
 from ai.models import Column, State, VectorSpace
-from posts.models import AIStatus, Post, PostImage
+from ai.names import clip_name
+from posts.models import AIStatus, Like, Post, PostImage
 from posts.services import create_post
-from search import services
+from search import services, taste
+from search.models import Taste
 
 IMAGES, FILES = 5_000, 1_250
 QUERIES = ["a red boat", "blue sea", "green hills", "a white house", "night", "một con mèo"]
@@ -79,7 +81,7 @@ def patches(seed: int) -> Image.Image:
 @pytest.fixture
 def active(worker: None, models: dict[str, Path]) -> str:
     """The collection is in the space of the first model, and a worker knows it."""
-    name = "local-dir/straight"
+    name = clip_name(str(models["straight"]), "")
     VectorSpace.objects.create(
         column=Column.SEARCHED,
         name=name,
@@ -114,6 +116,15 @@ def collection(active: str, owner: User, straight: Engine) -> np.ndarray:
         for number, post in enumerate(posts)
     )
     return vectors
+
+
+@pytest.fixture
+def fan(member: Callable[..., User], collection: np.ndarray, active: str) -> User:
+    """Likes a post; what that tells is learned in the first space."""
+    fan = member("Fan")
+    Like.objects.create(user=fan, post=Post.objects.filter(title="0")[0])
+    taste.learn(fan, taste.deeds_of(fan, active), active)
+    return fan
 
 
 def wait_until(holds: Callable[[], Any], seconds: float = 60) -> None:
@@ -195,8 +206,9 @@ def upload(owner: User, seed: int) -> Post:
 
 
 def test_searches_never_fail_nor_mix_spaces_while_the_model_changes_and_back(
-    owner: User, collection: np.ndarray, straight: Engine, models: dict[str, Path]
+    owner: User, fan: User, collection: np.ndarray, straight: Engine, models: dict[str, Path]
 ) -> None:
+    first, second = (clip_name(str(models[name]), "") for name in ("straight", "turned"))
     uploaded: list[Post] = []
 
     def keep_uploading(stop: threading.Event) -> None:
@@ -209,18 +221,19 @@ def test_searches_never_fail_nor_mix_spaces_while_the_model_changes_and_back(
     with Searches(owner, collection, straight) as searches:
         uploads.start()
         said = change(f"local-dir:{models['turned']}")
-        assert "Searched: local-dir/turned. Beside it: local-dir/straight (kept)." in said
-        assert ai.clip_name() == "local-dir/turned"
+        assert f"Searched: {second}. Beside it: {first} (kept)." in said
+        assert ai.clip_name() == second
+        wait_until(lambda: Taste.objects.get(user=fan).vector_model == second)
         during = searches.count
         time.sleep(2)
         stop.set()
         uploads.join()
         wait_until(lambda: not PostImage.objects.filter(ai_status="pending").exists())
         columns = set(PostImage.objects.values_list("embedding_model", "next_embedding_model"))
-        assert columns == {("local-dir/turned", "local-dir/straight")}
+        assert columns == {(second, first)}
 
         said = change("--rollback")
-        assert "Searched: local-dir/straight. Beside it: local-dir/turned (kept)." in said
+        assert f"Searched: {first}. Beside it: {second} (kept)." in said
         time.sleep(2)
         rolled_back = searches.count
     assert searches.wrong == []
@@ -230,13 +243,11 @@ def test_searches_never_fail_nor_mix_spaces_while_the_model_changes_and_back(
 
     sample = PostImage.objects.filter(post__title__in=["0", "7", "700"]).select_related("post")
     for image in sample:
-        assert image.embedding_model == "local-dir/straight"
+        assert image.embedding_model == first
         assert np.dot(image.embedding, collection[int(image.post.title)]) > 0.999
         assert abs(np.dot(image.embedding, image.next_embedding)) < 0.5
 
     assert change("--finish") == "The collection has vectors of one model.\n"
     assert not PostImage.objects.exclude(next_embedding_model="").exists()
     assert not PostImage.objects.filter(next_embedding__isnull=False).exists()
-    assert PostImage.objects.filter(embedding_model="local-dir/straight").count() == IMAGES + len(
-        uploaded
-    )
+    assert PostImage.objects.filter(embedding_model=first).count() == IMAGES + len(uploaded)

@@ -10,7 +10,9 @@ from django.core.management import call_command
 from django.test import Client
 
 from accounts.models import User
+from ai import spaces
 from ai.connection import redis_client
+from ai.models import VectorSpace
 from posts.models import PostImage
 from search import index, nearest, recall
 from search.models import RecallMeasurement, SearchEffort
@@ -164,6 +166,35 @@ def test_without_queries_captions_stand_in_and_without_the_ai_the_figure_stays_e
     assert text.note == "Captions of images"
     assert text.recall is not None
     assert 0 < text.queries <= recall.SAMPLE
+
+
+def test_what_is_measured_across_a_change_of_the_model_changes_no_effort(
+    owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # here the database says which space it is
+    indexed(owner, lists=10, rows=600)
+    SearchEffort.objects.create(index_kind="ivfflat", effort=2.85)  # nine of ten lists
+    spaces.hold(MODEL)
+    recall_of, calls = recall.Sample.recall, []
+
+    def in_the_middle(sample: recall.Sample) -> float | None:
+        calls.append(sample.kind)
+        if len(calls) == 1:
+            for image in PostImage.objects.all():
+                turned = np.roll(image.embedding, 256).tolist()
+                PostImage.objects.filter(pk=image.pk).update(
+                    embedding=-np.array(turned), embedding_model="next/model"
+                )
+            VectorSpace.objects.update(name="next/model")
+            index._build(600, 10)
+        return recall_of(sample)
+
+    monkeypatch.setattr(recall.Sample, "recall", in_the_middle)
+    image, _ = recall.measure()
+    assert image.recall is not None
+    assert image.recall >= settings.SEARCH_LEAST_RECALL
+    assert RecallMeasurement.objects.count() == 2
+    assert SearchEffort.objects.get().effort <= 2.85
 
 
 def test_only_the_latest_vectors_of_queries_are_kept_and_nothing_else(

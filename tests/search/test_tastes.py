@@ -108,6 +108,17 @@ def test_only_members_who_did_something_since_are_learned_of_again(
     assert learned.vector[:2] == pytest.approx([0.707, 0.707], abs=1e-3)
 
 
+def test_it_is_everyone_s_turn(
+    lover: Callable[..., User], vector_post: Callable[..., Post]
+) -> None:
+    members = [lover(name, CATS) for name in ("Ann", "Bea", "Cal")]
+    for _ in members:
+        assert taste.learn_of_the_active(most=1) == 1
+        for member in members:  # who is never idle
+            interactions.like_post(user=member, post_id=vector_post(CARS).pk)
+    assert Taste.objects.filter(user__in=members).count() == 3
+
+
 # --- A change of the model --------------------------------------------------------------------
 
 

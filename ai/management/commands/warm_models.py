@@ -21,14 +21,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         current = engine()
-        for name, model in (
-            (current.clip_name, current.clip),
-            (current.blip_name, current.blip),
-        ):
-            try:
-                self.stdout.write(f"{name}: {model.get().location}")
-            except ModelUnavailable as error:
-                raise CommandError(str(error)) from error
+        try:
+            clip, blip = current.clip.get().location, current.blip.get().location
+        except ModelUnavailable as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"{current.clip_name}: {clip}\n{current.blip_name}: {blip}")
         if options["record"]:
             self._record(current)
 

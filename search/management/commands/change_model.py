@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from ai.presets import PRESETS
 from search import model_change
-from search.model_change import Progress
+from search.change_progress import Progress, progress
 from smimso.errors import SmimsoError
 
 LOOK_SECONDS = 1.0
@@ -27,6 +27,8 @@ class Command(BaseCommand):
         parser.add_argument("pretrained", nargs="?", default="", help="a tag of its weights")
         what = parser.add_mutually_exclusive_group()
         what.add_argument("--status", action="store_true", help="say how far it is")
+        what.add_argument("--retry", action="store_true", help="try what could not be read again")
+        what.add_argument("--anyway", action="store_true", help="go on without what can't be read")
         what.add_argument("--cancel", action="store_true", help="stay with the present model")
         what.add_argument("--rollback", action="store_true", help="go back to the former model")
         what.add_argument("--finish", action="store_true", help="give up the former vectors")
@@ -41,7 +43,13 @@ class Command(BaseCommand):
 
     def _handle(self, **options: Any) -> None:
         if options["status"]:
-            self.stdout.write(describe(model_change.progress()))
+            self.stdout.write(describe(progress()))
+        elif options["retry"]:
+            model_change.try_again()
+            self._watch("coming")
+        elif options["anyway"]:
+            model_change.go_on()
+            self._watch("coming")
         elif options["cancel"]:
             model_change.cancel()
             self._watch("leaving")
@@ -55,19 +63,22 @@ class Command(BaseCommand):
             model_change.start(options["model"], options["pretrained"])
             self._watch("coming")
         else:
-            raise CommandError("Name a model, or one of --status, --cancel, --rollback, --finish")
+            raise CommandError("Name a model, or an option: see --help")
 
     def _watch(self, state: str) -> None:
-        """Takes part in the work, and shows rate and time left, until this state is over."""
-        found = model_change.progress()
+        """Takes part in the work, and shows rate and time left, until this state is over.
+
+        Or until an operator has to decide.
+        """
+        found = progress()
         with tqdm(total=0, unit="image", disable=None) as bar:
-            while found is not None and found.state == state:
+            while found is not None and found.state == state and not found.is_stuck:
                 bar.total = found.total - found.given_up
                 bar.set_description(found.note or found.beside, refresh=False)
                 bar.update(found.done - bar.n)
                 model_change.advance()
                 time.sleep(LOOK_SECONDS)
-                found = model_change.progress()
+                found = progress()
             if found is not None:
                 bar.update(found.done - bar.n)
         self.stdout.write(describe(found))
@@ -81,7 +92,12 @@ def describe(found: Progress | None) -> str:
         f"Searched: {found.searched}. Beside it: {found.beside} ({found.state}).",
         f"{found.done} of {found.total} images have vectors of both.",
     ]
-    if found.note:
+    if found.is_stuck:
+        lines.append(
+            f"{found.leaving} images would leave the search: see to their files and --retry, go on "
+            "with --anyway, or --cancel."
+        )
+    elif found.note:
         lines.append(f"Waiting: {found.note}")
     if found.given_up:
         lines.append(f"{found.given_up} images were left out: their files can't be read.")

@@ -1,0 +1,140 @@
+"""Two models never have one name, wherever they lie; one that was moved keeps its own."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from ai import names, spaces, worker
+from ai.directories import fingerprint
+from ai.engine import Engine
+from ai.errors import ModelUnavailable
+from ai.presets import PRESETS
+from search import model_change
+from smimso.errors import InvalidInput
+
+WEIGHTS = "model.safetensors"
+DEMO = Path("ai/demo_models/clip")
+
+
+@pytest.fixture
+def clip(tiny_clip: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_clip, tmp_path / "one" / "clip"))
+
+
+def name(directory: Path) -> str:
+    return names.clip_name(str(directory), "")
+
+
+def change(weights: Path, tensor: str, position: int) -> None:
+    state = load_file(weights)
+    state[tensor].view(-1)[position] += 0.5
+    save_file(state, weights, metadata={"format": "pt"})
+
+
+def test_the_bundled_weights_have_the_demo_s_name_wherever_they_lie(tmp_path: Path) -> None:
+    """Other weights want another name: there are collections with vectors of these."""
+    assert fingerprint(DEMO) == PRESETS["demo"].fingerprint
+    assert name(DEMO.resolve()) == "local-dir/clip"
+    copy = shutil.copytree(DEMO, tmp_path / "copy")
+    assert name(copy) == "local-dir/clip"
+    assert names.preset_for(str(copy), "").key == "demo"
+
+
+def test_a_directory_called_as_the_demo_s_is_another_model(clip: Path) -> None:
+    assert name(clip).startswith("local-dir/clip@")
+    assert names.preset_for(str(clip), "").key == ""
+
+
+def test_the_demo_s_directory_is_held_to_its_preset_whatever_lies_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(names, "fingerprint", lambda directory: "0badcafe")
+    assert names.clip_name("demo", "") == "local-dir/clip@0badcafe"
+    assert names.preset_for("demo", "").key == "demo"
+
+
+@pytest.mark.parametrize(
+    ("tensor", "position"),
+    [("visual_projection.weight", 0), ("text_projection.weight", -1), ("logit_scale", 0)],
+)
+def test_weights_that_were_trained_on_are_another_model(
+    clip: Path, tmp_path: Path, tensor: str, position: int
+) -> None:
+    trained = shutil.copytree(clip, tmp_path / "two" / "clip")
+    assert name(trained) == name(clip)
+    change(trained / WEIGHTS, tensor, position)
+    assert (trained / WEIGHTS).stat().st_size == (clip / WEIGHTS).stat().st_size
+    assert name(trained) != name(clip)
+
+
+def test_another_configuration_is_another_model(clip: Path) -> None:
+    before = name(clip)
+    config = clip / "config.json"
+    config.write_text(config.read_text().replace("quick_gelu", "gelu"))
+    assert name(clip) != before
+
+
+def test_weights_of_torch_are_told_apart_by_their_checksums(clip: Path) -> None:
+    state = load_file(clip / WEIGHTS)
+    (clip / WEIGHTS).unlink()
+    torch.save(state, clip / "pytorch_model.bin")
+    before = name(clip)
+    state["text_projection.weight"].view(-1)[1234] += 0.5
+    torch.save(state, clip / "pytorch_model.bin")
+    assert name(clip) != before
+
+
+@pytest.mark.parametrize("content", [b"", b"version https://git-lfs", b"\x02" + bytes(7) + b"[]"])
+def test_what_is_no_file_of_weights_gets_some_name(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / WEIGHTS).write_bytes(content)
+    assert name(tmp_path).startswith(f"local-dir/{tmp_path.name}")
+
+
+# --- What follows from it ---------------------------------------------------------------------
+
+
+def test_other_weights_than_the_vectors_are_of_are_not_used(
+    clip: Path, make_engine: Callable[..., Engine]
+) -> None:
+    engine = make_engine(clip_model=str(clip), name=name(clip))
+    change(clip / WEIGHTS, "text_projection.weight", 0)
+    with pytest.raises(ModelUnavailable, match=f"another model lies there now, {name(clip)}"):
+        engine.embed_texts(["a"])
+
+
+def test_without_vectors_an_engine_is_called_as_what_it_loaded(
+    clip: Path, make_engine: Callable[..., Engine]
+) -> None:
+    engine = make_engine(clip_model=str(clip))
+    change(clip / WEIGHTS, "text_projection.weight", 0)
+    engine.embed_texts(["a"])
+    assert engine.clip_name == name(clip)
+
+
+@pytest.mark.django_db
+def test_a_worker_loads_the_retrained_model_beside_the_one_that_is_gone(
+    clip: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_engine", None)
+    monkeypatch.setattr(worker, "_others", {})
+    settings.AI_CLIP_MODEL, settings.AI_CLIP_PRETRAINED = str(clip), ""
+    before = name(clip)
+    spaces.hold(before)
+    change(clip / WEIGHTS, "text_projection.weight", 0)
+    model_change.start(str(clip))
+    searched, beside = worker.engines()
+    assert (searched.clip_name, beside.clip_name) == (before, name(clip))
+    with pytest.raises(ModelUnavailable, match="Put the weights back"):
+        searched.embed_texts(["a"])
+    assert beside.embed_texts(["a"]).shape == (1, 512)
+
+
+@pytest.mark.django_db
+def test_the_collection_does_not_move_to_a_directory_without_weights(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="no weights"):
+        model_change.start(str(tmp_path))
