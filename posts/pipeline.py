@@ -169,23 +169,29 @@ def _batches(image_ids: Sequence[UUID], status: AIStatus) -> Iterator[list[PostI
 def _run(batch: list[PostImage], step: Step) -> None:
     """One image that cannot be read, or makes the step fail, never fails its neighbours.
 
-    Pictures are decoded on other threads while the engine computes on those before them.
+    A chunk is decoded on other threads while the engine computes on the one before: no more
+    pictures than that are in memory, however large the batch.
     """
-    coming = [(image, pictures.coming(image)) for image in batch]
-    for start in range(0, len(coming), CHUNK):
-        chunk = coming[start : start + CHUNK]
-        found = [(image, _picture(image, future)) for image, future in chunk]
+    coming = _coming(batch[:CHUNK])
+    for start in range(CHUNK, len(batch) + CHUNK, CHUNK):
+        found = [(image, _picture(image, future)) for image, future in coming]
         readable = [(image, picture) for image, picture in found if picture is not None]
+        rest = batch[start:]
+        coming = _coming(rest[:CHUNK])
         try:
             if readable:
                 _apply(step, readable)
         except Unavailable:  # the model is missing: not the images' fault
-            _take_back_attempt([*readable, *coming[start + CHUNK :]])
+            _take_back_attempt([*(image for image, _ in readable), *rest])
             raise
 
 
-def _take_back_attempt(images: Sequence[tuple[PostImage, object]]) -> None:
-    ids = [image.pk for image, _ in images]
+def _coming(images: Sequence[PostImage]) -> list[tuple[PostImage, Future[Image.Image]]]:
+    return [(image, pictures.coming(image)) for image in images]
+
+
+def _take_back_attempt(images: Sequence[PostImage]) -> None:
+    ids = [image.pk for image in images]
     counted = PostImage.objects.filter(pk__in=ids, ai_attempts__gt=0)  # not what is through
     counted.update(ai_attempts=F("ai_attempts") - 1)
 

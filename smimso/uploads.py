@@ -38,6 +38,7 @@ FINGERPRINT_SIDE = 480  # pixels
 # Pixels of the shorter side that are decoded for the models, at least: the larger of the two looks
 # at 384. An eighth of a photograph of 12 megapixels has 375, and a quarter takes 11 ms more.
 LEAST_SIDE = 360
+MOST_SIDE = 8 * LEAST_SIDE  # pixels of the longer side that are kept for the models
 PLACEHOLDER_WIDTH = 20  # pixels
 WEBP_SIDE = 16_383  # pixels; more is beyond the format
 _DECODERS = ThreadPoolExecutor(2, thread_name_prefix="decode")  # Pillow releases the GIL
@@ -125,7 +126,8 @@ def decode_ahead(read: Callable[[], bytes]) -> Future[Image.Image]:
     """What `read` returns, read and decoded on a thread of its own, once for all models.
 
     RGB, EXIF orientation applied, LEAST_SIDE to 2 · LEAST_SIDE pixels on the shorter side where
-    there are so many. The future raises InvalidInput on bad bytes, and what `read` raises.
+    there are so many, MOST_SIDE on the longer one at most: 6 MB. The future raises InvalidInput on
+    bad bytes, and what `read` raises.
     """
     return _DECODERS.submit(lambda: _for_models(read()))
 
@@ -134,10 +136,9 @@ def _for_models(data: bytes) -> Image.Image:
     image = _decoded(io.BytesIO(data), LEAST_SIDE)
     if image.mode in ("1", "P"):
         image = _flattened(image)
-    shorter = min(image.size)
-    if shorter > 2 * LEAST_SIDE:
-        side = round(2 * LEAST_SIDE * max(image.size) / shorter)
-        image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    longer = round(2 * LEAST_SIDE * max(image.size) / min(image.size))
+    side = min(longer, MOST_SIDE)  # a long strip of 50 megapixels would stay as it is
+    image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
     return _flattened(image)
 
 

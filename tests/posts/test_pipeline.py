@@ -14,7 +14,7 @@ from PIL import Image
 
 from accounts.models import Category
 from ai.errors import ModelUnavailable
-from posts import pipeline
+from posts import pictures, pipeline
 from posts.models import AIStatus, Post, PostImage
 from posts.pipeline import caption_images, embed_images, fill_open_fields
 from posts.services import retry_images
@@ -231,6 +231,29 @@ def test_a_missing_model_counts_nothing_for_images_whose_turn_did_not_come(
     with pytest.raises(ModelUnavailable):
         embed_images(ids(post), engine)
     assert states(post) == [("pending", 0)] * 3
+
+
+def test_no_more_than_two_chunks_are_decoded_however_large_the_batch(
+    new_post: NewPost, engine: ColourEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "CHUNK", 2)
+    coming, embed = pictures.coming, engine.embed_images
+    decoded, ahead = [], []
+
+    def noted(image: PostImage) -> Any:
+        decoded.append(image.pk)
+        return coming(image)
+
+    def embed_images_(images: Any) -> Any:
+        ahead.append(len(decoded) - sum(engine.batches))
+        return embed(images)
+
+    monkeypatch.setattr(pictures, "coming", noted)
+    engine.embed_images = embed_images_  # type: ignore[method-assign]
+    posts = [new_post("red", "green", "blue"), new_post("black", "white", "red", "blue")]
+    embed_images(ids(*posts), engine)
+    assert ahead == [4, 4, 3, 1]
+    assert states(*posts) == [("embedded", 0)] * 7
 
 
 def test_a_model_that_goes_missing_half_way_counts_nothing_and_undoes_nothing(

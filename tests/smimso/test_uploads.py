@@ -413,6 +413,28 @@ def test_a_large_jpeg_is_decoded_small() -> None:
     assert difference(seen, scene((768, 384))) < 3
 
 
+@pytest.mark.parametrize("size", [(69_000, 720), (720, 69_000), (40_000, 12)])
+def test_a_long_strip_takes_little_memory_while_it_waits_for_a_model(size: tuple[int, int]) -> None:
+    strip = encoded(Image.new("RGB", size, "teal"), "PNG")
+    kept = uploads.decode_ahead(lambda: strip).result()
+    assert max(kept.size) == uploads.MOST_SIDE
+    assert 3 * kept.width * kept.height <= 7_000_000
+
+
+@pytest.mark.parametrize(
+    ("size", "kept"),
+    [
+        ((4000, 3000), (960, 720)),
+        ((300, 200), (300, 200)),
+        ((2880, 720), (2880, 720)),
+        ((100, 720), (100, 720)),
+    ],
+)
+def test_what_a_model_can_use_is_kept(size: tuple[int, int], kept: tuple[int, int]) -> None:
+    data = encoded(scene(size), "PNG")
+    assert uploads.decode_ahead(lambda: data).result().size == kept
+
+
 # --- Anything at all ------------------------------------------------------------------------
 
 FUZZED = [
