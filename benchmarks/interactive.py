@@ -122,7 +122,7 @@ def loaded() -> set[str]:
     }
 
 
-def fill_queue() -> None:
+def fill_queue(count: int = IMAGES) -> None:
     from django.core.files.base import ContentFile
     from django.core.files.storage import default_storage
 
@@ -135,7 +135,7 @@ def fill_queue() -> None:
         default_storage.save(f"bench/{number}.jpg", ContentFile(data))
         for number, data in enumerate(photographs(FILES))
     ]
-    posts = Post.objects.bulk_create(Post(user=user, title="Bench") for _ in range(IMAGES))
+    posts = Post.objects.bulk_create(Post(user=user, title="Bench") for _ in range(count))
     images = PostImage.objects.bulk_create(
         PostImage(post=post, image_path=paths[n % FILES], image_url="/x.jpg", display_order=0)
         for n, post in enumerate(posts)
