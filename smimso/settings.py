@@ -130,11 +130,8 @@ CACHES = {
 
 # --- Celery ----------------------------------------------------------------------------------
 CELERY_BROKER_URL = embedded.kombu_url(REDIS_URL)
-CELERY_RESULT_BACKEND = CELERY_BROKER_URL
-CELERY_RESULT_EXPIRES = 120
 CELERY_TASK_DEFAULT_QUEUE = "maintenance"
 CELERY_TASK_ROUTES = {
-    "ai.tasks.*": {"queue": "interactive"},
     "posts.tasks.embed_images": {"queue": "embed"},
     "posts.tasks.caption_images": {"queue": "caption"},
     "posts.tasks.fill_vectors": {"queue": "fill"},
