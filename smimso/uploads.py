@@ -19,6 +19,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from smimso.appearance import color_names, perceptual_hash
+from smimso.embedded import machine_cores, machine_memory
 from smimso.errors import InvalidInput
 from smimso.metadata import without_metadata
 
@@ -41,7 +42,16 @@ LEAST_SIDE = 360
 MOST_SIDE = 8 * LEAST_SIDE  # pixels of the longer side that are kept for the models
 PLACEHOLDER_WIDTH = 20  # pixels
 WEBP_SIDE = 16_383  # pixels; more is beyond the format
-_DECODERS = ThreadPoolExecutor(2, thread_name_prefix="decode")  # Pillow releases the GIL
+
+
+def number_of_decoders() -> int:
+    """As many as cores, but a picture of the most pixels takes 200 MB while it is decoded: a tenth
+    of the machine's memory, if all of them do."""
+    return max(2, min(machine_cores(), machine_memory() // (2 * 1024**3)))
+
+
+DECODERS = number_of_decoders()
+_DECODERS = ThreadPoolExecutor(DECODERS, thread_name_prefix="decode")  # Pillow releases the GIL
 
 Image.MAX_IMAGE_PIXELS = None  # _opened has the limit, and refuses before anything is decoded
 

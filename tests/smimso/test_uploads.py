@@ -498,8 +498,19 @@ def test_only_a_few_pictures_are_decoded_at_once(monkeypatch: pytest.MonkeyPatch
         return image
 
     monkeypatch.setattr(uploads, "_decoded", counted)
-    data = encoded(scene(), "PNG")
-    with ThreadPoolExecutor(8) as requests:
-        for image in requests.map(decode_upload, [upload(data) for _ in range(8)]):
+    data, number = encoded(scene(), "PNG"), 4 * uploads.DECODERS
+    with ThreadPoolExecutor(number) as requests:
+        for image in requests.map(decode_upload, [upload(data) for _ in range(number)]):
             assert difference(image, scene()) < 1
-    assert 1 <= most <= 2
+    assert 2 <= most <= uploads.DECODERS
+
+
+@pytest.mark.parametrize(
+    ("cores", "gigabytes", "threads"), [(1, 1, 2), (2, 24, 2), (16, 128, 16), (16, 8, 4)]
+)
+def test_decoders_follow_the_cores_as_far_as_there_is_memory(
+    cores: int, gigabytes: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "machine_cores", lambda: cores)
+    monkeypatch.setattr(uploads, "machine_memory", lambda: gigabytes * 1024**3)
+    assert uploads.number_of_decoders() == threads
