@@ -51,13 +51,13 @@ def _ask(task: Task, arguments: dict[str, Any]) -> Any:
         # Whoever waits needs no database: the pool's connections are for those who don't.
         connection.close()
     try:
-        if redis_client().llen(task.queue) >= settings.AI_QUEUE_LIMIT:
+        if redis_client().llen(_queue(task)) >= settings.AI_QUEUE_LIMIT:
             raise errors.Unavailable(BUSY)
         task.apply_async(
             kwargs=arguments,
             task_id=call_id,
             headers=metrics.sent_now(),
-            queue=task.queue,
+            queue=_queue(task),
             expires=settings.AI_TIMEOUT,  # nobody waits for it after that
             retry=True,  # a pooled connection may be stale since Redis restarted
             retry_policy={"max_retries": 1, "interval_start": 0},
@@ -75,10 +75,14 @@ def _ask(task: Task, arguments: dict[str, Any]) -> Any:
     return found["value"]
 
 
+def _queue(task: Task) -> str:
+    return getattr(task, "queue", QUEUE)  # which celery's types do not know
+
+
 def answer(task: Task, compute: Callable[[], Any]) -> None:
     """In the worker: send what `compute` returns, or the error that it raises, to the caller."""
     call_id = str(task.request.id)
-    metrics.started(task.queue, task.request)
+    metrics.started(_queue(task), task.request)
     try:
         found = {"value": compute()}
     except errors.InvalidInput as error:

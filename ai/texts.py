@@ -44,7 +44,7 @@ class TextThread(ConsumerMixin):
                 logger.exception("Texts wait for a moment")
                 time.sleep(PAUSE)
 
-    def get_consumers(self, consumer: type[Consumer], channel: Any) -> list[Consumer]:
+    def get_consumers(self, consumer: Any, channel: Any) -> list[Consumer]:
         queue = Queue(TEXTS, routing_key=TEXTS)
         return [consumer([queue], callbacks=[self._work], accept=["json"], prefetch_count=1)]
 
@@ -69,4 +69,4 @@ class TextThread(ConsumerMixin):
 
 def _expired(headers: dict[str, Any]) -> bool:
     expires = headers.get("expires")
-    return bool(expires) and datetime.fromisoformat(expires) < datetime.now(UTC)
+    return isinstance(expires, str) and datetime.fromisoformat(expires) < datetime.now(UTC)
