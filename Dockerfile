@@ -42,4 +42,5 @@ USER smimso
 VOLUME /data /models
 # No health check: a solo worker answers no ping in the middle of a batch. /health tells which
 # workers live, from what they publish about themselves.
-CMD ["celery", "-A", "smimso", "worker", "--queues", "interactive,embed,caption,fill", "--pool", "solo"]
+CMD ["celery", "-A", "smimso", "worker", "--queues", "interactive,embed,caption,fill", \
+    "--pool", "solo", "--concurrency", "1"]

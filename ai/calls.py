@@ -1,9 +1,10 @@
 """Asking a worker something and waiting for the answer: both ends of the call.
 
-The question is a Celery message on the queue `interactive`; the answer comes back through a Redis
-list that the caller blocks on. Celery's own result backend is not used: it keeps connections and
-a subscription per thread, and under ASGI every request is a new thread; once it has lost
-Redis it asks for the process to be restarted.
+The question is a Celery message on the queue of its task: `text` for texts of searches, and
+`interactive` for the rest. The answer comes back through a Redis list that the caller blocks on.
+Celery's own result backend is not used: it keeps connections and a subscription per thread, and
+under ASGI every request is a new thread; once it has lost Redis it asks for the process to be
+restarted.
 """
 
 import json
@@ -25,15 +26,12 @@ from smimso import errors
 
 logger = logging.getLogger(__name__)
 
-QUEUE = "interactive"
+QUEUE, TEXTS = "interactive", "text"  # workers of the former answer the latter on a thread
 NOT_AVAILABLE = "The AI is not available at the moment. Please try again later."
 BUSY = "The AI has too much to do at the moment. Please try again later."
 _UNAVAILABLE = {"error": "Unavailable", "message": NOT_AVAILABLE}
 _ANSWER = "smimso:ai:answer:{}"
 _ANSWER_TTL = 60  # seconds; for answers whose caller has given up
-_KINDS: dict[str, type[errors.SmimsoError]] = {
-    kind.__name__: kind for kind in (errors.InvalidInput, errors.TooLarge, errors.Overloaded)
-}
 
 
 def ask(task: Task, **arguments: Any) -> Any:
@@ -53,13 +51,13 @@ def _ask(task: Task, arguments: dict[str, Any]) -> Any:
         # Whoever waits needs no database: the pool's connections are for those who don't.
         connection.close()
     try:
-        if redis_client().llen(QUEUE) >= settings.AI_QUEUE_LIMIT:
+        if redis_client().llen(_queue(task)) >= settings.AI_QUEUE_LIMIT:
             raise errors.Unavailable(BUSY)
         task.apply_async(
             kwargs=arguments,
             task_id=call_id,
             headers=metrics.sent_now(),
-            queue=QUEUE,
+            queue=_queue(task),
             expires=settings.AI_TIMEOUT,  # nobody waits for it after that
             retry=True,  # a pooled connection may be stale since Redis restarted
             retry_policy={"max_retries": 1, "interval_start": 0},
@@ -72,17 +70,22 @@ def _ask(task: Task, arguments: dict[str, Any]) -> Any:
         logger.warning("%s: no answer within %s s", task.name, settings.AI_TIMEOUT)
         raise errors.Unavailable(NOT_AVAILABLE)
     if "error" in found:
-        raise _KINDS.get(found["error"], errors.Unavailable)(found["message"])
+        refused = found["error"] == errors.InvalidInput.__name__
+        raise (errors.InvalidInput if refused else errors.Unavailable)(found["message"])
     return found["value"]
+
+
+def _queue(task: Task) -> str:
+    return getattr(task, "queue", QUEUE)  # which celery's types do not know
 
 
 def answer(task: Task, compute: Callable[[], Any]) -> None:
     """In the worker: send what `compute` returns, or the error that it raises, to the caller."""
     call_id = str(task.request.id)
-    metrics.started(QUEUE, task.request)
+    metrics.started(_queue(task), task.request)
     try:
         found = {"value": compute()}
-    except tuple(_KINDS.values()) as error:
+    except errors.InvalidInput as error:
         found = {"error": type(error).__name__, "message": str(error)}
     except errors.Unavailable as error:
         logger.warning("%s", error)  # names directories: for the log, not for a member

@@ -21,7 +21,7 @@ from smimso.metrics import READ_WHEN_ASKED
 
 logger = logging.getLogger(__name__)
 
-QUEUES = ("interactive", "embed", "caption", "fill", "maintenance")
+QUEUES = ("text", "interactive", "embed", "caption", "fill", "maintenance")
 SENT_AT = "smimso_sent_at"  # a message's header: seconds since 1970
 _SHORT = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 _LONG = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600]

@@ -22,7 +22,7 @@ from redis import RedisError
 
 from ai import heartbeat, names, spaces, tasks
 from ai.calls import NOT_AVAILABLE, QUEUE, ask
-from ai.heartbeat import ModelState, WorkerState
+from ai.heartbeat import WorkerState
 from ai.pictures import to_message
 from ai.zero_shot import Texts, decide
 from smimso import errors
@@ -106,11 +106,6 @@ def describe_image(image: Image.Image) -> tuple[list[float], str | None]:
     return _vector_of(found, model), found["caption"]
 
 
-def caption_image(image: Image.Image) -> str:
-    """A caption of an RGB image, in English, without surrounding space; may be empty."""
-    return _ask(tasks.caption_image, worker_states(), None, image=to_message(image))
-
-
 def classify_image(image: Image.Image, labels: Sequence[str] = DEFAULT_LABELS) -> list[Prediction]:
     """CLIP's zero-shot classification of an RGB image, the most probable label first.
 
@@ -125,17 +120,23 @@ def classify_image(image: Image.Image, labels: Sequence[str] = DEFAULT_LABELS) -
     return sorted(found, key=lambda prediction: -prediction.score)
 
 
-def label_image(image: Image.Image, labels: Sequence[Texts]) -> tuple[int, float] | None:
-    """The number of the label that an RGB image shows and its probability; None: none of them.
+def caption_and_label(
+    image: Image.Image, labels: Sequence[Texts]
+) -> tuple[str, tuple[int, float] | None]:
+    """A caption of an RGB image, in English, "" when captioning failed; and what it shows: the
+    number of the label and its probability, None: none of them.
 
-    labels: at least one; of each what it is called, by language. See `ai.zero_shot`.
+    labels: of each what it is called, by language; see `ai.zero_shot`.
     """
     workers, model = worker_states(), clip_name()
-    found = np.array(
-        _ask(tasks.label_image, workers, model, image=to_message(image), labels=list(labels))
-    )
-    best = int(decide(found[None])[0])
-    return (best, float(found[best])) if best >= 0 else None
+    arguments = {"image": to_message(image), "labels": list(labels)}
+    found = _ask(tasks.caption_and_label, workers, model, **arguments)
+    return found["caption"] or "", _likely(found["scores"])
+
+
+def _likely(scores: list[float] | None) -> tuple[int, float] | None:
+    best = int(decide(np.array([scores]))[0]) if scores else -1
+    return (best, scores[best]) if scores and best >= 0 else None
 
 
 def embed_texts(texts: Sequence[str]) -> NDArray[np.float32]:
@@ -149,15 +150,11 @@ def embed_texts(texts: Sequence[str]) -> NDArray[np.float32]:
     return np.array(found, dtype=np.float32)
 
 
-def _ask(task: Any, workers: list[WorkerState], model: str | None, **arguments: Any) -> Any:
-    """Ask, if a worker that answers requests has this CLIP model loaded; None: has BLIP loaded."""
-    blip = ModelState(blip_name(), loaded=True)
-    if not any(
-        QUEUE in worker.queues and (worker.has_clip(model) if model else worker.blip == blip)
-        for worker in workers
-    ):
+def _ask(task: Any, workers: list[WorkerState], model: str, **arguments: Any) -> Any:
+    """Ask, if a worker that answers requests has this CLIP model loaded."""
+    if not any(QUEUE in worker.queues and worker.has_clip(model) for worker in workers):
         raise errors.Unavailable(NOT_AVAILABLE)
-    return ask(task, **({"model": model} if model else {}), **arguments)
+    return ask(task, model=model, **arguments)
 
 
 def _vector_of(found: dict[str, Any], model: str) -> list[float]:

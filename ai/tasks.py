@@ -1,4 +1,4 @@
-"""The requests that someone is waiting for, as Celery tasks on the queue `interactive`.
+"""The requests that someone is waiting for, as Celery tasks.
 
 Each answers through `ai.calls.answer`; images come as `ai.pictures.to_message` makes them.
 `model`: the name of the vector space that the caller searches.
@@ -9,7 +9,7 @@ from typing import Any
 
 from celery import Task, shared_task
 
-from ai.calls import answer
+from ai.calls import QUEUE, TEXTS, answer
 from ai.errors import ModelUnavailable
 from ai.pictures import from_message
 from ai.worker import engine
@@ -17,7 +17,7 @@ from ai.worker import engine
 logger = logging.getLogger(__name__)
 
 
-@shared_task(bind=True, ignore_result=True)
+@shared_task(bind=True, ignore_result=True, queue=TEXTS)
 def embed_text(self: Task, *, text: str, model: str) -> None:
     def compute() -> dict[str, Any]:
         return _vector(model, engine(model).embed_texts([text])[0])
@@ -25,7 +25,7 @@ def embed_text(self: Task, *, text: str, model: str) -> None:
     answer(self, compute)
 
 
-@shared_task(bind=True, ignore_result=True)
+@shared_task(bind=True, ignore_result=True, queue=QUEUE)
 def embed_image(self: Task, *, image: str, model: str) -> None:
     def compute() -> dict[str, Any]:
         return _vector(model, engine(model).embed_images([from_message(image)])[0])
@@ -33,7 +33,7 @@ def embed_image(self: Task, *, image: str, model: str) -> None:
     answer(self, compute)
 
 
-@shared_task(bind=True, ignore_result=True)
+@shared_task(bind=True, ignore_result=True, queue=QUEUE)
 def describe_image(self: Task, *, image: str, model: str) -> None:
     def compute() -> dict[str, Any]:
         picture = from_message(image)
@@ -43,12 +43,7 @@ def describe_image(self: Task, *, image: str, model: str) -> None:
     answer(self, compute)
 
 
-@shared_task(bind=True, ignore_result=True)
-def caption_image(self: Task, *, image: str) -> None:
-    answer(self, lambda: engine().caption_images([from_message(image)])[0])
-
-
-@shared_task(bind=True, ignore_result=True)
+@shared_task(bind=True, ignore_result=True, queue=QUEUE)
 def classify_image(self: Task, *, image: str, prompts: list[str], model: str) -> None:
     def compute() -> list[float]:
         vectors = engine(model).embed_images([from_message(image)])
@@ -57,16 +52,24 @@ def classify_image(self: Task, *, image: str, prompts: list[str], model: str) ->
     answer(self, compute)
 
 
-@shared_task(bind=True, ignore_result=True)
-def label_image(self: Task, *, image: str, labels: list[dict[str, list[str]]], model: str) -> None:
-    def compute() -> list[float]:
-        vectors = engine(model).embed_images([from_message(image)])
-        return engine(model).label(vectors, labels)[0].tolist()
+@shared_task(bind=True, ignore_result=True, queue=QUEUE)
+def caption_and_label(
+    self: Task, *, image: str, labels: list[dict[str, list[str]]], model: str
+) -> None:
+    """labels: may be empty."""
+
+    def compute() -> dict[str, Any]:
+        picture = from_message(image)
+        scores = None
+        if labels:
+            vectors = engine(model).embed_images([picture])
+            scores = engine(model).label(vectors, labels)[0].tolist()
+        return {"caption": _caption_or_none(picture), "scores": scores}
 
     answer(self, compute)
 
 
-@shared_task(bind=True, ignore_result=True)
+@shared_task(bind=True, ignore_result=True, queue=QUEUE)
 def embed_texts(self: Task, *, texts: list[str], model: str) -> None:
     def compute() -> dict[str, Any]:
         vectors = engine(model).embed_texts(texts)

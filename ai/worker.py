@@ -14,9 +14,11 @@ from django.db import DatabaseError, connection
 from redis import RedisError
 
 from ai import heartbeat, names, spaces
+from ai.calls import QUEUE, TEXTS
 from ai.errors import ModelUnavailable
 from ai.heartbeat import ModelState, WorkerState
 from ai.spaces import Space
+from ai.texts import TextThread
 
 if TYPE_CHECKING:
     from ai.engine import Engine
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MODELS_OF_QUEUE = {
+    TEXTS: ("clip",),
     "interactive": ("clip", "blip"),
     "embed": ("clip",),
     "fill": ("clip",),
@@ -248,18 +251,21 @@ def _reason(error: Exception) -> str:
 # --- Celery's signals ------------------------------------------------------------------------
 _parent: dict[str, Any] = {}  # name, queues and process id of the worker, before any fork
 _keeper: Keeper | None = None
+_texts: TextThread | None = None
 
 
 @signals.worker_init.connect  # the last one before the solo pool says that its process is there
 def _remember_worker(sender: Any, **_: Any) -> None:
     queues = set(sender.app.amqp.queues.consume_from)
-    _parent.update(name=sender.hostname, queues=queues, pid=os.getpid())
+    if QUEUE in queues:
+        queues.add(TEXTS)
+    _parent.update(name=sender.hostname, queues=queues, pid=os.getpid(), app=sender.app)
 
 
 @signals.worker_process_init.connect
-def _start_keeper(**_: Any) -> None:
+def _start_threads(**_: Any) -> None:
     """In the process that computes: the worker itself (solo pool) or a forked child."""
-    global _keeper
+    global _keeper, _texts
     if MODELS_OF_QUEUE.keys().isdisjoint(_parent.get("queues", ())):
         return
     forked = os.getpid() != _parent["pid"]
@@ -267,10 +273,15 @@ def _start_keeper(**_: Any) -> None:
     _keeper = Keeper(name, _parent["queues"])
     # Celery kills a forked child that is not ready within four seconds.
     _keeper.start(wait=0 if forked else START_PATIENCE)
+    if TEXTS in _parent["queues"]:
+        _texts = TextThread(_parent["app"])
+        _texts.start()
 
 
 @signals.worker_shutdown.connect
 @signals.worker_process_shutdown.connect
-def _stop_keeper(**_: Any) -> None:
+def _stop_threads(**_: Any) -> None:
     if _keeper is not None and _keeper.name.endswith(f":{os.getpid()}"):
         _keeper.stop()
+        if _texts is not None:
+            _texts.stop()

@@ -29,7 +29,6 @@ from smimso.errors import InvalidInput, Unavailable
 
 logger = logging.getLogger(__name__)
 
-CHUNK = 16  # images that the engine gets at once, while the next ones are decoded
 # As metrics name them.
 STEPS: dict[str, str] = {AIStatus.PENDING: queue.EMBED, AIStatus.EMBEDDED: queue.CAPTION}
 
@@ -39,6 +38,10 @@ class Engine(Protocol):
 
     clip_name: str
 
+    @property
+    def embed_batch(self) -> int: ...
+    @property
+    def caption_batch(self) -> int: ...
     @property
     def caption_source(self) -> str: ...
     def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray: ...
@@ -58,6 +61,7 @@ def embed_images(
     when `engine` is not, or no longer, the one whose vectors are searched.
     """
     embedded: list[UUID] = []
+    at_once = engine.embed_batch  # before an attempt is counted: it raises Unavailable
 
     def embed(images: list[PostImage], pictures: list[Image.Image]) -> None:
         found = {each.clip_name: each.embed_images(pictures) for each in (engine, *beside)}
@@ -71,7 +75,7 @@ def embed_images(
     for batch in _batches(image_ids, AIStatus.PENDING):
         embedded.clear()
         try:
-            _run(batch, embed)
+            _run(batch, embed, at_once)
         finally:
             metrics.finished(queue.EMBED, len(embedded))
             if embedded:
@@ -82,24 +86,24 @@ def caption_images(image_ids: Sequence[UUID], engine: Engine) -> None:
     """embedded → done; the first image's caption fills what the author left open."""
 
     captioned: list[UUID] = []
+    at_once = engine.caption_batch
 
     def caption(images: list[PostImage], pictures: list[Image.Image]) -> None:
         texts = engine.caption_images(pictures)
+        categories = _categories_of([image for image in images if _is_first(image)], engine)
         for image, text in zip(images, texts, strict=True):
-            first = image.display_order == 0
-            category = _category_of(image, engine) if first else None
             values = {"ai_caption": text, "caption_model": engine.caption_source}
             with transaction.atomic():  # a row that is done is never looked at again
                 # As everybody who changes a post: it first, then its images and words.
                 Post.objects.select_for_update().filter(pk=image.post_id).first()
                 if _advance(image, AIStatus.DONE, **values):
                     captioned.append(image.pk)
-                    if first:
-                        fill_open_fields(image.post_id, text, category)
+                    if _is_first(image):
+                        fill_open_fields(image.post_id, text, categories.get(image.pk))
 
     for batch in _batches(image_ids, AIStatus.EMBEDDED):
         captioned.clear()
-        _run(batch, caption)
+        _run(batch, caption, at_once)
         metrics.finished(queue.CAPTION, len(captioned))
 
 
@@ -166,26 +170,32 @@ def _batches(image_ids: Sequence[UUID], status: AIStatus) -> Iterator[list[PostI
         yield batch
 
 
-def _run(batch: list[PostImage], step: Step) -> None:
+def _run(batch: list[PostImage], step: Step, at_once: int) -> None:
     """One image that cannot be read, or makes the step fail, never fails its neighbours.
 
-    Pictures are decoded on other threads while the engine computes on those before them.
+    at_once: images that the engine gets, while the next ones are decoded on other threads. No more
+    pictures than that are in memory, however large the batch.
     """
-    coming = [(image, pictures.coming(image)) for image in batch]
-    for start in range(0, len(coming), CHUNK):
-        chunk = coming[start : start + CHUNK]
-        found = [(image, _picture(image, future)) for image, future in chunk]
+    coming = _coming(batch[:at_once])
+    for start in range(at_once, len(batch) + at_once, at_once):
+        found = [(image, _picture(image, future)) for image, future in coming]
         readable = [(image, picture) for image, picture in found if picture is not None]
+        rest = batch[start:]
+        coming = _coming(rest[:at_once])
         try:
             if readable:
                 _apply(step, readable)
         except Unavailable:  # the model is missing: not the images' fault
-            _take_back_attempt([*readable, *coming[start + CHUNK :]])
+            _take_back_attempt([*(image for image, _ in readable), *rest])
             raise
 
 
-def _take_back_attempt(images: Sequence[tuple[PostImage, object]]) -> None:
-    ids = [image.pk for image, _ in images]
+def _coming(images: Sequence[PostImage]) -> list[tuple[PostImage, Future[Image.Image]]]:
+    return [(image, pictures.coming(image)) for image in images]
+
+
+def _take_back_attempt(images: Sequence[PostImage]) -> None:
+    ids = [image.pk for image in images]
     counted = PostImage.objects.filter(pk__in=ids, ai_attempts__gt=0)  # not what is through
     counted.update(ai_attempts=F("ai_attempts") - 1)
 
@@ -242,15 +252,17 @@ def _note_failure(image: PostImage, reason: str) -> None:
     rows.filter(ai_attempts__gte=settings.AI_MAX_ATTEMPTS).update(ai_status=AIStatus.FAILED)
 
 
-def _category_of(image: PostImage, engine: Engine) -> Category | None:
-    """By zero-shot classification of the stored vector; None when it fits none of them."""
-    stored = PostImage.objects.filter(pk=image.pk, embedding_model=engine.clip_name)
-    vector = stored.values_list("embedding", flat=True).first()
-    categories = list(Category.objects.all())
-    if vector is None or not categories:
-        return None
-    found = engine.label(
-        np.asarray([vector], dtype=np.float32), [texts_of(category) for category in categories]
-    )
-    best = int(decide(found)[0])
-    return categories[best] if best >= 0 else None
+def _is_first(image: PostImage) -> bool:
+    return image.display_order == 0
+
+
+def _categories_of(images: Sequence[PostImage], engine: Engine) -> dict[UUID, Category]:
+    """By zero-shot classification of the stored vectors; without those that fit no category."""
+    stored = PostImage.objects.filter(pk__in=[image.pk for image in images])
+    vectors = dict(stored.filter(embedding_model=engine.clip_name).values_list("pk", "embedding"))
+    categories = list(Category.objects.all()) if vectors else []
+    if not categories:
+        return {}
+    rows = np.array(list(vectors.values()), dtype=np.float32)
+    best = decide(engine.label(rows, [texts_of(category) for category in categories]))
+    return {pk: categories[index] for pk, index in zip(vectors, best, strict=True) if index >= 0}

@@ -63,7 +63,8 @@ def enqueue_classification() -> bool:
 def _send(task: str, *args: object) -> bool:
     """To the queue that the settings name for it."""
     try:
-        current_app.send_task(task, args=args, ignore_result=True)
+        headers = metrics.sent_now()
+        current_app.send_task(task, args=args, headers=headers, ignore_result=True)
     except (OperationalError, redis.RedisError, OSError) as error:
         logger.warning("Redis is away, %s is not sent: %s", task, error)
         return False

@@ -11,7 +11,7 @@ from accounts.models import Category
 from ai import services as ai
 from posts.captions import tags_from, words_of_name
 from posts.classification import texts_of
-from smimso.errors import Overloaded, Unavailable
+from smimso.errors import Unavailable
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,12 @@ class Metadata:
 
 def suggest_caption(image: Image.Image) -> tuple[str, CategoryGuess | None]:
     """The caption, "" when the AI has none, and the category if there is a likely one."""
-    return _caption(image), _category(image)
+    categories = list(Category.objects.all())
+    try:
+        caption, found = ai.caption_and_label(image, [texts_of(each) for each in categories])
+    except Unavailable:
+        return "", None
+    return caption, CategoryGuess(categories[found[0]], found[1]) if found else None
 
 
 def suggest_metadata(image: Image.Image, file_name: str) -> Metadata:
@@ -48,21 +53,3 @@ def suggest_metadata(image: Image.Image, file_name: str) -> Metadata:
         tags=tags_from(caption),
         category=guess.category if guess else None,
     )
-
-
-def _caption(image: Image.Image) -> str:
-    try:
-        return ai.caption_image(image)
-    except (Unavailable, Overloaded):
-        return ""
-
-
-def _category(image: Image.Image) -> CategoryGuess | None:
-    categories = list(Category.objects.all())
-    if not categories:
-        return None
-    try:
-        found = ai.label_image(image, [texts_of(category) for category in categories])
-    except (Unavailable, Overloaded):
-        return None
-    return CategoryGuess(categories[found[0]], found[1]) if found else None

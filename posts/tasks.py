@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-from celery import shared_task
+from celery import Task, shared_task
 from celery_batches import Batches, SimpleRequest
 from django.conf import settings
 from django.db import close_old_connections
@@ -97,9 +97,10 @@ def classify_posts() -> None:
     logger.info("Classified %d posts, %d changed", found.looked_at, found.changed)
 
 
-@shared_task(ignore_result=True)
-def fill_vectors(run: int, after: str | None, until: str | None) -> None:
+@shared_task(bind=True, ignore_result=True)
+def fill_vectors(self: Task, run: int, after: str | None, until: str | None) -> None:
     """One batch; sends the message for the next one, unless a later run has begun."""
+    metrics.started(queue.FILL, self.request)
     if not VectorSpace.objects.filter(column=Column.BESIDE, run=run).exists():
         return
     loaded = [current for current in engines() if current.clip.loaded]

@@ -17,9 +17,9 @@ from django.db.models import F, Q
 from django.utils import timezone
 from PIL import Image
 
-from ai import spaces
+from ai import metrics, spaces
 from ai.models import Column, VectorSpace
-from posts import pictures
+from posts import pictures, queue
 from posts.models import PostImage, PostImageQuerySet
 from smimso.errors import InvalidInput, Unavailable
 
@@ -106,6 +106,7 @@ def fill(engines: Sequence[Embedder], *, after: UUID | None, until: UUID | None)
         return None
     attempted = PostImage.objects.filter(pk__in=[image.pk for image in batch])
     attempted.update(fill_attempts=F("fill_attempts") + 1)
+    metrics.took_batch(queue.FILL, len(batch))
     coming = [(image, pictures.coming(image)) for image in batch]
     readable = [(image, seen) for image, next_ in coming if (seen := _picture(image, next_, most))]
     try:
@@ -140,20 +141,24 @@ def _fill(
                 _fill([one], engines, kept)
         else:
             logger.exception("No further vector for image %s", readable[0][0].pk)
+            metrics.failed(queue.FILL)
         return
     for image_id, vectors_of_image in found.items():
         with transaction.atomic():
             values = columns_for(vectors_of_image, first=engines[0].clip_name)
             PostImage.objects.filter(pk=image_id).update(**values, fill_attempts=0)
+    metrics.finished(queue.FILL, len(found))
 
 
 def _picture(image: PostImage, coming: Future[Image.Image], most: int) -> Image.Image | None:
     try:
-        return coming.result()
+        with metrics.decoding(queue.FILL):
+            return coming.result()
     except (FileNotFoundError, InvalidInput) as error:  # no further attempt would do better
         row = PostImage.objects.filter(pk=image.pk)
         row.update(fill_attempts=most)
         logger.warning("No further vector for image %s: %s", image.pk, error)
     except OSError as error:  # of the storage: it may be there again at the next attempt
         logger.warning("Image %s could not be read: %s", image.pk, error)
+    metrics.failed("decode")
     return None

@@ -15,7 +15,7 @@ from posts.words import Term, terms_of
 from search.composition import PICTURE_WEIGHT, changed
 from search.query import Query
 from search.relevance import Sample, sample_of, scores
-from smimso.errors import Overloaded, Unavailable
+from smimso.errors import Unavailable
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def meaning_of(viewer: Any, query: Query) -> Meaning:
         text = changed(caption, query.text) if seen is not None and query.text else query.text
         main = np.asarray(ai.embed_text(text)) if text else None
         excluded = tuple(np.asarray(ai.embed_text(part)) for part in query.excluded)
-    except (Unavailable, Overloaded) as error:
+    except Unavailable as error:
         if query.picture is not None and not query.text:
             raise
         away = isinstance(error.__cause__, RedisError)

@@ -22,7 +22,7 @@ from ai.spaces import steady
 from posts.models import PostImage
 from search import index, nearest
 from search.models import QueryKind, RecallMeasurement, SearchEffort
-from smimso.errors import Overloaded, Unavailable
+from smimso.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -189,6 +189,6 @@ def _text_sample() -> Sample:
         captions = _random(_images().exclude(ai_caption=None).exclude(ai_caption=""))
         texts = {image.ai_caption for image in captions}
         queries = [Query(ai.embed_text(text)) for text in sorted(texts)]
-    except (Unavailable, Overloaded, RedisError) as error:
+    except (Unavailable, RedisError) as error:
         return Sample(QueryKind.TEXT, [], f"Not measured: {error}")
     return Sample(QueryKind.TEXT, queries, "Captions of images")

@@ -1,7 +1,7 @@
 """The Celery application.
 
-Queues: `interactive` (someone is waiting), `embed`, `caption` and `fill` (bulk AI), `maintenance`
-(reconciler, index upkeep; needs no torch).
+Queues: `text` and `interactive` (someone is waiting), `embed`, `caption` and `fill` (bulk AI),
+`maintenance` (reconciler, index upkeep; needs no torch).
 """
 
 import os

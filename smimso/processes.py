@@ -59,7 +59,7 @@ def interactive_worker(environment: dict[str, str]) -> Program:
     """Someone is waiting for each of its answers."""
     threads = max(1, embedded.machine_cores() // 2)
     environment = {"SMIMSO_AI_THREADS": str(threads)} | SHARING | environment
-    return _worker("interactive", "interactive", environment)
+    return _worker("interactive", "interactive", environment, options=_SOLO + _ONE_EACH)
 
 
 def bulk_worker(environment: dict[str, str]) -> Program:
@@ -70,7 +70,7 @@ def bulk_worker(environment: dict[str, str]) -> Program:
 
 def maintenance_worker(environment: dict[str, str]) -> Program:
     """What takes minutes mostly waits for the database; the reconciler does not wait for it."""
-    return _worker("maintenance", "maintenance", environment, pool=_THREADS)
+    return _worker("maintenance", "maintenance", environment, options=_THREADS + _ONE_EACH)
 
 
 def beat(environment: dict[str, str]) -> Program:
@@ -102,8 +102,9 @@ def node_name(worker: str) -> str:
 
 
 # No fork after torch, and one task at a time has all the cores.
-_SOLO = ("--pool", "solo")
+_SOLO = ("--pool", "solo", "--concurrency", "1")
 _THREADS = ("--pool", "threads", "--concurrency", "8")  # most of them wait for PostgreSQL
+_ONE_EACH = ("--prefetch-multiplier", "1")  # what waits, another worker may take
 
 
 def _worker(
@@ -111,12 +112,12 @@ def _worker(
     queues: str,
     environment: dict[str, str],
     *,
-    pool: tuple[str, ...] = _SOLO,
+    options: tuple[str, ...] = _SOLO,
     nice: int = 0,
 ) -> Program:
-    options = ["worker", "--hostname", node_name(name), "--queues", queues, *pool]
-    options += ["--loglevel", "INFO", "--without-gossip", "--without-mingle"]
-    return _celery(name, environment, *options, nice=nice)
+    words = ["worker", "--hostname", node_name(name), "--queues", queues, *options]
+    words += ["--loglevel", "INFO", "--without-gossip", "--without-mingle"]
+    return _celery(name, environment, *words, nice=nice)
 
 
 def _celery(name: str, environment: dict[str, str], *words: str, nice: int = 0) -> Program:

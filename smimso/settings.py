@@ -144,7 +144,6 @@ CACHES = {
 CELERY_BROKER_URL = embedded.kombu_url(REDIS_URL)
 CELERY_TASK_DEFAULT_QUEUE = "maintenance"
 CELERY_TASK_ROUTES = {
-    "ai.tasks.*": {"queue": "interactive"},
     "posts.tasks.embed_images": {"queue": "embed"},
     "posts.tasks.caption_images": {"queue": "caption"},
     "posts.tasks.fill_vectors": {"queue": "fill"},
@@ -153,7 +152,11 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A dead broker must not hold up a request: the row is saved, the reconciler queues it later.
 CELERY_TASK_PUBLISH_RETRY = False
-CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 5}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_connect_timeout": 2,
+    "socket_timeout": 5,
+    "queue_order_strategy": "priority",  # a worker empties its queues in the order given to it
+}
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "reconcile-images": {
@@ -190,6 +193,10 @@ AI_QUEUE_LIMIT = env.int("SMIMSO_AI_QUEUE_LIMIT", 32)  # requests waiting for a 
 AI_PUBLIC = env.bool("SMIMSO_AI_PUBLIC", False)  # /api/ai/* without a token (the demo)
 AI_EMBED_BATCH = env.int("SMIMSO_EMBED_BATCH", 32)
 AI_CAPTION_BATCH = env.int("SMIMSO_CAPTION_BATCH", 16)
+# A worker holds a message of each batch that it fills, and one of `fill`: fewer, and batches stay
+# small. Where nothing is batched, smimso.processes says 1.
+CELERY_WORKER_CONCURRENCY = 1
+CELERY_WORKER_PREFETCH_MULTIPLIER = AI_EMBED_BATCH + AI_CAPTION_BATCH + 1
 AI_CAPTION_BEAMS = env.int("SMIMSO_CAPTION_BEAMS", 1)  # 1: greedy
 AI_MAX_ATTEMPTS = env.int("SMIMSO_AI_MAX_ATTEMPTS", 5)
 # Days that the former model's vectors are kept for a way back; 0: until an operator says.

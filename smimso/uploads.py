@@ -19,6 +19,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from smimso.appearance import color_names, perceptual_hash
+from smimso.embedded import machine_cores, machine_memory
 from smimso.errors import InvalidInput
 from smimso.metadata import without_metadata
 
@@ -38,9 +39,19 @@ FINGERPRINT_SIDE = 480  # pixels
 # Pixels of the shorter side that are decoded for the models, at least: the larger of the two looks
 # at 384. An eighth of a photograph of 12 megapixels has 375, and a quarter takes 11 ms more.
 LEAST_SIDE = 360
+MOST_SIDE = 8 * LEAST_SIDE  # pixels of the longer side that are kept for the models
 PLACEHOLDER_WIDTH = 20  # pixels
 WEBP_SIDE = 16_383  # pixels; more is beyond the format
-_DECODERS = ThreadPoolExecutor(2, thread_name_prefix="decode")  # Pillow releases the GIL
+
+
+def number_of_decoders() -> int:
+    """As many as cores, but a picture of the most pixels takes 200 MB while it is decoded: a tenth
+    of the machine's memory, if all of them do."""
+    return max(2, min(machine_cores(), machine_memory() // (2 * 1024**3)))
+
+
+DECODERS = number_of_decoders()
+_DECODERS = ThreadPoolExecutor(DECODERS, thread_name_prefix="decode")  # Pillow releases the GIL
 
 Image.MAX_IMAGE_PIXELS = None  # _opened has the limit, and refuses before anything is decoded
 
@@ -125,7 +136,8 @@ def decode_ahead(read: Callable[[], bytes]) -> Future[Image.Image]:
     """What `read` returns, read and decoded on a thread of its own, once for all models.
 
     RGB, EXIF orientation applied, LEAST_SIDE to 2 · LEAST_SIDE pixels on the shorter side where
-    there are so many. The future raises InvalidInput on bad bytes, and what `read` raises.
+    there are so many, MOST_SIDE on the longer one at most: 6 MB. The future raises InvalidInput on
+    bad bytes, and what `read` raises.
     """
     return _DECODERS.submit(lambda: _for_models(read()))
 
@@ -134,10 +146,9 @@ def _for_models(data: bytes) -> Image.Image:
     image = _decoded(io.BytesIO(data), LEAST_SIDE)
     if image.mode in ("1", "P"):
         image = _flattened(image)
-    shorter = min(image.size)
-    if shorter > 2 * LEAST_SIDE:
-        side = round(2 * LEAST_SIDE * max(image.size) / shorter)
-        image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    longer = round(2 * LEAST_SIDE * max(image.size) / min(image.size))
+    side = min(longer, MOST_SIDE)  # a long strip of 50 megapixels would stay as it is
+    image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
     return _flattened(image)
 
 

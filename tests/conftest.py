@@ -191,7 +191,7 @@ def worker_process(servers: Path, django_db_setup: None) -> Iterator[None]:
 @pytest.fixture
 def worker(transactional_db: None, worker_process: None) -> None:
     """A running worker and empty queues. What it does is committed, so the test commits too."""
-    _redis().delete(*QUEUES)
+    _redis().delete("text", *QUEUES)
     deadline = time.monotonic() + 120
     # An earlier test may have moved its collection to another model.
     while not any(state.has_clip(clip_name()) for state in live_workers()):

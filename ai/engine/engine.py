@@ -123,6 +123,16 @@ class Engine:
         return self.blip.get().caption_images(images, max_new_tokens)
 
     @property
+    def embed_batch(self) -> int:
+        """Images that CLIP looks at in one pass, at most. Raises ModelUnavailable."""
+        return self.clip.get().batch.most
+
+    @property
+    def caption_batch(self) -> int:
+        """Images that BLIP captions at once, at most. Raises ModelUnavailable."""
+        return self.blip.get().batch.most
+
+    @property
     def caption_source(self) -> str:
         """`blip_name`, with the commit of a model of the hub: "owner/name@82a37760".
 

@@ -27,11 +27,12 @@ def test_a_worker_tells_how_long_a_request_waited_and_took(worker: None) -> None
     ai.embed_text("a question that nobody has asked before")
     after = metrics.exposition().decode()
     for sample in (
-        'smimso_ai_queue_wait_seconds_count{queue="interactive"}',
+        'smimso_ai_queue_wait_seconds_count{queue="text"}',
         'smimso_ai_inference_seconds_count{model="clip",operation="embed_texts"}',
     ):
         assert value_of(after, sample) - value_of(before, sample) == 1, sample
-    assert value_of(after, 'smimso_ai_workers{model="clip",queue="interactive"}') == 1
+    for queue in ("text", "interactive"):
+        assert value_of(after, f'smimso_ai_workers{{model="clip",queue="{queue}"}}') == 1
     assert value_of(after, "smimso_redis_up") == 1
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from redis import RedisError
 from ai import calls, heartbeat, services, tasks
 from ai.connection import redis_client
 from ai.heartbeat import ModelState, WorkerState
+from ai.pictures import to_message
 from smimso.errors import InvalidInput, Unavailable
 
 pytestmark = pytest.mark.django_db
@@ -55,7 +57,7 @@ def deaf_worker(servers: Path) -> Iterator[Callable[..., None]]:
     yield appear
     for name in names:
         heartbeat.withdraw(name)
-    redis_client().delete(calls.QUEUE)
+    redis_client().delete("deaf")
 
 
 @pytest.fixture
@@ -85,7 +87,7 @@ def test_an_image_is_described_by_its_vector_and_a_caption(
 ) -> None:
     vector, caption = services.describe_image(picture)
     assert np.dot(vector, services.embed_image(picture)) == pytest.approx(1.0, abs=1e-4)
-    assert caption == services.caption_image(picture)
+    assert caption == services.caption_and_label(picture, [])[0]
 
 
 def test_predictions_come_best_first_and_sum_to_one(ready: None, picture: Image.Image) -> None:
@@ -94,6 +96,34 @@ def test_predictions_come_best_first_and_sum_to_one(ready: None, picture: Image.
     scores = [prediction.score for prediction in found]
     assert scores == sorted(scores, reverse=True)
     assert sum(scores) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_a_picture_gets_its_caption_and_its_label_in_one_message(
+    ready: None, picture: Image.Image
+) -> None:
+    labels = [{"en": [f"a drawing of a {thing}"]} for thing in ("boat", "house")]
+    caption, label = services.caption_and_label(picture, labels)
+    assert caption
+    assert label is None or label[0] in (0, 1)
+
+
+def test_a_text_does_not_wait_for_pictures_that_came_before(
+    ready: None, picture: Image.Image
+) -> None:
+    asked = {"image": to_message(picture), "labels": [], "model": services.clip_name()}
+    for _ in range(32):
+        tasks.caption_and_label.apply_async(kwargs=asked)
+    services.embed_text("a text that nobody has asked before")
+    assert redis_client().llen(calls.QUEUE) > 0
+    redis_client().delete(calls.QUEUE)
+
+
+def test_a_text_that_nobody_waits_for_is_not_computed(ready: None, picture: Image.Image) -> None:
+    call_id = str(uuid4())
+    asked = {"text": "too late", "model": services.clip_name()}
+    tasks.embed_text.apply_async(kwargs=asked, task_id=call_id, expires=-1)
+    services.embed_text("a text that came after it")
+    assert not redis_client().exists(calls._ANSWER.format(call_id))
 
 
 def test_what_a_task_refuses_comes_back_as_invalid_input(ready: None) -> None:
@@ -201,7 +231,7 @@ def test_who_waits_holds_no_database_connection(monkeypatch: pytest.MonkeyPatch)
         open_while_waiting.append(connection.connection is not None)
         return {"value": 1}
 
-    monkeypatch.setattr(calls, "QUEUE", "deaf")
+    monkeypatch.setattr(tasks.embed_text, "queue", "deaf")
     monkeypatch.setattr(calls, "_await_answer", wait)
     connection.ensure_connection()
     assert calls.ask(tasks.embed_text, text="a red boat", model="a/model") == 1
@@ -217,7 +247,7 @@ def test_when_too_many_wait_the_next_is_refused_at_once(
 ) -> None:
     settings.AI_QUEUE_LIMIT = 3
     deaf_worker()
-    redis_client().rpush(calls.QUEUE, "a", "b", "c")
+    redis_client().rpush("deaf", "a", "b", "c")
     started = time.monotonic()
     with pytest.raises(Unavailable, match="too much to do"):
         services.embed_text("a red boat")
@@ -227,7 +257,7 @@ def test_when_too_many_wait_the_next_is_refused_at_once(
 @pytest.fixture
 def deaf_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     """A queue that no worker of this test run consumes."""
-    monkeypatch.setattr(calls, "QUEUE", "deaf")
+    monkeypatch.setattr(tasks.embed_text, "queue", "deaf")
 
 
 def test_a_stopped_worker_is_forgotten(deaf_worker: Callable[..., None]) -> None:

@@ -17,7 +17,7 @@ from transformers.models.blip.image_processing_pil_blip import BlipImageProcesso
 from ai.demo_models.drawing import draw_scene
 from ai.demo_models.evaluate import caption_accuracy
 from ai.demo_models.scenes import VALIDATION_SEEDS, sample_scenes
-from ai.engine import Engine
+from ai.engine import Engine, decoder
 from ai.engine.blip import load_blip
 from ai.engine.int8 import Int8Tower
 from ai.engine.layers import Dense
@@ -108,6 +108,20 @@ def test_a_decoder_stops_at_its_longest_text(make_engine: Callable[..., Engine])
     states = blip.vision(torch.zeros(1, *blip.size[::-1], 3, dtype=torch.uint8))
     (row,) = blip.decoder.generate(states, max_new_tokens=500, min_new_tokens=500)
     assert len(row) == longest - 1
+
+
+@torch.inference_mode()
+def test_a_decoder_that_asks_seldom_whether_all_is_said_says_the_same(
+    make_engine: Callable[..., Engine],
+    pictures: list[Image.Image],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on CUDA, where each question waits for the device."""
+    blip = make_engine().blip.get()
+    expected = blip.caption_images(pictures, 30)
+    monkeypatch.setitem(decoder.ASKED_AFTER, "cpu", 4)
+    assert blip.caption_images(pictures, 30) == expected
+    assert blip.caption_images(pictures, 2) == [" ".join(c.split()[:2]) for c in expected]
 
 
 @needs_int8

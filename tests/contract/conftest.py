@@ -149,9 +149,9 @@ def _ai_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(ai, "embed_text", lambda text: VECTOR)
     monkeypatch.setattr(ai, "describe_image", lambda image: (VECTOR, "sunset over water"))
-    monkeypatch.setattr(ai, "caption_image", lambda image: "sunset over water")
     monkeypatch.setattr(ai, "classify_image", classify)
-    monkeypatch.setattr(ai, "label_image", lambda image, labels: (0, 0.9))
+    answer = ("sunset over water", (0, 0.9))
+    monkeypatch.setattr(ai, "caption_and_label", lambda image, labels: answer)
 
 
 @pytest.fixture

@@ -106,6 +106,8 @@ class ColourEngine:
 
     def __init__(self) -> None:
         self.batches: list[int] = []
+        self.labelled: list[int] = []
+        self.embed_batch = self.caption_batch = 16
         self.most_at_once = 100
         self.unbearable: set[str] = set()
         self.missing: set[str] = set()  # of "clip", "blip"
@@ -125,6 +127,7 @@ class ColourEngine:
         return [f"a {colour_of(image)} picture of nothing" for image in images]
 
     def label(self, image_vectors: np.ndarray, labels: Sequence[Any]) -> np.ndarray:
+        self.labelled.append(len(image_vectors))
         if "clip" in self.missing:
             raise ModelUnavailable("no weights in /some/directory")
         scores = np.full((len(image_vectors), len(labels) + 1), 1e-3, dtype=np.float32)

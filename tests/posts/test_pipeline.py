@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from django.core.files.storage import default_storage
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from PIL import Image
 
 from accounts.models import Category
 from ai.errors import ModelUnavailable
-from posts import pipeline
+from posts import pictures
 from posts.models import AIStatus, Post, PostImage
 from posts.pipeline import caption_images, embed_images, fill_open_fields
 from posts.services import retry_images
@@ -223,9 +224,9 @@ def test_a_missing_caption_model_leaves_images_searchable(
 
 
 def test_a_missing_model_counts_nothing_for_images_whose_turn_did_not_come(
-    new_post: NewPost, engine: ColourEngine, monkeypatch: pytest.MonkeyPatch
+    new_post: NewPost, engine: ColourEngine
 ) -> None:
-    monkeypatch.setattr(pipeline, "CHUNK", 1)
+    engine.embed_batch = 1
     engine.missing = {"clip"}
     post = new_post("red", "green", "blue")
     with pytest.raises(ModelUnavailable):
@@ -233,10 +234,34 @@ def test_a_missing_model_counts_nothing_for_images_whose_turn_did_not_come(
     assert states(post) == [("pending", 0)] * 3
 
 
+def test_no_more_than_two_chunks_are_decoded_however_large_the_batch(
+    new_post: NewPost, engine: ColourEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.embed_batch = 2
+    coming, embed = pictures.coming, engine.embed_images
+    decoded, ahead = [], []
+
+    def noted(image: PostImage) -> Any:
+        decoded.append(image.pk)
+        return coming(image)
+
+    def embed_images_(images: Any) -> Any:
+        ahead.append(len(decoded) - sum(engine.batches))
+        return embed(images)
+
+    monkeypatch.setattr(pictures, "coming", noted)
+    engine.embed_images = embed_images_  # type: ignore[method-assign]
+    posts = [new_post("red", "green", "blue"), new_post("black", "white", "red", "blue")]
+    embed_images(ids(*posts), engine)
+    assert ahead == [4, 4, 3, 1]
+    assert states(*posts) == [("embedded", 0)] * 7
+
+
 def test_a_model_that_goes_missing_half_way_counts_nothing_and_undoes_nothing(
     new_post: NewPost, engine: ColourEngine
 ) -> None:
     album, single = new_post("red", "blue"), new_post("green")
+    engine.caption_batch = 1
     embed_images(ids(album, single), engine)
     label, calls = engine.label, []
 
@@ -399,6 +424,22 @@ def test_the_first_images_caption_fills_what_was_left_open(
     assert post.tags == ["picture", "nothing"]
     assert post.category == category
     assert post.open_fields == []
+
+
+def test_the_categories_of_a_batch_are_two_queries_and_one_call(
+    new_post: NewPost, engine: ColourEngine
+) -> None:
+    category = Category.objects.latest("name")
+    engine.category_prompt, engine.category_score = category.prompt, 0.9
+    posts = [new_post("red", "blue"), new_post("green"), new_post("black")]
+    embed_images(ids(*posts), engine)
+    with CaptureQueriesContext(connection) as queries:
+        caption_images(ids(*posts), engine)
+    read = [query["sql"] for query in queries if query["sql"].startswith("SELECT")]
+    assert sum('FROM "categories"' in sql for sql in read) == 1
+    assert sum('"embedding"' in sql for sql in read) == 1
+    assert engine.labelled == [3]
+    assert {post.category for post in Post.objects.all()} == {category}
 
 
 def test_the_authors_words_stay(new_post: NewPost, engine: ColourEngine) -> None:

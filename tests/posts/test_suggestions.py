@@ -13,7 +13,7 @@ from accounts.models import Category, User
 from ai import services as ai
 from ai.zero_shot import LEAST_PROBABILITY
 from posts.models import Post
-from smimso.errors import Overloaded, Unavailable
+from smimso.errors import Unavailable
 from tests.posts.rows import invalid
 
 pytestmark = pytest.mark.django_db
@@ -39,21 +39,18 @@ def sees(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     def answer(caption: str | Exception, slug: str = "food", score: float = 0.9) -> list[str]:
         asked = []
 
-        def caption_image(image: Any) -> str:
-            asked.append("caption")
+        def caption_and_label(
+            image: Any, labels: list[Any]
+        ) -> tuple[str, tuple[int, float] | None]:
+            asked.append("caption and category")
             if isinstance(caption, Exception):
                 raise caption
-            return caption
-
-        def label_image(image: Any, labels: list[Any]) -> tuple[int, float] | None:
-            asked.append("category")
             categories = list(Category.objects.all())
             assert [label["en"] for label in labels] == [[each.prompt] for each in categories]
             best = [category.slug for category in categories].index(slug)
-            return (best, score) if score > LEAST_PROBABILITY else None
+            return caption, (best, score) if score > LEAST_PROBABILITY else None
 
-        monkeypatch.setattr(ai, "caption_image", caption_image)
-        monkeypatch.setattr(ai, "label_image", label_image)
+        monkeypatch.setattr(ai, "caption_and_label", caption_and_label)
         return asked
 
     return answer
@@ -79,7 +76,7 @@ class TestCaption:
                 "category_score": 0.9,
             },
         }
-        assert asked == ["caption", "category"]
+        assert asked == ["caption and category"]
 
     def test_without_an_unlikely_category(
         self, send: Callable[..., Any], sees: Callable[..., list[str]]
@@ -87,7 +84,7 @@ class TestCaption:
         sees("a bowl of noodles", score=0.25)
         assert send(CAPTION).json()["data"] == {"caption": "a bowl of noodles"}
 
-    @pytest.mark.parametrize("caption", ["", Unavailable(), Overloaded()])
+    @pytest.mark.parametrize("caption", ["", Unavailable()])
     def test_falls_back_when_there_is_none(
         self, send: Callable[..., Any], sees: Callable[..., list[str]], caption: Any
     ) -> None:
@@ -119,7 +116,7 @@ class TestMetadata:
                 "category_id": str(Category.objects.get(slug="food").pk),
             },
         }
-        assert asked == ["caption", "category"]
+        assert asked == ["caption and category"]
 
     @pytest.mark.parametrize(
         ("name", "words"),
@@ -142,7 +139,7 @@ class TestMetadata:
     def test_a_category_without_a_caption(
         self, send: Callable[..., Any], sees: Callable[..., list[str]]
     ) -> None:
-        sees(Unavailable(), slug="art")
+        sees("", slug="art")
         data = send(METADATA).json()["data"]
         assert data["category_id"] == str(Category.objects.get(slug="art").pk)
         assert data["caption"] == ""

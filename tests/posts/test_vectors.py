@@ -1,5 +1,6 @@
 """Vectors of two models: each in its own column, whatever moment the columns are exchanged at."""
 
+import json
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
@@ -11,11 +12,13 @@ from PIL import Image
 from ai import spaces
 from ai.errors import ModelUnavailable
 from ai.models import Column, State, VectorSpace
-from posts import pictures, vectors
+from posts import pictures, queue, vectors
 from posts.models import Post, PostImage
 from posts.pipeline import embed_images
+from posts.tasks import fill_vectors
 from smimso.errors import Unavailable
 from tests.posts.conftest import ColourEngine, Queues, vector_of
+from tests.posts.test_pipeline_metrics import Change
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("queues")]
 NewPost = Callable[..., Post]
@@ -213,3 +216,31 @@ def test_images_that_lie_elsewhere_are_passed_over(
         image_path="", embedding=vector_of("red"), embedding_model=FIRST, ai_status="done"
     )
     assert fill(engine, turned) is None
+
+
+@pytest.mark.usefixtures("two_spaces")
+def test_filling_is_measured_as_embedding_is(
+    new_post: NewPost, engine: ColourEngine, turned: TurnedEngine
+) -> None:
+    new_post("red", "green", "blue", "black")
+    embed_images([image.pk for image in images()], engine)
+    pictures._kept.clear()
+    default_storage.delete(images()[0].image_path)
+    turned.unbearable = {"green"}
+    change = Change()
+    fill(engine, turned)
+    assert change.of('smimso_ai_images_total{step="fill"}') == 2
+    assert change.of('smimso_ai_batch_size_sum{step="fill"}') == 4
+    assert change.of('smimso_ai_decode_seconds_count{step="fill"}') == 4
+    assert change.of('smimso_ai_failures_total{step="fill"}') == 1
+    assert change.of('smimso_ai_failures_total{step="decode"}') == 1
+
+
+def test_a_message_for_filling_tells_how_long_it_waited(queues: Queues, db: None) -> None:
+    queue.send_fill(7, None, None)
+    [message] = queues.client.lrange("fill", 0, -1)
+    change = Change()
+    fill_vectors.push_request(**json.loads(message)["headers"])
+    fill_vectors.run(7, None, None)
+    fill_vectors.pop_request()
+    assert change.of('smimso_ai_queue_wait_seconds_count{queue="fill"}') == 1

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from ai import calls, heartbeat
+from ai import heartbeat, tasks
 from ai import services as ai
 from ai.calibration import similarity_score
 from ai.connection import redis_client
@@ -277,7 +277,9 @@ def test_while_too_many_wait_for_a_worker_words_are_compared(
     model = ModelState(ai.clip_name(), loaded=True)
     state = {"name": "overloaded", "queues": ("interactive",), "device": "cpu", "dtype": "fp32"}
     heartbeat.publish(WorkerState(**state, clip=model, blip=model))
-    monkeypatch.setattr(calls, "QUEUE", "overloaded")  # which no worker of this run consumes
+    monkeypatch.setattr(
+        tasks.embed_text, "queue", "overloaded"
+    )  # which no worker of this run consumes
     settings.AI_QUEUE_LIMIT = 2
     redis_client().rpush("overloaded", "a", "b")
     try:

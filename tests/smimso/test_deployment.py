@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from smimso import processes
+from smimso.supervisor import Program
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMPOSE = REPOSITORY / "docker-compose.yml"
@@ -147,6 +149,31 @@ def test_every_queue_has_a_worker(services: dict[str, dict[str, Any]]) -> None:
     commands = [s["command"] for s in services.values() if "celery" in str(s.get("command"))]
     queues = [re.search(r"--queues (\S+)", command) for command in commands]
     assert {name for match in queues if match for name in match[1].split(",")} == QUEUES
+
+
+@pytest.mark.parametrize(
+    "start", [processes.interactive_worker, processes.bulk_worker, processes.maintenance_worker]
+)
+def test_workers_of_compose_take_messages_as_those_of_up(
+    services: dict[str, dict[str, Any]], start: Callable[[dict[str, str]], Program]
+) -> None:
+    program = start({})
+    command = services[program.name]["command"].split()
+    assert command[:3] == ["celery", "-A", "smimso"]
+    names = ("--queues", "--pool", "--concurrency", "--prefetch-multiplier")
+    for option in names:
+        assert option_of(command, option) == option_of(program.command, option), option
+
+
+def option_of(command: list[str], name: str) -> str | None:
+    return command[command.index(name) + 1] if name in command else None
+
+
+def test_the_background_leaves_the_cores_to_others(services: dict[str, dict[str, Any]]) -> None:
+    """Niceness counts within a container alone."""
+    shares = {name: service.get("cpu_shares", 1024) for name, service in services.items()}
+    assert {name for name, share in shares.items() if share < 1024} == {"bulk", "bulk-gpu"}
+    assert "SMIMSO_AI_THREADS" in services["interactive"]["environment"]
 
 
 def test_compose_builds_targets_that_the_dockerfile_has(

@@ -413,6 +413,28 @@ def test_a_large_jpeg_is_decoded_small() -> None:
     assert difference(seen, scene((768, 384))) < 3
 
 
+@pytest.mark.parametrize("size", [(69_000, 720), (720, 69_000), (40_000, 12)])
+def test_a_long_strip_takes_little_memory_while_it_waits_for_a_model(size: tuple[int, int]) -> None:
+    strip = encoded(Image.new("RGB", size, "teal"), "PNG")
+    kept = uploads.decode_ahead(lambda: strip).result()
+    assert max(kept.size) == uploads.MOST_SIDE
+    assert 3 * kept.width * kept.height <= 7_000_000
+
+
+@pytest.mark.parametrize(
+    ("size", "kept"),
+    [
+        ((4000, 3000), (960, 720)),
+        ((300, 200), (300, 200)),
+        ((2880, 720), (2880, 720)),
+        ((100, 720), (100, 720)),
+    ],
+)
+def test_what_a_model_can_use_is_kept(size: tuple[int, int], kept: tuple[int, int]) -> None:
+    data = encoded(scene(size), "PNG")
+    assert uploads.decode_ahead(lambda: data).result().size == kept
+
+
 # --- Anything at all ------------------------------------------------------------------------
 
 FUZZED = [
@@ -476,8 +498,19 @@ def test_only_a_few_pictures_are_decoded_at_once(monkeypatch: pytest.MonkeyPatch
         return image
 
     monkeypatch.setattr(uploads, "_decoded", counted)
-    data = encoded(scene(), "PNG")
-    with ThreadPoolExecutor(8) as requests:
-        for image in requests.map(decode_upload, [upload(data) for _ in range(8)]):
+    data, number = encoded(scene(), "PNG"), 4 * uploads.DECODERS
+    with ThreadPoolExecutor(number) as requests:
+        for image in requests.map(decode_upload, [upload(data) for _ in range(number)]):
             assert difference(image, scene()) < 1
-    assert 1 <= most <= 2
+    assert 2 <= most <= uploads.DECODERS
+
+
+@pytest.mark.parametrize(
+    ("cores", "gigabytes", "threads"), [(1, 1, 2), (2, 24, 2), (16, 128, 16), (16, 8, 4)]
+)
+def test_decoders_follow_the_cores_as_far_as_there_is_memory(
+    cores: int, gigabytes: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "machine_cores", lambda: cores)
+    monkeypatch.setattr(uploads, "machine_memory", lambda: gigabytes * 1024**3)
+    assert uploads.number_of_decoders() == threads
