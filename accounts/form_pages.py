@@ -21,7 +21,7 @@ from smimso.throttling import client_address
 
 
 class FormPage(FormView):
-    """What refuses stands above the form, with the status that it has in REST."""
+    """What refuses stands at its field or above the form, with the status that it has in REST."""
 
     template_name: str
 
@@ -35,7 +35,7 @@ class FormPage(FormView):
         try:
             return self.form_valid(form) if form.is_valid() else self._refused(form, 400)
         except SmimsoError as refusal:
-            form.add_error(None, translated(str(refusal)))
+            form.add_error(refusal.field, translated(str(refusal)))
             return self._refused(form, refusal.status)
 
     def _refused(self, form: Any, status: int) -> HttpResponse:

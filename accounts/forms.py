@@ -7,8 +7,10 @@ from django.contrib.auth.forms import PasswordResetForm, SetPasswordForm
 from django.core.validators import MinLengthValidator
 from django.utils.translation import gettext_lazy as _
 
-from accounts import services
+from accounts import options, services
 from accounts.models import User, UserQuerySet
+from accounts.serializers import ProfileFormSerializer
+from smimso.uploads import EXTENSIONS
 
 
 def _password(label: Any, *, known: bool = False, **options: Any) -> forms.CharField:
@@ -43,12 +45,10 @@ class RegistrationForm(forms.Form):
         max_length=255,
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
     )
-    phone = forms.RegexField(
-        r"^\+?[0-9][0-9 .-]*$",
+    phone = forms.CharField(
         label=_("Phone (optional)"),
         max_length=20,
         required=False,
-        error_messages={"invalid": _("Enter a valid phone number.")},
         widget=forms.TextInput(attrs={"autocomplete": "tel", "type": "tel"}),
     )
     password = _password(
@@ -104,3 +104,57 @@ class ChangePasswordForm(NewPasswordForm):
 
 class ConfirmationForm(forms.Form):
     password = _password(_("Password"), known=True)
+
+
+def _field(label: Any, widget: type[forms.Widget] = forms.TextInput, **attrs: Any) -> Any:
+    return forms.CharField(label=label, required=False, widget=widget(attrs))
+
+
+def _picture(label: Any) -> forms.FileField:
+    accept = ",".join(f"image/{name.lower()}" for name in EXTENSIONS)
+    return forms.FileField(
+        label=label,
+        required=False,
+        allow_empty_file=True,
+        help_text=_("JPEG, PNG, WebP or GIF."),
+        widget=forms.FileInput({"accept": accept}),
+    )
+
+
+class ProfileForm(forms.Form):
+    """Has no rules of its own: ProfileFormSerializer and `update_profile` say what is allowed."""
+
+    first_name = _field(_("First name"), autocomplete="given-name")
+    last_name = _field(_("Last name"), autocomplete="family-name")
+    job = _field(_("Job"))
+    bio = _field(_("About you"), forms.Textarea, rows=4)
+    phone = _field(_("Phone"), type="tel", autocomplete="tel")
+    date_of_birth = _field(_("Date of birth"), type="date", autocomplete="bday")
+    avatar = _picture(_("Profile picture"))
+    remove_avatar = forms.BooleanField(label=_("Remove this picture"), required=False)
+    cover = _picture(_("Cover picture"))
+    remove_cover = forms.BooleanField(label=_("Remove this picture"), required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        rules = ProfileFormSerializer().fields
+        for name in rules.keys() & self.fields.keys():
+            field, rule = self.fields[name], rules[name]
+            field.required = not getattr(rule, "allow_blank", True)
+            if length := getattr(rule, "max_length", None):
+                field.widget.attrs["maxlength"] = length
+        self.fields["job"].widget = forms.Select(choices=options.job_choices(self.initial["job"]))
+
+    def clean_bio(self) -> str:
+        return self.cleaned_data["bio"].replace("\r\n", "\n")  # the browser counts these as one
+
+    def clean(self) -> dict[str, Any]:
+        """The arguments of `update_profile`."""
+        data, kinds = self.cleaned_data, ("avatar", "cover")
+        form = ProfileFormSerializer(data=dict(data))  # which ignores what else is in it
+        if not form.is_valid():
+            for name, texts in form.errors.items():
+                self.add_error(name, texts)
+        removed = {f"{kind}_url": None for kind in kinds if data[f"remove_{kind}"]}
+        uploads = {kind: self.files[kind] for kind in kinds if kind in self.files}
+        return {**form.validated_data, **removed, "uploads": uploads}

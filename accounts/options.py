@@ -2,6 +2,8 @@
 
 from typing import TypedDict
 
+from django.utils.translation import get_language, gettext
+
 
 class Option(TypedDict):
     value: str
@@ -71,3 +73,18 @@ SURVEY_SOURCES = _options(
 
 def values(*lists: list[Option]) -> set[str]:
     return {option["value"] for options in lists for option in options}
+
+
+def job_name(job: str) -> str:
+    """In the viewer's language; the member's own words as they are."""
+    label = next((option["label"] for option in JOBS if option["value"] == job), None)
+    if label is None:
+        return job
+    return label if get_language() == "vi" else job.capitalize()
+
+
+def job_choices(present: str | None) -> list[tuple[str, str]]:
+    """Values and names, of `present` too if it is the member's own."""
+    jobs = [option["value"] for option in JOBS]
+    own = [present] if present and present not in jobs else []
+    return [("", gettext("Not given")), *((job, job_name(job)) for job in jobs + own)]

@@ -4,7 +4,7 @@ from django.urls import path
 from django.views.generic import TemplateView
 from django.views.i18n import set_language
 
-from accounts import form_pages, pages
+from accounts import form_pages, pages, profile_pages
 
 letter_sent = PasswordResetDoneView.as_view(template_name="accounts/password_letter_sent.html")
 settings = login_required(TemplateView.as_view(template_name="accounts/settings.html"))
@@ -18,5 +18,6 @@ urlpatterns = [
     path("password/sent", letter_sent, name="password-letter-sent"),
     path("password/reset/<uidb64>/<token>", form_pages.NewPassword.as_view(), name="new-password"),
     path("settings", settings, name="settings"),
+    path("settings/profile", profile_pages.EditProfile.as_view(), name="edit-profile"),
     path("settings/password", form_pages.ChangePassword.as_view(), name="change-password"),
 ]

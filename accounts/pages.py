@@ -54,7 +54,7 @@ def register(request: HttpRequest) -> HttpResponse:
         try:
             user = services.register_user(**form.cleaned_data)
         except InvalidInput as error:
-            form.add_error(None, translated(str(error)))
+            form.add_error(error.field, translated(str(error)))
         else:
             auth.login(request, user)
             return redirect(_next(request))

@@ -4,6 +4,8 @@ As small as they are shown; older and imported ones are as they came, with other
 """
 
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Literal
 from uuid import uuid4
 
@@ -11,6 +13,7 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
+from smimso.errors import InvalidInput
 from smimso.uploads import Upload, check_images
 
 Kind = Literal["avatar", "cover"]
@@ -20,9 +23,28 @@ _RENDITIONS: dict[Kind, str] = {"avatar": "thumbnail", "cover": "preview"}
 _OWN = re.compile(rf"{settings.MEDIA_URL}((?:avatars|covers)/[0-9a-f-]{{36}}\.[a-z]{{3,4}})")
 
 
-def store(kind: Kind, upload: Upload) -> str:
-    """The path of its URL. Raises InvalidInput when the upload is no acceptable image."""
-    data = check_images([upload])[0].renditions[_RENDITIONS[kind]]
+@contextmanager
+def stored(uploads: Mapping[Kind, Upload]) -> Iterator[dict[str, str]]:
+    """The paths of their URLs, by the member's fields; the files go again when the block fails.
+
+    Raises InvalidInput when an upload is no acceptable image.
+    """
+    urls: dict[str, str] = {}
+    try:
+        for kind, upload in uploads.items():
+            urls[f"{kind}_url"] = _store(kind, upload)
+        yield urls
+    except BaseException:
+        for url in urls.values():
+            remove(url)
+        raise
+
+
+def _store(kind: Kind, upload: Upload) -> str:
+    try:
+        data = check_images([upload])[0].renditions[_RENDITIONS[kind]]
+    except InvalidInput as error:
+        raise InvalidInput(str(error), field=kind) from error
     name = f"{_FOLDERS[kind]}/{uuid4()}.webp"
     return f"{settings.MEDIA_URL}{default_storage.save(name, ContentFile(data))}"
 

@@ -44,7 +44,7 @@ class _PictureView(APIView):
         upload = request.FILES.get(self.kind)
         if upload is None:
             raise InvalidInput("No file uploaded")
-        user = profiles.change_picture(user=request.user, kind=self.kind, upload=upload)
+        user = profiles.update_profile(user=request.user, uploads={self.kind: upload})
         return success(OwnProfileSerializer(user).data, self.message)
 
 

@@ -1,5 +1,6 @@
 """What members tell about themselves, and finding one another."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,7 @@ from smimso.errors import InvalidInput, NotFound
 from smimso.uploads import Upload
 
 MOST_FOUND = 20
+_PICTURES = {"avatar_url", "cover_url"}
 _HTTPS = URLValidator(schemes=["https"])
 
 
@@ -28,26 +30,31 @@ def active_member(user_id: UUID) -> User:
     return user
 
 
-def update_profile(*, user: User, **changes: Any) -> User:
-    """Changes the given fields; a picture's file that nothing points to any more is removed.
+def update_profile(
+    *, user: User, uploads: Mapping[pictures.Kind, Upload] | None = None, **changes: Any
+) -> User:
+    """Changes the given fields and stores the uploaded pictures, or does nothing of it.
 
-    Raises InvalidInput when the phone is odd or taken, or a picture's URL is neither https nor the
-    one that the member has.
+    A picture's file that nothing points to any more is removed. Raises InvalidInput when the phone
+    is odd or taken, an upload no acceptable image, or a picture's URL neither https nor the one
+    that the member has.
     """
-    with transaction.atomic():
+    with pictures.stored(uploads or {}) as urls, transaction.atomic():
         member = User.objects.select_for_update().get(pk=user.pk)
         if changes.get("phone") != member.phone:
             check_phone(changes.get("phone"))
-        for name in {"avatar_url", "cover_url"} & changes.keys():
+        for name in _PICTURES & changes.keys():
             _check_picture(changes[name], getattr(member, name))
-            _replace_picture(member, name, changes[name])
+        changes |= urls
+        for name in _PICTURES & changes.keys():
+            _forget_picture(getattr(member, name), changes[name])
         for name, value in changes.items():
             setattr(member, name, value)
         try:
             with transaction.atomic():
                 member.save(update_fields=[*changes, "updated_at"])
         except IntegrityError as error:
-            raise InvalidInput("This phone number is already in use") from error
+            raise InvalidInput("This phone number is already in use", field="phone") from error
     return member
 
 
@@ -61,26 +68,9 @@ def _check_picture(url: str | None, present: str | None) -> None:
         raise InvalidInput("Pictures are uploaded, or on a site with https") from error
 
 
-def _replace_picture(member: User, name: str, url: str | None) -> None:
-    old = getattr(member, name)
+def _forget_picture(old: str | None, url: str | None) -> None:
     if old != url:
-        setattr(member, name, url)
         transaction.on_commit(partial(pictures.remove, old), robust=True)
-
-
-def change_picture(*, user: User, kind: pictures.Kind, upload: Upload) -> User:
-    """Raises InvalidInput; then nothing has changed."""
-    name = f"{kind}_url"
-    url = pictures.store(kind, upload)
-    try:
-        with transaction.atomic():
-            member = User.objects.select_for_update().get(pk=user.pk)
-            _replace_picture(member, name, url)
-            member.save(update_fields=[name, "updated_at"])
-    except BaseException:
-        pictures.remove(url)
-        raise
-    return member
 
 
 def search_members(query: str) -> list[User]:

@@ -4,6 +4,7 @@ from datetime import date
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext
 from rest_framework import serializers
 
 from accounts import options
@@ -19,7 +20,7 @@ class BlankAsNoneDateField(serializers.DateField):
 
 def not_in_the_future(day: date | None) -> None:
     if day is not None and day > timezone.localdate():
-        raise serializers.ValidationError("The date is in the future.")
+        raise serializers.ValidationError(gettext("The date is in the future."))
 
 
 class RegistrationSerializer(serializers.Serializer):

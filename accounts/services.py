@@ -50,7 +50,7 @@ def register_user(
 
 def check_phone(phone: str | None) -> None:
     if phone and not _PHONE.fullmatch(phone):
-        raise InvalidInput("Enter a valid phone number")
+        raise InvalidInput("Enter a valid phone number", field="phone")
 
 
 def _set_password(user: User, password: str) -> None:

@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
+from accounts import options
 from accounts.models import Category, User
 from posts import feed as lists
 from posts.follow_pages import about_member
@@ -41,7 +42,8 @@ def feed(request: PageRequest) -> HttpResponse:
 def member(request: PageRequest, member_id: UUID) -> HttpResponse:
     author = get_object_or_404(User, pk=member_id, is_active=True)
     posts = Post.objects.visible_to(request.user).filter(user=author)
-    more = {"author": author, **about_member(request.user, author)}
+    job = options.job_name(author.job or "")
+    more = {"author": author, "job": job, **about_member(request.user, author)}
     return _grid_page(request, "posts/member.html", posts, more)
 
 

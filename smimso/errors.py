@@ -2,13 +2,17 @@
 
 
 class SmimsoError(Exception):
-    """Base of the family. `str(error)` is a text that a member may read."""
+    """Base of the family. `str(error)` is a text that a member may read.
+
+    field: of the form, where one is to blame.
+    """
 
     status = 500
     default = "Internal server error"
 
-    def __init__(self, message: str | None = None) -> None:
+    def __init__(self, message: str | None = None, *, field: str | None = None) -> None:
         super().__init__(message or self.default)
+        self.field = field
 
 
 class InvalidInput(SmimsoError):

@@ -22,6 +22,8 @@ SERVICE_TEXTS = (
     gettext_noop("Account is deactivated"),
     gettext_noop("User with this email or phone already exists"),
     gettext_noop("The password is not correct"),
+    gettext_noop("Enter a valid phone number"),
+    gettext_noop("This phone number is already in use"),
     gettext_noop("This service is not available at the moment"),
     gettext_noop("At least one image is required"),
     gettext_noop("The category does not exist"),

@@ -38,6 +38,13 @@ def test_two_different_passwords_register_nobody(client: Client) -> None:
     assert not User.objects.exists()
 
 
+def test_an_odd_phone_is_told_at_its_field(client: Client) -> None:
+    response = client.post("/register", {**NEW_MEMBER, "phone": "call me"})
+    assert response.status_code == 400
+    assert response.context["form"].errors == {"phone": ["Enter a valid phone number"]}
+    assert not User.objects.exists()
+
+
 def test_an_email_that_is_taken_is_refused_in_the_members_language(
     client: Client, owner: User
 ) -> None:

@@ -17,7 +17,8 @@ expect.set_options(timeout=PATIENCE)
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
 
 PUBLIC_PAGES = ["/", "/search?q=cat", "/login", "/register", "/password/forgotten"]
-MEMBERS_PAGES = ["/upload", "/settings", "/settings/password", "/settings/delete"]
+PASSWORD_PAGES = ["/settings/password", "/settings/delete"]
+MEMBERS_PAGES = ["/upload", "/settings", "/settings/profile", *PASSWORD_PAGES]
 
 
 @dataclass
