@@ -51,6 +51,15 @@ def test_redis_away_for_thirty_seconds_during_uploads_loses_no_image(site: Site)
     finally:
         site.redis.start()
     site.wait_until_done(author, *posts)
+    deadline = time.monotonic() + PATIENCE
+    while not knows_what_words_mean(site, author):
+        assert time.monotonic() < deadline, "the worker takes no texts since Redis was away"
+        time.sleep(1)
+
+
+def knows_what_words_mean(site: Site, token: str) -> bool:
+    answer = site.post("/api/search/text", token, json={"query": f"cat {time.monotonic()}"})
+    return answer.json()["data"]["ai_available"]
 
 
 def states(site: Site, token: str, posts: list[str]) -> set[str]:
