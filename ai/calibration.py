@@ -72,5 +72,12 @@ def similarity_score(cosine: float, kind: Kind, model: str) -> float:
     return float(similarity_scores(np.array([cosine]), kind, model)[0])
 
 
+def cosine_of(score: float, kind: Kind, model: str) -> float:
+    """The cosine of a pair that matches so well: the inverse of `similarity_score`."""
+    scale = scale_of(kind, model)
+    known = (scale.low, scale.least, scale.high)
+    return float(np.interp(score, (0.0, LEAST_SCORES[kind], 1.0), known))
+
+
 def scale_of(kind: Kind, model: str) -> Scale:
     return _SCALES.get(model, _OPENAI)[kind]

@@ -13,7 +13,7 @@ from uuid import UUID
 import numpy as np
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import BinaryField, F, Func, Q
 from django.utils import timezone
 from PIL import Image
 
@@ -24,6 +24,16 @@ from posts.models import PostImage, PostImageQuerySet
 from smimso.errors import InvalidInput, Unavailable
 
 logger = logging.getLogger(__name__)
+
+
+class AsArray(Func):
+    """A column of vectors as float32 [512]; text would take 0.1 ms to parse, each."""
+
+    function = "vector_send"  # as pgvector sends them: a head of 4 bytes, then big-endian
+    output_field = BinaryField()
+
+    def convert_value(self, value: bytes | None, *_: Any) -> np.ndarray | None:
+        return None if value is None else np.frombuffer(value, ">f4", offset=4).astype(np.float32)
 
 
 class Embedder(Protocol):

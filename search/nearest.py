@@ -6,13 +6,15 @@ sooner than a scan that finds one in a thousand. Source: pgvector README, "Filte
 "Iterative Index Scans"; limits and measurements: ADR 9.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.db.models import Q
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast
 from pgvector.django import CosineDistance, HalfVectorField
 
@@ -20,6 +22,7 @@ from posts.models import EMBEDDING_DIMENSIONS, PostImage, Visibility
 from search import index
 from search.index import Index
 
+Vectors = Sequence[list[float]]
 NO_CONDITION = Q()
 EXACT_ROWS = 10_000  # compared one by one where the planner expects no more to pass
 MOST_EXACT_ROWS = 2 * EXACT_ROWS  # and no more than these where it was wrong
@@ -39,19 +42,24 @@ class Near(NamedTuple):
     distance: float
 
 
-def nearest_images(
+def nearest_images(viewer: Any, vector: list[float], **more: Any) -> list[Near]:
+    """As `nearest_to_each`, of one vector."""
+    return nearest_to_each(viewer, [vector], **more)[0]
+
+
+def nearest_to_each(
     viewer: Any,
-    vector: list[float],
+    vectors: Vectors,
     *,
     model: str,
     limit: int,
     where: Q = NO_CONDITION,
     except_post: Any = None,
-) -> list[Near]:
-    """At most `limit` images of as many posts, nearest first.
+) -> list[list[Near]]:
+    """For each vector at most `limit` images of as many posts, nearest first.
 
-    vector: 512 floats of unit length in the space of `model`. where: what else the images must
-    fulfil, as `Q(post__category_id=…)`. Fewer come back only when the viewer can see no more
+    vectors: 512 floats each, of unit length in the space of `model`. where: what else the images
+    must fulfil, as `Q(post__category_id=…)`. Fewer come back only when the viewer can see no more
     embedded posts that fulfil it.
     """
     passing = PostImage.objects.searchable(model).filter(where)
@@ -59,22 +67,20 @@ def nearest_images(
     if except_post is not None:
         images = images.exclude(post_id=except_post)
     with transaction.atomic():
-        return _nearest(images, passing, vector, limit)
-
-
-def _nearest(images: Any, passing: Any, vector: list[float], limit: int) -> list[Near]:
-    """passing: the images without the rule of visibility."""
-    used = index.current()
-    if used is None:
-        return exactly(images, vector, limit)
-    rows = expected_rows(passing)
-    if rows <= EXACT_ROWS:
-        best = _exactly_if_few(images, vector, limit)
-        if best is not None:
-            return best
-    best = from_index(images, vector, limit, used.under_filter(rows))
-    # Too few: what passes the filter lies far from the vector, or is less than was expected.
-    return best if len(best) >= limit else exactly(images, vector, limit)
+        used = index.current()
+        if used is None:
+            return [exactly(images, vector, limit) for vector in vectors]
+        rows = expected_rows(passing)
+        if rows <= EXACT_ROWS:
+            few = _exactly_if_few(images, vectors, limit)
+            if few is not None:
+                return few
+        found = from_index(images, vectors, limit, used.under_filter(rows))
+        # Too few: what passes the filter lies far from the vector, or is less than was expected.
+        return [
+            best if len(best) >= limit else exactly(images, vector, limit)
+            for vector, best in zip(vectors, found, strict=True)
+        ]
 
 
 def expected_rows(passing: Any) -> int:
@@ -112,10 +118,15 @@ def exactly(images: Any, vector: list[float], limit: int) -> list[Near]:
     return _compare(images, vector, limit)[0]
 
 
-def _exactly_if_few(images: Any, vector: list[float], limit: int) -> list[Near] | None:
+def _exactly_if_few(images: Any, vectors: Vectors, limit: int) -> list[list[Near]] | None:
     """None when more than MOST_EXACT_ROWS pass the filter."""
-    best, compared = _compare(images, vector, limit, most=MOST_EXACT_ROWS + 1)
-    return best if compared <= MOST_EXACT_ROWS else None
+    found = []
+    for vector in vectors:
+        best, compared = _compare(images, vector, limit, most=MOST_EXACT_ROWS + 1)
+        if compared > MOST_EXACT_ROWS:
+            return None
+        found.append(best)
+    return found
 
 
 def _compare(
@@ -133,28 +144,43 @@ def _compare(
 
 # --- From the index ---------------------------------------------------------------------------
 
+# A scan of the index for each vector: planned once, sent once.
+_FOR_EACH = """
+    SELECT number, near.* FROM unnest(%s::vector[]) WITH ORDINALITY AS asked (vector, number),
+    LATERAL ({near}) AS near
+"""
 
-def from_index(images: Any, vector: list[float], limit: int, used: Index) -> list[Near]:
-    """The best images of up to `limit` posts. Only inside a transaction.
+
+def from_index(images: Any, vectors: Vectors, limit: int, used: Index) -> list[list[Near]]:
+    """For each vector the best images of up to `limit` posts. Only inside a transaction.
 
     Fewer, when what passes the filter is too far away for as many lists as a scan may look at.
     """
-    rows = in_index_order(images, vector, used)
+    rows = in_index_order(images, RawSQL("asked.vector", ()), used)
     wanted = limit + limit // 2 + SPARE
-    with scanning(used):
+    with scanning(used) as cursor:
         while True:
-            # By half vectors, and in an iterative scan in order only within each round: sorted
-            # again, by the full vectors.
-            fetched = sorted((Near(*row) for row in rows[:wanted]), key=lambda near: near.distance)
-            best: dict[Any, Near] = {}
-            for near in fetched:
-                best.setdefault(near.post_id, near)
-            if len(best) >= limit or len(fetched) < wanted:
-                return list(best.values())[:limit]
+            sql, values = rows[:wanted].query.sql_with_params()
+            cursor.execute(_FOR_EACH.format(near=sql), [list(map(str, vectors)), *values])
+            fetched: list[list[Near]] = [[] for _ in vectors]
+            for number, *row in cursor.fetchall():
+                fetched[number - 1].append(Near(*row))
+            found = [_one_per_post(some) for some in fetched]
+            pairs = zip(fetched, found, strict=True)
+            if all(len(best) >= limit or len(some) < wanted for some, best in pairs):
+                return [best[:limit] for best in found]
             wanted *= 4
 
 
-def in_index_order(images: Any, vector: list[float], used: Index) -> Any:
+def _one_per_post(images: list[Near]) -> list[Near]:
+    """Nearest first: an index on halves has them nearly so, an iterative scan round by round."""
+    best: dict[UUID, Near] = {}
+    for near in sorted(images, key=lambda near: near.distance):
+        best.setdefault(near.post_id, near)
+    return list(best.values())
+
+
+def in_index_order(images: Any, vector: Any, used: Index) -> Any:
     """Rows as in Near, ordered by exactly the expression that the index is on."""
     column: Any = "embedding"
     if used.half:
@@ -167,7 +193,7 @@ def in_index_order(images: Any, vector: list[float], used: Index) -> Any:
 
 
 @contextmanager
-def scanning(used: Index) -> Iterator[None]:
+def scanning(used: Index) -> Iterator[CursorWrapper]:
     """Inside a transaction: the planner has one plan left, the index in order."""
     names = {
         # It does not count what it costs to read and compare vectors, and would rather sort all
@@ -184,5 +210,5 @@ def scanning(used: Index) -> Iterator[None]:
     values = [str(value) for pair in names.items() for value in pair]
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {calls}", values)
-        yield
+        yield cursor
         cursor.execute("SET LOCAL enable_sort TO DEFAULT")  # for what follows in the transaction

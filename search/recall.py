@@ -56,7 +56,7 @@ class Sample:
         shares = []
         for query, exact in zip(self.queries, self._exact, strict=True):
             with transaction.atomic():
-                found = nearest.from_index(_images(query), query.vector, BEST, used)
+                (found,) = nearest.from_index(_images(query), [query.vector], BEST, used)
             if exact:
                 shares.append(len(exact & _posts(found)) / len(exact))
         return sum(shares) / len(shares) if shares else None

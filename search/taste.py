@@ -20,9 +20,10 @@ from redis import RedisError
 
 from accounts.models import User
 from ai import services as ai
-from ai.calibration import similarity_score
+from ai.calibration import cosine_of
 from ai.spaces import steady
 from posts.models import Activity, ActivityType, Like, PostImage, SavedPost
+from posts.vectors import AsArray
 from search.models import Taste
 
 logger = logging.getLogger(__name__)
@@ -119,8 +120,7 @@ def _vectors(member: User, post_ids: list[UUID], model: str) -> dict[UUID, np.nd
     """Of each post's first embedded image."""
     images = PostImage.objects.visible_to(member).searchable(model).filter(post_id__in=post_ids)
     first = images.exclude(post__user=member).order_by("post_id", "display_order", "pk")
-    rows = first.distinct("post_id").values_list("post_id", "embedding")
-    return {post_id: np.asarray(vector, dtype=np.float32) for post_id, vector in rows}
+    return dict(first.distinct("post_id").values_list("post_id", AsArray("embedding")))
 
 
 def interests_of(deeds: list[Deed], model: str) -> list[Interest]:
@@ -128,18 +128,16 @@ def interests_of(deeds: list[Deed], model: str) -> list[Interest]:
 
     Leader clustering (Hartigan 1975): a deed joins the first interest whose first deed is like it.
     """
-    groups: list[list[Deed]] = []
-    for deed in deeds:
-        for group in groups:
-            cosine = float(group[0].vector @ deed.vector)
-            if similarity_score(cosine, "image", model) >= LEAST_ALIKE:
-                group.append(deed)
-                break
-        else:
-            groups.append([deed])
+    vectors = np.array([deed.vector for deed in deeds])
+    alike = (vectors @ vectors.T >= cosine_of(LEAST_ALIKE, "image", model)).tolist()
+    groups: dict[int, list[Deed]] = {}  # by the number of the first deed
+    for n, deed in enumerate(deeds):
+        first = next((first for first in groups if alike[first][n]), n)
+        groups.setdefault(first, []).append(deed)
     total = sum(deed.weight for deed in deeds)
     interests = [
-        Interest(mean_of(group), sum(deed.weight for deed in group) / total) for group in groups
+        Interest(mean_of(group), sum(deed.weight for deed in group) / total)
+        for group in groups.values()
     ]
     return sorted(interests, key=lambda interest: -interest.share)[:MOST_INTERESTS]
 
@@ -157,7 +155,12 @@ def learn(member: User, deeds: list[Deed], model: str) -> None:
         "vector_model": model if deeds else "",
         "learned_at": timezone.now(),
     }
-    Taste.objects.update_or_create(user=member, defaults=learned)
+    Taste.objects.bulk_create(
+        [Taste(user=member, **learned)],
+        update_conflicts=True,
+        unique_fields=["user"],
+        update_fields=list(learned),
+    )
 
 
 def learn_of_the_active(*, most: int = AT_ONCE) -> int:

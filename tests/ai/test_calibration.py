@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from ai.calibration import _SCALES, LEAST_SCORES, Kind, scale_of, similarity_score
+from ai.calibration import _SCALES, LEAST_SCORES, Kind, cosine_of, scale_of, similarity_score
 from ai.presets import PRESETS
 
 MODELS = [*_SCALES, "never/measured"]
@@ -38,3 +38,9 @@ def test_a_typical_match_of_openai_s_model_passes_the_frontend_s_thresholds() ->
     assert similarity_score(0.18, "text", model) < 0.3
     assert similarity_score(0.80, "image", model) >= 0.25
     assert similarity_score(0.50, "image", model) < 0.25
+
+
+def test_a_score_is_found_again_from_its_cosine() -> None:
+    for score in (0.0, 0.25, 0.6, 1.0):
+        cosine = cosine_of(score, "image", "local-dir/clip")
+        assert similarity_score(cosine, "image", "local-dir/clip") == pytest.approx(score)

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import User
 from posts.models import Post, PostImage
 from search import index, nearest
-from search.nearest import nearest_images
+from search.nearest import nearest_images, nearest_to_each
 from search.tasks import maintain_index
 from smimso.errors import Unavailable
 from tests.search.conftest import MODEL, clustered, holding_the_lock, insert_many
@@ -131,6 +131,10 @@ def test_the_index_is_used_full_and_finds_what_an_exact_search_finds(
         len(set(one) & set(other)) / 20 for one, other in zip(exact, approximate, strict=True)
     ]
     assert np.mean(recall) >= 0.9
+    together = nearest_to_each(
+        stranger, [query.tolist() for query in queries], model=MODEL, limit=20
+    )
+    assert [[image.pk for image in some] for some in together] == approximate
     for query, ids in zip(queries, approximate, strict=True):
         assert len(ids) == 20
         distances = [image.distance for image in nearest_to(stranger, query)]
@@ -393,7 +397,7 @@ def test_hnsw_is_built_searched_and_replaced_as_the_settings_say(
     images = PostImage.objects.visible_to(stranger).searchable(MODEL)
     exact = {near.pk for near in nearest.exactly(images, query, 20)}
     with transaction.atomic():
-        best = nearest.from_index(images, query, 20, used)
+        (best,) = nearest.from_index(images, [query], 20, used)
     assert len(exact & {near.pk for near in best}) >= 18
     settings.VECTOR_INDEX = "ivfflat"
     assert "built an index with 10 lists" in index.maintain(least_rows=50)

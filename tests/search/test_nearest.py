@@ -11,7 +11,8 @@ from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
-from posts.models import Post
+from posts.models import Post, PostImage
+from posts.vectors import AsArray
 from search.nearest import Near, nearest_images
 from tests.search.conftest import MODEL, at_cosine, clustered, insert_many, pointing
 
@@ -163,3 +164,16 @@ def test_the_distances_are_those_of_the_stored_vectors(owner: User, stranger: Us
     found = nearest_images(stranger, query.tolist(), model=MODEL, limit=100)
     cosines = np.sort(vectors @ query)[::-1]
     assert [1 - image.distance for image in found] == pytest.approx(cosines.tolist(), abs=1e-5)
+
+
+def test_stored_vectors_are_read_as_arrays_of_the_same_numbers(
+    owner: User, vector_post: NewPost
+) -> None:
+    vectors = clustered(3)
+    insert_many(owner, vectors, ["public"])
+    vector_post(None)
+    read = list(PostImage.objects.values_list(AsArray("embedding"), flat=True))
+    assert sum(vector is None for vector in read) == 1
+    found = np.array([vector for vector in read if vector is not None])
+    assert found.dtype == np.float32
+    assert {row.tobytes() for row in found} == {row.tobytes() for row in vectors}
