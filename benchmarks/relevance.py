@@ -106,7 +106,7 @@ class Collection:
 
     def words(self, text: str) -> list[int]:
         query = parse(text)
-        found = candidates.by_words(None, query, query.terms)
+        found = candidates.by_words(None, query, query.terms, [], 0.0)
         return [self._numbers[candidate.post_id] for candidate in found[:10]]
 
     def shown(self, query: Query, limit: int = 10) -> list[Scene]:

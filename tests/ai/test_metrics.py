@@ -37,6 +37,7 @@ def test_a_worker_tells_how_long_a_request_waited_and_took(worker: None) -> None
 
 
 def test_queues_are_counted_where_they_are(servers: Path, db: None) -> None:
+    redis_client().delete("maintenance")
     redis_client().rpush("maintenance", "a", "b")
     try:
         text = metrics.exposition().decode()

@@ -57,7 +57,7 @@ def test_words_and_meaning_together_find_more_than_either(
             query = parse(typed(asked.text))
             gains = [judged.gain(scene, asked) for scene in scenes]
             near = candidates.by_meaning(None, query, meaning_of(None, query))
-            worded = candidates.by_words(None, query, query.terms)
+            worded = candidates.by_words(None, query, query.terms, [], 0.0)
             ways = (
                 found(query, posts, least=0.0),
                 [posts[candidate.post_id] for candidate in near],
