@@ -10,7 +10,7 @@ from django.core.handlers.asgi import ASGIHandler
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smimso.settings")
 # Before numpy is there. Its products are small here, and threads that wait for each other would
-# spin on the core that PostgreSQL answers on: with two cores, 40 ms instead of 1.
+# spin on the core that PostgreSQL answers on: 17 ms instead of 0.5 on two busy cores.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
