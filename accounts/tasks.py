@@ -22,7 +22,7 @@ def request_password_letter(email: str, *, host: str, secure: bool) -> None:
         raise Unavailable from error
 
 
-@shared_task(ignore_result=True)
+@shared_task(ignore_result=True, autoretry_for=(OSError,), retry_backoff=30, max_retries=5)
 def send_password_letter(email: str, host: str, secure: bool, language: str) -> None:
     """Nothing happens when nobody can be reached at the e-mail."""
     form = PasswordLetterForm({"email": email})

@@ -36,7 +36,7 @@ _BATCH = Histogram(
     "smimso_ai_batch_size",
     "Images that a worker took together",
     ["step"],
-    buckets=[1, 2, 4, 8, 16, 32, 64, 128],
+    buckets=[1, 2, 4, 8, 16, 32, 64, 128, 256],
 )
 _DECODED = Histogram(
     "smimso_ai_decode_seconds",

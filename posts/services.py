@@ -6,6 +6,7 @@ from typing import Any, Literal
 from uuid import UUID, uuid4
 
 from django.db import transaction
+from django.db.models import F
 
 from accounts.models import Category, User
 from posts import feed, files, queue, retries
@@ -152,18 +153,23 @@ def write_captions(*, user: Any, post_id: UUID, captions: Mapping[UUID, str | No
 
 
 def remove_captions(image_ids: Sequence[UUID], *, source: Literal["author", "ai"]) -> int:
-    """For staff: takes away what the author, or the AI, said about images; how many there are.
+    """For staff: takes away what the author, or the AI, said about images; of how many.
 
-    Without the author's words the AI's stand again. These come back only with another try.
+    Without the author's words the AI's stand again. These come back only with another try; what the
+    post has of them goes too, but for a title and tags, which are the author's to edit.
     """
     images = PostImage.objects.filter(pk__in=image_ids)
     with transaction.atomic():
         posts = Post.objects.filter(pk__in=images.values("post"))
         list(posts.select_for_update().order_by("pk"))
         if source == "author":
-            return images.update(user_caption=None)
-        posts.filter(pk__in=images.filter(display_order=0).values("post")).update(caption=None)
-        return images.update(ai_caption=None, caption=None, caption_model="")
+            return images.exclude(user_caption=None).update(user_caption=None)
+        firsts = posts.filter(pk__in=images.filter(display_order=0).values("post"))
+        described = firsts.filter(ai_fields__contains=["description"], description=F("caption"))
+        described.update(description=None)
+        firsts.update(caption=None)
+        captioned = images.exclude(ai_caption=None, caption=None)
+        return captioned.update(ai_caption=None, caption=None, caption_model="")
 
 
 def delete_post(*, user: Any, post_id: UUID) -> None:

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from django.contrib.postgres.search import SearchQuery
 from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from posts.models import EMBEDDING_DIMENSIONS, Post, PostImage, PostQuerySet, PostWords
+from posts.vectors import AsArray
 from posts.words import Term, all_of, any_of, rank_by
 from search.duplicates import are_copies, compared, first_copies
 from search.meaning import Meaning
@@ -226,16 +228,21 @@ def as_pictures(found: Sequence[Candidate], model: str) -> list[Candidate]:
     if doubtful.any():
         same |= doubtful & are_copies(_vectors(found, np.flatnonzero(doubtful.any(axis=0)), model))
     first = first_copies(same).tolist()
-    copied = {n for pair in enumerate(first) if pair[0] != pair[1] for n in pair}
-    if not copied:
+    groups: dict[int, list[int]] = {}
+    for n, number in enumerate(first):
+        groups.setdefault(number, []).append(n)
+    several = {number: copies for number, copies in groups.items() if len(copies) > 1}
+    if not several:
         return list(found)
-    ids = [pk for n in copied if (pk := found[n].image_id)]
+    joined = list(found)
+    for number, copies in several.items():
+        meaning = max(found[n].meaning for n in copies)
+        place = min((found[n].place for n in copies if found[n].place), default=0)
+        for n in copies:
+            joined[n] = replace(found[n], picture=number, place=place, meaning=meaning)
+    ids = [pk for n in chain(*several.values()) if (pk := found[n].image_id)]
     times = PostImage.objects.filter(pk__in=ids).values_list("pk", "created_at")
     posted: dict[UUID | None, float] = {pk: time.timestamp() for pk, time in times}
-    joined = list(found)
-    for n in copied:
-        best = found[first[n]]
-        joined[n] = replace(found[n], picture=first[n], place=best.place, meaning=best.meaning)
     order = sorted(range(len(found)), key=lambda n: (first[n], posted.get(found[n].image_id, 0.0)))
     return [joined[n] for n in order]
 
@@ -245,7 +252,7 @@ def _vectors(found: Sequence[Candidate], wanted: np.ndarray, model: str) -> np.n
     numbers = {pk: n for n in wanted.tolist() if (pk := found[n].image_id)}
     images = PostImage.objects.filter(pk__in=list(numbers)).searchable(model)
     vectors = np.zeros((len(found), EMBEDDING_DIMENSIONS), np.float32)
-    for pk, vector in images.values_list("pk", "embedding"):
+    for pk, vector in images.values_list("pk", AsArray("embedding")):
         vectors[numbers[pk]] = vector
     return vectors
 

@@ -152,6 +152,8 @@ def _near(member: User, deeds: list[Deed], known: set[UUID], model: str) -> list
     where = ~Q(post__user=member) & ~Q(post_id__in=[deed.post_id for deed in deeds])
     found: dict[UUID, float] = {}  # image: relevance
     interests = taste.interests_of(deeds, model)
+    if not interests:
+        return []
     asked = [interest.vector.tolist() for interest in interests]
     near = nearest_to_each(member, asked, model=model, limit=NEAR_AN_INTEREST, where=where)
     for interest, images in zip(interests, near, strict=True):

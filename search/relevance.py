@@ -37,8 +37,7 @@ class Sample:
         return known / (known + ENOUGH)
 
     def cosines(self, vector: np.ndarray) -> np.ndarray:
-        # Not `@`: for so small a product, BLAS wakes its threads, which costs more.
-        return np.einsum("nd,d->n", self.vectors, vector.astype(np.float32))
+        return self.vectors @ vector.astype(np.float32)
 
     def spread(self, vector: np.ndarray, scale: Scale) -> float:
         """The standard deviation of the cosines, drawn towards the usual one."""

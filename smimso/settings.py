@@ -119,6 +119,8 @@ if env.str("EMAIL_URL", ""):
     _server = env.dj_email_url("EMAIL_URL")
     if "EMAIL_BACKEND" not in _server:
         raise ImproperlyConfigured("EMAIL_URL must look like submission://user:password@host:587")
+    if "*" in ALLOWED_HOSTS:  # a forged Host would stand in the letter's link
+        raise ImproperlyConfigured("With EMAIL_URL, name your host in SMIMSO_ALLOWED_HOSTS")
     globals().update(_server)
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "SMIMSO <noreply@localhost>")

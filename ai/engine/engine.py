@@ -171,6 +171,11 @@ class Engine:
 
 
 def _other_model(name: str, found: str, model: str) -> ModelUnavailable:
+    if "@" not in name:
+        return ModelUnavailable(
+            f"{name}: its vectors are from before names told what lies in a directory. Make them "
+            f"anew: `manage.py change_model {model}`."
+        )
     return ModelUnavailable(
         f"{name}: another model lies there now, {found}, whose vectors do not fit those of the "
         f"collection. Put the weights back, or move to it: `manage.py change_model {model}`."

@@ -153,13 +153,88 @@ class Loader:
         self._connection.execute("DROP INDEX idx_post_words_document")  # made anew by `finish`
         for table in ("users", "posts", "post_images"):
             self._fill_by_default(table)
-        self._connection.execute(_SPACE, [MODEL, *MODEL.split("/")])
+        from ai.models import VectorSpace  # once Django is set up
+
+        model, pretrained = MODEL.split("/")
+        VectorSpace.objects.create(
+            column="embedding", name=MODEL, model=model, pretrained=pretrained, state="active"
+        )
         found = self._connection.execute("SELECT id FROM categories ORDER BY name").fetchall()
         self.categories = [category for (category,) in found]
 
     def _fill_by_default(self, table: str) -> None:
         """Columns that must have a value, and of which no search knows, get an empty one."""
         for column, kind in self._connection.execute(_WITHOUT_DEFAULT, [table]).fetchall():
+            empty = "''" if kind in ("text", "character varying") else "'0'"
+            self._connection.execute(f"ALTER TABLE {table} ALTER {column} SET DEFAULT {empty}")
+
+    def add_members(self) -> None:
+        rows = [
+            {
+                "id": row_id(USER, number),
+                "email": f"member-{number}@example.test",
+                "password_hash": "!",
+                "first_name": "Member",
+                "last_name": str(number),
+                "auth_provider": "credential",
+                **dict.fromkeys(("is_verified", "is_active"), True),
+                **dict.fromkeys(("is_staff", "is_superuser"), False),
+                **dict.fromkeys(("created_at", "updated_at"), _EPOCH),
+            }
+            for number in range(AUTHORS)
+        ]
+        with self._connection.cursor().copy(f"COPY users ({', '.join(rows[0])}) FROM STDIN") as to:
+            for row in rows:
+                to.write_row(list(row.values()))
+
+    def add(self, block: Block) -> None:
+        numbers = range(block.first, block.first + len(block.vectors))
+        posts = [self._post(block, index, row) for index, row in enumerate(numbers)]
+        columns = (
+            "id, user_id, title, category_id, tags, visibility, view_count, like_count,"
+            " comment_count, caption, open_fields, created_at, updated_at"
+        )
+        with self._connection.cursor().copy(f"COPY posts ({columns}) FROM STDIN") as to:
+            for post in posts:
+                to.write_row(post)
+        with self._connection.cursor().copy(_COPY_IMAGES) as to:
+            to.write(_HEADER + _binary_images(numbers, block) + b"\xff\xff")
+        self._connection.execute(
+            "INSERT INTO post_words (post_id, document) SELECT id, words_about(posts) FROM posts"
+            " WHERE id = ANY(%s)",
+            [[post[0] for post in posts]],
+        )
+
+    def _post(self, block: Block, index: int, row: int) -> list[Any]:
+        moment = _EPOCH - timedelta(minutes=row * 2_654_435_761 % 2_628_000)  # within five years
+        words = [word(number) for number in block.words[index]]
+        tags = [*words[TAGS], *(["rare"] if block.tagged[index] else [])]
+        return [
+            row_id(POST, row),
+            row_id(USER, int(block.author[index])),
+            " ".join(words[TITLE]),
+            self.categories[block.category[index]],
+            tags,
+            "public" if block.public[index] else "private",
+            *(0, 0, 0),
+            _caption(words),
+            [],
+            *(moment, moment),
+        ]
+
+    def finish(self) -> None:
+        self._connection.execute(
+            "CREATE INDEX idx_post_words_document ON post_words USING gin (document)"
+        )
+        self._connection.execute("VACUUM (ANALYZE) posts, post_images, post_words, users")
+
+
+def _caption(words: list[str]) -> str:
+    """As long for every post, as `_binary_images` needs it."""
+    return "a picture of {} and {} with {} in {} {}".format(*words[CAPTION])
+
+
+_WITHOUT_DEFAULT, [table]).fetchall():
             empty = "''" if kind in ("text", "character varying") else "'0'"
             self._connection.execute(f"ALTER TABLE {table} ALTER {column} SET DEFAULT {empty}")
 
