@@ -121,6 +121,14 @@ def test_who_has_been_deactivated_gets_no_letter(
     assert mailoutbox == []
 
 
+def test_a_letter_that_no_server_takes_is_tried_again(owner: User, settings: Any) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9  # nobody listens there
+    with pytest.raises(ConnectionRefusedError):  # which Celery takes for a reason to try again
+        send_password_letter(owner.email, "smimso.example", True, "en")
+    assert issubclass(ConnectionRefusedError, send_password_letter.autoretry_for)
+
+
 def test_who_has_no_password_gets_a_letter(client: Client, owner: User, mailoutbox: Outbox) -> None:
     owner.set_unusable_password()  # as the importer does when it knows none
     owner.save()

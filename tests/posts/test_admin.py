@@ -177,7 +177,8 @@ def test_staff_take_captions_away_and_what_is_left_keeps_its_source(
     image, other = post.images.all()
     said = {"user_caption": "Rude", "ai_caption": "a cat", "caption": "a cat"}
     post.images.update(**said, caption_model="blip")
-    Post.objects.filter(pk=post.pk).update(caption="a cat")
+    described = {"caption": "a cat", "description": "a cat", "ai_fields": ["description"]}
+    Post.objects.filter(pk=post.pk).update(**described)
     client.force_login(admin)
 
     def after(action: str) -> PostImage:
@@ -190,7 +191,8 @@ def test_staff_take_captions_away_and_what_is_left_keeps_its_source(
     assert (left.alt_text, left.caption_source) == ("a cat", "blip")
     left = after("remove_ai_captions")
     assert (left.alt_text, left.caption_source) == ("", None)
-    assert Post.objects.get(pk=post.pk).caption is None
+    post.refresh_from_db()
+    assert (post.caption, post.description) == (None, None)
     other.refresh_from_db()
     assert other.alt_text == "Rude"
     assert "Remove the author" in client.get(f"/admin/posts/postimage/{image.pk}/history/").text

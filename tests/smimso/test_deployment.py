@@ -135,6 +135,12 @@ def test_letters_go_by_the_server_that_is_named(tmp_path: Path, url: str, expect
     assert expected or "EMAIL_URL must look like" in done.stderr
 
 
+def test_links_in_letters_lead_to_a_host_that_the_operator_named(tmp_path: Path) -> None:
+    changes = {"EMAIL_URL": "submission://me:pw@mail.example", "SMIMSO_ALLOWED_HOSTS": "*"}
+    done = production(tmp_path, "migrate", "--check", **changes)
+    assert "name your host in SMIMSO_ALLOWED_HOSTS" in done.stderr
+
+
 # --- Docker ---------------------------------------------------------------------------------
 
 
