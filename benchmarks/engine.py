@@ -145,12 +145,12 @@ class Ours:
         engine.blip.get()
 
     def chunks(self, files: Sequence[bytes]) -> Iterator[list[Image.Image]]:
-        from posts.pipeline import CHUNK
         from smimso.uploads import decode_ahead
 
         coming = [decode_ahead(lambda data=data: data) for data in files]  # type: ignore[misc]
-        for start in range(0, len(coming), CHUNK):
-            yield [future.result() for future in coming[start : start + CHUNK]]
+        at_once = self.engine.embed_batch
+        for start in range(0, len(coming), at_once):
+            yield [future.result() for future in coming[start : start + at_once]]
 
     def vectors(self, files: Sequence[bytes]) -> np.ndarray:
         return np.concatenate([self.engine.embed_images(chunk) for chunk in self.chunks(files)])
