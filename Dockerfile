@@ -26,12 +26,12 @@ HEALTHCHECK --interval=15s --timeout=5s --start-period=20s CMD ["python", "-c", 
 import os, urllib.request as r; \
 host = os.environ['SMIMSO_ALLOWED_HOSTS'].split(',')[0].strip('.'); \
 r.urlopen(r.Request('http://127.0.0.1:5000/health', headers={'Host': host}), timeout=4)"]
-# The options of smimso/processes.py.
+# The options of smimso/local/processes.py.
 CMD ["uvicorn", "smimso.asgi:application", "--host", "0.0.0.0", "--port", "5000", \
     "--timeout-graceful-shutdown", "3", "--no-proxy-headers"]
 
 FROM base AS worker
-# SHARING of smimso/processes.py.
+# SHARING of smimso/local/processes.py.
 ENV OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=10000 MALLOC_ARENA_MAX=2
 # The package index's torch is the CUDA build, which runs on a CPU too. A CPU build is gigabytes
 # smaller: --build-arg PIP_EXTRA_INDEX_URL=(an index that has it)

@@ -14,7 +14,7 @@ except ModuleNotFoundError:
 
 from django.core.management import execute_from_command_line
 
-from smimso.embedded import CannotStart
+from smimso.local.servers import CannotStart
 
 
 def main() -> None:

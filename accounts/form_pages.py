@@ -16,8 +16,8 @@ from accounts.forms import ChangePasswordForm, NewPasswordForm, PasswordLetterFo
 from accounts.models import User
 from accounts.pages import too_many, wait
 from smimso.errors import SmimsoError
-from smimso.pages import translated
-from smimso.throttling import client_address
+from smimso.web.pages import translated
+from smimso.web.throttling import client_address
 
 
 class FormPage(FormView):

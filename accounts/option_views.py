@@ -17,8 +17,8 @@ from accounts.serializers import (
     SurveyStatusSerializer,
 )
 from accounts.views import PublicView
-from smimso.http import success
-from smimso.openapi import answers
+from smimso.web.openapi import answers
+from smimso.web.responses import success
 
 
 class OptionsView(PublicView):

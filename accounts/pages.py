@@ -14,8 +14,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts import services
 from accounts.forms import LoginForm, RegistrationForm
 from smimso.errors import AuthenticationFailed, InvalidInput, Overloaded
-from smimso.pages import translated
-from smimso.throttling import client_address, seconds_to_wait, seconds_to_wait_for_login
+from smimso.web.pages import translated
+from smimso.web.throttling import client_address, seconds_to_wait, seconds_to_wait_for_login
 
 FORM_METHODS = ["GET", "HEAD", "POST"]
 

@@ -19,8 +19,8 @@ from accounts.serializers import (
     UserCardSerializer,
 )
 from smimso.errors import InvalidInput
-from smimso.http import page_and_limit, paginated, success
-from smimso.openapi import answers, answers_page, in_query
+from smimso.web.openapi import answers, answers_page, in_query
+from smimso.web.responses import page_and_limit, paginated, success
 
 
 class ProfileView(APIView):

@@ -20,11 +20,11 @@ from accounts.serializers import (
     SessionSerializer,
     TokenSerializer,
 )
-from smimso.auth import issue_token
 from smimso.errors import InvalidInput
-from smimso.http import success
-from smimso.openapi import answers
-from smimso.throttling import AccountThrottle, ScopeThrottle
+from smimso.web.auth import issue_token
+from smimso.web.openapi import answers
+from smimso.web.responses import success
+from smimso.web.throttling import AccountThrottle, ScopeThrottle
 
 
 class PublicView(APIView):

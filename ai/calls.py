@@ -21,8 +21,8 @@ from django.db import connection
 from redis import RedisError
 
 from ai import metrics
-from ai.connection import ANSWER_TIMEOUT, redis_client
 from smimso import errors
+from smimso.redis import ANSWER_TIMEOUT, redis_client
 
 logger = logging.getLogger(__name__)
 

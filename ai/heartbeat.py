@@ -6,7 +6,7 @@ A worker's key lives TTL seconds and is written again every INTERVAL: who stops,
 import json
 from dataclasses import asdict, dataclass
 
-from ai.connection import redis_client
+from smimso.redis import redis_client
 
 INTERVAL, TTL = 5.0, 20  # seconds
 _NAMES = "smimso:ai:workers"  # a set of names; Redis has no cheap search for keys

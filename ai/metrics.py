@@ -16,8 +16,8 @@ from prometheus_client.registry import Collector
 from redis import RedisError
 
 from ai import heartbeat
-from ai.connection import redis_client
 from smimso.metrics import READ_WHEN_ASKED
+from smimso.redis import redis_client
 
 logger = logging.getLogger(__name__)
 

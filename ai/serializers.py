@@ -6,7 +6,7 @@ from rest_framework import serializers
 from rest_framework.validators import ProhibitSurrogateCharactersValidator
 
 from ai.services import DEFAULT_LABELS
-from smimso.parsers import parse_json
+from smimso.web.parsers import parse_json
 
 DIMENSIONS = 512  # of a CLIP vector
 LABELS_MAX, LABEL_LENGTH_MAX = 100, 200

@@ -34,8 +34,8 @@ from ai.serializers import (
     TextVectorSerializer,
 )
 from smimso.errors import InvalidInput, Unavailable
-from smimso.openapi import answers
 from smimso.uploads import decode_upload
+from smimso.web.openapi import answers
 
 VERSION = "1.0.0"  # of the API
 PROBE_TIMEOUT = 2.0  # seconds

@@ -24,7 +24,7 @@ import django
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.data.community import VIEWER, Community
-from smimso import embedded
+from smimso.local import servers
 from tests.e2e.site import Site, running_site
 
 SMALL, LARGE = 1_000, 100_000  # posts
@@ -121,7 +121,7 @@ def use_database_of(site: Site) -> None:
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "smimso.settings",
         "SMIMSO_DATA_DIR": str(site.data_dir),
-        "DATABASE_URL": embedded.database_url(site.data_dir),
+        "DATABASE_URL": servers.database_url(site.data_dir),
         "REDIS_URL": site.redis.url,
     }
     (site.data_dir / "static").mkdir(exist_ok=True)  # whitenoise warns when there is none
@@ -130,7 +130,7 @@ def use_database_of(site: Site) -> None:
 
 def token_of_viewer(community: Community) -> str:
     from accounts.models import User
-    from smimso.auth import issue_token
+    from smimso.web.auth import issue_token
 
     return issue_token(User.objects.get(pk=community.members[VIEWER]))
 
@@ -199,7 +199,7 @@ def compare_feeds(community: Community, rounds: int = 10) -> None:
 
 def main() -> None:
     with running_site(with_ai=False) as site:
-        community = Community(embedded.database_url(site.data_dir))
+        community = Community(servers.database_url(site.data_dir))
         use_database_of(site)
         token = token_of_viewer(community)
         community.grow(SMALL)

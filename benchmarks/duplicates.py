@@ -37,9 +37,9 @@ from ai.demo_models.scenes import demo_scenes  # noqa: E402
 from ai.engine import Engine  # noqa: E402
 from posts.models import BAND_MASKS, BAND_SHIFTS, NEAR_BITS  # noqa: E402
 from search.duplicates import COPY_BITS, COPY_COSINE  # noqa: E402
-from smimso import embedded  # noqa: E402
 from smimso.appearance import perceptual_hash  # noqa: E402
-from smimso.processes import postgres  # noqa: E402
+from smimso.local import servers  # noqa: E402
+from smimso.local.processes import postgres  # noqa: E402
 
 ENGINE = Engine.from_settings()
 DRAWINGS, WIDTH = 250, 480
@@ -160,13 +160,13 @@ def main() -> None:
     known = tell_apart()
     directory = Path(tempfile.mkdtemp(prefix="smimso-duplicates-"))
     directory.chmod(0o755)  # as root, PostgreSQL runs as another user
-    account = embedded.server_account()
-    embedded.prepare_directories(directory, account)
-    embedded.initialise_postgres(directory, account, durable=False)
+    account = servers.server_account()
+    servers.prepare_directories(directory, account)
+    servers.initialise_postgres(directory, account, durable=False)
     program = postgres(directory, account, durable=False)
     server = subprocess.Popen(program.launch(), env=program.environment, stderr=subprocess.DEVNULL)
     try:
-        find(_connected(embedded.database_url(directory, "postgres")), a_million(known))
+        find(_connected(servers.database_url(directory, "postgres")), a_million(known))
     finally:
         server.send_signal(program.stop_signal)
         server.wait(30)

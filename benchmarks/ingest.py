@@ -20,7 +20,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smimso.settings")
 from full_size.models import full_size_models  # noqa: E402
 from interactive import counter, fill_queue, installation, wait_until  # noqa: E402
 
-from smimso.processes import demo_environment  # noqa: E402
+from smimso.local.processes import demo_environment  # noqa: E402
 
 
 def main() -> None:

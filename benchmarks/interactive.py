@@ -102,11 +102,12 @@ def installation(data_dir: Path) -> Iterator[None]:
     django.setup()
     from django.core.management import call_command
 
-    from smimso import embedded, processes, stack
+    from smimso.local import launcher, processes
+    from smimso.local import servers as local_servers
 
-    account = embedded.server_account()
-    embedded.prepare_directories(data_dir, account)
-    embedded.initialise_postgres(data_dir, account)
+    account = local_servers.server_account()
+    local_servers.prepare_directories(data_dir, account)
+    local_servers.initialise_postgres(data_dir, account)
     environment = dict(os.environ)
     servers = (processes.postgres(data_dir, account), processes.redis(data_dir, account))
     workers = (processes.interactive_worker(environment), processes.bulk_worker(environment))
@@ -122,8 +123,8 @@ def installation(data_dir: Path) -> Iterator[None]:
     try:
         for program in servers:
             start(program)
-        wait_until(lambda: database_answers(data_dir) and stack._redis_answers(), 60)
-        embedded.create_database(data_dir)
+        wait_until(lambda: database_answers(data_dir) and launcher._redis_answers(), 60)
+        local_servers.create_database(data_dir)
         call_command("migrate", verbosity=0, interactive=False)
         for program in workers:
             start(program)
@@ -142,10 +143,10 @@ def installation(data_dir: Path) -> Iterator[None]:
 def database_answers(data_dir: Path) -> bool:
     import psycopg
 
-    from smimso import embedded
+    from smimso.local import servers as local_servers
 
     try:
-        psycopg.connect(embedded.database_url(data_dir, "postgres")).close()
+        psycopg.connect(local_servers.database_url(data_dir, "postgres")).close()
     except psycopg.OperationalError:
         return False
     return True

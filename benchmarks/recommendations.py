@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.api import LARGE, Client, Timing, measure, use_database_of, warm_up
 from benchmarks.data.community import VIEWER, Community
-from smimso import embedded
+from smimso.local import servers
 from tests.e2e.site import running_site
 
 SIDE, CLUSTERS, NOISE = 512, 60, 0.7
@@ -82,14 +82,14 @@ def in_the_application(member: Any, model: str) -> None:
 
 def main() -> None:
     with running_site(with_ai=False) as site:
-        database = embedded.database_url(site.data_dir)
+        database = servers.database_url(site.data_dir)
         community = Community(database)
         use_database_of(site)
         community.grow(LARGE)
         from accounts.models import User
         from ai import services as ai
         from search import index
-        from smimso.auth import issue_token
+        from smimso.web.auth import issue_token
 
         count = give_vectors(database, ai.clip_name())
         print(f"{LARGE:,} posts, {count:,} vectors; {index.maintain()}")

@@ -42,9 +42,9 @@ from posts.words import fold  # noqa: E402
 from search import candidates, services  # noqa: E402
 from search.meaning import meaning_of  # noqa: E402
 from search.query import Query, parse  # noqa: E402
-from smimso import embedded  # noqa: E402
-from smimso.processes import postgres  # noqa: E402
-from smimso.processes import redis as redis_server  # noqa: E402
+from smimso.local import servers  # noqa: E402
+from smimso.local.processes import postgres  # noqa: E402
+from smimso.local.processes import redis as redis_server  # noqa: E402
 
 SCENES, QUERIES = 2_400, 60
 LANGUAGES = {
@@ -57,9 +57,9 @@ Find = Callable[[str], list[int]]
 
 @contextmanager
 def database() -> Iterator[None]:
-    data_dir, account = settings.DATA_DIR, embedded.server_account()
-    embedded.prepare_directories(data_dir, account)
-    embedded.initialise_postgres(data_dir, account, durable=False)
+    data_dir, account = settings.DATA_DIR, servers.server_account()
+    servers.prepare_directories(data_dir, account)
+    servers.initialise_postgres(data_dir, account, durable=False)
     programs = [server(data_dir, account, durable=False) for server in (postgres, redis_server)]
     with tempfile.TemporaryFile() as log:
         started = [
@@ -68,7 +68,7 @@ def database() -> Iterator[None]:
         ]
         try:
             _wait(data_dir)
-            embedded.create_database(data_dir)
+            servers.create_database(data_dir)
             call_command("migrate", verbosity=0)
             yield
         finally:
@@ -80,7 +80,7 @@ def database() -> Iterator[None]:
 def _wait(data_dir: Path) -> None:
     for _ in range(200):
         try:
-            psycopg.connect(embedded.database_url(data_dir, "postgres")).close()
+            psycopg.connect(servers.database_url(data_dir, "postgres")).close()
         except psycopg.OperationalError:
             time.sleep(0.1)
         else:

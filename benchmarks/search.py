@@ -208,7 +208,7 @@ def over_http(
     """
     from django.core.cache import cache
 
-    from smimso.auth import issue_token
+    from smimso.web.auth import issue_token
 
     texts = {}
     for text, vector in zip(written, queries, strict=True):

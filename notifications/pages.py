@@ -10,8 +10,8 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from notifications import services
-from smimso.http import clamped_int
-from smimso.pages import PageRequest, action
+from smimso.web.pages import PageRequest, action
+from smimso.web.responses import clamped_int
 
 PAGE_SIZE = 30
 

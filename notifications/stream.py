@@ -28,10 +28,10 @@ from rest_framework import exceptions
 from notifications.live import channel
 from notifications.models import Notification
 from notifications.serializers import NotificationSerializer, notification_list
-from smimso.auth import user_for_token
 from smimso.errors import Overloaded
-from smimso.http import error_body
-from smimso.openapi import JSON, ErrorSerializer, answers_plainly, in_query
+from smimso.web.auth import user_for_token
+from smimso.web.openapi import JSON, ErrorSerializer, answers_plainly, in_query
+from smimso.web.responses import error_body
 
 logger = logging.getLogger(__name__)
 

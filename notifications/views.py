@@ -12,9 +12,9 @@ from notifications.serializers import (
     NotificationListSerializer,
     notification_list,
 )
-from smimso.auth import BACKGROUND_AUTHENTICATION
-from smimso.http import page_and_limit, success
-from smimso.openapi import PAGING, answers
+from smimso.web.auth import BACKGROUND_AUTHENTICATION
+from smimso.web.openapi import PAGING, answers
+from smimso.web.responses import page_and_limit, success
 
 
 class NotificationListView(APIView):

@@ -11,7 +11,7 @@ from accounts.profiles import active_member
 from accounts.services import follow_user, unfollow_user
 from posts import members
 from smimso.errors import NotFound
-from smimso.pages import PageRequest, action
+from smimso.web.pages import PageRequest, action
 
 
 @action("member", "member_id")

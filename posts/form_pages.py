@@ -27,10 +27,10 @@ from posts.serializers import (
     PostChangesSerializer,
 )
 from smimso.errors import NotFound, SmimsoError
-from smimso.http import first_text
-from smimso.pages import SERVICE_TEXTS, translated
-from smimso.throttling import counted
 from smimso.uploads import EXTENSIONS
+from smimso.web.pages import SERVICE_TEXTS, translated
+from smimso.web.responses import first_text
+from smimso.web.throttling import counted
 
 FORM_METHODS = ["GET", "HEAD", "POST"]
 

@@ -17,8 +17,8 @@ from posts.models import Comment
 from posts.post_pages import render_post, thread_of, visible_post
 from posts.serializers import NewCommentSerializer
 from smimso.errors import InvalidInput
-from smimso.http import first_text
-from smimso.pages import PageRequest, action, translated
+from smimso.web.pages import PageRequest, action, translated
+from smimso.web.responses import first_text
 
 
 @action("post", "post_id")

@@ -8,8 +8,8 @@ from rest_framework.views import APIView
 
 from posts import interactions
 from posts.serializers import CommentSerializer, NewCommentSerializer
-from smimso.http import page_and_limit, success
-from smimso.openapi import PAGING, answers
+from smimso.web.openapi import PAGING, answers
+from smimso.web.responses import page_and_limit, success
 
 
 class LikeView(APIView):

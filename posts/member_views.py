@@ -30,9 +30,9 @@ from posts.member_serializers import (
 from posts.models import ActivityType, Post
 from posts.serializers import PostListItemSerializer
 from smimso.errors import InvalidInput
-from smimso.http import clamped_int, page_and_limit, paginated, success
-from smimso.openapi import answers, answers_page, at_most, in_query
-from smimso.throttling import AccountThrottle
+from smimso.web.openapi import answers, answers_page, at_most, in_query
+from smimso.web.responses import clamped_int, page_and_limit, paginated, success
+from smimso.web.throttling import AccountThrottle
 
 
 class AccountView(MeView):

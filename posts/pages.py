@@ -16,8 +16,8 @@ from posts import feed as lists
 from posts.follow_pages import about_member
 from posts.models import Post, PostQuerySet
 from posts.places import Place, place_of
-from smimso.http import clamped_int
-from smimso.pages import PageRequest
+from smimso.web.pages import PageRequest
+from smimso.web.responses import clamped_int
 
 PAGE_SIZE = 24
 

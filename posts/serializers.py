@@ -9,7 +9,7 @@ from rest_framework import serializers
 from accounts.serializers import CategoryBriefSerializer, UserBriefSerializer
 from posts import files
 from posts.models import Comment, Post, PostImage, Visibility
-from smimso.parsers import parse_json
+from smimso.web.parsers import parse_json
 
 CAPTION_LENGTH_MAX = 2_000  # of what an author writes about an image
 

@@ -22,9 +22,9 @@ from posts.serializers import (
     StoredFileSerializer,
 )
 from smimso.errors import InvalidInput
-from smimso.http import success
-from smimso.openapi import answers
 from smimso.uploads import check_number, decode_upload
+from smimso.web.openapi import answers
+from smimso.web.responses import success
 
 FALLBACK_CAPTION = "Beautiful Image"  # the frontend knows it as "no caption"
 

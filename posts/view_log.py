@@ -16,8 +16,8 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 
 from accounts.models import User
-from ai.connection import redis_client
 from posts.models import Activity, ActivityType, Post
+from smimso.redis import redis_client
 
 SEEN_SECONDS = 6 * 3600
 _SEEN = "smimso:seen:{}:{}"

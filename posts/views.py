@@ -28,8 +28,8 @@ from posts.serializers import (
     PostListItemSerializer,
 )
 from smimso.errors import InvalidInput
-from smimso.http import page_and_limit, paginated, success
-from smimso.openapi import answers, answers_page, answers_plainly, in_query
+from smimso.web.openapi import answers, answers_page, answers_plainly, in_query
+from smimso.web.responses import page_and_limit, paginated, success
 
 FAVORITES = (
     100  # posts; the frontend's pages of liked and saved posts ask for no more than one page

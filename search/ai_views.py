@@ -22,7 +22,7 @@ from search.ai_serializers import (
     VectorQuery,
 )
 from search.serializers import MOST_CHARACTERS, match_data
-from smimso.openapi import answers
+from smimso.web.openapi import answers
 
 MOST = 100  # results
 IN_DATABASE = "Use this embedding to search in your database with vector similarity"

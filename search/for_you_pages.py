@@ -11,9 +11,9 @@ from django.views.decorators.vary import vary_on_headers
 
 from accounts.models import User
 from search import for_you
-from smimso.http import clamped_int
-from smimso.pages import PageRequest, action
-from smimso.throttling import counted
+from smimso.web.pages import PageRequest, action
+from smimso.web.responses import clamped_int
+from smimso.web.throttling import counted
 
 PAGE_SIZE = 24
 

@@ -19,9 +19,9 @@ from uuid import UUID
 from django.core import signing
 from redis import RedisError
 
-from ai.connection import redis_client
 from search.fusion import Method, Ranked
 from smimso.errors import InvalidInput
+from smimso.redis import redis_client
 
 logger = logging.getLogger(__name__)
 

@@ -20,10 +20,10 @@ from search.serializers import MOST_CHARACTERS, FiltersSerializer, SearchSeriali
 from search.suggestions import suggestions
 from smimso.appearance import COLORS
 from smimso.errors import InvalidInput, NotFound, SmimsoError
-from smimso.http import first_text
-from smimso.pages import PageRequest, translated
-from smimso.throttling import counted
 from smimso.uploads import decode_upload
+from smimso.web.pages import PageRequest, translated
+from smimso.web.responses import first_text
+from smimso.web.throttling import counted
 
 PAGE_SIZE = 24
 MOST_SIMILAR = 12

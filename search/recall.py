@@ -17,12 +17,12 @@ from redis import RedisError
 
 from ai import services as ai
 from ai import spaces
-from ai.connection import redis_client
 from ai.spaces import steady
 from posts.models import PostImage
 from search import index, nearest
 from search.models import QueryKind, RecallMeasurement, SearchEffort
 from smimso.errors import Unavailable
+from smimso.redis import redis_client
 
 logger = logging.getLogger(__name__)
 

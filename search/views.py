@@ -31,9 +31,9 @@ from search.serializers import (
 )
 from search.suggestions import suggestions
 from smimso.errors import InvalidInput
-from smimso.http import clamped_int, page_and_limit, paginated, success
-from smimso.openapi import answers, answers_page, at_most, in_query
 from smimso.uploads import decode_upload
+from smimso.web.openapi import answers, answers_page, at_most, in_query
+from smimso.web.responses import clamped_int, page_and_limit, paginated, success
 
 
 def min_similarity(default: float) -> OpenApiParameter:

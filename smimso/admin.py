@@ -12,10 +12,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ai.admin_page import PERMISSION
-from smimso import labels
+from smimso import admin_i18n
 from smimso.errors import Overloaded
-from smimso.pages import translated
-from smimso.throttling import seconds_to_wait_for_login
+from smimso.web.pages import translated
+from smimso.web.throttling import seconds_to_wait_for_login
 
 
 class LoginForm(AdminAuthenticationForm):
@@ -39,7 +39,7 @@ class Site(AdminSite):
             model_or_iterable if isinstance(model_or_iterable, Iterable) else [model_or_iterable]
         )
         for model in models:
-            labels.translate(model)
+            admin_i18n.translate(model)
 
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None

@@ -38,7 +38,8 @@ django.setup(set_prefix=False)
 application = OneHopHandler()
 
 # ruff: isort: split
-from smimso import body_limit, metrics, urls  # noqa: E402, F401 - once the settings are there
+from smimso import metrics, urls  # noqa: E402, F401 - once the settings are there
+from smimso.web import body_limit  # noqa: E402 - once the settings are there
 
 metrics.share()
 # What is there now stays: to look for garbage in it would stop everything for 65 ms at times.

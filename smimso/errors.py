@@ -1,4 +1,4 @@
-"""The errors that services raise; `smimso.http` alone turns them into responses."""
+"""The errors that services raise; `smimso.web.responses` alone turns them into responses."""
 
 
 class SmimsoError(Exception):

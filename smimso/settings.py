@@ -9,7 +9,7 @@ from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, validate
 
-from smimso import embedded
+from smimso.local import servers
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env()
@@ -33,7 +33,7 @@ METRICS_TOKEN = env.str("SMIMSO_METRICS_TOKEN", "")  # empty: /metrics is for st
 
 # --- Secrets -------------------------------------------------------------------------------
 # Outside production a secret that is not set is made once and kept in the data directory.
-SECRET_KEY = env.str("SECRET_KEY", "") or ("" if PRODUCTION else embedded.local_secret(DATA_DIR))
+SECRET_KEY = env.str("SECRET_KEY", "") or ("" if PRODUCTION else servers.local_secret(DATA_DIR))
 JWT_SECRET = env.str("JWT_SECRET", "") or ("" if PRODUCTION else SECRET_KEY)
 JWT_LIFETIME = timedelta(days=env.int("JWT_EXPIRES_DAYS", 30))
 GOOGLE_CLIENT_ID = env.str("GOOGLE_CLIENT_ID", "")  # empty: no login with Google
@@ -70,10 +70,10 @@ ASGI_APPLICATION = "smimso.asgi.application"
 APPEND_SLASH = False  # the frontend's bodies and preflights do not survive a redirect
 MIDDLEWARE = [
     "smimso.metrics.measured",
-    "smimso.edge.edge",
+    "smimso.web.middleware.edge",
     "corsheaders.middleware.CorsMiddleware",  # above what may redirect: preflights never are
     "django.middleware.security.SecurityMiddleware",
-    "smimso.content_security.ContentSecurityPolicyMiddleware",
+    "smimso.web.csp.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -126,13 +126,13 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "SMIMSO <noreply@localhost>")
 
 # --- PostgreSQL and Redis (embedded unless a URL is given) -----------------------------------
-DATABASES = {"default": env.dj_db_url("DATABASE_URL", embedded.database_url(DATA_DIR))}
+DATABASES = {"default": env.dj_db_url("DATABASE_URL", servers.database_url(DATA_DIR))}
 # ASGI serves each request on a thread of its own: a pool, not a connection per thread.
 DATABASES["default"]["OPTIONS"] = {
     **DATABASES["default"].get("OPTIONS", {}),
     "pool": {"min_size": 0, "max_size": env.int("SMIMSO_DB_POOL", 16), "timeout": 10},
 }
-REDIS_URL = env.str("REDIS_URL", embedded.redis_url(DATA_DIR))
+REDIS_URL = env.str("REDIS_URL", servers.redis_url(DATA_DIR))
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -143,7 +143,7 @@ CACHES = {
 }
 
 # --- Celery ----------------------------------------------------------------------------------
-CELERY_BROKER_URL = embedded.kombu_url(REDIS_URL)
+CELERY_BROKER_URL = servers.kombu_url(REDIS_URL)
 CELERY_TASK_DEFAULT_QUEUE = "maintenance"
 CELERY_TASK_ROUTES = {
     "posts.tasks.embed_images": {"queue": "embed"},
@@ -196,7 +196,7 @@ AI_PUBLIC = env.bool("SMIMSO_AI_PUBLIC", False)  # /api/ai/* without a token (th
 AI_EMBED_BATCH = env.int("SMIMSO_EMBED_BATCH", 32)
 AI_CAPTION_BATCH = env.int("SMIMSO_CAPTION_BATCH", 16)
 # A worker holds a message of each batch that it fills, and one of `fill`: fewer, and batches stay
-# small. Where nothing is batched, smimso.processes says 1.
+# small. Where nothing is batched, smimso.local.processes says 1.
 CELERY_WORKER_CONCURRENCY = 1
 CELERY_WORKER_PREFETCH_MULTIPLIER = AI_EMBED_BATCH + AI_CAPTION_BATCH + 1
 AI_CAPTION_BEAMS = env.int("SMIMSO_CAPTION_BEAMS", 1)  # 1: greedy
@@ -261,20 +261,20 @@ THROTTLES = {
 }
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "smimso.auth.JWTAuthentication",
+        "smimso.web.auth.JWTAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": [
-        "smimso.parsers.LimitedJSONParser",
+        "smimso.web.parsers.LimitedJSONParser",
         "rest_framework.parsers.MultiPartParser",
-        "smimso.parsers.LimitedFormParser",
+        "smimso.web.parsers.LimitedFormParser",
     ],
-    "DEFAULT_THROTTLE_CLASSES": ["smimso.throttling.ScopeThrottle"],
+    "DEFAULT_THROTTLE_CLASSES": ["smimso.web.throttling.ScopeThrottle"],
     "NUM_PROXIES": TRUSTED_PROXIES,
-    "DEFAULT_SCHEMA_CLASS": "smimso.openapi.Schema",
-    "EXCEPTION_HANDLER": "smimso.http.exception_handler",
+    "DEFAULT_SCHEMA_CLASS": "smimso.web.openapi.Schema",
+    "EXCEPTION_HANDLER": "smimso.web.responses.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 
@@ -286,7 +286,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/",
     "COMPONENT_SPLIT_REQUEST": True,
     "PATH_CONVERTER_OVERRIDES": {"any_id": {"type": "string", "format": "uuid"}},
-    "PREPROCESSING_HOOKS": ["smimso.openapi.without_repetition"],
+    "PREPROCESSING_HOOKS": ["smimso.web.openapi.without_repetition"],
 }
 
 # --- Security (check --deploy) ---------------------------------------------------------------

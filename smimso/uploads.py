@@ -19,8 +19,8 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from smimso.appearance import color_names, perceptual_hash
-from smimso.embedded import machine_cores, machine_memory
 from smimso.errors import InvalidInput
+from smimso.machine import machine_cores, machine_memory
 from smimso.metadata import without_metadata
 
 EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif"}

@@ -12,10 +12,10 @@ from posts.ai_admin import retry_failed
 from posts.pages import feed
 from posts.views import uploaded_file
 from search.ai_admin import change_model
-from smimso.converters import AnyIdConverter
-from smimso.index import SchemaView, api_index, docs, test_cors
 from smimso.metrics import metrics
-from smimso.pages import wants_page
+from smimso.web.api_index import SchemaView, api_index, docs, test_cors
+from smimso.web.converters import AnyIdConverter
+from smimso.web.pages import wants_page
 
 register_converter(AnyIdConverter, "any_id")
 
@@ -59,7 +59,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
-handler400 = "smimso.http.bad_request"
-handler403 = "smimso.http.not_allowed"
-handler404 = "smimso.http.route_not_found"
-handler500 = "smimso.http.server_error"
+handler400 = "smimso.web.responses.bad_request"
+handler403 = "smimso.web.responses.not_allowed"
+handler404 = "smimso.web.responses.route_not_found"
+handler500 = "smimso.web.responses.server_error"

@@ -28,12 +28,12 @@ from ai import spaces
 from ai.heartbeat import live_workers
 from ai.names import clip_name
 from search.relevance import forget_samples
-from smimso import embedded
-from smimso.auth import issue_token
 from smimso.celery import app as celery_app
-from smimso.processes import postgres
-from smimso.processes import redis as redis_server
-from smimso.supervisor import Program
+from smimso.local import servers as local_servers
+from smimso.local.processes import postgres
+from smimso.local.processes import redis as redis_server
+from smimso.local.supervisor import Program
+from smimso.web.auth import issue_token
 
 QUEUES = ("interactive", "embed", "caption", "fill", "maintenance")
 PASSWORD = "correct horse"
@@ -75,9 +75,9 @@ def wait_until(
 def servers() -> Iterator[Path]:
     """PostgreSQL and Redis of this run; the directory that they and the uploads live in."""
     data_dir = settings.DATA_DIR
-    account = embedded.server_account()
-    embedded.prepare_directories(data_dir, account)
-    embedded.initialise_postgres(data_dir, account, durable=False)
+    account = local_servers.server_account()
+    local_servers.prepare_directories(data_dir, account)
+    local_servers.initialise_postgres(data_dir, account, durable=False)
     with (
         running(postgres(data_dir, account, durable=False), data_dir) as database,
         running(redis_server(data_dir, account, durable=False), data_dir) as queue,
@@ -89,7 +89,7 @@ def servers() -> Iterator[Path]:
 
 def _database_answers() -> bool:
     try:
-        psycopg.connect(embedded.database_url(settings.DATA_DIR, "postgres")).close()
+        psycopg.connect(local_servers.database_url(settings.DATA_DIR, "postgres")).close()
     except psycopg.OperationalError:
         return False
     return True
@@ -148,7 +148,7 @@ def broker_at(settings: Any) -> Iterator[Callable[[str], None]]:
 
     def point(url: str) -> None:
         settings.REDIS_URL = url
-        settings.CELERY_BROKER_URL = embedded.kombu_url(url)
+        settings.CELERY_BROKER_URL = local_servers.kombu_url(url)
         celery_app.amqp._producer_pool = None
         celery_app._pool = None
 

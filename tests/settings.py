@@ -10,24 +10,24 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from smimso import embedded
-from smimso.processes import demo_environment
+from smimso.local import servers
+from smimso.local.processes import demo_environment
 
 _directory = os.environ.get("SMIMSO_TEST_DIR")
 _is_started_by_a_test = bool(_directory)
 if not _directory:
     _directory = tempfile.mkdtemp(prefix="smimso-test-")
-    for _path in (Path(_directory), embedded.socket_directory(Path(_directory).resolve())):
+    for _path in (Path(_directory), servers.socket_directory(Path(_directory).resolve())):
         atexit.register(shutil.rmtree, _path, ignore_errors=True)
 (Path(_directory) / "static").mkdir(exist_ok=True)  # whitenoise warns when there is none
 os.environ |= {
     "SMIMSO_TEST_DIR": _directory,  # for the workers, which are started with these settings too
     "SMIMSO_DATA_DIR": _directory,
     "SMIMSO_ENV": "test",
-    "DATABASE_URL": embedded.database_url(
+    "DATABASE_URL": servers.database_url(
         Path(_directory).resolve(), os.environ.get("SMIMSO_TEST_DATABASE", "smimso")
     ),
-    "REDIS_URL": embedded.redis_url(Path(_directory).resolve()),
+    "REDIS_URL": servers.redis_url(Path(_directory).resolve()),
     "SECRET_KEY": "a secret that only the tests use, 32 characters",
     "JWT_SECRET": "another secret that only the tests use",
     "SMIMSO_LOG_LEVEL": "WARNING",

@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import psycopg
 
-from smimso import embedded, processes
-from smimso.supervisor import Program
+from smimso.local import processes, servers
+from smimso.local.supervisor import Program
 
 FOREIGN = ("SMIMSO_", "DATABASE_URL", "REDIS_URL", "DJANGO_", "SECRET_KEY", "JWT_")
 
@@ -29,14 +29,14 @@ def installation(**settings: str) -> Iterator[str]:
         )
         data_dir = Path(name).resolve()
         data_dir.chmod(0o755)  # as root, PostgreSQL runs as another user
-        stack.callback(shutil.rmtree, embedded.socket_directory(data_dir), ignore_errors=True)
-        account = embedded.server_account()
-        embedded.prepare_directories(data_dir, account)
-        embedded.initialise_postgres(data_dir, account)
+        stack.callback(shutil.rmtree, servers.socket_directory(data_dir), ignore_errors=True)
+        account = servers.server_account()
+        servers.prepare_directories(data_dir, account)
+        servers.initialise_postgres(data_dir, account)
         stack.enter_context(running(processes.postgres(data_dir, account), data_dir))
         stack.enter_context(running(processes.redis(data_dir, account), data_dir))
         until(lambda: _database_answers(data_dir), "PostgreSQL")
-        embedded.create_database(data_dir)
+        servers.create_database(data_dir)
         environment = _set_up(data_dir, settings)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -54,8 +54,8 @@ def _set_up(data_dir: Path, settings: dict[str, str]) -> dict[str, str]:
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "smimso.settings",
         "SMIMSO_DATA_DIR": str(data_dir),
-        "DATABASE_URL": embedded.database_url(data_dir),
-        "REDIS_URL": embedded.redis_url(data_dir),
+        "DATABASE_URL": servers.database_url(data_dir),
+        "REDIS_URL": servers.redis_url(data_dir),
         "SMIMSO_LOG_LEVEL": "WARNING",
         **settings,
     }
@@ -98,7 +98,7 @@ def until(answers: Callable[[], bool], what: str, seconds: float = 90) -> None:
 
 def _database_answers(data_dir: Path) -> bool:
     try:
-        psycopg.connect(embedded.database_url(data_dir, "postgres")).close()
+        psycopg.connect(servers.database_url(data_dir, "postgres")).close()
     except psycopg.OperationalError:
         return False
     return True

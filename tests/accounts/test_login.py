@@ -7,7 +7,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from smimso.auth import user_for_token
+from smimso.web.auth import user_for_token
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse"

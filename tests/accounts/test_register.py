@@ -11,8 +11,8 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.services import register_user
-from smimso.auth import user_for_token
 from smimso.errors import InvalidInput
+from smimso.web.auth import user_for_token
 
 pytestmark = pytest.mark.django_db
 TAKEN = "User with this email or phone already exists"

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from ai import connection
 from ai.engine import Engine
+from smimso import redis
 
 
 @pytest.fixture(scope="session")
@@ -113,7 +113,7 @@ def redis_at(settings: Any) -> Iterator[Callable[[str], None]]:
 
     def point(url: str) -> None:
         settings.REDIS_URL = url
-        connection.redis_client.cache_clear()
+        redis.redis_client.cache_clear()
 
     yield point
-    connection.redis_client.cache_clear()
+    redis.redis_client.cache_clear()

@@ -8,8 +8,8 @@ import pytest
 
 from ai import metrics as ai_metrics
 from ai import services as ai
-from ai.connection import redis_client
 from smimso import metrics
+from smimso.redis import redis_client
 from tests.ai.test_services import wait_for_models
 from tests.smimso.test_metrics import value_of
 

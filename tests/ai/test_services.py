@@ -18,10 +18,10 @@ from PIL import Image
 from redis import RedisError
 
 from ai import calls, heartbeat, services, tasks
-from ai.connection import redis_client
 from ai.heartbeat import ModelState, WorkerState
 from ai.pictures import to_message
 from smimso.errors import InvalidInput, Unavailable
+from smimso.redis import redis_client
 
 pytestmark = pytest.mark.django_db
 

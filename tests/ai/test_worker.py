@@ -15,9 +15,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from ai import heartbeat, names, worker
-from ai.connection import redis_client
 from ai.engine import Engine
 from ai.errors import ModelUnavailable
+from smimso.redis import redis_client
 from tests.ai.conftest import save_clip
 
 pytestmark = pytest.mark.django_db(transaction=True)  # other threads read there, too

@@ -17,7 +17,7 @@ from ai.services import Prediction
 from notifications.models import Notification
 from posts import interactions
 from posts.models import Post, PostImage
-from smimso.auth import issue_token
+from smimso.web.auth import issue_token
 from tests.conftest import PASSWORD
 
 FRONTEND = "http://localhost:3000"

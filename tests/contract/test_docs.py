@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from smimso.openapi import description
+from smimso.web.openapi import description
 
 UNDESCRIBED = {"api/schema", "api/docs"}
 

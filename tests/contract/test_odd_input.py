@@ -8,8 +8,8 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from smimso.auth import issue_token
-from smimso.openapi import JSON, description
+from smimso.web.auth import issue_token
+from smimso.web.openapi import JSON, description
 from tests.contract.conftest import World
 
 DEEP = "[" * 100_000

@@ -15,8 +15,8 @@ from jsonschema import Draft202012Validator
 from PIL import Image
 from schemathesis import checks
 
-from smimso.auth import issue_token
-from smimso.openapi import JSON, description
+from smimso.web.auth import issue_token
+from smimso.web.openapi import JSON, description
 from tests.contract import routes
 from tests.contract.conftest import World
 from tests.contract.routes import Route, without_names

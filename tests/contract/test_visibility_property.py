@@ -28,8 +28,8 @@ from accounts.models import Category, Follow, User
 from ai import services as ai
 from notifications.models import Notification
 from posts.models import Activity, Comment, Like, Post, PostImage, SavedPost
-from smimso.auth import issue_token
 from smimso.errors import Unavailable
+from smimso.web.auth import issue_token
 from tests.contract.conftest import VECTOR
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("_ai_answers")]

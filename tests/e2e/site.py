@@ -21,7 +21,7 @@ import psutil
 
 from ai.demo_models.drawing import draw_scene
 from ai.demo_models.scenes import Scene
-from smimso import embedded
+from smimso.local import servers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 300.0  # seconds; a loaded machine may need many of them, an idle one needs few
@@ -35,16 +35,16 @@ class RedisServer:
     def __init__(self, directory: Path) -> None:
         self.data_dir = directory
         directory.mkdir()
-        embedded.prepare_directories(directory, None)
+        servers.prepare_directories(directory, None)
         self.start()
 
     @property
     def url(self) -> str:
-        return embedded.redis_url(self.data_dir)
+        return servers.redis_url(self.data_dir)
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            embedded.redis_command(self.data_dir), stdout=subprocess.DEVNULL
+            servers.redis_command(self.data_dir), stdout=subprocess.DEVNULL
         )
 
     def stop(self) -> None:

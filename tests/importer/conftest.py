@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 
-from smimso import embedded
+from smimso.local import servers as local_servers
 from tests.importer.node_database import BASE, MIGRATIONS, NodeDatabase
 
 
@@ -20,10 +20,10 @@ def make_node(servers: Path) -> Iterator[Callable[[str], NodeDatabase]]:
     def make(ddl: str) -> NodeDatabase:
         name = f"node_{uuid4().hex[:12]}"
         with psycopg.connect(
-            embedded.database_url(settings.DATA_DIR, "postgres"), autocommit=True
+            local_servers.database_url(settings.DATA_DIR, "postgres"), autocommit=True
         ) as connection:
             connection.execute(f"CREATE DATABASE {name}")
-        node = NodeDatabase(embedded.database_url(settings.DATA_DIR, name))
+        node = NodeDatabase(local_servers.database_url(settings.DATA_DIR, name))
         made.append(node)
         node.run(ddl)
         return node

@@ -19,7 +19,7 @@ from accounts.models import Category, User
 from accounts.services import authenticate_user
 from ai.names import clip_name
 from posts.models import Comment, Like, Post, PostImage
-from smimso import embedded
+from smimso.local import servers
 from smimso.settings import PASSWORD_HASHERS
 from tests.importer.node_database import LONG_AGO, NodeDatabase
 from tests.importer.summary import counts
@@ -174,7 +174,7 @@ def test_databases_that_are_not_the_old_backends(
 ):
     with pytest.raises(CommandError, match="neither a table users nor a table posts"):
         run_import(make_node("CREATE TABLE other (id int)"))
-    ours = embedded.database_url(settings.DATA_DIR, connection.settings_dict["NAME"])
+    ours = servers.database_url(settings.DATA_DIR, connection.settings_dict["NAME"])
     with pytest.raises(CommandError, match="a database of this SMIMSO"):
         call_command("import_smimso", dsn=ours)
 

@@ -17,7 +17,7 @@ from accounts.models import User
 from notifications import stream
 from notifications.live import channel, publish
 from notifications.models import Notification
-from smimso.auth import issue_token
+from smimso.web.auth import issue_token
 from tests.notifications.web import Stream, web_process
 
 pytestmark = pytest.mark.django_db(transaction=True)

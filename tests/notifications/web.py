@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from django.db import connection
 
-from smimso.supervisor import Program
+from smimso.local.supervisor import Program
 from tests.conftest import running, wait_until
 
 

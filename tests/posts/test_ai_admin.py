@@ -13,10 +13,10 @@ from django.utils import timezone
 
 from accounts.models import User
 from ai import heartbeat, metrics
-from ai.connection import redis_client
 from ai.heartbeat import ModelState, WorkerState
 from posts.ai_admin import images, time_left
 from posts.models import AIStatus, Post, PostImage
+from smimso.redis import redis_client
 from tests.posts.conftest import Queues
 from tests.posts.rows import make_post
 

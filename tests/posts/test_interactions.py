@@ -13,11 +13,11 @@ from django.db import IntegrityError, connection, transaction
 from rest_framework.test import APIClient
 
 from accounts.models import Follow, User
-from ai.connection import redis_client
 from notifications.models import Notification
 from posts import view_log
 from posts.models import Activity, Comment, Like, Post, SavedPost
 from posts.view_log import write_waiting_views
+from smimso.redis import redis_client
 from tests.posts.rows import invalid, make_post, same_as_before
 
 pytestmark = pytest.mark.django_db

@@ -11,13 +11,13 @@ from django.test import Client
 
 from accounts.models import User
 from ai import spaces
-from ai.connection import redis_client
 from ai.models import VectorSpace
 from posts.models import PostImage
 from search import index, nearest, recall
 from search.models import RecallMeasurement, SearchEffort
 from search.tasks import measure_recall
 from smimso.errors import Unavailable
+from smimso.redis import redis_client
 from tests.search.conftest import MODEL, clustered, insert_many
 
 pytestmark = [

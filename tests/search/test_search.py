@@ -487,7 +487,7 @@ def test_an_old_cursor_says_that_it_has_expired(
 def test_without_redis_the_cursor_carries_the_list(
     api: Api, stranger: User, new: NewPost, settings: Any, tmp_path: Any
 ) -> None:
-    from ai.connection import redis_client
+    from smimso.redis import redis_client
 
     for number in range(5):
         new(None, title=f"boat {number}")

@@ -13,9 +13,9 @@ from accounts.models import User
 from ai import heartbeat, tasks
 from ai import services as ai
 from ai.calibration import similarity_score
-from ai.connection import redis_client
 from ai.heartbeat import ModelState, WorkerState
 from posts.models import Post
+from smimso.redis import redis_client
 from tests.search.conftest import at_cosine, pointing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("openai_scale")]
@@ -321,7 +321,7 @@ def test_without_a_worker_the_limit_counts_too(
 def test_without_redis_words_are_compared(
     api: Api, stranger: User, vector_post: NewPost, settings: Any, tmp_path: Any
 ) -> None:
-    from ai.connection import redis_client
+    from smimso.redis import redis_client
 
     settings.REDIS_URL = f"unix://{tmp_path}/nobody.sock"
     redis_client.cache_clear()

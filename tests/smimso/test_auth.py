@@ -16,7 +16,7 @@ from rest_framework import exceptions
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from smimso.auth import INVALID_TOKEN, issue_token, user_for_token
+from smimso.web.auth import INVALID_TOKEN, issue_token, user_for_token
 
 REQUIRED = "Authentication required. Please provide a valid token."
 pytestmark = pytest.mark.django_db

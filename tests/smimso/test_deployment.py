@@ -16,8 +16,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from smimso import processes
-from smimso.supervisor import Program
+from smimso.local import processes
+from smimso.local.supervisor import Program
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMPOSE = REPOSITORY / "docker-compose.yml"
@@ -103,7 +103,7 @@ def test_an_empty_line_of_allowed_hosts_counts_as_not_set(
 def test_limits_are_on_unless_an_operator_says_otherwise(tmp_path: Path) -> None:
     """The tests' own settings have none."""
     show = (
-        "from django.conf import settings as s; from smimso.throttling import _RATE;"
+        "from django.conf import settings as s; from smimso.web.throttling import _RATE;"
         "print(sorted(name for name, rate in s.THROTTLES.items() if _RATE.fullmatch(rate)));"
         "print(s.POST_RETRY_SECONDS > 90, s.DEBUG, s.CORS_ALLOWED_ORIGINS, s.TRUSTED_PROXIES)"
     )

@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from smimso import errors
-from smimso.http import clamped_int, exception_handler, page_and_limit, paginated, success
+from smimso.web.responses import clamped_int, exception_handler, page_and_limit, paginated, success
 
 Api = Callable[..., APIClient]
 
@@ -89,7 +89,7 @@ def test_who_is_throttled_is_told_for_how_long() -> None:
 
 
 def test_only_the_unexpected_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.ERROR, "smimso.http"):
+    with caplog.at_level(logging.ERROR, "smimso.web.responses"):
         exception_handler(errors.Unavailable(), {})
         exception_handler(errors.NotFound(), {})
         assert caplog.records == []

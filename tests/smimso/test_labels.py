@@ -10,7 +10,7 @@ from django.utils import translation
 
 from accounts.models import User
 from posts.models import Post
-from smimso import labels as labels_of_models
+from smimso import admin_i18n as labels_of_models
 
 OURS = {"accounts", "ai", "notifications", "posts", "search", "smimso"}
 

@@ -21,7 +21,7 @@ from search.models import Taste
 from search.tasks import learn_tastes
 from smimso.celery import app as celery_app
 from smimso.celery import one_at_a_time
-from smimso.processes import maintenance_worker, node_name
+from smimso.local.processes import maintenance_worker, node_name
 from tests.conftest import running, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)

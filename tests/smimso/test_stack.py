@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from smimso.stack import Stack
+from smimso.local.launcher import Stack
 
 
 class Site(BaseHTTPRequestHandler):

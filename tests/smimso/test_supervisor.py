@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from smimso.embedded import CannotStart
-from smimso.supervisor import Program, Supervisor
+from smimso.local.servers import CannotStart
+from smimso.local.supervisor import Program, Supervisor
 
 EXIT_THREAD = {"x86_64": 60, "aarch64": 93}  # system call `exit`: of the calling thread alone
 

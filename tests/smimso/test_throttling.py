@@ -13,8 +13,8 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from posts.models import Post
-from smimso.openapi import description
-from smimso.throttling import client_address, seconds_to_wait
+from smimso.web.openapi import description
+from smimso.web.throttling import client_address, seconds_to_wait
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -165,7 +165,7 @@ def test_the_description_says_where_requests_are_counted() -> None:
 def test_the_window_ends(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     settings.THROTTLES = {"login": "1/2m"}
     now = 1_000_000.0
-    monkeypatch.setattr("smimso.throttling.time.time", lambda: now)
+    monkeypatch.setattr("smimso.web.throttling.time.time", lambda: now)
     assert seconds_to_wait("login", "a") == 0
     wait = seconds_to_wait("login", "a")
     assert 0 < wait <= 120

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from smimso import embedded
+from smimso.local import servers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 300.0  # seconds; a loaded machine needs most of them
@@ -66,7 +66,7 @@ class Up:
             with suppress(psutil.Error):  # it ended in between
                 command = " ".join(child.cmdline())
             for name in ("postgres", "redis-server", "uvicorn", "maintenance", "beat"):
-                if name in command and "launch.py" not in command:
+                if name in command and "child.py" not in command:
                     found.setdefault(name, child)
         return found
 
@@ -87,7 +87,7 @@ def free_port() -> int:
 
 def on(data_dir: Path) -> list[psutil.Process]:
     """Every process of this machine that works on the data directory."""
-    sockets = str(embedded.socket_directory(data_dir.resolve()))
+    sockets = str(servers.socket_directory(data_dir.resolve()))
     found = []
     for process in psutil.process_iter():
         try:
@@ -120,7 +120,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
     for up in started:
         if up.process.poll() is None:
             up.stop()
-        shutil.rmtree(embedded.socket_directory(up.data_dir.resolve()), ignore_errors=True)
+        shutil.rmtree(servers.socket_directory(up.data_dir.resolve()), ignore_errors=True)
 
 
 def test_it_starts_restarts_what_crashes_stops_and_keeps_its_data(

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from smimso import metrics
-from smimso.embedded import CannotStart, socket_directory
+from smimso.local.servers import CannotStart, socket_directory
 
 PREVIOUS_SECONDS = 30.0  # that the children of a killed `up` get to end
 
@@ -49,9 +49,9 @@ class Command(BaseCommand):
     async def run(
         self, data_dir: Path, host: str, port: int, *, children_lock: IO[str], options: Any
     ) -> None:
-        from smimso.processes import demo_environment
-        from smimso.stack import Stack, reachable
-        from smimso.supervisor import Supervisor
+        from smimso.local.launcher import Stack, reachable
+        from smimso.local.processes import demo_environment
+        from smimso.local.supervisor import Supervisor
 
         own = {"SMIMSO_DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1"}
         defaults = demo_environment() if options["demo"] else {}

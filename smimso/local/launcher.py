@@ -17,10 +17,10 @@ from django.core.management import call_command
 from django.db import connection
 from kombu.exceptions import OperationalError
 
-from smimso import embedded, processes
 from smimso.celery import app as celery_app
-from smimso.embedded import CannotStart
-from smimso.supervisor import Program, Supervisor
+from smimso.local import processes, servers
+from smimso.local.servers import CannotStart
+from smimso.local.supervisor import Program, Supervisor
 
 
 @dataclass
@@ -63,11 +63,11 @@ class Stack:
         redis_wanted = not os.environ.get("REDIS_URL")
         account = None
         if database_wanted or redis_wanted:
-            account = embedded.server_account()
-            opened = embedded.prepare_directories(self.data_dir, account)
+            account = servers.server_account()
+            opened = servers.prepare_directories(self.data_dir, account)
             if opened:
                 names = ", ".join(map(str, opened))
-                self.say(f"Opened for {embedded.ROOT_RUNS_SERVERS_AS} to pass through: {names}")
+                self.say(f"Opened for {servers.ROOT_RUNS_SERVERS_AS} to pass through: {names}")
         redis_server = postgres = None
         if redis_wanted:
             redis_server = processes.redis(self.data_dir, account)
@@ -75,7 +75,7 @@ class Stack:
         if database_wanted:
             if not (self.data_dir / "postgres").exists():
                 self.say("Making a new database")
-            await asyncio.to_thread(embedded.initialise_postgres, self.data_dir, account)
+            await asyncio.to_thread(servers.initialise_postgres, self.data_dir, account)
             postgres = processes.postgres(self.data_dir, account)
             await supervisor.start(postgres)
         await supervisor.until(_redis_answers, redis_server, what="Redis", seconds=30)
@@ -83,12 +83,12 @@ class Stack:
             self._database_answers, postgres, what="PostgreSQL", seconds=120 if postgres else 15
         )
         if database_wanted:
-            await asyncio.to_thread(embedded.create_database, self.data_dir)
+            await asyncio.to_thread(servers.create_database, self.data_dir)
         self.say("PostgreSQL and Redis answer")
 
     def _database_answers(self) -> bool:
         """The server itself: the embedded one has no database of ours yet."""
-        url = os.environ.get("DATABASE_URL") or embedded.database_url(self.data_dir, "postgres")
+        url = os.environ.get("DATABASE_URL") or servers.database_url(self.data_dir, "postgres")
         try:
             psycopg.connect(url, connect_timeout=3).close()
         except psycopg.OperationalError:

@@ -18,6 +18,8 @@ import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
+from smimso.machine import machine_cores, machine_memory
+
 DATABASE_NAME = "smimso"
 DATABASE_USER = "postgres"
 POSTGRES_VERSION = "18"  # the wheel holds 16 too
@@ -252,20 +254,6 @@ def tuned_to(*, memory: int, cores: int) -> dict[str, str]:
         "random_page_cost": "1.1",
         "jit": "off",  # compiling costs more than it saves on queries of milliseconds
     }
-
-
-def machine_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def machine_memory() -> int:
-    """Bytes of memory, or the container's share of them."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = Path("/sys/fs/cgroup/memory.max")
-    text = limit.read_text().strip() if limit.exists() else "max"
-    return memory if text == "max" else min(memory, int(text))
 
 
 def create_database(data_dir: Path) -> None:

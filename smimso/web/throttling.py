@@ -24,7 +24,7 @@ from rest_framework.settings import api_settings
 from rest_framework.throttling import BaseThrottle
 
 from smimso.errors import Overloaded
-from smimso.pages import PageRequest
+from smimso.web.pages import PageRequest
 
 logger = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.views import APIView
 
-from smimso.auth import BACKGROUND_AUTHENTICATION
-from smimso.throttling import AccountThrottle, is_counted
+from smimso.web.auth import BACKGROUND_AUTHENTICATION
+from smimso.web.throttling import AccountThrottle, is_counted
 
 JSON, FORM = "application/json", "multipart/form-data"
 API = "/api/"
@@ -254,7 +254,7 @@ class Schema(AutoSchema):
 
 
 class BearerScheme(OpenApiAuthenticationExtension):
-    target_class = "smimso.auth.JWTAuthentication"
+    target_class = "smimso.web.auth.JWTAuthentication"
     name = "Bearer"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
@@ -264,7 +264,7 @@ class BearerScheme(OpenApiAuthenticationExtension):
 class BackgroundBearerScheme(OpenApiAuthenticationExtension):
     """The same token: what differs is the error."""
 
-    target_class = "smimso.auth._BackgroundJWTAuthentication"
+    target_class = "smimso.web.auth._BackgroundJWTAuthentication"
     name = []
 
     def get_security_requirement(self, auto_schema: AutoSchema) -> dict[str, list[Any]]:

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from smimso import errors
-from smimso.pages import not_found_page, server_error_page, wants_page
+from smimso.web.pages import not_found_page, server_error_page, wants_page
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 
-from smimso.http import with_envelope
+from smimso.web.responses import with_envelope
 
 _CHARSETS = {"utf-8", "ascii", "iso8859-1"}
 _SLASHES = re.compile(r"/{2,}")

@@ -1,4 +1,4 @@
-"""Becomes another program that dies with its parent: `launch.py [options] -- program …`.
+"""Becomes another program that dies with its parent: `child.py [options] -- program …`.
 
 The supervisor starts every child through this file. It runs before the program, so it is told
 nothing of Django and imports only the standard library (about 15 ms with `python -I -S`).

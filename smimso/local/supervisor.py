@@ -20,10 +20,10 @@ from circus.stream import FileStream
 from circus.watcher import Watcher
 from tornado.ioloop import IOLoop
 
-from smimso.embedded import CannotStart
+from smimso.local.servers import CannotStart
 from smimso.mail import MARK
 
-LAUNCH = Path(__file__).with_name("launch.py")
+LAUNCH = Path(__file__).with_name("child.py")
 LOG_BYTES = 5 * 1024 * 1024
 LOG_COPIES = 2
 STEADY_SECONDS = 30.0  # who ran this long did not fail at its start

@@ -5,10 +5,11 @@ import signal
 import sys
 from pathlib import Path
 
-from smimso import embedded
-from smimso.supervisor import Program
+from smimso.local import servers
+from smimso.local.supervisor import Program
+from smimso.machine import machine_cores
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
 
 # Of a worker's environment. Threads that wait for each other soon sleep, instead of spinning on a
@@ -24,7 +25,7 @@ SHARING = {
 def postgres(data_dir: Path, account: pwd.struct_passwd | None, *, durable: bool = True) -> Program:
     return Program(
         name="postgres",
-        command=embedded.postgres_command(data_dir, durable=durable),
+        command=servers.postgres_command(data_dir, durable=durable),
         user=account.pw_name if account else None,
         # Fast shutdown. SIGTERM would wait until the last client has gone.
         stop_signal=signal.SIGINT,
@@ -37,7 +38,7 @@ def postgres(data_dir: Path, account: pwd.struct_passwd | None, *, durable: bool
 def redis(data_dir: Path, account: pwd.struct_passwd | None, *, durable: bool = True) -> Program:
     return Program(
         name="redis",
-        command=embedded.redis_command(data_dir, durable=durable),
+        command=servers.redis_command(data_dir, durable=durable),
         user=account.pw_name if account else None,
         death_signal=signal.SIGTERM,
         foundation=True,
@@ -57,14 +58,14 @@ def web(environment: dict[str, str], *, host: str, port: int) -> Program:
 
 def interactive_worker(environment: dict[str, str]) -> Program:
     """Someone is waiting for each of its answers."""
-    threads = max(1, embedded.machine_cores() // 2)
+    threads = max(1, machine_cores() // 2)
     environment = {"SMIMSO_AI_THREADS": str(threads)} | SHARING | environment
     return _worker("interactive", "interactive", environment, options=_SOLO + _ONE_EACH)
 
 
 def bulk_worker(environment: dict[str, str]) -> Program:
     """On all cores, but only with what the others leave over: whoever else wakes up runs first."""
-    environment = {"SMIMSO_AI_THREADS": str(embedded.machine_cores())} | SHARING | environment
+    environment = {"SMIMSO_AI_THREADS": str(machine_cores())} | SHARING | environment
     return _worker("bulk", "embed,caption,fill", environment, nice=19)
 
 

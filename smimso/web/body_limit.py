@@ -7,7 +7,7 @@ from django.conf import settings
 from django.http import HttpResponse, JsonResponse
 
 from smimso.errors import TooLarge
-from smimso.http import error_body
+from smimso.web.responses import error_body
 
 
 def refusal(scope: Mapping[str, Any]) -> HttpResponse | None:

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from smimso.openapi import answers_plainly, description
+from smimso.web.openapi import answers_plainly, description
 
 VERSION = "1.0.0"
 ENDPOINTS = {
