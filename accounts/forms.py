@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts import options, services
 from accounts.models import User, UserQuerySet
 from accounts.serializers import ProfileFormSerializer
-from smimso.uploads import EXTENSIONS
+from media.images import EXTENSIONS
 
 
 def _password(label: Any, *, known: bool = False, **options: Any) -> forms.CharField:

@@ -13,8 +13,8 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
+from media.images import Upload, check_images
 from smimso.errors import InvalidInput
-from smimso.uploads import Upload, check_images
 
 Kind = Literal["avatar", "cover"]
 

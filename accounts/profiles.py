@@ -14,8 +14,8 @@ from django.db.models.functions import Concat
 from accounts import pictures
 from accounts.models import User, UserQuerySet
 from accounts.services import check_phone
+from media.images import Upload
 from smimso.errors import InvalidInput, NotFound
-from smimso.uploads import Upload
 
 MOST_FOUND = 20
 _PICTURES = {"avatar_url", "cover_url"}

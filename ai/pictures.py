@@ -5,7 +5,7 @@ import io
 
 from PIL import Image
 
-from smimso.uploads import MODEL_SIDE, decode_bytes
+from media.images import MODEL_SIDE, decode_bytes
 
 QUALITY = 95  # JPEG
 

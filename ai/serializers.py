@@ -1,4 +1,4 @@
-"""The bodies of requests to the AI routes. Files are checked by `smimso.uploads`."""
+"""The bodies of requests to the AI routes. Files are checked by `media.images`."""
 
 from typing import Any
 

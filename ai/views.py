@@ -33,8 +33,8 @@ from ai.serializers import (
     TextQuery,
     TextVectorSerializer,
 )
+from media.images import decode_upload
 from smimso.errors import InvalidInput, Unavailable
-from smimso.uploads import decode_upload
 from smimso.web.openapi import answers
 
 VERSION = "1.0.0"  # of the API

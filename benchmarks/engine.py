@@ -145,7 +145,7 @@ class Ours:
         engine.blip.get()
 
     def chunks(self, files: Sequence[bytes]) -> Iterator[list[Image.Image]]:
-        from smimso.uploads import decode_ahead
+        from media.images import decode_ahead
 
         coming = [decode_ahead(lambda data=data: data) for data in files]  # type: ignore[misc]
         at_once = self.engine.embed_batch

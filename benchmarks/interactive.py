@@ -72,8 +72,8 @@ def captioning(number: int) -> Iterator[list[float]]:
     """As a drop of so many pictures into the frontend's form, again and again; how long each took,
     in milliseconds."""
     from accounts.models import Category
+    from media.images import decode_bytes
     from posts import suggestions
-    from smimso.uploads import decode_bytes
 
     assert Category.objects.exists()
     picture, stop, waits = decode_bytes(next(photographs(1))), threading.Event(), []

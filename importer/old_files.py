@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from media.images import CheckedImage, check_images
 from smimso.errors import InvalidInput
-from smimso.uploads import CheckedImage, check_images
 
 AT_A_TIME = 100  # rows in one batch when their files are read: what a stop makes to do again
 _BUCKET = re.compile(r"/storage/v1/object/(?:public/)?[^/]+/(.+)")

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 from django.core.files.storage import default_storage
 
+from media.appearance import color_names, perceptual_hash
+from media.images import decode_bytes
 from posts import files
 from posts.models import PostImage
-from smimso.appearance import color_names, perceptual_hash
 from smimso.errors import InvalidInput
-from smimso.uploads import decode_bytes
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import UploadedFile
 
+from media.images import check_images
 from smimso.errors import InvalidInput
-from smimso.uploads import check_images
 
 FOLDER = "chat"
 DOCUMENTS = {

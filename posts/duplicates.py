@@ -7,8 +7,8 @@ from typing import Any, Literal
 from django.db.models import BooleanField, ExpressionWrapper, F, Q
 from django.db.models.expressions import OrderBy
 
+from media.images import Fingerprint, Upload, fingerprints
 from posts.models import Post, PostImage
-from smimso.uploads import Fingerprint, Upload, fingerprints
 
 Kind = Literal["exact", "near"]
 

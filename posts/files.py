@@ -19,8 +19,8 @@ from django.core.files.storage import default_storage
 from django.core.signing import Signer
 from django.utils.crypto import constant_time_compare
 
+from media.images import EXTENSIONS, CheckedImage
 from posts.models import PostImage, Visibility
-from smimso.uploads import EXTENSIONS, CheckedImage
 
 FOLDER = "posts"
 _EXPIRY = re.compile("[0-9]{1,12}")  # seconds since 1970

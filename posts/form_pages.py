@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods
 from rest_framework.exceptions import ValidationError
 
 from accounts.models import Category, User
+from media.images import EXTENSIONS
 from posts import services
 from posts.duplicates import Duplicate, find_duplicates
 from posts.models import Post, PostImage, Visibility
@@ -27,7 +28,6 @@ from posts.serializers import (
     PostChangesSerializer,
 )
 from smimso.errors import NotFound, SmimsoError
-from smimso.uploads import EXTENSIONS
 from smimso.web.pages import SERVICE_TEXTS, translated
 from smimso.web.responses import first_text
 from smimso.web.throttling import counted

@@ -12,8 +12,8 @@ from threading import Lock
 from django.core.files.storage import default_storage
 from PIL import Image
 
+from media.images import decode_ahead
 from posts.models import AIStatus, PostImage
-from smimso.uploads import decode_ahead
 
 KEPT_BYTES = 48 * 1024 * 1024  # about 90 photographs
 _BYTES_PER_PIXEL = 3  # RGB
@@ -23,7 +23,7 @@ _lock = Lock()
 
 
 def coming(image: PostImage) -> Future[Image.Image]:
-    """The picture of a row, as `smimso.uploads.decode_ahead`; also raises the storage's errors."""
+    """The picture of a row, as `media.images.decode_ahead`; also raises the storage's errors."""
     with _lock:
         kept = _kept.pop(image.image_path, None)  # nobody asks a third time
     if kept is not None:

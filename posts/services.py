@@ -9,11 +9,11 @@ from django.db import transaction
 from django.db.models import F
 
 from accounts.models import Category, User
+from media.images import CheckedImage, Upload, check_images
 from posts import feed, files, queue, retries
 from posts.captions import words_of_name
 from posts.models import AIStatus, Post, PostImage, Visibility
 from smimso.errors import InvalidInput, NotAllowed, NotFound
-from smimso.uploads import CheckedImage, Upload, check_images
 
 UNTITLED = "Untitled Post"
 QUEUED_AT_ONCE = 500  # images whose retry is asked for together

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from ai.serializers import ImageFormSerializer
+from media.images import check_number, decode_upload
 from posts import attachments, duplicates, files, suggestions
 from posts.serializers import (
     CaptionSerializer,
@@ -22,7 +23,6 @@ from posts.serializers import (
     StoredFileSerializer,
 )
 from smimso.errors import InvalidInput
-from smimso.uploads import check_number, decode_upload
 from smimso.web.openapi import answers
 from smimso.web.responses import success
 

@@ -14,8 +14,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from media.file_response import file_response
 from posts import feed, files, services, view_log
-from posts.file_response import file_response
 from posts.models import Post
 from posts.serializers import (
     FeedQuerySerializer,

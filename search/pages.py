@@ -13,14 +13,14 @@ from django.views.decorators.vary import vary_on_headers
 
 from accounts.models import Category
 from accounts.profiles import active_member
+from media.appearance import COLORS
+from media.images import decode_upload
 from posts.models import Visibility
 from posts.services import visible_post
 from search import services
 from search.serializers import MOST_CHARACTERS, FiltersSerializer, SearchSerializer
 from search.suggestions import suggestions
-from smimso.appearance import COLORS
 from smimso.errors import InvalidInput, NotFound, SmimsoError
-from smimso.uploads import decode_upload
 from smimso.web.pages import PageRequest, translated
 from smimso.web.responses import first_text
 from smimso.web.throttling import counted

@@ -8,6 +8,7 @@ from django.db.models import Q
 from rest_framework import serializers
 
 from accounts.models import Category
+from media.appearance import COLORS
 from posts.models import Visibility
 from posts.serializers import PostImageSerializer, PostListItemSerializer
 from search.for_you import ReasonKind, Recommendation
@@ -15,7 +16,6 @@ from search.fusion import Method
 from search.query import Filters, Orientation, Query, Sort, parse
 from search.services import Match, Page
 from search.suggestions import Kind
-from smimso.appearance import COLORS
 
 MOST_CHARACTERS = 1_000  # of a query; more than a worker or the search by words looks at
 

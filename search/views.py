@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from accounts.requests import MemberRequest
 from ai.serializers import ImageFormSerializer
+from media.images import decode_upload
 from search import for_you, services
 from search.recommendations import similar_members
 from search.serializers import (
@@ -31,7 +32,6 @@ from search.serializers import (
 )
 from search.suggestions import suggestions
 from smimso.errors import InvalidInput
-from smimso.uploads import decode_upload
 from smimso.web.openapi import answers, answers_page, at_most, in_query
 from smimso.web.responses import clamped_int, page_and_limit, paginated, success
 

@@ -13,8 +13,8 @@ from ai.demo_models.scenes import demo_scenes
 from posts.appearance import fill_appearance
 from posts.models import Post, PostImage
 from posts.services import create_post
-from tests.smimso.test_appearance import distance
-from tests.smimso.test_uploads import encoded
+from tests.media.test_appearance import distance
+from tests.media.test_images import encoded
 
 pytestmark = pytest.mark.django_db
 

@@ -20,7 +20,7 @@ from ai.demo_models.scenes import demo_scenes
 from posts.models import BAND_MASKS, Post, PostImage
 from posts.services import create_post
 from tests.conftest import PASSWORD
-from tests.smimso.test_uploads import encoded
+from tests.media.test_images import encoded
 
 pytestmark = pytest.mark.django_db
 

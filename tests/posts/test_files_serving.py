@@ -16,7 +16,7 @@ from django.test import AsyncClient, Client
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from posts.file_response import PIECE
+from media.file_response import PIECE
 from posts.models import Post
 from posts.services import create_post
 from tests.posts.rows import invalid

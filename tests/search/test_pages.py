@@ -13,9 +13,9 @@ from django.test import Client
 
 from accounts.models import Category, User
 from ai import services as ai
+from media.images import decode_bytes
 from posts.models import EMBEDDING_DIMENSIONS, AIStatus, Post, PostImage, Visibility
 from search.serializers import FiltersSerializer
-from smimso.uploads import decode_bytes
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}

@@ -15,11 +15,11 @@ from PIL import Image
 
 from accounts.models import Category, Follow, User
 from ai import services as ai
+from media.appearance import COLORS
 from posts.models import Post, PostImage
 from search import services
 from search.query import Filters, Query, parse
 from search.suggestions import suggestions
-from smimso.appearance import COLORS
 from tests.search.conftest import at_cosine, pointing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("openai_scale", "meaning")]

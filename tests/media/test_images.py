@@ -21,9 +21,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from PIL import Image, ImageSequence
 
-from smimso import uploads
+from media import images
+from media.images import CheckedImage, check_images, decode_bytes, decode_upload
 from smimso.errors import InvalidInput
-from smimso.uploads import CheckedImage, check_images, decode_bytes, decode_upload
 
 SIZE = (60, 40)
 UNREADABLE = "The file is not a readable image. Only JPEG, PNG, WebP, and GIF are allowed."
@@ -416,8 +416,8 @@ def test_a_large_jpeg_is_decoded_small() -> None:
 @pytest.mark.parametrize("size", [(69_000, 720), (720, 69_000), (40_000, 12)])
 def test_a_long_strip_takes_little_memory_while_it_waits_for_a_model(size: tuple[int, int]) -> None:
     strip = encoded(Image.new("RGB", size, "teal"), "PNG")
-    kept = uploads.decode_ahead(lambda: strip).result()
-    assert max(kept.size) == uploads.MOST_SIDE
+    kept = images.decode_ahead(lambda: strip).result()
+    assert max(kept.size) == images.MOST_SIDE
     assert 3 * kept.width * kept.height <= 7_000_000
 
 
@@ -432,7 +432,7 @@ def test_a_long_strip_takes_little_memory_while_it_waits_for_a_model(size: tuple
 )
 def test_what_a_model_can_use_is_kept(size: tuple[int, int], kept: tuple[int, int]) -> None:
     data = encoded(scene(size), "PNG")
-    assert uploads.decode_ahead(lambda: data).result().size == kept
+    assert images.decode_ahead(lambda: data).result().size == kept
 
 
 # --- Anything at all ------------------------------------------------------------------------
@@ -452,7 +452,7 @@ FUZZED = [
 def only_refuses(data: bytes) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow tells its log what it found odd
-        for take in (uploads._check_image, decode_bytes):
+        for take in (images._check_image, decode_bytes):
             with contextlib.suppress(InvalidInput):
                 take(data)
 
@@ -484,7 +484,7 @@ def test_random_bytes_are_refused_and_nothing_else(head: bytes, body: bytes) -> 
 
 def test_only_a_few_pictures_are_decoded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     lock, now, most = threading.Lock(), 0, 0
-    decoded = uploads._decoded
+    decoded = images._decoded
 
     def counted(*arguments: Any) -> Image.Image:
         nonlocal now, most
@@ -497,12 +497,12 @@ def test_only_a_few_pictures_are_decoded_at_once(monkeypatch: pytest.MonkeyPatch
             now -= 1
         return image
 
-    monkeypatch.setattr(uploads, "_decoded", counted)
-    data, number = encoded(scene(), "PNG"), 4 * uploads.DECODERS
+    monkeypatch.setattr(images, "_decoded", counted)
+    data, number = encoded(scene(), "PNG"), 4 * images.DECODERS
     with ThreadPoolExecutor(number) as requests:
         for image in requests.map(decode_upload, [upload(data) for _ in range(number)]):
             assert difference(image, scene()) < 1
-    assert 2 <= most <= uploads.DECODERS
+    assert 2 <= most <= images.DECODERS
 
 
 @pytest.mark.parametrize(
@@ -511,6 +511,6 @@ def test_only_a_few_pictures_are_decoded_at_once(monkeypatch: pytest.MonkeyPatch
 def test_decoders_follow_the_cores_as_far_as_there_is_memory(
     cores: int, gigabytes: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploads, "machine_cores", lambda: cores)
-    monkeypatch.setattr(uploads, "machine_memory", lambda: gigabytes * 1024**3)
-    assert uploads.number_of_decoders() == threads
+    monkeypatch.setattr(images, "machine_cores", lambda: cores)
+    monkeypatch.setattr(images, "machine_memory", lambda: gigabytes * 1024**3)
+    assert images.number_of_decoders() == threads

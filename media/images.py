@@ -18,10 +18,10 @@ from django.conf import settings
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-from smimso.appearance import color_names, perceptual_hash
+from media.appearance import color_names, perceptual_hash
+from media.metadata import without_metadata
 from smimso.errors import InvalidInput
 from smimso.machine import machine_cores, machine_memory
-from smimso.metadata import without_metadata
 
 EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif"}
 ORIENTATION = 0x0112  # EXIF tag
@@ -74,7 +74,7 @@ class CheckedImage:
 
     width, height: pixels as displayed. checksum: SHA-256 of the bytes as uploaded, hex.
     renditions: WebP files by name ("thumbnail", "preview"). placeholder: a data: URL.
-    perceptual_hash, colors: as smimso.appearance describes them.
+    perceptual_hash, colors: as media.appearance describes them.
     """
 
     data: bytes

@@ -7,7 +7,7 @@ from PIL import Image, ImageColor, ImageDraw, ImageEnhance
 
 from ai.demo_models.drawing import draw_scene
 from ai.demo_models.scenes import demo_scenes
-from smimso.appearance import COLORS, color_names, perceptual_hash
+from media.appearance import COLORS, color_names, perceptual_hash
 
 
 def distance(one: int | None, other: int | None) -> int:

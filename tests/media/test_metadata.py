@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageSequence
 
-from smimso.metadata import without_metadata
+from media.metadata import without_metadata
 
 SECRET = b"52.3702N-secret"
 PROFILE = b"colour profile " * 20
