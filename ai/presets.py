@@ -51,11 +51,11 @@ class Expected:
 
 @dataclass(frozen=True)
 class Preset:
-    """key: what an operator types. name: what is stored beside vectors (`ai.names.clip_name`).
+    """key: what an operator types. name: what is stored beside vectors (`ai.model_ids.clip_name`).
 
     languages: of prompts that it understands. temperature, margin: of zero-shot classification,
     see `ai.zero_shot`. expected: None when nothing is known. fingerprint: of the directory
-    (`ai.directories`); other weights there are another model and want another name, for
+    (`ai.fingerprint`); other weights there are another model and want another name, for
     collections have vectors of these.
     """
 

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from redis import RedisError
 
-from ai import heartbeat, names, spaces, tasks
-from ai.calls import NOT_AVAILABLE, QUEUE, ask
+from ai import heartbeat, model_ids, tasks, vector_space
 from ai.heartbeat import WorkerState
-from ai.pictures import to_message
+from ai.image_codec import to_message
+from ai.rpc import NOT_AVAILABLE, QUEUE, ask
 from ai.zero_shot import Texts, decide
 from smimso import errors
 
@@ -47,14 +47,14 @@ class Prediction:
 def clip_name() -> str:
     """The identifier of the vector space that is searched, stored beside each vector.
 
-    One small query; within `ai.spaces.steady` none, and the same name all the time.
+    One small query; within `ai.vector_space.steady` none, and the same name all the time.
     """
-    return spaces.active().name
+    return vector_space.active().name
 
 
 def blip_name() -> str:
     """The identifier of the configured captioning model."""
-    return names.blip_name()
+    return model_ids.blip_name()
 
 
 def worker_states() -> list[WorkerState]:

@@ -1,6 +1,6 @@
 """The requests that someone is waiting for, as Celery tasks.
 
-Each answers through `ai.calls.answer`; images come as `ai.pictures.to_message` makes them.
+Each answers through `ai.rpc.answer`; images come as `ai.image_codec.to_message` makes them.
 `model`: the name of the vector space that the caller searches.
 """
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from celery import Task, shared_task
 
-from ai.calls import QUEUE, TEXTS, answer
 from ai.errors import ModelUnavailable
-from ai.pictures import from_message
+from ai.image_codec import from_message
+from ai.rpc import QUEUE, TEXTS, answer
 from ai.worker import engine
 
 logger = logging.getLogger(__name__)

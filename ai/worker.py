@@ -13,12 +13,12 @@ from celery import signals
 from django.db import DatabaseError, connection
 from redis import RedisError
 
-from ai import heartbeat, names, spaces
-from ai.calls import QUEUE, TEXTS
+from ai import heartbeat, model_ids, vector_space
 from ai.errors import ModelUnavailable
 from ai.heartbeat import ModelState, WorkerState
-from ai.spaces import Space
-from ai.texts import TextThread
+from ai.rpc import QUEUE, TEXTS
+from ai.text_consumer import TextThread
+from ai.vector_space import Space
 
 if TYPE_CHECKING:
     from ai.engine import Engine
@@ -67,7 +67,7 @@ def engines() -> list["Engine"]:
 
 def _compare(active: Space) -> None:
     """One line in the log when the settings ask for another model than the collection has."""
-    configured = spaces.configured().name
+    configured = vector_space.configured().name
     if _engine is None and active.name != configured:
         logger.warning(
             "The collection's vectors are of %s, the settings name %s. Searches go on with the "
@@ -80,7 +80,7 @@ def _compare(active: Space) -> None:
 def _known_spaces() -> list[Space]:
     """What the database says; empty when it can't be reached."""
     try:
-        return spaces.kept()
+        return vector_space.kept()
     except DatabaseError as error:
         logger.debug("The database can't be reached: %s", error)
         return []
@@ -91,7 +91,7 @@ def _take_up(wanted: list[Space]) -> None:
     global _engine
     if not wanted and _engine is not None:
         return
-    wanted = wanted or [spaces.configured()]
+    wanted = wanted or [vector_space.configured()]
     _compare(wanted[0])
     known = {**_others, **({_engine.clip_name: _engine} if _engine else {})}
     blip = _engine.blip if _engine else None
@@ -107,7 +107,7 @@ def _take_up(wanted: list[Space]) -> None:
 def _new_engine(space: Space, blip: Any) -> "Engine":
     from ai.engine import Engine
 
-    configured, has_vectors = spaces.configured(), space.since is not None
+    configured, has_vectors = vector_space.configured(), space.since is not None
     if space.name == configured.name:
         space = configured  # a directory may have moved since the row was written
     return Engine.from_settings(
@@ -167,8 +167,8 @@ class Keeper:
             queues=self.queues,
             device="",
             dtype="",
-            clip=ModelState(spaces.configured().name, loaded=False, error=reason),
-            blip=ModelState(names.blip_name(), loaded=False, error=reason),
+            clip=ModelState(vector_space.configured().name, loaded=False, error=reason),
+            blip=ModelState(model_ids.blip_name(), loaded=False, error=reason),
         )
 
     def _model_state(self, name: str, model: Any) -> ModelState:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ai import spaces
+from ai import vector_space
 from ai.models import Column
 from importer.rows import Row
 from importer.source import CannotRead
@@ -17,7 +17,7 @@ _UNIT = 0.01  # how far from 1 a length may be: float32 as text loses digits
 
 @dataclass(frozen=True)
 class OldVectors:
-    """model: what made them, as `ai.names.clip_name` calls it; empty: unknown, none is taken.
+    """model: what made them, as `ai.model_ids.clip_name` calls it; empty: unknown, none is taken.
 
     searched: the model whose vectors the collection has. Those of another one are of no use.
     """
@@ -49,7 +49,7 @@ class OldVectors:
 
     def hold(self) -> None:
         """The collection is in this space until the transaction ends, and begins in it if empty."""
-        if spaces.hold(self.model).get(self.model) != Column.SEARCHED:
+        if vector_space.hold(self.model).get(self.model) != Column.SEARCHED:
             raise CannotRead("The collection moved to another model meanwhile: start again")
 
 

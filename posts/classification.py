@@ -15,7 +15,7 @@ from django.db.models import F, Func, Q, Value
 from accounts.models import Category
 from ai import services as ai
 from ai import zero_shot
-from ai.spaces import steady
+from ai.vector_space import steady
 from posts.models import Post, PostImage
 
 BLOCK = 4_096  # posts at once: 8 MB of vectors

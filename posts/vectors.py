@@ -17,7 +17,7 @@ from django.db.models import BinaryField, F, Func, Q
 from django.utils import timezone
 from PIL import Image
 
-from ai import metrics, spaces
+from ai import metrics, vector_space
 from ai.models import Column, VectorSpace
 from posts import pictures, queue
 from posts.models import PostImage, PostImageQuerySet
@@ -54,7 +54,7 @@ def columns_for(vectors: Mapping[str, np.ndarray], *, first: str) -> dict[str, A
     vectors: of one image, by the name of their model; those of a model that has no column any
     more are left out. first: the model that a collection without vectors begins with.
     """
-    columns = spaces.hold(first)
+    columns = vector_space.hold(first)
     values: dict[str, Any] = {}
     for name, vector in vectors.items():
         if column := columns.get(name):
@@ -73,12 +73,12 @@ def searchable_columns(vectors: Mapping[str, np.ndarray], *, first: str) -> dict
 # --- Filling a space --------------------------------------------------------------------------
 
 
-def lacking(kept: Sequence[spaces.Space]) -> PostImageQuerySet:
+def lacking(kept: Sequence[vector_space.Space]) -> PostImageQuerySet:
     """Images with a vector and a file, but without a vector of each of these spaces."""
     return with_a_vector().filter(lacks(kept)).exclude(image_path="")
 
 
-def lacks(kept: Sequence[spaces.Space]) -> Q:
+def lacks(kept: Sequence[vector_space.Space]) -> Q:
     condition = Q()
     for space in kept:
         condition |= ~Q(**{f"{space.column}_model": space.name})
@@ -102,7 +102,7 @@ def fill(engines: Sequence[Embedder], *, after: UUID | None, until: UUID | None)
     Raises Unavailable when a model is, or none of the engines has a column.
     """
     names = {engine.clip_name for engine in engines}
-    kept = [space for space in spaces.kept() if space.name in names]
+    kept = [space for space in vector_space.kept() if space.name in names]
     if not kept:
         raise Unavailable
     most = most_attempts()
@@ -131,7 +131,7 @@ def fill(engines: Sequence[Embedder], *, after: UUID | None, until: UUID | None)
 def _fill(
     readable: list[tuple[PostImage, Image.Image]],
     engines: Sequence[Embedder],
-    kept: Sequence[spaces.Space],
+    kept: Sequence[vector_space.Space],
 ) -> None:
     """One image that makes the engine fail never fails its neighbours."""
     found: dict[UUID, dict[str, np.ndarray]] = {image.pk: {} for image, _ in readable}

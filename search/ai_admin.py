@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from ai import spaces
+from ai import vector_space
 from ai.admin_page import Section, for_staff, register
 from ai.models import State
 from ai.presets import PRESETS
@@ -32,7 +32,7 @@ def search(request: Any) -> dict[str, Any]:
     change = progress()
     measured = RecallMeasurement.objects.order_by("query_kind", "-measured_at")
     return {
-        "searched": spaces.active().name,
+        "searched": vector_space.active().name,
         "change": change,
         "state": _(State(change.state).label) if change else "",
         "waits_for": _translated(change.note) if change else "",
@@ -58,7 +58,7 @@ def _minutes_left(change: Progress) -> float | None:
 def model(request: Any) -> dict[str, Any]:
     """What may be done now: begin with another model, or something of ACTIONS."""
     change = progress()
-    searched = spaces.active().name
+    searched = vector_space.active().name
     return {
         "allowed": request.user.has_perm(PERMISSION),
         "change": change,

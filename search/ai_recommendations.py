@@ -9,7 +9,7 @@ from django.db.models import Q
 from accounts.models import User
 from ai import services as ai
 from ai.calibration import similarity_score
-from ai.spaces import steady
+from ai.vector_space import steady
 from posts.models import Post
 from search import taste
 from search.fusion import Ranked

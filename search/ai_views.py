@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from ai import services as ai
 from ai.permissions import IsAuthenticatedUnlessPublic
 from ai.serializers import TextQuery
-from ai.spaces import steady
+from ai.vector_space import steady
 from search import ai_recommendations, services
 from search.ai_serializers import (
     MemberQuery,

@@ -25,7 +25,7 @@ from django.utils.translation import gettext
 
 from accounts.models import Category, Survey, User
 from ai import services as ai
-from ai.spaces import steady
+from ai.vector_space import steady
 from posts.models import EMBEDDING_DIMENSIONS, Post, PostImage, PostImageQuerySet
 from posts.services import UNTITLED
 from posts.vectors import AsArray

@@ -22,10 +22,10 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop
 
-from ai import names, spaces
+from ai import model_ids, vector_space
 from ai import services as ai
-from ai.calls import QUEUE as INTERACTIVE
 from ai.models import Column, State, VectorSpace
+from ai.rpc import QUEUE as INTERACTIVE
 from posts import queue
 from posts.models import PostImage
 from search import index, taste
@@ -49,12 +49,12 @@ def start(model: str, pretrained: str = "") -> None:
     The same call again changes nothing. Raises InvalidInput for the model that is searched, for
     a directory without weights, and while another model is beside the searched one.
     """
-    model, pretrained = names.resolve(model, pretrained)
-    if not names.has_weights(model):
+    model, pretrained = model_ids.resolve(model, pretrained)
+    if not model_ids.has_weights(model):
         raise InvalidInput(gettext("There are no weights in %(model)s") % {"model": model})
-    name = names.clip_name(model, pretrained)
+    name = model_ids.clip_name(model, pretrained)
     with transaction.atomic():
-        spaces.hold(spaces.active().name)
+        vector_space.hold(vector_space.active().name)
         rows = {row.column: row for row in VectorSpace.objects.select_for_update()}
         if rows[Column.SEARCHED].name == name:
             text = gettext("The collection is in the space of %(name)s already")

@@ -16,8 +16,8 @@ from django.db import transaction
 from redis import RedisError
 
 from ai import services as ai
-from ai import spaces
-from ai.spaces import steady
+from ai import vector_space
+from ai.vector_space import steady
 from posts.models import PostImage
 from search import index, nearest
 from search.models import QueryKind, RecallMeasurement, SearchEffort
@@ -141,7 +141,7 @@ def _change_effort(factor: float) -> bool:
 
     Not by what was measured across a change of the model.
     """
-    spaces.confirm()
+    vector_space.confirm()
     used = index.current()
     if used is None:
         return False

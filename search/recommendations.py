@@ -11,7 +11,7 @@ from pgvector.django import CosineDistance
 from accounts.models import Survey, User
 from ai import services as ai
 from ai.calibration import similarity_score
-from ai.spaces import steady
+from ai.vector_space import steady
 from posts.models import Like, visible_posts
 from search import taste
 from search.models import Taste

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ai.calibration import LEAST_SCORES
-from ai.spaces import steady
+from ai.vector_space import steady
 from posts.models import Post, PostImage
 from search import candidates, fusion, lists, recall
 from search.duplicates import collapse

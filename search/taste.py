@@ -21,7 +21,7 @@ from redis import RedisError
 from accounts.models import User
 from ai import services as ai
 from ai.calibration import cosine_of
-from ai.spaces import steady
+from ai.vector_space import steady
 from posts.models import Activity, ActivityType, Like, PostImage, SavedPost
 from posts.vectors import AsArray
 from search.models import Taste

@@ -24,9 +24,9 @@ from PIL import Image
 from rest_framework.test import APIClient
 
 from accounts.models import Follow, User
-from ai import spaces
+from ai import vector_space
 from ai.heartbeat import live_workers
-from ai.names import clip_name
+from ai.model_ids import clip_name
 from search.relevance import forget_samples
 from smimso.celery import app as celery_app
 from smimso.local import servers as local_servers
@@ -134,7 +134,7 @@ def _clean_cache(request: pytest.FixtureRequest) -> None:
     if "servers" in request.fixturenames or request.node.get_closest_marker("django_db"):
         request.getfixturevalue("servers")
         cache.clear()
-        spaces.forget()
+        vector_space.forget()
         forget_samples()
 
 

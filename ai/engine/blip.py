@@ -12,12 +12,12 @@ from PIL import Image
 from transformers import AutoTokenizer, BlipConfig, BlipForConditionalGeneration
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
-from ai.directories import WEIGHTS
 from ai.engine import checkpoints, weights
 from ai.engine.batches import BatchSize, Uploader
 from ai.engine.decoder import BeamDecoder, GreedyDecoder
 from ai.engine.precision import DTYPES
 from ai.engine.towers import VisionTower, vision_of_blip
+from ai.fingerprint import WEIGHTS
 
 logger = logging.getLogger(__name__)
 MAX_BATCH = 16  # images per generation; bounds memory, not what callers may send

@@ -26,13 +26,13 @@ from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preproc
 from PIL import Image
 from torchvision.transforms import Compose
 
-from ai.directories import OPEN_CLIP_WEIGHTS, WEIGHTS
 from ai.engine import checkpoints, self_test, towers, transformers_clip, weights
 from ai.engine.batches import BatchSize, Uploader
 from ai.engine.checkpoints import give_back_memory
 from ai.engine.precision import DTYPES
 from ai.errors import ModelUnavailable
-from ai.names import LOCAL_DIR, is_repository, local_directory
+from ai.fingerprint import OPEN_CLIP_WEIGHTS, WEIGHTS
+from ai.model_ids import LOCAL_DIR, is_repository, local_directory
 from ai.presets import Preset
 
 MAX_BATCH = 16  # images or texts per forward pass; bounds memory, not what callers may send

@@ -15,7 +15,7 @@ from ai.engine.lazy import LazyModel
 from ai.engine.precision import choose_device, choose_dtype
 from ai.errors import ModelUnavailable
 from ai.metrics import timed
-from ai.names import blip_name, clip_name, configured, has_weights, preset_for, resolve
+from ai.model_ids import blip_name, clip_name, configured, has_weights, preset_for, resolve
 from ai.presets import Preset
 from ai.zero_shot import Labels, Texts, labels_of
 

@@ -18,9 +18,9 @@ from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 from open_clip.transform import PreprocessCfg
 from transformers import CLIPConfig
 
-from ai.directories import WEIGHTS
 from ai.engine import checkpoints
 from ai.engine.precision import DTYPES
+from ai.fingerprint import WEIGHTS
 
 OPENAI_VOCABULARY = 49_408  # the byte-pair vocabulary that open_clip brings along
 _INTERPOLATION = {2: "bilinear", 3: "bicubic"}  # PIL's numbers

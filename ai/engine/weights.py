@@ -11,9 +11,9 @@ from pathlib import Path
 from huggingface_hub import snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 
-from ai.directories import SMALL_FILES, WEIGHTS
 from ai.errors import ModelUnavailable
-from ai.names import HUB, local_directory
+from ai.fingerprint import SMALL_FILES, WEIGHTS
+from ai.model_ids import HUB, local_directory
 
 NETWORK_TIMEOUT = 5.0  # seconds for the first answer of the hub
 

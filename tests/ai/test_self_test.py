@@ -14,7 +14,7 @@ from django.core.management import call_command
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from ai import names, worker
+from ai import model_ids, worker
 from ai.engine import Engine, self_test
 from ai.errors import ModelUnavailable
 from ai.presets import PRESETS, Expected, Preset, preset_of
@@ -178,8 +178,8 @@ def test_vectors_are_recorded_by_a_command(
 @pytest.mark.parametrize("key", PRESETS)
 def test_a_preset_is_named_as_its_vectors_are(key: str) -> None:
     preset = PRESETS[key]
-    assert names.clip_name(key, "") == names.clip_name(preset.model, preset.pretrained)
-    assert preset.name == names.clip_name(key, "")
+    assert model_ids.clip_name(key, "") == model_ids.clip_name(preset.model, preset.pretrained)
+    assert preset.name == model_ids.clip_name(key, "")
     assert preset_of(preset.name) is preset
 
 

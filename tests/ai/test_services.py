@@ -17,9 +17,9 @@ from django.db import connection, transaction
 from PIL import Image
 from redis import RedisError
 
-from ai import calls, heartbeat, services, tasks
+from ai import heartbeat, rpc, services, tasks
 from ai.heartbeat import ModelState, WorkerState
-from ai.pictures import to_message
+from ai.image_codec import to_message
 from smimso.errors import InvalidInput, Unavailable
 from smimso.redis import redis_client
 
@@ -114,8 +114,8 @@ def test_a_text_does_not_wait_for_pictures_that_came_before(
     for _ in range(32):
         tasks.caption_and_label.apply_async(kwargs=asked)
     services.embed_text("a text that nobody has asked before")
-    assert redis_client().llen(calls.QUEUE) > 0
-    redis_client().delete(calls.QUEUE)
+    assert redis_client().llen(rpc.QUEUE) > 0
+    redis_client().delete(rpc.QUEUE)
 
 
 def test_a_text_that_nobody_waits_for_is_not_computed(ready: None, picture: Image.Image) -> None:
@@ -123,18 +123,18 @@ def test_a_text_that_nobody_waits_for_is_not_computed(ready: None, picture: Imag
     asked = {"text": "too late", "model": services.clip_name()}
     tasks.embed_text.apply_async(kwargs=asked, task_id=call_id, expires=-1)
     services.embed_text("a text that came after it")
-    assert not redis_client().exists(calls._ANSWER.format(call_id))
+    assert not redis_client().exists(rpc._ANSWER.format(call_id))
 
 
 def test_what_a_task_refuses_comes_back_as_invalid_input(ready: None) -> None:
     with pytest.raises(InvalidInput):
-        calls.ask(tasks.embed_image, image="bm90IGFuIGltYWdl", model=services.clip_name())
+        rpc.ask(tasks.embed_image, image="bm90IGFuIGltYWdl", model=services.clip_name())
 
 
 def test_a_task_that_breaks_is_answered_before_the_time_out(ready: None) -> None:
     started = time.monotonic()
     with pytest.raises(Unavailable):
-        calls.ask(tasks.embed_text, text=None, model=services.clip_name())
+        rpc.ask(tasks.embed_text, text=None, model=services.clip_name())
     assert time.monotonic() - started < settings.AI_TIMEOUT / 2
 
 
@@ -232,11 +232,11 @@ def test_who_waits_holds_no_database_connection(monkeypatch: pytest.MonkeyPatch)
         return {"value": 1}
 
     monkeypatch.setattr(tasks.embed_text, "queue", "deaf")
-    monkeypatch.setattr(calls, "_await_answer", wait)
+    monkeypatch.setattr(rpc, "_await_answer", wait)
     connection.ensure_connection()
-    assert calls.ask(tasks.embed_text, text="a red boat", model="a/model") == 1
+    assert rpc.ask(tasks.embed_text, text="a red boat", model="a/model") == 1
     with transaction.atomic():
-        calls.ask(tasks.embed_text, text="a red boat", model="a/model")
+        rpc.ask(tasks.embed_text, text="a red boat", model="a/model")
         assert connection.is_usable()
     assert open_while_waiting == [False, True]
     redis_client().delete("deaf")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from ai import heartbeat, names, worker
+from ai import heartbeat, model_ids, worker
 from ai.engine import Engine
 from ai.errors import ModelUnavailable
 from smimso.redis import redis_client
@@ -74,7 +74,7 @@ def test_a_worker_starts_by_itself_once_the_weights_are_there(
     lines = [r.getMessage() for r in caplog.records if r.name == "ai.worker"]
     assert len(lines) == 2, lines
     assert lines[0].startswith("Images stay pending.")
-    assert lines[1].startswith(f"{names.clip_name()} is loaded")
+    assert lines[1].startswith(f"{model_ids.clip_name()} is loaded")
 
 
 @pytest.mark.parametrize("error", [MemoryError("no memory"), OSError(5, "Input/output error")])
@@ -133,7 +133,7 @@ def test_settings_of_which_no_engine_can_be_made_are_said(
         state = _state("test-settings")
         assert "SMIMSO_AI_DTYPE is 'fp8'" in state.clip.error
         assert state.blip.error == state.clip.error
-        assert (state.clip.name, state.device, state.dtype) == (names.clip_name(), "", "")
+        assert (state.clip.name, state.device, state.dtype) == (model_ids.clip_name(), "", "")
         assert "SMIMSO_AI_DTYPE is 'fp8'" in caplog.text
         settings.AI_DTYPE = "fp32"
         _wait_until(lambda: _state("test-settings").clip.loaded)
@@ -222,7 +222,7 @@ def test_warm_models_says_where_the_weights_are(missing: Path) -> None:
     save_clip(missing)
     out = StringIO()
     call_command("warm_models", stdout=out)
-    assert f"{names.clip_name()}: {missing}" in out.getvalue()
+    assert f"{model_ids.clip_name()}: {missing}" in out.getvalue()
 
 
 def test_warm_models_fails_with_the_one_message(missing: Path) -> None:

@@ -11,7 +11,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from accounts.models import User
-from ai import spaces
+from ai import vector_space
 from ai.models import Column, State, VectorSpace
 from posts.models import AIStatus, PostImage
 from posts.pipeline import reconcile
@@ -267,7 +267,7 @@ def test_a_collection_begins_in_the_space_of_the_vectors_that_came(
     assert not VectorSpace.objects.exists()
     run_import(node, clip_model=MODEL)
     settings.AI_CLIP_MODEL = "another"
-    assert spaces.active().name == MODEL
+    assert vector_space.active().name == MODEL
 
 
 def test_what_the_ai_did_here_stays(node: NodeDatabase, run_import: Run):

@@ -17,7 +17,7 @@ from django.test import override_settings
 
 from accounts.models import Category, User
 from accounts.services import authenticate_user
-from ai.names import clip_name
+from ai.model_ids import clip_name
 from posts.models import Comment, Like, Post, PostImage
 from smimso.local import servers
 from smimso.settings import PASSWORD_HASHERS

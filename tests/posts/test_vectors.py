@@ -9,7 +9,7 @@ import pytest
 from django.core.files.storage import default_storage
 from PIL import Image
 
-from ai import spaces
+from ai import vector_space
 from ai.errors import ModelUnavailable
 from ai.models import Column, State, VectorSpace
 from posts import pictures, queue, vectors
@@ -67,7 +67,7 @@ def test_the_first_vector_says_which_space_the_collection_is_in(
     embed_images([images()[0].pk], engine)
     space = VectorSpace.objects.get()
     assert (space.column, space.name, space.state) == ("embedding", FIRST, "active")
-    assert spaces.active().name == FIRST
+    assert vector_space.active().name == FIRST
 
 
 @pytest.mark.usefixtures("two_spaces")

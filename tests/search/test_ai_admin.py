@@ -7,7 +7,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from accounts.models import User
-from ai import spaces
+from ai import vector_space
 from ai.models import Column, State, VectorSpace
 from ai.presets import PRESETS
 from search import model_change
@@ -29,7 +29,7 @@ def beside() -> VectorSpace | None:
 
 
 def test_a_change_begins_is_shown_and_cancelled(client: Client, admin: User) -> None:
-    assert spaces.active().name == PRESETS["demo"].name
+    assert vector_space.active().name == PRESETS["demo"].name
     page = client.get(PAGE).text
     assert 'value="openai"' in page
     assert 'value="demo"' not in page  # it is the one that is searched
@@ -82,7 +82,7 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(
 def test_what_cannot_be_done_is_said_in_the_readers_language(
     state: State | None, form: dict[str, str], words: str, client: Client, admin: User
 ) -> None:
-    spaces.hold(spaces.active().name)
+    vector_space.hold(vector_space.active().name)
     if state:
         VectorSpace.objects.create(column=Column.BESIDE, name="former/model", state=state)
     page = client.post(CHANGE, form, follow=True, headers={"Accept-Language": "vi"})
@@ -104,7 +104,7 @@ def test_what_the_change_waits_for_is_said_in_the_readers_language(
 
 
 def test_a_kept_model_offers_the_way_back(client: Client, admin: User) -> None:
-    spaces.hold(spaces.active().name)
+    vector_space.hold(vector_space.active().name)
     VectorSpace.objects.create(
         column=Column.BESIDE, name="former/model", model="former", state=State.KEPT
     )

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from PIL import Image
 
 from accounts.models import User
-from ai import spaces
+from ai import vector_space
 from ai.models import Column, State, VectorSpace
 from posts import vectors
 from posts.models import Post, PostImage
@@ -232,4 +232,4 @@ def test_the_admin_asks_and_goes_on(
     try_all()
     client.post("/admin/ai/model", {"action": "go_on"})
     model_change.advance()
-    assert (searched(), spaces.kept()[1].state) == (SECOND, State.KEPT)
+    assert (searched(), vector_space.kept()[1].state) == (SECOND, State.KEPT)

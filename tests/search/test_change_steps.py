@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
-from ai import spaces
+from ai import vector_space
 from ai.models import Column, State, VectorSpace
 from posts.models import Post, PostImage
 from search import change_progress, index, model_change
@@ -294,7 +294,7 @@ def test_a_vector_that_comes_while_the_column_is_cleared_goes_too(
 
     def write() -> None:
         with transaction.atomic():
-            columns = spaces.hold(FIRST)
+            columns = vector_space.hold(FIRST)
             held.set()
             written.wait(30)
             assert columns[SECOND] == Column.BESIDE
@@ -340,7 +340,7 @@ def test_two_who_clear_do_not_wait_for_each_other(
 
 
 def test_former_vectors_go_after_some_days(settings: Any, knows: Callable[..., None]) -> None:
-    spaces.hold(FIRST)
+    vector_space.hold(FIRST)
     VectorSpace.objects.create(column=Column.BESIDE, name=SECOND, state=State.KEPT)
     model_change.advance()
     assert rows()["next_embedding"] == (SECOND, "kept")

@@ -21,8 +21,8 @@ from PIL import Image
 from accounts.models import User
 from ai import services as ai
 from ai.engine import Engine
+from ai.model_ids import clip_name
 from ai.models import Column, State, VectorSpace
-from ai.names import clip_name
 from posts.models import AIStatus, Like, Post, PostImage
 from posts.services import create_post
 from search import services, taste

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from accounts.models import User
-from ai import spaces
+from ai import vector_space
 from ai.models import VectorSpace
 from posts.models import PostImage
 from search import index, nearest, recall
@@ -174,7 +174,7 @@ def test_what_is_measured_across_a_change_of_the_model_changes_no_effort(
     monkeypatch.undo()  # here the database says which space it is
     indexed(owner, lists=10, rows=600)
     SearchEffort.objects.create(index_kind="ivfflat", effort=2.85)  # nine of ten lists
-    spaces.hold(MODEL)
+    vector_space.hold(MODEL)
     recall_of, calls = recall.Sample.recall, []
 
     def in_the_middle(sample: recall.Sample) -> float | None:

@@ -8,7 +8,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import Category, Survey, User
-from ai import spaces
+from ai import vector_space
 from ai.models import VectorSpace
 from posts import interactions
 from posts.models import Post, PostImage
@@ -126,7 +126,7 @@ def test_it_is_everyone_s_turn(
 def change(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """`change()`: the collection is in another space from now on, in which cats are cars."""
     monkeypatch.undo()  # here the database says which space it is
-    spaces.hold(MODEL)
+    vector_space.hold(MODEL)
 
     def change() -> None:
         VectorSpace.objects.update(name="next/model")

@@ -15,7 +15,7 @@ from django.db import connection
 from kombu import Consumer, Message, Queue
 from kombu.mixins import ConsumerMixin
 
-from ai.calls import TEXTS
+from ai.rpc import TEXTS
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from ai.directories import fingerprint
+from ai.fingerprint import fingerprint
 from ai.presets import NAMES_OF_DIRECTORIES, PRESETS, Preset, preset_of
 
 LOCAL_DIR = "local-dir:"  # open_clip's schema for a directory

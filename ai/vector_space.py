@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar
 
 from django.db import connection
 
-from ai import names
+from ai import model_ids
 from ai.models import Column, State, VectorSpace
 from smimso.errors import Unavailable
 
@@ -45,8 +45,8 @@ def active() -> Space:
 
 def configured() -> Space:
     """The space that the settings name: the one of a collection without vectors."""
-    model, pretrained = names.configured()
-    return Space(names.clip_name(model, pretrained), model, pretrained)
+    model, pretrained = model_ids.configured()
+    return Space(model_ids.clip_name(model, pretrained), model, pretrained)
 
 
 def kept() -> list[Space]:
@@ -110,7 +110,7 @@ def hold(first: str) -> dict[str, str]:
     """
     columns = _held()
     if Column.SEARCHED not in columns.values():
-        model, pretrained = names.configured()
+        model, pretrained = model_ids.configured()
         fields = {"name": first, "model": model, "pretrained": pretrained}
         row = VectorSpace(column=Column.SEARCHED, state=State.ACTIVE, **fields)
         VectorSpace.objects.bulk_create([row], ignore_conflicts=True)

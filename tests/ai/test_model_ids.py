@@ -9,10 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from ai import names, spaces, worker
-from ai.directories import fingerprint
+from ai import model_ids, vector_space, worker
 from ai.engine import Engine
 from ai.errors import ModelUnavailable
+from ai.fingerprint import fingerprint
 from ai.presets import PRESETS
 from search import model_change
 from smimso.errors import InvalidInput
@@ -27,7 +27,7 @@ def clip(tiny_clip: Path, tmp_path: Path) -> Path:
 
 
 def name(directory: Path) -> str:
-    return names.clip_name(str(directory), "")
+    return model_ids.clip_name(str(directory), "")
 
 
 def change(weights: Path, tensor: str, position: int) -> None:
@@ -42,20 +42,20 @@ def test_the_bundled_weights_have_the_demo_s_name_wherever_they_lie(tmp_path: Pa
     assert name(DEMO.resolve()) == "local-dir/clip"
     copy = shutil.copytree(DEMO, tmp_path / "copy")
     assert name(copy) == "local-dir/clip"
-    assert names.preset_for(str(copy), "").key == "demo"
+    assert model_ids.preset_for(str(copy), "").key == "demo"
 
 
 def test_a_directory_called_as_the_demo_s_is_another_model(clip: Path) -> None:
     assert name(clip).startswith("local-dir/clip@")
-    assert names.preset_for(str(clip), "").key == ""
+    assert model_ids.preset_for(str(clip), "").key == ""
 
 
 def test_the_demo_s_directory_is_held_to_its_preset_whatever_lies_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(names, "fingerprint", lambda directory: "0badcafe")
-    assert names.clip_name("demo", "") == "local-dir/clip@0badcafe"
-    assert names.preset_for("demo", "").key == "demo"
+    monkeypatch.setattr(model_ids, "fingerprint", lambda directory: "0badcafe")
+    assert model_ids.clip_name("demo", "") == "local-dir/clip@0badcafe"
+    assert model_ids.preset_for("demo", "").key == "demo"
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_worker_loads_the_retrained_model_beside_the_one_that_is_gone(
     monkeypatch.setattr(worker, "_others", {})
     settings.AI_CLIP_MODEL, settings.AI_CLIP_PRETRAINED = str(clip), ""
     before = name(clip)
-    spaces.hold(before)
+    vector_space.hold(before)
     change(clip / WEIGHTS, "text_projection.weight", 0)
     model_change.start(str(clip))
     searched, beside = worker.engines()
