@@ -137,7 +137,7 @@ def reference_seconds(name: str, files: Sequence[bytes]) -> tuple[float, float]:
 
 
 class Ours:
-    """What posts.pipeline does with a batch, less the database."""
+    """What posts.ingest.pipeline does with a batch, less the database."""
 
     def __init__(self, engine: Any) -> None:
         self.engine = engine

@@ -73,7 +73,7 @@ def captioning(number: int) -> Iterator[list[float]]:
     in milliseconds."""
     from accounts.models import Category
     from media.images import decode_bytes
-    from posts import suggestions
+    from posts.ingest import suggestions
 
     assert Category.objects.exists()
     picture, stop, waits = decode_bytes(next(photographs(1))), threading.Event(), []
@@ -167,7 +167,7 @@ def fill_queue(count: int = IMAGES) -> None:
     from django.core.files.storage import default_storage
 
     from accounts.models import User
-    from posts import queue
+    from posts.ingest import queue
     from posts.models import Post, PostImage
 
     user = User.objects.create_user("bench@example.test", "secret-1", first_name="Bench")

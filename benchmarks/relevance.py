@@ -37,8 +37,8 @@ from ai.demo_models.scenes import Scene  # noqa: E402
 from ai.worker import engine  # noqa: E402
 from benchmarks.data import judged  # noqa: E402
 from benchmarks.data.drawn import WIDTH, drawn  # noqa: E402
+from posts.full_text import fold  # noqa: E402
 from posts.models import Post  # noqa: E402
-from posts.words import fold  # noqa: E402
 from search import candidates, services  # noqa: E402
 from search.meaning import meaning_of  # noqa: E402
 from search.query import Query, parse  # noqa: E402

@@ -5,8 +5,8 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef
 
 from importer.report import EXAMPLES, TableReport
-from posts.counters import correct
 from posts.models import Post, PostImage
+from posts.recount import correct
 
 _FIRST = UUID(int=0)
 

@@ -13,7 +13,7 @@ from importer.rows import Row, with_owners
 from importer.staging import Target
 from importer.step import Step
 from importer.vectors import OldVectors
-from posts import files
+from posts.files import access
 from posts.models import AIStatus, Post, PostImage
 
 EXTERNAL = "External image: there is no file here to look at"
@@ -151,10 +151,10 @@ def _described(row: Row) -> dict[str, Any]:
 def _store(old_files: OldFiles, image_id: UUID, address: str) -> dict[str, Any]:
     checked = old_files.checked(address)
     if old_files.keep:
-        files.remove_image(image_id)  # a run that was cut off may have left a part of it
-        path = files.store_image(image_id, checked)
+        access.remove_image(image_id)  # a run that was cut off may have left a part of it
+        path = access.store_image(image_id, checked)
     else:
-        path = f"{files.FOLDER}/{image_id}.{checked.extension}"
+        path = f"{access.FOLDER}/{image_id}.{checked.extension}"
     return {
         "image_url": f"{settings.MEDIA_URL}{path}",
         "image_path": path,

@@ -13,8 +13,8 @@ from uuid import UUID
 
 from django.db import connection
 
+from posts.keyset import Place
 from posts.models import BAND_MASKS, BAND_SHIFTS, NEAR_BITS, PostImage
-from posts.places import Place
 
 GROUPS = 20  # of a page, at most some more
 AT_ONCE, BATCHES = 100, 10  # images that a page looks at

@@ -9,8 +9,8 @@ from django.core.cache import cache
 from django.db import transaction
 
 from accounts.models import Follow, User
+from posts.full_text import matching
 from posts.models import Post, PostQuerySet
-from posts.words import matching
 from smimso.errors import NotFound
 
 NEWEST = ("-created_at", "-id")

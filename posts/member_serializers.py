@@ -14,7 +14,7 @@ from accounts.serializers import (
 from accounts.surveys import survey_of
 from posts import members
 from posts.models import Activity
-from posts.serializers import PostListItemSerializer
+from posts.rest.serializers import PostListItemSerializer
 
 
 class ActivitySerializer(serializers.ModelSerializer):

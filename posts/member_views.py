@@ -28,7 +28,7 @@ from posts.member_serializers import (
     profile_for,
 )
 from posts.models import ActivityType, Post
-from posts.serializers import PostListItemSerializer
+from posts.rest.serializers import PostListItemSerializer
 from smimso.errors import InvalidInput
 from smimso.web.openapi import answers, answers_page, at_most, in_query
 from smimso.web.responses import clamped_int, page_and_limit, paginated, success

@@ -16,7 +16,8 @@ from django.db.models.functions import Coalesce, Greatest
 from accounts import pictures
 from accounts.models import Follow, User
 from accounts.services import confirm_identity
-from posts import attachments, feed, files, leaderboards
+from posts import feed, leaderboards
+from posts.files import access, attachments
 from posts.models import (
     Activity,
     ActivityType,
@@ -146,6 +147,6 @@ def _correct_counters_and_delete_comments(member: User) -> None:
 
 def _remove_files(image_ids: list[UUID], urls: tuple[str | None, ...]) -> None:
     for image_id in image_ids:
-        files.remove_image(image_id)
+        access.remove_image(image_id)
     for url in urls:
         pictures.remove(url)

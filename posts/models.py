@@ -17,7 +17,7 @@ from django.db.models.functions import Left
 from pgvector.django import CosineDistance, VectorField
 
 from accounts.models import Category, Follow, User
-from posts.places import Place
+from posts.keyset import Place
 
 EMBEDDING_DIMENSIONS = 512
 AUTHOR = "author"  # a source of captions; no model is called so

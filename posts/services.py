@@ -10,8 +10,10 @@ from django.db.models import F
 
 from accounts.models import Category, User
 from media.images import CheckedImage, Upload, check_images
-from posts import feed, files, queue, retries
-from posts.captions import words_of_name
+from posts import feed, idempotency
+from posts.files import access
+from posts.ingest import queue
+from posts.ingest.captions import words_of_name
 from posts.models import AIStatus, Post, PostImage, Visibility
 from smimso.errors import InvalidInput, NotAllowed, NotFound
 
@@ -34,7 +36,7 @@ def create_post(
     """Saves the post with its images and queues them for the AI; does not wait for it.
 
     What the author leaves open is noted in `open_fields` and filled from caption and category
-    later. When the same request comes again (`posts.retries`), the post that it made before is
+    later. When the same request comes again (`posts.idempotency`), the post that it made before is
     returned. Raises InvalidInput; then nothing has changed.
     """
     if not uploads:
@@ -43,9 +45,9 @@ def create_post(
     checked = check_images(uploads)
     written = {"title": title, "description": description, "category": category_id, "tags": tags}
     sent = written | {"visibility": visibility, "user_captions": user_captions}
-    digest = retries.digest(sent, [image.checksum for image in checked], request_key)
+    digest = idempotency.digest(sent, [image.checksum for image in checked], request_key)
     keyed = bool(request_key)
-    if earlier := retries.earlier_post(author, digest, keyed=keyed):
+    if earlier := idempotency.earlier_post(author, digest, keyed=keyed):
         return earlier
     post = Post(
         user=author,
@@ -73,7 +75,7 @@ def _save_post(
         with transaction.atomic():
             # An author's posts are saved one by one: a retry may overtake the first request.
             User.objects.select_for_update(no_key=True).get(pk=post.user_id)
-            earlier = retries.earlier_post(post.user, post.request_digest, keyed=keyed)
+            earlier = idempotency.earlier_post(post.user, post.request_digest, keyed=keyed)
             if earlier is None:
                 post.save(force_insert=True)
                 PostImage.objects.bulk_create(images)
@@ -91,13 +93,13 @@ def _save_post(
 
 def _remove_images(image_ids: Sequence[UUID]) -> None:
     for image_id in image_ids:
-        files.remove_image(image_id)
+        access.remove_image(image_id)
 
 
 def _new_image(
     post: Post, image_id: UUID, checked: CheckedImage, order: int, user_caption: str
 ) -> PostImage:
-    path = files.store_image(image_id, checked)
+    path = access.store_image(image_id, checked)
     return PostImage(
         id=image_id,
         post=post,
@@ -180,7 +182,7 @@ def delete_post(*, user: Any, post_id: UUID) -> None:
         post.delete()
         feed.forget_total()
         for image_id in image_ids:
-            transaction.on_commit(partial(files.remove_image, image_id), robust=True)
+            transaction.on_commit(partial(access.remove_image, image_id), robust=True)
 
 
 def _own_post(user: Any, post_id: UUID, refusal: str) -> Post:

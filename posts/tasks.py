@@ -14,16 +14,9 @@ from django.db import close_old_connections
 from ai import metrics
 from ai.models import Column, VectorSpace
 from ai.worker import engines
-from posts import (
-    appearance,
-    classification,
-    counters,
-    pipeline,
-    queue,
-    sweep,
-    vectors,
-    view_log,
-)
+from posts import recount, view_counter
+from posts.files import cleanup
+from posts.ingest import backfill, classification, embeddings, pipeline, queue
 from smimso.celery import one_at_a_time
 from smimso.errors import Unavailable
 
@@ -72,19 +65,19 @@ def reconcile_images() -> None:
 @shared_task(ignore_result=True)
 @one_at_a_time
 def fill_appearance() -> None:
-    appearance.fill_appearance()
+    backfill.fill_appearance()
 
 
 @shared_task(ignore_result=True)
 @one_at_a_time
 def write_views() -> None:
-    view_log.write_waiting_views()
+    view_counter.write_waiting_views()
 
 
 @shared_task(ignore_result=True)
 def keep_house() -> None:
     """Every night."""
-    removed, corrected = sweep.remove_unused_files(), counters.recount()
+    removed, corrected = cleanup.remove_unused_files(), recount.recount()
     logger.info("Removed %d unused files, corrected counters of %d posts", removed, corrected)
 
 
@@ -106,7 +99,7 @@ def fill_vectors(self: Task, run: int, after: str | None, until: str | None) -> 
     loaded = [current for current in engines() if current.clip.loaded]
     start, end = after and UUID(after), until and UUID(until)
     try:
-        last = vectors.fill(loaded, after=start or None, until=end or None)
+        last = embeddings.fill(loaded, after=start or None, until=end or None)
     except Unavailable as error:
         logger.warning("Vectors are filled in later: %s", error)
         return
@@ -120,7 +113,7 @@ def _run(step: Callable[[list[UUID]], None], requests: list[SimpleRequest]) -> N
     close_old_connections()  # celery-batches runs outside Celery's own hooks for Django
     image_ids = [UUID(request.args[0]) for request in requests]
     try:
-        with suppress(vectors.SpaceMoved):
+        with suppress(embeddings.SpaceMoved):
             step(image_ids)
             return
         step(image_ids)  # in the space that the collection is in by now

@@ -12,9 +12,9 @@ import numpy as np
 from django.contrib.postgres.search import SearchQuery
 from django.db.models import BooleanField, ExpressionWrapper, Q
 
+from posts.full_text import Term, all_of, any_of, rank_by
+from posts.ingest.embeddings import AsArray
 from posts.models import EMBEDDING_DIMENSIONS, Post, PostImage, PostQuerySet, PostWords
-from posts.vectors import AsArray
-from posts.words import Term, all_of, any_of, rank_by
 from search.duplicates import are_copies, compared, first_copies
 from search.meaning import Meaning
 from search.nearest import Near, nearest_images, planned_rows

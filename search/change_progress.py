@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Count, Q
 
 from ai.models import Column, State, VectorSpace
-from posts import vectors
+from posts.ingest import embeddings
 
 MOST_LOST = 0.01  # of all images; of more an operator decides
 # A count reads the whole table: it is kept so many times as long as it took, unless that is little.
@@ -96,10 +96,10 @@ def _count(searched: str, beside: VectorSpace) -> dict[str, int]:
     lacking = here & (~Q(embedding_model=searched) | no_more)
     if beside.state == State.LEAVING:
         lacking = no_more = Q(pk__in=[])
-    return vectors.with_a_vector().aggregate(
+    return embeddings.with_a_vector().aggregate(
         total=Count("pk", filter=here),
         lacking=Count("pk", filter=lacking),
-        given_up=Count("pk", filter=lacking & Q(fill_attempts__gte=vectors.most_attempts())),
+        given_up=Count("pk", filter=lacking & Q(fill_attempts__gte=embeddings.most_attempts())),
         without_file=Count("pk", filter=~here),
         leaving=Count("pk", filter=no_more),
     )

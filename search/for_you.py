@@ -26,9 +26,9 @@ from django.utils.translation import gettext
 from accounts.models import Category, Survey, User
 from ai import services as ai
 from ai.vector_space import steady
+from posts.ingest.embeddings import AsArray
 from posts.models import EMBEDDING_DIMENSIONS, Post, PostImage, PostImageQuerySet
 from posts.services import UNTITLED
-from posts.vectors import AsArray
 from search import taste
 from search.duplicates import collapse
 from search.nearest import nearest_to_each

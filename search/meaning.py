@@ -9,9 +9,9 @@ from redis import RedisError
 
 from ai import services as ai
 from ai.calibration import LEAST_SCORES, Kind, scale_of
+from posts.full_text import Term, terms_of
 from posts.models import PostImage
 from posts.services import visible_post
-from posts.words import Term, terms_of
 from search.composition import PICTURE_WEIGHT, changed
 from search.query import Query
 from search.relevance import Sample, sample_of, scores

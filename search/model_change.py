@@ -26,7 +26,7 @@ from ai import model_ids, vector_space
 from ai import services as ai
 from ai.models import Column, State, VectorSpace
 from ai.rpc import QUEUE as INTERACTIVE
-from posts import queue
+from posts.ingest import queue
 from posts.models import PostImage
 from search import index, taste
 from search.change_progress import progress

@@ -14,8 +14,8 @@ from django.db.models.functions import Concat
 from PIL import Image
 
 from accounts.models import Follow
+from posts.full_text import NAMES, NOTHING, TAGS, Term, all_of, any_of, beginning, fold, terms_of
 from posts.models import PostImage
-from posts.words import NAMES, NOTHING, TAGS, Term, all_of, any_of, beginning, fold, terms_of
 
 Sort = Literal["relevance", "date"]
 Orientation = Literal["landscape", "portrait", "square"]

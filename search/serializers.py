@@ -10,7 +10,7 @@ from rest_framework import serializers
 from accounts.models import Category
 from media.appearance import COLORS
 from posts.models import Visibility
-from posts.serializers import PostImageSerializer, PostListItemSerializer
+from posts.rest.serializers import PostImageSerializer, PostListItemSerializer
 from search.for_you import ReasonKind, Recommendation
 from search.fusion import Method
 from search.query import Filters, Orientation, Query, Sort, parse

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from accounts.models import Category
+from posts.full_text import TITLE_AND_TAGS, beginning, fold
 from posts.models import Post
-from posts.words import TITLE_AND_TAGS, beginning, fold
 
 Kind = Literal["category", "tag", "title"]
 MOST = 8

@@ -22,8 +22,8 @@ from accounts.models import User
 from ai import services as ai
 from ai.calibration import cosine_of
 from ai.vector_space import steady
+from posts.ingest.embeddings import AsArray
 from posts.models import Activity, ActivityType, Like, PostImage, SavedPost
-from posts.vectors import AsArray
 from search.models import Taste
 
 logger = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ from django.http import HttpResponse
 from django.urls import URLPattern, URLResolver, include, path, register_converter
 
 from ai.admin_page import ai_page
-from posts.ai_admin import retry_failed
-from posts.pages import feed
-from posts.views import uploaded_file
+from posts.admin.ai_status import retry_failed
+from posts.pages.grids import feed
+from posts.rest.views import uploaded_file
 from search.ai_admin import change_model
 from smimso.metrics import metrics
 from smimso.web.api_index import SchemaView, api_index, docs, test_cors
@@ -25,7 +25,7 @@ rest: list[URLPattern | URLResolver] = [
     path("", include("notifications.urls")),
     path("", include("ai.urls")),
     path("", include("search.urls")),
-    path("", include("posts.urls")),
+    path("", include("posts.rest.urls")),
     path("test-cors", test_cors),
 ]
 
@@ -39,7 +39,7 @@ def front(request: Any) -> HttpResponse:
 pages = [
     path("", include("accounts.page_urls")),
     path("", include("notifications.page_urls")),
-    path("", include("posts.page_urls")),
+    path("", include("posts.pages.urls")),
     path("", include("search.page_urls")),
 ]
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Category
-from posts import queue
+from posts.ingest import queue
 
 
 @admin.register(Category)

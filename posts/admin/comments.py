@@ -7,7 +7,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
-from posts import counters
+from posts import recount
 from posts.admin.content import link
 from posts.models import Comment, Post
 
@@ -40,7 +40,7 @@ class CommentAdmin(admin.ModelAdmin):
             # As everybody who changes a post: it first, then what hangs on it.
             list(Post.objects.select_for_update().filter(pk__in=post_ids).order_by("pk"))
             queryset.delete()
-            counters.correct(post_ids)
+            recount.correct(post_ids)
 
     @admin.display(description=_("comment"))
     def excerpt(self, comment: Comment) -> str:

@@ -17,10 +17,11 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from posts import feed, files, services
+from posts import feed, services
 from posts.admin.duplicates import duplicates_page
+from posts.files import access
+from posts.full_text import matching
 from posts.models import Post, PostImage
-from posts.words import matching
 
 RETRY = _("Give the AI another try")
 REMOVE = {"author": _("Remove the author's captions"), "ai": _("Remove the AI's captions")}
@@ -30,7 +31,7 @@ def _thumbnail(post: Post, image: PostImage, *, large: bool = False) -> SafeStri
     return format_html(
         '<img class="admin-thumbnail{}" src="{}" alt="{}" loading="lazy">',
         " large" if large else "",
-        files.file_url(image, post.visibility, "thumbnail"),
+        access.file_url(image, post.visibility, "thumbnail"),
         image.alt_text,
     )
 
@@ -94,7 +95,7 @@ class _ContentAdmin(admin.ModelAdmin):
             queryset.delete()
             feed.forget_total()
             for image_id in image_ids:
-                transaction.on_commit(partial(files.remove_image, image_id))
+                transaction.on_commit(partial(access.remove_image, image_id))
 
 
 class PostImageInline(admin.TabularInline):
@@ -261,7 +262,7 @@ class PostImageAdmin(_ContentAdmin):
     def picture(self, image: PostImage) -> SafeString:
         return format_html(
             '<a href="{}">{}</a>',
-            files.file_url(image, image.post.visibility),
+            access.file_url(image, image.post.visibility),
             _thumbnail(image.post, image, large=True),
         )
 

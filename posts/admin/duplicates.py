@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext
 
 from posts.duplicate_groups import duplicate_groups
-from posts.places import place_of
+from posts.keyset import place_of
 
 
 def duplicates_page(images: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:

@@ -1,6 +1,6 @@
 """The words of each post, kept by triggers (docs/adr/0005-triggers-keep-the-words-of-posts.md).
 
-A change of `posts.words._folded` or of what is searched needs a new migration like this one.
+A change of `posts.full_text._folded` or of what is searched needs a new migration like this one.
 """
 
 import django.contrib.postgres.indexes

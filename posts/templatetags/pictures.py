@@ -6,7 +6,7 @@ from django import template
 from django.conf import settings
 from django.utils.translation import gettext, gettext_lazy
 
-from posts.files import file_url
+from posts.files.access import file_url
 from posts.models import AIStatus, Post, PostImage, Visibility
 from posts.services import UNTITLED
 

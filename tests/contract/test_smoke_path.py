@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from ai.demo_models.drawing import draw_scene
 from ai.demo_models.scenes import demo_scenes
-from posts.view_log import write_waiting_views
+from posts.view_counter import write_waiting_views
 from tests.contract.frontend import Frontend, registration
 from tests.notifications.web import web_process
 

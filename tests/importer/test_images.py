@@ -13,8 +13,8 @@ from django.core.files.storage import default_storage
 from accounts.models import User
 from ai import vector_space
 from ai.models import Column, State, VectorSpace
+from posts.ingest.pipeline import reconcile
 from posts.models import AIStatus, PostImage
-from posts.pipeline import reconcile
 from tests.importer.node_database import NodeDatabase
 from tests.importer.summary import counts
 

@@ -9,7 +9,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from accounts.models import User
-from posts import queue
+from posts.ingest import queue
 from posts.models import AIStatus, Post, PostImage
 from smimso import metrics
 from tests.ai.test_services import wait_for_models

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posts.captions import tags_from, title_from
+from posts.ingest.captions import tags_from, title_from
 
 
 def test_a_title_begins_with_a_capital_and_keeps_the_rest() -> None:

@@ -14,7 +14,7 @@ from accounts.models import Category, User
 from ai import services as ai
 from ai import zero_shot
 from ai.presets import PRESETS
-from posts.classification import Outcome, classify_anew, texts_of
+from posts.ingest.classification import Outcome, classify_anew, texts_of
 from posts.models import Post, PostImage
 from posts.services import update_post
 from posts.tasks import classify_posts
@@ -124,7 +124,7 @@ def test_vectors_of_another_model_and_later_images_say_nothing(
 def test_many_posts_go_in_blocks(
     seen: Callable[..., Post], slugs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("posts.classification.BLOCK", 2)
+    monkeypatch.setattr("posts.ingest.classification.BLOCK", 2)
     posts = [seen(number % 3, open_fields=["category"]) for number in range(7)]
     steps: list[int] = []
     assert classify_anew(steps.append) == Outcome(7, 7)
@@ -201,7 +201,9 @@ def test_staff_who_may_change_posts_classify_anew(
     client: Client, member: Callable[..., User], monkeypatch: pytest.MonkeyPatch, allowed: bool
 ) -> None:
     sent: list[str] = []
-    monkeypatch.setattr("posts.queue._send", lambda task, *args: bool(sent.append(task)) or True)
+    monkeypatch.setattr(
+        "posts.ingest.queue._send", lambda task, *args: bool(sent.append(task)) or True
+    )
     client.force_login(member("Staff", is_staff=True, is_superuser=allowed))
     category = Category.objects.latest("name")
     data = {"action": "classify_anew", "_selected_action": [str(category.pk)]}

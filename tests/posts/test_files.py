@@ -12,8 +12,8 @@ from django.core.files.storage import default_storage
 from django.test import Client
 
 from accounts.models import User
-from posts import files
-from posts.files import content_type, file_url, image_id_of, remove_image
+from posts.files import access
+from posts.files.access import content_type, file_url, image_id_of, remove_image
 from posts.models import Post, PostImage
 from tests.posts.conftest import png, stored_files
 
@@ -42,7 +42,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     start = time.time()
 
     def later(seconds: float) -> None:
-        monkeypatch.setattr("posts.files.time.time", lambda: start + seconds)
+        monkeypatch.setattr("posts.files.access.time.time", lambda: start + seconds)
 
     return later
 
@@ -125,7 +125,9 @@ def test_the_url_stays_the_same_for_a_while_so_that_browsers_keep_the_file(
     half = int(LIFETIME.total_seconds() / 2)
     urls = []
     for moment in (0, half - 1, half):
-        monkeypatch.setattr("posts.files.time.time", lambda moment=moment: 100_000 * half + moment)
+        monkeypatch.setattr(
+            "posts.files.access.time.time", lambda moment=moment: 100_000 * half + moment
+        )
         urls.append(signed(secret))
     assert urls[0] == urls[1] != urls[2]
 
@@ -162,7 +164,7 @@ def test_a_signature_made_with_another_key_opens_nothing(secret: PostImage, sett
 
     expires = int(time.time()) + 1_000
     forged = Signer(key="x" * 40, salt="posts.files").signature(f"{secret.pk}:{expires}")
-    assert not files.is_signed(secret.pk, str(expires), forged)
+    assert not access.is_signed(secret.pk, str(expires), forged)
 
 
 # --- Answers --------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from posts.ingest.pipeline import caption_images, embed_images
 from posts.models import Post, PostImage
-from posts.pipeline import caption_images, embed_images
 from tests.posts.conftest import ColourEngine
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("queues")]

@@ -14,9 +14,9 @@ from rest_framework.test import APIClient
 
 from accounts.models import Follow, User
 from notifications.models import Notification
-from posts import view_log
+from posts import view_counter
 from posts.models import Activity, Comment, Like, Post, SavedPost
-from posts.view_log import write_waiting_views
+from posts.view_counter import write_waiting_views
 from smimso.redis import redis_client
 from tests.posts.rows import invalid, make_post, same_as_before
 
@@ -221,7 +221,7 @@ class TestView:
         stranger: User,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(view_log, "SEEN_SECONDS", 1)
+        monkeypatch.setattr(view_counter, "SEEN_SECONDS", 1)
         post = make_post(owner)
         api(stranger).get(f"/api/posts/{post.pk}")
         time.sleep(1.5)
@@ -265,7 +265,7 @@ class TestView:
     ) -> None:
         post = make_post(owner)
         api(stranger).get(f"/api/posts/{post.pk}")
-        with redis_client().lock(view_log._LOCK, timeout=300):
+        with redis_client().lock(view_counter._LOCK, timeout=300):
             assert write_waiting_views() == 0
         assert write_waiting_views() == 1
 
@@ -273,7 +273,7 @@ class TestView:
         self, api: Api, owner: User, stranger: User, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         nobody = redis.Redis.from_url(f"unix://{tmp_path}/nobody.sock?db=0")
-        monkeypatch.setattr(view_log, "redis_client", lambda: nobody)
+        monkeypatch.setattr(view_counter, "redis_client", lambda: nobody)
         post = make_post(owner)
         assert api(stranger).get(f"/api/posts/{post.pk}").status_code == 200
         assert viewed(post) == Activity.objects.filter(activity_type="view").count() == 1

@@ -39,7 +39,7 @@ def files() -> set[Path]:
 
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("posts.queue.enqueue", lambda *_: None)
+    monkeypatch.setattr("posts.ingest.queue.enqueue", lambda *_: None)
 
 
 @pytest.mark.usefixtures("quiet")

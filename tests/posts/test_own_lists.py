@@ -9,8 +9,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Category, User
-from posts import pages
 from posts.models import Like, Post, SavedPost, Visibility
+from posts.pages import grids
 from tests.posts.rows import make_post
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +40,7 @@ def test_the_newest_choice_comes_first_and_only_ones_own(
 def test_a_list_goes_on_as_one_scrolls(
     client: Client, owner: User, monkeypatch: pytest.MonkeyPatch, url: str, model: Any
 ) -> None:
-    monkeypatch.setattr(pages, "PAGE_SIZE", 2)
+    monkeypatch.setattr(grids, "PAGE_SIZE", 2)
     for number in range(5):
         model.objects.create(user=owner, post=make_post(owner, title=str(number)))
     client.force_login(owner)
@@ -71,7 +71,7 @@ def test_a_list_needs_a_login_and_a_constant_number_of_queries(
 def test_the_feed_of_a_category_keeps_it_as_one_scrolls(
     client: Client, owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "PAGE_SIZE", 1)
+    monkeypatch.setattr(grids, "PAGE_SIZE", 1)
     travel = Category.objects.get(slug="travel")
     make_post(owner, title="First", category=travel)
     make_post(owner, title="Second", category=travel, age=1)

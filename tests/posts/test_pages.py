@@ -15,8 +15,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import Category, User
-from posts import pages
 from posts.models import AIStatus, Like, Post, PostImage, Visibility
+from posts.pages import grids
 
 pytestmark = pytest.mark.django_db
 BROWSER = {"Accept": "text/html"}
@@ -89,7 +89,7 @@ def test_the_feed_shows_each_member_what_they_may_see(
 def test_scrolling_shows_every_post_once_even_of_one_moment(
     client: Client, shared: Callable[..., Post], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "PAGE_SIZE", 4)
+    monkeypatch.setattr(grids, "PAGE_SIZE", 4)
     for number in range(10):
         shared(f"Post {number}")
     Post.objects.update(created_at=timezone.now())
@@ -107,7 +107,7 @@ def test_scrolling_shows_every_post_once_even_of_one_moment(
 def test_without_scripts_the_older_link_opens_a_whole_page(
     client: Client, shared: Callable[..., Post], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "PAGE_SIZE", 1)
+    monkeypatch.setattr(grids, "PAGE_SIZE", 1)
     shared("Old", age=timedelta(days=1))
     shared("New")
     link = re.search(r'href="(\?before=[^"]+)"', client.get("/").text)

@@ -15,9 +15,9 @@ from PIL import Image
 
 from accounts.models import Category
 from ai.errors import ModelUnavailable
-from posts import pictures
+from posts.ingest import decode_cache
+from posts.ingest.pipeline import caption_images, embed_images, fill_open_fields
 from posts.models import AIStatus, Post, PostImage
-from posts.pipeline import caption_images, embed_images, fill_open_fields
 from posts.services import retry_images
 from tests.posts.conftest import ColourEngine, Queues, vector_of
 
@@ -238,7 +238,7 @@ def test_no_more_than_two_chunks_are_decoded_however_large_the_batch(
     new_post: NewPost, engine: ColourEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine.embed_batch = 2
-    coming, embed = pictures.coming, engine.embed_images
+    coming, embed = decode_cache.coming, engine.embed_images
     decoded, ahead = [], []
 
     def noted(image: PostImage) -> Any:
@@ -249,7 +249,7 @@ def test_no_more_than_two_chunks_are_decoded_however_large_the_batch(
         ahead.append(len(decoded) - sum(engine.batches))
         return embed(images)
 
-    monkeypatch.setattr(pictures, "coming", noted)
+    monkeypatch.setattr(decode_cache, "coming", noted)
     engine.embed_images = embed_images_  # type: ignore[method-assign]
     posts = [new_post("red", "green", "blue"), new_post("black", "white", "red", "blue")]
     embed_images(ids(*posts), engine)
@@ -571,7 +571,7 @@ def test_a_failure_while_filling_leaves_the_image_to_be_captioned_again(
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr("posts.pipeline.fill_open_fields", die)
+        patched.setattr("posts.ingest.pipeline.fill_open_fields", die)
         with pytest.raises(Killed):
             caption_images(ids(post), engine)
     assert states(post) == [("embedded", 1)]

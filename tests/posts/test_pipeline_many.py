@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw
 
 from accounts.models import User
 from ai.engine import Engine
+from posts.ingest.pipeline import caption_images, embed_images
 from posts.models import AIStatus, Post, PostImage
-from posts.pipeline import caption_images, embed_images
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("queues")]
 MODELS = Path("ai/demo_models").resolve()

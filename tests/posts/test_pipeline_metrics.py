@@ -8,7 +8,7 @@ import pytest
 from django.core.files.storage import default_storage
 
 from ai import metrics as ai_metrics
-from posts import pipeline, queue
+from posts.ingest import pipeline, queue
 from posts.models import Post, PostImage
 from smimso import metrics
 from tests.posts.conftest import ColourEngine, Queues

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Category, User
 from posts.models import Activity, Comment, Like, Post, SavedPost, Visibility
-from posts.view_log import write_waiting_views
+from posts.view_counter import write_waiting_views
 from tests.posts.rows import make_post, same_as_before
 
 pytestmark = pytest.mark.django_db

@@ -8,9 +8,9 @@ import pytest
 import redis
 from django.utils import timezone
 
-from posts import queue
+from posts.ingest import queue
+from posts.ingest.pipeline import reconcile
 from posts.models import AIStatus, Post, PostImage
-from posts.pipeline import reconcile
 from tests.posts.conftest import Queues
 
 pytestmark = pytest.mark.django_db

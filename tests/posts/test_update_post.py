@@ -8,8 +8,8 @@ import pytest
 from rest_framework.test import APIClient
 
 from accounts.models import Category, User
+from posts.ingest.pipeline import fill_open_fields
 from posts.models import Like, Post
-from posts.pipeline import fill_open_fields
 from tests.posts.rows import invalid, make_post, same_as_before
 
 pytestmark = pytest.mark.django_db

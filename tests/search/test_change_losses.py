@@ -18,7 +18,7 @@ from PIL import Image
 from accounts.models import User
 from ai import vector_space
 from ai.models import Column, State, VectorSpace
-from posts import vectors
+from posts.ingest import embeddings
 from posts.models import Post, PostImage
 from search import change_progress, model_change
 from smimso.errors import InvalidInput
@@ -52,7 +52,7 @@ def images(owner: User, knows: Knows, settings: Any, tmp_path: Path) -> Callable
 
 def try_all() -> None:
     """As workers do, until there is nothing to do any more."""
-    while vectors.fill([NextModel()], after=None, until=None):
+    while embeddings.fill([NextModel()], after=None, until=None):
         pass
 
 

@@ -20,7 +20,7 @@ from accounts.models import User
 from ai import services as ai
 from ai.demo_models.drawing import draw_scene
 from ai.demo_models.scenes import demo_scenes
-from posts.captions import title_from
+from posts.ingest.captions import title_from
 from posts.models import Post, PostImage
 from posts.services import create_post, retry_images
 from tests.search.conftest import at_cosine, pointing

@@ -11,8 +11,8 @@ from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
+from posts.ingest.embeddings import AsArray
 from posts.models import Post, PostImage
-from posts.vectors import AsArray
 from search.nearest import Near, nearest_images
 from tests.search.conftest import MODEL, at_cosine, clustered, insert_many, pointing
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posts.words import MOST_TERMS
+from posts.full_text import MOST_TERMS
 from search.composition import changed, subject_of
 from search.query import MOST_EXCLUDED, parse
 

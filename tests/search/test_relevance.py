@@ -11,8 +11,8 @@ from ai.demo_models.drawing import draw_scene
 from ai.demo_models.scenes import DEMO_SEEDS, Scene, sample_scenes
 from ai.worker import engine
 from benchmarks.data import judged
+from posts.full_text import fold
 from posts.models import Post
-from posts.words import fold
 from search import candidates, services
 from search.meaning import meaning_of
 from search.query import Query, parse

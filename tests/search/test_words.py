@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts.models import Category, User
+from posts.full_text import matching
 from posts.models import Post
-from posts.words import matching
 
 pytestmark = pytest.mark.django_db
 NewPost = Callable[..., Post]

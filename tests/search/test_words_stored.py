@@ -7,8 +7,8 @@ import pytest
 from django.db import connection, transaction
 
 from accounts.models import Category, User
+from posts.full_text import matching
 from posts.models import Post, PostImage
-from posts.words import matching
 
 pytestmark = pytest.mark.django_db
 NewPost = Callable[..., Post]

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from posts.classification import classify_anew
+from posts.ingest.classification import classify_anew
 from smimso.errors import SmimsoError
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from posts import appearance
+from posts.ingest import backfill
 
 
 class Command(BaseCommand):
@@ -12,7 +12,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         total = 0
-        while filled := appearance.fill_appearance(seconds=30):
+        while filled := backfill.fill_appearance(seconds=30):
             total += filled
             self.stdout.write(f"Looked at {total} images")
             self.stdout.flush()

@@ -15,9 +15,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from media.file_response import file_response
-from posts import feed, files, services, view_log
+from posts import feed, services, view_counter
+from posts.files import access
 from posts.models import Post
-from posts.serializers import (
+from posts.rest.serializers import (
     FeedQuerySerializer,
     ImageCaptionSerializer,
     NewPostFormSerializer,
@@ -82,7 +83,7 @@ class PostView(APIView):
     @answers("A post", PostDetailSerializer)
     def get(self, request: Request, post_id: UUID) -> Response:
         post = services.visible_post(request.user, post_id)
-        view_log.note_view(user=request.user, post=post)
+        view_counter.note_view(user=request.user, post=post)
         return success(PostDetailSerializer(post).data)
 
     @answers("Change my post", PostDetailSerializer, body=PostChangesSerializer)
@@ -165,12 +166,12 @@ def uploaded_file(request: HttpRequest, name: str) -> HttpResponseBase:
     """For whom `files.may_fetch` lets through; all others learn nothing, not even that it is."""
     signature = request.GET.get("signature", "")
     expires = request.GET.get("expires", "")
-    if not files.may_fetch(request.user, name, expires=expires, signature=signature):
+    if not access.may_fetch(request.user, name, expires=expires, signature=signature):
         raise Http404
-    content_type = files.content_type(name)
+    content_type = access.content_type(name)
     try:
         response = file_response(
-            request, name, content_type=content_type, inline=files.is_shown(content_type)
+            request, name, content_type=content_type, inline=access.is_shown(content_type)
         )
     except FileNotFoundError as error:
         raise Http404 from error
@@ -182,10 +183,10 @@ def uploaded_file(request: HttpRequest, name: str) -> HttpResponseBase:
 
 def _cache_control(request: HttpRequest, name: str, expires: str, signature: str) -> str:
     """Names are unique and files never change, but who may see a post's file does."""
-    image_id = files.image_id_of(name)
+    image_id = access.image_id_of(name)
     if image_id is None:
         return "public, max-age=31536000, immutable"
-    if files.is_signed(image_id, expires, signature):
+    if access.is_signed(image_id, expires, signature):
         return f"private, max-age={max(0, int(expires) - int(time.time()))}"
     scope = "private" if request.user.is_authenticated else "public"
     return f"{scope}, max-age=300, must-revalidate"

@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from posts import interactions, services, view_log
+from posts import interactions, services, view_counter
 from posts.models import AIStatus, Comment, Post
 from smimso.errors import NotFound
 
@@ -27,7 +27,7 @@ def post(request: HttpRequest, post_id: UUID) -> HttpResponse:
     shown = visible_post(request, post_id)
     opened = request.method == "GET" and not _comes_from_itself(request)
     if opened and request.user.is_authenticated:
-        view_log.note_view(user=request.user, post=shown)
+        view_counter.note_view(user=request.user, post=shown)
     return render_post(request, shown, reply_to=request.GET.get("reply", ""))
 
 

@@ -12,9 +12,9 @@ from PIL import Image
 from ai import vector_space
 from ai.errors import ModelUnavailable
 from ai.models import Column, State, VectorSpace
-from posts import pictures, queue, vectors
+from posts.ingest import decode_cache, embeddings, queue
+from posts.ingest.pipeline import embed_images
 from posts.models import Post, PostImage
-from posts.pipeline import embed_images
 from posts.tasks import fill_vectors
 from smimso.errors import Unavailable
 from tests.posts.conftest import ColourEngine, Queues, vector_of
@@ -57,7 +57,7 @@ def images() -> list[PostImage]:
 
 
 def fill(*engines: ColourEngine) -> UUID | None:
-    return vectors.fill(engines, after=None, until=None)
+    return embeddings.fill(engines, after=None, until=None)
 
 
 def test_the_first_vector_says_which_space_the_collection_is_in(
@@ -106,7 +106,7 @@ def test_a_batch_of_the_former_model_alone_is_made_again(
 ) -> None:
     new_post("red")
     exchange()
-    with pytest.raises(vectors.SpaceMoved):
+    with pytest.raises(embeddings.SpaceMoved):
         embed_images([images()[0].pk], engine)
     (image,) = images()
     assert (image.ai_status, image.ai_attempts, image.embedding) == ("pending", 0, None)
@@ -168,7 +168,7 @@ def test_ranges_of_ids_part_the_work(
     new_post("red", "green", "blue")
     ids = sorted(image.pk for image in images())
     embed_images(ids, engine)
-    assert vectors.fill([engine, turned], after=ids[0], until=ids[1]) == ids[1]
+    assert embeddings.fill([engine, turned], after=ids[0], until=ids[1]) == ids[1]
     filled = PostImage.objects.filter(next_embedding_model=SECOND)
     assert [image.pk for image in filled] == [ids[1]]
 
@@ -180,7 +180,7 @@ def test_what_cannot_be_read_or_borne_is_given_up_and_harms_no_neighbour(
     turned: TurnedEngine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pictures, "KEPT_BYTES", 0)
+    monkeypatch.setattr(decode_cache, "KEPT_BYTES", 0)
     new_post("red", "green", "blue")
     embed_images([image.pk for image in images()], engine)
     default_storage.delete(images()[0].image_path)
@@ -224,7 +224,7 @@ def test_filling_is_measured_as_embedding_is(
 ) -> None:
     new_post("red", "green", "blue", "black")
     embed_images([image.pk for image in images()], engine)
-    pictures._kept.clear()
+    decode_cache._kept.clear()
     default_storage.delete(images()[0].image_path)
     turned.unbearable = {"green"}
     change = Change()

@@ -15,7 +15,8 @@ from redis import RedisError
 
 from ai import metrics
 from ai.admin_page import Section, for_staff, register
-from posts import queue, services
+from posts import services
+from posts.ingest import queue
 from posts.models import AIStatus, PostImage
 
 REASONS, RECENT = 10, 10

@@ -13,9 +13,9 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from accounts.models import User
-from posts import counters, interactions
+from posts import interactions, recount
+from posts.files.cleanup import remove_unused_files
 from posts.models import Post
-from posts.sweep import remove_unused_files
 from posts.tasks import keep_house
 
 pytestmark = pytest.mark.django_db
@@ -72,10 +72,10 @@ def test_counters_agree_with_the_rows_afterwards(owner: User, stranger: User) ->
         interactions.like_post(user=stranger, post_id=post.pk)
         interactions.add_comment(user=stranger, post_id=post.pk, content="nice")
     Post.objects.filter(pk=wrong.pk).update(like_count=7, comment_count=0)
-    assert counters.recount() == 1
+    assert recount.recount() == 1
     found = Post.objects.values_list("like_count", "comment_count")
     assert list(found) == [(1, 1)] * 2
-    assert counters.recount() == 0
+    assert recount.recount() == 0
 
 
 def test_beat_knows_the_task(settings: Any) -> None:

@@ -11,8 +11,10 @@ from rest_framework.views import APIView
 
 from ai.serializers import ImageFormSerializer
 from media.images import check_number, decode_upload
-from posts import attachments, duplicates, files, suggestions
-from posts.serializers import (
+from posts import duplicates
+from posts.files import access, attachments
+from posts.ingest import suggestions
+from posts.rest.serializers import (
     CaptionSerializer,
     ChecksumsSerializer,
     DuplicatesFormSerializer,
@@ -37,7 +39,7 @@ class UploadView(APIView):
     def post(self, request: Request) -> Response:
         upload = _uploads(request, "file", missing="No file uploaded")[0]
         name = attachments.store_attachment(request.user.pk, upload)
-        data = {"url": files.open_url(name), "filename": PurePath(name).name}
+        data = {"url": access.open_url(name), "filename": PurePath(name).name}
         return success(data, "File uploaded successfully")
 
 

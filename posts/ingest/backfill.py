@@ -11,7 +11,7 @@ from django.core.files.storage import default_storage
 
 from media.appearance import color_names, perceptual_hash
 from media.images import decode_bytes
-from posts import files
+from posts.files import access
 from posts.models import PostImage
 from smimso.errors import InvalidInput
 
@@ -61,7 +61,7 @@ def _look_at(image: PostImage) -> bool:
 
 
 def _smallest_file(image: PostImage) -> bytes:
-    thumbnail = f"{files.FOLDER}/{image.pk}.thumbnail.webp"
+    thumbnail = f"{access.FOLDER}/{image.pk}.thumbnail.webp"
     name = thumbnail if default_storage.exists(thumbnail) else image.image_path
     with default_storage.open(name) as file:
         return file.read()

@@ -1,6 +1,7 @@
 from django.urls import path
 
-from posts import interaction_views, member_views, upload_views, views
+from posts import member_views
+from posts.rest import interaction_views, upload_views, views
 
 urlpatterns = [
     path("posts", views.PostListView.as_view()),

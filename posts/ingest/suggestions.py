@@ -9,8 +9,8 @@ from PIL import Image
 
 from accounts.models import Category
 from ai import services as ai
-from posts.captions import tags_from, words_of_name
-from posts.classification import texts_of
+from posts.ingest.captions import tags_from, words_of_name
+from posts.ingest.classification import texts_of
 from smimso.errors import Unavailable
 
 

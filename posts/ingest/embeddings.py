@@ -19,7 +19,7 @@ from PIL import Image
 
 from ai import metrics, vector_space
 from ai.models import Column, VectorSpace
-from posts import pictures, queue
+from posts.ingest import decode_cache, queue
 from posts.models import PostImage, PostImageQuerySet
 from smimso.errors import InvalidInput, Unavailable
 
@@ -117,7 +117,7 @@ def fill(engines: Sequence[Embedder], *, after: UUID | None, until: UUID | None)
     attempted = PostImage.objects.filter(pk__in=[image.pk for image in batch])
     attempted.update(fill_attempts=F("fill_attempts") + 1)
     metrics.took_batch(queue.FILL, len(batch))
-    coming = [(image, pictures.coming(image)) for image in batch]
+    coming = [(image, decode_cache.coming(image)) for image in batch]
     readable = [(image, seen) for image, next_ in coming if (seen := _picture(image, next_, most))]
     try:
         _fill(readable, engines, kept)

@@ -20,8 +20,8 @@ from media.images import EXTENSIONS
 from posts import services
 from posts.duplicates import Duplicate, find_duplicates
 from posts.models import Post, PostImage, Visibility
-from posts.post_pages import own_post
-from posts.serializers import (
+from posts.pages.post import own_post
+from posts.rest.serializers import (
     CAPTION_LENGTH_MAX,
     ImageCaptionSerializer,
     NewPostSerializer,

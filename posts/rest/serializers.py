@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.serializers import CategoryBriefSerializer, UserBriefSerializer
-from posts import files
+from posts.files import access
 from posts.models import Comment, Post, PostImage, Visibility
 from smimso.web.parsers import parse_json
 
@@ -156,13 +156,13 @@ class PostImageSerializer(serializers.ModelSerializer):
         ]
 
     def get_image_url(self, image: PostImage) -> str:
-        return files.file_url(image, image.post.visibility)
+        return access.file_url(image, image.post.visibility)
 
     def get_thumbnail_url(self, image: PostImage) -> str:
-        return files.file_url(image, image.post.visibility, "thumbnail")
+        return access.file_url(image, image.post.visibility, "thumbnail")
 
     def get_preview_url(self, image: PostImage) -> str:
-        return files.file_url(image, image.post.visibility, "preview")
+        return access.file_url(image, image.post.visibility, "preview")
 
 
 @extend_schema_field(PostImageSerializer(allow_null=True))

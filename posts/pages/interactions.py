@@ -14,8 +14,8 @@ from rest_framework.exceptions import ValidationError
 from accounts.models import User
 from posts import interactions, services
 from posts.models import Comment
-from posts.post_pages import render_post, thread_of, visible_post
-from posts.serializers import NewCommentSerializer
+from posts.pages.post import render_post, thread_of, visible_post
+from posts.rest.serializers import NewCommentSerializer
 from smimso.errors import InvalidInput
 from smimso.web.pages import PageRequest, action, translated
 from smimso.web.responses import first_text

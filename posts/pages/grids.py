@@ -14,8 +14,8 @@ from accounts import options
 from accounts.models import Category, User
 from posts import feed as lists
 from posts.follow_pages import about_member
+from posts.keyset import Place, place_of
 from posts.models import Post, PostQuerySet
-from posts.places import Place, place_of
 from smimso.web.pages import PageRequest
 from smimso.web.responses import clamped_int
 

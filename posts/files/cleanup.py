@@ -8,7 +8,7 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from accounts.models import User
-from posts import attachments, files
+from posts.files import access, attachments
 from posts.models import PostImage
 
 LEAST_AGE = timedelta(days=1)  # what is younger may belong to a row that is about to be committed
@@ -30,9 +30,9 @@ def remove_unused_files() -> int:
 
 
 def _images_without_a_row() -> Iterator[str]:
-    names = _names_in(files.FOLDER)
+    names = _names_in(access.FOLDER)
     for start in range(0, len(names), _BATCH):
-        image_ids = {name: files.image_id_of(name) for name in names[start : start + _BATCH]}
+        image_ids = {name: access.image_id_of(name) for name in names[start : start + _BATCH]}
         ids = {image_id for image_id in image_ids.values() if image_id}
         known = set(PostImage.objects.filter(pk__in=ids).values_list("pk", flat=True))
         yield from (name for name, key in image_ids.items() if key and key not in known)
@@ -44,20 +44,20 @@ def _pictures_of_nobody() -> Iterator[str]:
         used.update(url for url in urls if url and url.startswith(settings.MEDIA_URL))
     for folder in ("avatars", "covers"):
         for name in _names_in(folder):
-            if files.is_open(name) and files.open_url(name) not in used:
+            if access.is_open(name) and access.open_url(name) not in used:
                 yield name
 
 
 def _attachments_of_nobody() -> Iterator[str]:
     """Of members who are gone, and older ones that name no sender."""
     folder = attachments.FOLDER
-    yield from (name for name in _names_in(folder) if files.is_open(name))
+    yield from (name for name in _names_in(folder) if access.is_open(name))
     if not default_storage.exists(folder):
         return
     senders = set(default_storage.listdir(folder)[0])
     senders -= {str(user_id) for user_id in User.objects.values_list("pk", flat=True).iterator()}
     for sender in senders:
-        yield from (name for name in _names_in(f"{folder}/{sender}") if files.is_open(name))
+        yield from (name for name in _names_in(f"{folder}/{sender}") if access.is_open(name))
 
 
 def _names_in(folder: str) -> list[str]:

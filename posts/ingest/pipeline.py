@@ -22,8 +22,8 @@ from PIL import Image
 from accounts.models import Category
 from ai import metrics
 from ai.zero_shot import Texts, decide
-from posts import captions, pictures, queue, vectors
-from posts.classification import texts_of
+from posts.ingest import captions, decode_cache, embeddings, queue
+from posts.ingest.classification import texts_of
 from posts.models import AIStatus, Post, PostImage, PostImageQuerySet
 from smimso.errors import InvalidInput, Unavailable
 
@@ -53,7 +53,7 @@ Step = Callable[[list[PostImage], list[Image.Image]], None]
 
 
 def embed_images(
-    image_ids: Sequence[UUID], engine: Engine, beside: Sequence[vectors.Embedder] = ()
+    image_ids: Sequence[UUID], engine: Engine, beside: Sequence[embeddings.Embedder] = ()
 ) -> None:
     """pending → embedded: searchable from then on; the caption follows on its own queue.
 
@@ -68,7 +68,7 @@ def embed_images(
         for index, image in enumerate(images):
             own = {name: rows[index] for name, rows in found.items()}
             with transaction.atomic():
-                values = vectors.searchable_columns(own, first=engine.clip_name)
+                values = embeddings.searchable_columns(own, first=engine.clip_name)
                 if _advance(image, AIStatus.EMBEDDED, **values):
                     embedded.append(image.pk)
 
@@ -191,7 +191,7 @@ def _run(batch: list[PostImage], step: Step, at_once: int) -> None:
 
 
 def _coming(images: Sequence[PostImage]) -> list[tuple[PostImage, Future[Image.Image]]]:
-    return [(image, pictures.coming(image)) for image in images]
+    return [(image, decode_cache.coming(image)) for image in images]
 
 
 def _take_back_attempt(images: Sequence[PostImage]) -> None:

@@ -7,7 +7,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from posts import interactions
-from posts.serializers import CommentSerializer, NewCommentSerializer
+from posts.rest.serializers import CommentSerializer, NewCommentSerializer
 from smimso.web.openapi import PAGING, answers
 from smimso.web.responses import page_and_limit, success
 
