@@ -1,4 +1,4 @@
-"""Routes about members. Those that know posts, too, are in posts.member_urls."""
+"""Routes about members. Those that know posts, too, are in members.urls."""
 
 from django.urls import path
 

@@ -60,6 +60,7 @@ INSTALLED_APPS = [
     "notifications",
     "ai",
     "posts",
+    "members",
     "search",
     "importer",
 ]

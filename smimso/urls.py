@@ -21,7 +21,7 @@ register_converter(AnyIdConverter, "any_id")
 
 rest: list[URLPattern | URLResolver] = [
     path("", include("accounts.urls")),
-    path("", include("posts.member_urls")),
+    path("", include("members.urls")),
     path("", include("notifications.urls")),
     path("", include("ai.urls")),
     path("", include("search.urls")),
@@ -39,6 +39,7 @@ def front(request: Any) -> HttpResponse:
 pages = [
     path("", include("accounts.page_urls")),
     path("", include("notifications.page_urls")),
+    path("", include("members.page_urls")),
     path("", include("posts.pages.urls")),
     path("", include("search.page_urls")),
 ]

@@ -1,19 +1,16 @@
-"""Pages that are grids of posts: the feed, a member's, saved and liked ones."""
+"""Pages that are grids of posts: the feed, and the posts a member saved or liked."""
 
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from accounts import options
-from accounts.models import Category, User
+from accounts.models import Category
 from posts import feed as lists
-from posts.follow_pages import about_member
 from posts.keyset import Place, place_of
 from posts.models import Post, PostQuerySet
 from smimso.web.pages import PageRequest
@@ -34,17 +31,7 @@ def feed(request: PageRequest) -> HttpResponse:
     elif slug:
         raise Http404
     more = {"categories": categories, "chosen": chosen}
-    return _grid_page(request, "posts/feed.html", posts, more)
-
-
-@require_safe
-@vary_on_headers("HX-Request")
-def member(request: PageRequest, member_id: UUID) -> HttpResponse:
-    author = get_object_or_404(User, pk=member_id, is_active=True)
-    posts = Post.objects.visible_to(request.user).filter(user=author)
-    job = options.job_name(author.job or "")
-    more = {"author": author, "job": job, **about_member(request.user, author)}
-    return _grid_page(request, "posts/member.html", posts, more)
+    return grid_page(request, "posts/feed.html", posts, more)
 
 
 @require_safe
@@ -76,7 +63,7 @@ def _list_page(
     return render(request, "posts/_grid.html" if partial else template, page)
 
 
-def _grid_page(
+def grid_page(
     request: PageRequest, template: str, posts: PostQuerySet, more: dict[str, Any] | None = None
 ) -> HttpResponse:
     """One page of a grid that goes on as one scrolls, newest first, by the last post's key."""

@@ -1,13 +1,11 @@
 from django.urls import path
 
-from posts import account_pages, follow_pages
 from posts.pages import forms, grids, interactions, post
 
 urlpatterns = [
     path("", grids.feed, name="feed"),
     path("saved", grids.saved, name="saved"),
     path("liked", grids.liked, name="liked"),
-    path("settings/delete", account_pages.DeleteAccount.as_view(), name="delete-account"),
     path("upload", forms.upload, name="upload"),
     path("post/<uuid:post_id>", post.post, name="post"),
     path("post/<uuid:post_id>/state", post.ai_state, name="ai-state"),
@@ -22,6 +20,4 @@ urlpatterns = [
         interactions.delete_comment,
         name="delete-comment",
     ),
-    path("members/<uuid:member_id>", grids.member, name="member"),
-    path("members/<uuid:member_id>/follow", follow_pages.follow, name="follow"),
 ]

@@ -1,13 +1,11 @@
 from django.urls import path
 
-from posts import member_views
 from posts.rest import interaction_views, upload_views, views
 
 urlpatterns = [
     path("posts", views.PostListView.as_view()),
     path("posts/liked", views.LikedPostsView.as_view()),
     path("posts/saved", views.SavedPostsView.as_view()),
-    path("posts/user/<str:user_id>", member_views.PostsOfMemberView.as_view()),
     path("posts/upload", upload_views.UploadView.as_view()),
     path("posts/check-duplicates", upload_views.CheckDuplicatesView.as_view()),
     path("posts/generate-caption", upload_views.GenerateCaptionView.as_view()),

@@ -15,8 +15,8 @@ from accounts.profiles import active_member
 from accounts.requests import MemberRequest
 from accounts.serializers import IdentitySerializer, UserCardSerializer
 from accounts.views import MeView, PublicView
-from posts import feed, leaderboards, members
-from posts.member_serializers import (
+from members import leaderboards, services
+from members.serializers import (
     ActiveMemberSerializer,
     ActivitySerializer,
     FavoriteMemberSerializer,
@@ -27,6 +27,7 @@ from posts.member_serializers import (
     own_profile,
     profile_for,
 )
+from posts import feed
 from posts.models import ActivityType, Post
 from posts.rest.serializers import PostListItemSerializer
 from smimso.errors import InvalidInput
@@ -42,7 +43,7 @@ class AccountView(MeView):
     def delete(self, request: MemberRequest) -> Response:
         form = IdentitySerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        members.delete_account(user=request.user, **form.validated_data)
+        services.delete_account(user=request.user, **form.validated_data)
         return success(None, "Account deleted successfully")
 
 
@@ -118,14 +119,14 @@ class ActivitiesView(APIView):
     )
     def get(self, request: MemberRequest) -> Response:
         kind = request.query_params.get("type", "")
-        found = members.activities_of(request.user, kind)
+        found = services.activities_of(request.user, kind)
         return success(ActivitySerializer(found, many=True).data)
 
 
 class RelatedMembersView(APIView):
     @answers("Who likes what I like", UserCardSerializer(many=True), query=[at_most(10)])
     def get(self, request: MemberRequest) -> Response:
-        found = members.related_members(request.user, limit=_limit(request))
+        found = services.related_members(request.user, limit=_limit(request))
         return success(UserCardSerializer(found, many=True).data)
 
 

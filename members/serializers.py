@@ -12,7 +12,7 @@ from accounts.serializers import (
     UserCardSerializer,
 )
 from accounts.surveys import survey_of
-from posts import members
+from members import services
 from posts.models import Activity
 from posts.rest.serializers import PostListItemSerializer
 
@@ -40,13 +40,13 @@ def profile_for(viewer: User, member: User) -> dict[str, Any]:
     return {
         **PublicProfileSerializer(member).data,
         "statistics": _statistics(member, viewer),
-        "isFollowing": members.is_following(viewer, member),
+        "isFollowing": services.is_following(viewer, member),
         "survey": None,
     }
 
 
 def _statistics(member: User, viewer: User) -> dict[str, int]:
-    found = members.statistics_of(member, viewer)
+    found = services.statistics_of(member, viewer)
     return {
         "postCount": found.posts,
         "totalLikes": found.likes,

@@ -12,8 +12,9 @@ from django.db import connection, transaction
 from rest_framework.test import APIClient
 
 from accounts.models import Follow, User
+from members import services
 from notifications.models import Notification
-from posts import interactions, members
+from posts import interactions
 from posts.models import Activity, Comment, Like, Post, PostImage, SavedPost
 from posts.services import create_post
 from tests.conftest import PASSWORD
@@ -152,7 +153,7 @@ def test_what_others_do_meanwhile_is_counted(owner: User, stranger: User) -> Non
 
     def end() -> None:
         try:
-            members.delete_account(user=owner, password=PASSWORD)
+            services.delete_account(user=owner, password=PASSWORD)
         finally:
             connection.close()
 

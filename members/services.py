@@ -16,7 +16,8 @@ from django.db.models.functions import Coalesce, Greatest
 from accounts import pictures
 from accounts.models import Follow, User
 from accounts.services import confirm_identity
-from posts import feed, leaderboards
+from members import leaderboards
+from posts import feed
 from posts.files import access, attachments
 from posts.models import (
     Activity,

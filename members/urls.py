@@ -2,10 +2,11 @@
 
 from django.urls import path
 
-from posts import member_views as views
+from members import views as views
 
 urlpatterns = [
     path("auth/me", views.AccountView.as_view()),
+    path("posts/user/<str:user_id>", views.PostsOfMemberView.as_view()),
     path("users/top-creators", views.TopCreatorsView.as_view()),
     path("users/most-favorite", views.MostFavoriteView.as_view()),
     path("users/most-viewed", views.MostViewedView.as_view()),

@@ -11,16 +11,16 @@ from django.utils.translation import gettext_lazy as _
 from accounts.form_pages import MemberFormPage
 from accounts.forms import ConfirmationForm
 from accounts.models import User
-from posts import members
+from members import services
 
 
 class DeleteAccount(SuccessMessageMixin, MemberFormPage):
-    template_name = "posts/delete_account.html"
+    template_name = "members/delete_account.html"
     form_class = ConfirmationForm
     success_url = reverse_lazy("feed")
     success_message = _("Your account has been deleted.")
 
     def form_valid(self, form: Any) -> HttpResponse:
-        members.delete_account(user=cast(User, self.request.user), **form.cleaned_data)
+        services.delete_account(user=cast(User, self.request.user), **form.cleaned_data)
         auth.logout(self.request)
         return super().form_valid(form)

@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from accounts.models import User
 from accounts.profiles import active_member
 from accounts.services import follow_user, unfollow_user
-from posts import members
+from members import services
 from smimso.errors import NotFound
 from smimso.web.pages import PageRequest, action
 
@@ -26,9 +26,9 @@ def follow(request: PageRequest, member_id: UUID) -> HttpResponse:
     if not request.htmx:
         return redirect("member", member_id)
     page = {"author": member, **about_member(viewer, member)}
-    return render(request, "posts/_member_facts.html", page)
+    return render(request, "members/_facts.html", page)
 
 
 def about_member(viewer: object, member: User) -> dict[str, object]:
-    follows = isinstance(viewer, User) and members.is_following(viewer, member)
-    return {"statistics": members.statistics_of(member, viewer), "follows": follows}
+    follows = isinstance(viewer, User) and services.is_following(viewer, member)
+    return {"statistics": services.statistics_of(member, viewer), "follows": follows}
