@@ -37,7 +37,7 @@ from ai.demo_models.scenes import demo_scenes  # noqa: E402
 from ai.engine import Engine  # noqa: E402
 from media.appearance import perceptual_hash  # noqa: E402
 from posts.models import BAND_MASKS, BAND_SHIFTS, NEAR_BITS  # noqa: E402
-from search.duplicates import COPY_BITS, COPY_COSINE  # noqa: E402
+from search.dedup import COPY_BITS, COPY_COSINE  # noqa: E402
 from smimso.local import servers  # noqa: E402
 from smimso.local.processes import postgres  # noqa: E402
 

@@ -88,7 +88,7 @@ def main() -> None:
         community.grow(LARGE)
         from accounts.models import User
         from ai import services as ai
-        from search import index
+        from search.ann import index
         from smimso.web.auth import issue_token
 
         count = give_vectors(database, ai.clip_name())

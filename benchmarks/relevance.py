@@ -39,9 +39,9 @@ from benchmarks.data import judged  # noqa: E402
 from benchmarks.data.drawn import WIDTH, drawn  # noqa: E402
 from posts.full_text import fold  # noqa: E402
 from posts.models import Post  # noqa: E402
-from search import candidates, services  # noqa: E402
-from search.meaning import meaning_of  # noqa: E402
+from search import retrieval, services  # noqa: E402
 from search.query import Query, parse  # noqa: E402
+from search.query_embedding import meaning_of  # noqa: E402
 from smimso.local import servers  # noqa: E402
 from smimso.local.processes import postgres  # noqa: E402
 from smimso.local.processes import redis as redis_server  # noqa: E402
@@ -101,12 +101,12 @@ class Collection:
 
     def meaning(self, text: str) -> list[int]:
         query = parse(text)
-        found = candidates.by_meaning(None, query, meaning_of(None, query))
+        found = retrieval.by_meaning(None, query, meaning_of(None, query))
         return [self._numbers[candidate.post_id] for candidate in found[:10]]
 
     def words(self, text: str) -> list[int]:
         query = parse(text)
-        found = candidates.by_words(None, query, query.terms, [], 0.0)
+        found = retrieval.by_words(None, query, query.terms, [], 0.0)
         return [self._numbers[candidate.post_id] for candidate in found[:10]]
 
     def shown(self, query: Query, limit: int = 10) -> list[Scene]:

@@ -154,7 +154,7 @@ def with_search(name: str = "all", categories: Sequence[Any] = ()) -> Find:
     """As every search of SMIMSO does it: by the index or exactly, whatever the filter asks for."""
     from django.db.models import Q
 
-    from search.nearest import nearest_images
+    from search.ann.nearest import nearest_images
 
     where = {
         "all": Q(),
@@ -173,7 +173,7 @@ def with_search(name: str = "all", categories: Sequence[Any] = ()) -> Find:
 
 def exactly() -> Find:
     from posts.models import PostImage
-    from search import nearest
+    from search.ann import nearest
 
     images = PostImage.objects.visible_to(viewer()).searchable(MODEL)
     return lambda vector: [
@@ -240,7 +240,7 @@ def build(kind: str) -> None:
     from django.conf import settings
     from django.db import connection
 
-    from search import index
+    from search.ann import index
 
     settings.VECTOR_INDEX = kind
     began = time.perf_counter()

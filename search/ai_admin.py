@@ -13,18 +13,18 @@ from ai import vector_space
 from ai.admin_page import Section, for_staff, register
 from ai.models import State
 from ai.presets import PRESETS
-from search import model_change
-from search.change_progress import Progress, progress
 from search.models import QueryKind, RecallMeasurement
+from search.reembedding import services
+from search.reembedding.progress import Progress, progress
 from smimso.errors import InvalidInput
 
 PERMISSION = "ai.change_model"
 ACTIONS = {
-    "try_again": model_change.try_again,
-    "go_on": model_change.go_on,
-    "cancel": model_change.cancel,
-    "roll_back": model_change.roll_back,
-    "finish": model_change.finish,
+    "try_again": services.try_again,
+    "go_on": services.go_on,
+    "cancel": services.cancel,
+    "roll_back": services.roll_back,
+    "finish": services.finish,
 }
 
 
@@ -74,7 +74,7 @@ def change_model(request: Any) -> HttpResponse:
     action, key = request.POST.get("action", ""), request.POST.get("model", "")
     try:
         if action == "start" and key in PRESETS:
-            model_change.start(key)
+            services.start(key)
         elif action in ACTIONS:
             ACTIONS[action]()
         else:

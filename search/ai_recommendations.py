@@ -12,8 +12,8 @@ from ai.calibration import similarity_score
 from ai.vector_space import steady
 from posts.models import Post
 from search import taste
+from search.ann.nearest import nearest_images
 from search.fusion import Ranked
-from search.nearest import nearest_images
 from search.services import Match, matches_of
 from smimso.errors import NotFound
 

@@ -30,8 +30,8 @@ from posts.ingest.embeddings import AsArray
 from posts.models import EMBEDDING_DIMENSIONS, Post, PostImage, PostImageQuerySet
 from posts.services import UNTITLED
 from search import taste
-from search.duplicates import collapse
-from search.nearest import nearest_to_each
+from search.ann.nearest import nearest_to_each
+from search.dedup import collapse
 from search.taste import Deed
 
 logger = logging.getLogger(__name__)

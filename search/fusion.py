@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 from uuid import UUID
 
-from search.candidates import Candidate, coverages
-from search.meaning import Meaning
+from search.query_embedding import Meaning
+from search.retrieval import Candidate, coverages
 
 Method = Literal["embedding", "caption", "hybrid", "filters"]
 K = 60  # of the paper

@@ -18,8 +18,8 @@ from media.images import decode_upload
 from posts.models import Visibility
 from posts.services import visible_post
 from search import services
+from search.autocomplete import suggestions
 from search.serializers import MOST_CHARACTERS, FiltersSerializer, SearchSerializer
-from search.suggestions import suggestions
 from smimso.errors import InvalidInput, NotFound, SmimsoError
 from smimso.web.pages import PageRequest, translated
 from smimso.web.responses import first_text

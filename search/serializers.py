@@ -11,11 +11,11 @@ from accounts.models import Category
 from media.appearance import COLORS
 from posts.models import Visibility
 from posts.rest.serializers import PostImageSerializer, PostListItemSerializer
+from search.autocomplete import Kind
 from search.for_you import ReasonKind, Recommendation
 from search.fusion import Method
 from search.query import Filters, Orientation, Query, Sort, parse
 from search.services import Match, Page
-from search.suggestions import Kind
 
 MOST_CHARACTERS = 1_000  # of a query; more than a worker or the search by words looks at
 

@@ -11,12 +11,13 @@ from PIL import Image
 from ai.calibration import LEAST_SCORES
 from ai.vector_space import steady
 from posts.models import Post, PostImage
-from search import candidates, fusion, lists, recall
-from search.duplicates import collapse
+from search import fusion, result_store, retrieval
+from search.ann import recall
+from search.dedup import collapse
 from search.fusion import Method, Ranked
-from search.lists import Found
-from search.meaning import Meaning, meaning_of
 from search.query import Query, parse
+from search.query_embedding import Meaning, meaning_of
+from search.result_store import Found
 from smimso.errors import InvalidInput
 
 # The least that counts, unless a program asks for another.
@@ -77,13 +78,13 @@ def search(
     }
     found = Found(ranked, about)
     if len(ranked) > limit and goes_on:
-        found = lists.keep(found, redis_away=meaning.redis_away)
+        found = result_store.keep(found, redis_away=meaning.redis_away)
     return _page(viewer, found, limit, goes_on=goes_on)
 
 
 def next_page(viewer: Any, cursor: str, *, limit: int) -> Page:
     """Raises InvalidInput for a cursor that is none, another's or too old."""
-    return _page(viewer, lists.found_by(viewer, cursor), limit)
+    return _page(viewer, result_store.found_by(viewer, cursor), limit)
 
 
 def search_text(viewer: Any, text: str, *, limit: int, least_score: float) -> Page:
@@ -130,37 +131,37 @@ def _ranked(
     """
     meaning = meaning_of(viewer, query)
     if not query.looks_for_something:
-        found = candidates.with_images(candidates.newest(viewer, query), query, meaning)
-        found = collapse(candidates.without_excluded(found, meaning))
+        found = retrieval.with_images(retrieval.newest(viewer, query), query, meaning)
+        found = collapse(retrieval.without_excluded(found, meaning))
         return meaning, [_by_filters(candidate) for candidate in found]
     if query.kind == "text" and meaning.main is not None:
         recall.remember_text(meaning.main.tolist(), meaning.model)
     least = meaning.least_score if least_score is None else least_score
-    near = candidates.by_meaning(viewer, query, meaning, _drawn(query, most))
-    near = candidates.without_excluded(candidates.with_words(near, meaning.terms), meaning)
+    near = retrieval.by_meaning(viewer, query, meaning, _drawn(query, most))
+    near = retrieval.without_excluded(retrieval.with_words(near, meaning.terms), meaning)
     ranked = _fused(near, meaning, least) if most else []
     if most is None or len(ranked) < most:
-        worded = candidates.by_words(viewer, query, meaning.terms, near, least)
+        worded = retrieval.by_words(viewer, query, meaning.terms, near, least)
         worded = fusion.telling(worded, near, meaning, least)
-        others = candidates.with_images(worded, query, meaning)
-        others = candidates.without_excluded(others, meaning)
+        others = retrieval.with_images(worded, query, meaning)
+        others = retrieval.without_excluded(others, meaning)
         ranked = _fused([*near, *others], meaning, least)
     return meaning, _newest_first(ranked) if query.sort == "date" else ranked
 
 
-def _fused(found: list[candidates.Candidate], meaning: Meaning, least: float) -> list[Ranked]:
-    pictures = candidates.as_pictures(found, meaning.model)
+def _fused(found: list[retrieval.Candidate], meaning: Meaning, least: float) -> list[Ranked]:
+    pictures = retrieval.as_pictures(found, meaning.model)
     return fusion.fused(pictures, meaning, least_score=least)
 
 
 def _drawn(query: Query, most: int | None) -> int:
     """How many to draw by meaning, so that repetitions leave enough."""
     if most is None or query.excluded:
-        return candidates.MOST
-    return min(candidates.MOST, max(100, 5 * most))
+        return retrieval.MOST
+    return min(retrieval.MOST, max(100, 5 * most))
 
 
-def _by_filters(candidate: candidates.Candidate) -> Ranked:
+def _by_filters(candidate: retrieval.Candidate) -> Ranked:
     assert candidate.image_id is not None  # noqa: S101 - `with_images` has seen to it
     return Ranked(candidate.post_id, candidate.image_id, 1.0, "filters")
 
@@ -189,7 +190,7 @@ def _page(viewer: Any, found: Found, limit: int, *, goes_on: bool = True) -> Pag
     rest = place < len(found.ranked)
     return Page(
         matches,
-        cursor=lists.cursor(viewer, found, place) if goes_on and rest else None,
+        cursor=result_store.cursor(viewer, found, place) if goes_on and rest else None,
         by_meaning=found.about["ai"],
         caption=found.about["caption"],
         kind=found.about["kind"],

@@ -4,7 +4,9 @@ import logging
 
 from celery import shared_task
 
-from search import index, model_change, recall, taste
+from search import taste
+from search.ann import index, recall
+from search.reembedding import services
 from smimso.celery import one_at_a_time
 
 logger = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ def measure_recall() -> None:
 @shared_task(ignore_result=True)
 @one_at_a_time
 def change_model() -> None:
-    model_change.advance()
+    services.advance()
 
 
 @shared_task(ignore_result=True)

@@ -1,11 +1,11 @@
 from django.urls import path
 
-from search import ai_views, views
+from search import legacy_ai_views, views
 
 urlpatterns = [
-    path("ai/search-by-text", ai_views.SearchByTextView.as_view()),
-    path("ai/similar-images", ai_views.SimilarImagesView.as_view()),
-    path("ai/recommendations", ai_views.RecommendationsView.as_view()),
+    path("ai/search-by-text", legacy_ai_views.SearchByTextView.as_view()),
+    path("ai/similar-images", legacy_ai_views.SimilarImagesView.as_view()),
+    path("ai/recommendations", legacy_ai_views.RecommendationsView.as_view()),
     path("search/text", views.TextSearchView.as_view()),
     path("search/image", views.ImageSearchView.as_view()),
     path("recommendations/similar-users", views.SimilarMembersView.as_view()),

@@ -13,6 +13,7 @@ from accounts.requests import MemberRequest
 from ai.serializers import ImageFormSerializer
 from media.images import decode_upload
 from search import for_you, services
+from search.autocomplete import suggestions
 from search.recommendations import similar_members
 from search.serializers import (
     MOST_CHARACTERS,
@@ -30,7 +31,6 @@ from search.serializers import (
     page_data,
     recommendation_data,
 )
-from search.suggestions import suggestions
 from smimso.errors import InvalidInput
 from smimso.web.openapi import answers, answers_page, at_most, in_query
 from smimso.web.responses import clamped_int, page_and_limit, paginated, success

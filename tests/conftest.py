@@ -27,7 +27,7 @@ from accounts.models import Follow, User
 from ai import vector_space
 from ai.heartbeat import live_workers
 from ai.model_ids import clip_name
-from search.relevance import forget_samples
+from search.score_calibration import forget_samples
 from smimso.celery import app as celery_app
 from smimso.local import servers as local_servers
 from smimso.local.processes import postgres

@@ -51,7 +51,7 @@ def enqueue_fill(run: int, *, parts: int) -> None:
 
 
 def send_fill(run: int, after: UUID | None, until: UUID | None) -> bool:
-    """False when Redis is away; then `search.model_change` begins again later."""
+    """False when Redis is away; then `search.reembedding.services` begins again later."""
     return _send("posts.tasks.fill_vectors", run, after and str(after), until and str(until))
 
 

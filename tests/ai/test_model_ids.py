@@ -14,7 +14,7 @@ from ai.engine import Engine
 from ai.errors import ModelUnavailable
 from ai.fingerprint import fingerprint
 from ai.presets import PRESETS
-from search import model_change
+from search.reembedding import services
 from smimso.errors import InvalidInput
 
 WEIGHTS = "model.safetensors"
@@ -126,7 +126,7 @@ def test_a_worker_loads_the_retrained_model_beside_the_one_that_is_gone(
     before = name(clip)
     vector_space.hold(before)
     change(clip / WEIGHTS, "text_projection.weight", 0)
-    model_change.start(str(clip))
+    services.start(str(clip))
     searched, beside = worker.engines()
     assert (searched.clip_name, beside.clip_name) == (before, name(clip))
     with pytest.raises(ModelUnavailable, match="Put the weights back"):
@@ -137,4 +137,4 @@ def test_a_worker_loads_the_retrained_model_beside_the_one_that_is_gone(
 @pytest.mark.django_db
 def test_the_collection_does_not_move_to_a_directory_without_weights(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="no weights"):
-        model_change.start(str(tmp_path))
+        services.start(str(tmp_path))

@@ -47,7 +47,7 @@ def two_spaces(db: None) -> None:
 
 
 def exchange() -> None:
-    """As `search.model_change` does, as far as the rows of the spaces go."""
+    """As `search.reembedding.services` does, as far as the rows of the spaces go."""
     VectorSpace.objects.filter(column=Column.SEARCHED).update(name=SECOND)
     VectorSpace.objects.filter(column=Column.BESIDE).update(name=FIRST, state=State.KEPT)
 

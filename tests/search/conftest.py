@@ -13,7 +13,7 @@ from accounts.models import User
 from ai import heartbeat
 from ai.heartbeat import ModelState, WorkerState
 from posts.models import Post, PostImage
-from search import index
+from search.ann import index
 
 MODEL = "the/model"
 SIDE = 512

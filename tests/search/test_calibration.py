@@ -14,7 +14,7 @@ from accounts.models import User
 from ai.calibration import LEAST_SCORES, Kind, scale_of, similarity_scores
 from ai.presets import PRESETS
 from posts.models import Post
-from search.relevance import ENOUGH, SAMPLE, Sample, sample_of, scores
+from search.score_calibration import ENOUGH, SAMPLE, Sample, sample_of, scores
 from tests.search.conftest import MODEL, clustered, insert_many, pointing
 
 OPENAI, DEMO = PRESETS["openai"].name, PRESETS["demo"].name

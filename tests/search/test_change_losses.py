@@ -20,7 +20,7 @@ from ai import vector_space
 from ai.models import Column, State, VectorSpace
 from posts.ingest import embeddings
 from posts.models import Post, PostImage
-from search import change_progress, model_change
+from search.reembedding import progress, services
 from smimso.errors import InvalidInput
 from tests.posts.conftest import png
 from tests.search.conftest import clustered, insert_many, pointing
@@ -64,17 +64,17 @@ def note() -> str:
     return VectorSpace.objects.get(column=Column.BESIDE).note
 
 
-def now() -> change_progress.Progress:
-    found = change_progress.progress()
+def now() -> progress.Progress:
+    found = progress.progress()
     assert found is not None
     return found
 
 
 def stuck(images: Callable[[int], None]) -> None:
     images(3)
-    model_change.start("laion2b")
+    services.start("laion2b")
     try_all()
-    model_change.advance()
+    services.advance()
 
 
 def test_a_storage_that_is_away_completes_nothing(images: Callable[[int], None]) -> None:
@@ -89,10 +89,10 @@ def test_images_are_tried_again_when_the_storage_is_back(images: Callable[[int],
     default_storage.save("posts/shared.png", ContentFile(png("red")))
     try_all()
     assert now().left == 0  # nobody asked
-    model_change.try_again()
+    services.try_again()
     assert (now().left, now().is_stuck) == (3, False)
     try_all()
-    model_change.advance()
+    services.advance()
     assert searched() == SECOND
     assert PostImage.objects.searchable(SECOND).count() == 3
 
@@ -101,46 +101,46 @@ def test_an_operator_lets_images_go_and_the_way_back_brings_them_again(
     images: Callable[[int], None],
 ) -> None:
     stuck(images)
-    model_change.go_on()
-    model_change.advance()
+    services.go_on()
+    services.advance()
     assert searched() == SECOND
     assert PostImage.objects.searchable(SECOND).count() == 0
-    model_change.roll_back()
+    services.roll_back()
     assert now().leaving == 0
-    model_change.advance()
+    services.advance()
     assert searched() == FIRST
     assert PostImage.objects.searchable(FIRST).count() == 3
 
 
 def test_what_was_accepted_is_a_number_not_whatever_comes(images: Callable[[int], None]) -> None:
     stuck(images)
-    model_change.go_on()
+    services.go_on()
     insert = Post.objects.first()
     assert insert is not None
     PostImage.objects.create(
         post=insert, image_url="https://a.example/b.jpg", embedding_model=FIRST
     )
-    model_change.advance()
+    services.advance()
     assert searched() == FIRST
 
 
 @pytest.mark.parametrize(("lost", "then"), [(2, SECOND), (3, FIRST)])
 def test_one_in_a_hundred_may_be_lost(images: Callable[[int], None], lost: int, then: str) -> None:
     images(200)
-    model_change.start("laion2b")
+    services.start("laion2b")
     unreadable = list(PostImage.objects.values_list("pk", flat=True)[:lost])
     PostImage.objects.filter(pk__in=unreadable).update(fill_attempts=5)
     others = PostImage.objects.exclude(pk__in=unreadable)
     others.update(next_embedding=pointing(1), next_embedding_model=SECOND)
-    model_change.advance()
+    services.advance()
     assert searched() == then
 
 
 def test_images_that_lie_elsewhere_count(images: Callable[[int], None]) -> None:
     images(3)
     PostImage.objects.update(image_path="")
-    model_change.start("laion2b")
-    model_change.advance()
+    services.start("laion2b")
+    services.advance()
     assert searched() == FIRST
     assert (now().without_file, now().leaving, now().is_stuck) == (3, 3, True)
 
@@ -149,17 +149,17 @@ def test_there_is_nothing_to_decide_before_all_has_been_tried(
     images: Callable[[int], None],
 ) -> None:
     with pytest.raises(InvalidInput):
-        model_change.try_again()
+        services.try_again()
     images(3)
-    model_change.start("laion2b")
+    services.start("laion2b")
     with pytest.raises(InvalidInput, match="does not wait"):
-        model_change.go_on()
+        services.go_on()
 
 
 def test_cleared_vectors_leave_no_attempts_behind(images: Callable[[int], None]) -> None:
     stuck(images)
-    model_change.cancel()
-    model_change.advance()
+    services.cancel()
+    services.advance()
     assert not PostImage.objects.filter(fill_attempts__gt=0).exists()
     assert not VectorSpace.objects.filter(column=Column.BESIDE).exists()
 
@@ -170,19 +170,19 @@ def test_cleared_vectors_leave_no_attempts_behind(images: Callable[[int], None])
 def test_a_count_that_takes_long_is_kept_until_the_question_changes(
     images: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(change_progress, "_counted", (None, 0.0, {}))
-    monkeypatch.setattr(change_progress, "LITTLE_SECONDS", -1.0)
-    monkeypatch.setattr(change_progress, "KEPT_TIMES", 1_000_000)
+    monkeypatch.setattr(progress, "_counted", (None, 0.0, {}))
+    monkeypatch.setattr(progress, "LITTLE_SECONDS", -1.0)
+    monkeypatch.setattr(progress, "KEPT_TIMES", 1_000_000)
     stuck(images)
-    change_progress.progress()
+    progress.progress()
     with CaptureQueriesContext(connection) as queries:
-        change_progress.progress()
-        model_change.advance()
+        progress.progress()
+        services.advance()
     assert not [query for query in queries if "COUNT" in query["sql"]]
     with CaptureQueriesContext(connection) as queries:
-        change_progress.progress(fresh=True)
-        model_change.try_again()
-        change_progress.progress()
+        progress.progress(fresh=True)
+        services.try_again()
+        progress.progress()
     assert len([query for query in queries if "COUNT" in query["sql"]]) == 2
 
 
@@ -207,7 +207,7 @@ def test_the_command_ends_where_an_operator_has_to_decide(images: Callable[[int]
 def test_the_command_has_them_tried_again(images: Callable[[int], None]) -> None:
     stuck(images)
     default_storage.save("posts/shared.png", ContentFile(png("red")))
-    model_change.try_again()
+    services.try_again()
     try_all()
     assert f"Searched: {SECOND}." in command("laion2b")
     assert "3 of 3 images have vectors of both" in command("--retry")
@@ -221,7 +221,7 @@ def test_the_admin_asks_and_goes_on(
     client.post("/admin/ai/model", {"action": "start", "model": "laion2b"})
     assert 'value="go_on"' not in client.get("/admin/ai/").text
     try_all()
-    model_change.advance()
+    services.advance()
     page = client.get("/admin/ai/").text
     assert "3 pictures have no vector of the next model" in page
     assert 'value="try_again"' in page
@@ -231,5 +231,5 @@ def test_the_admin_asks_and_goes_on(
     assert now().left == 3
     try_all()
     client.post("/admin/ai/model", {"action": "go_on"})
-    model_change.advance()
+    services.advance()
     assert (searched(), vector_space.kept()[1].state) == (SECOND, State.KEPT)

@@ -18,7 +18,8 @@ from accounts.models import User
 from ai import vector_space
 from ai.models import Column, State, VectorSpace
 from posts.models import Post, PostImage
-from search import change_progress, index, model_change
+from search.ann import index
+from search.reembedding import progress, services
 from smimso.errors import InvalidInput
 from tests.search.conftest import clustered, holding_the_lock, insert_many, pointing
 
@@ -36,39 +37,39 @@ def note() -> str:
 
 
 def test_a_change_begins_with_a_row_and_beginning_again_changes_nothing() -> None:
-    model_change.start("laion2b")
-    model_change.start("ViT-B-32", "laion2b_s34b_b79k")
+    services.start("laion2b")
+    services.start("ViT-B-32", "laion2b_s34b_b79k")
     assert rows() == {"embedding": (FIRST, "active"), "next_embedding": (SECOND, "coming")}
 
 
 @pytest.mark.parametrize("model", ["demo", "local-dir:ai/demo_models/clip"])
 def test_the_searched_model_is_no_other_one(model: str) -> None:
     with pytest.raises(InvalidInput, match="already"):
-        model_change.start(model)
+        services.start(model)
     assert "next_embedding" not in rows()
 
 
 def test_a_third_model_has_to_wait() -> None:
-    model_change.start("laion2b")
+    services.start("laion2b")
     with pytest.raises(InvalidInput, match="cancel, roll back or finish"):
-        model_change.start("multilingual")
+        services.start("multilingual")
     assert rows()["next_embedding"] == (SECOND, "coming")
 
 
 def test_the_next_change_waits_until_the_former_vectors_are_cleared_away() -> None:
-    model_change.start("laion2b")
-    model_change.cancel()
+    services.start("laion2b")
+    services.cancel()
     for model in ("laion2b", "multilingual"):
         with pytest.raises(InvalidInput, match=f"{SECOND} are being cleared away: begin again"):
-            model_change.start(model)
+            services.start(model)
 
 
 def test_what_is_not_under_way_cannot_be_cancelled_finished_or_taken_back() -> None:
-    for step in (model_change.cancel, model_change.roll_back, model_change.finish):
+    for step in (services.cancel, services.roll_back, services.finish):
         with pytest.raises(InvalidInput):
             step()
-    model_change.start("laion2b")
-    for step in (model_change.roll_back, model_change.finish):
+    services.start("laion2b")
+    for step in (services.roll_back, services.finish):
         with pytest.raises(InvalidInput):
             step()
 
@@ -76,11 +77,11 @@ def test_what_is_not_under_way_cannot_be_cancelled_finished_or_taken_back() -> N
 def test_nothing_happens_before_the_workers_know_the_next_model(
     knows: Callable[..., None],
 ) -> None:
-    model_change.start("laion2b")
-    model_change.advance()
+    services.start("laion2b")
+    services.advance()
     assert note() == "no worker that answers searches is alive"
     knows(FIRST)
-    model_change.advance()
+    services.advance()
     assert note() == "a worker has not loaded it yet: w"
     assert rows()["embedding"] == (FIRST, "active")
 
@@ -88,16 +89,16 @@ def test_nothing_happens_before_the_workers_know_the_next_model(
 def test_cancelling_clears_what_was_made(
     knows: Callable[..., None], vector_post: NewPost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_change, "CLEARED_AT_ONCE", 2)
+    monkeypatch.setattr(services, "CLEARED_AT_ONCE", 2)
     vector_post(pointing(1), pointing(2), pointing(3), model=FIRST)
-    model_change.start("laion2b")
+    services.start("laion2b")
     PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
-    model_change.cancel()
-    found = change_progress.progress()
+    services.cancel()
+    found = progress.progress()
     assert found is not None
     assert found.state == State.LEAVING
     with CaptureQueriesContext(connection) as queries:
-        model_change.advance()
+        services.advance()
     assert rows() == {"embedding": (FIRST, "active")}
     pages = [q["sql"] for q in queries if "FOR UPDATE" in q["sql"] and "post_images" in q["sql"]]
     assert len(pages) == 3  # two images, one, none
@@ -116,15 +117,15 @@ def test_columns_and_indexes_are_exchanged_when_all_have_vectors_and_back(
     vector_post(pointing(1), model=FIRST)
     PostImage.objects.update(embedding_model=FIRST)
     index.maintain()
-    model_change.start("laion2b")
+    services.start("laion2b")
     PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
     external = PostImage.objects.filter(image_path="").count()
     knows(FIRST, SECOND)
-    found = change_progress.progress()
+    found = progress.progress()
     assert found is not None
     assert (found.total, found.without_file) == (0, external)
 
-    model_change.advance()
+    services.advance()
     assert rows() == {"embedding": (SECOND, "active"), "next_embedding": (FIRST, "kept")}
     assert set(PostImage.objects.values_list("embedding_model", flat=True)) == {SECOND}
     image = PostImage.objects.order_by("-created_at").first()
@@ -138,8 +139,8 @@ def test_columns_and_indexes_are_exchanged_when_all_have_vectors_and_back(
     }
     assert ", embedding_model" in definition_of("idx_post_images_ai_state")  # counted by it
 
-    model_change.roll_back()
-    model_change.advance()
+    services.roll_back()
+    services.advance()
     assert rows() == {"embedding": (FIRST, "active"), "next_embedding": (SECOND, "kept")}
     assert set(PostImage.objects.values_list("embedding_model", flat=True)) == {FIRST}
 
@@ -154,11 +155,11 @@ def test_the_index_of_cleared_vectors_goes_whatever_the_statistics_say(
     monkeypatch.setattr(index, "maintain", lambda **options: maintain(least_rows=5, **options))
     insert_many(owner, clustered(40), ["public"])
     PostImage.objects.update(embedding_model=FIRST)
-    model_change.start("laion2b")
+    services.start("laion2b")
     PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
     index.maintain(column="next_embedding")  # with ANALYZE
-    model_change.cancel()
-    model_change.advance()
+    services.cancel()
+    services.advance()
     assert rows() == {"embedding": (FIRST, "active")}
     assert index.current("next_embedding") is None
 
@@ -168,15 +169,15 @@ def test_the_index_of_cleared_vectors_goes_whatever_the_statistics_say(
 def test_an_index_that_is_being_built_when_its_vectors_are_cleared_goes_too(owner: User) -> None:
     insert_many(owner, clustered(40), ["public"])
     PostImage.objects.update(embedding_model=FIRST)
-    model_change.start("laion2b")
+    services.start("laion2b")
     PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
-    model_change.cancel()
+    services.cancel()
     with holding_the_lock():
-        model_change.advance()
+        services.advance()
         assert rows()["next_embedding"] == (SECOND, "leaving")
         assert not PostImage.objects.exclude(next_embedding_model="").exists()
     index.maintain(column="next_embedding", least_rows=0)
-    model_change.advance()
+    services.advance()
     assert rows() == {"embedding": (FIRST, "active")}
     assert index.current("next_embedding") is None
 
@@ -192,12 +193,12 @@ def test_the_new_vectors_have_their_index_before_any_statistics_know_of_them(
     monkeypatch.setattr(index, "maintain", lambda **options: maintain(least_rows=5, **options))
     insert_many(owner, clustered(40), ["public"])
     PostImage.objects.update(embedding_model=FIRST)
-    model_change.start("laion2b")
+    services.start("laion2b")
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE post_images")
     PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
     knows(FIRST, SECOND)
-    model_change.advance()
+    services.advance()
     assert rows()["embedding"] == (SECOND, "active")
     assert index.current() is not None
 
@@ -207,13 +208,13 @@ def test_nothing_is_exchanged_while_the_new_column_has_no_index(
 ) -> None:
     monkeypatch.setattr(index, "LEAST_ROWS", 1)
     vector_post(pointing(1), model=FIRST)
-    model_change.start("laion2b")
+    services.start("laion2b")
     PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
     knows(FIRST, SECOND)
     # What it says, and all that it does, while another thread builds the other column's index.
     busy = "another process is building the index"
     monkeypatch.setattr(index, "maintain", lambda **options: busy)
-    model_change.advance()
+    services.advance()
     assert rows() == {"embedding": (FIRST, "active"), "next_embedding": (SECOND, "coming")}
     assert note() == "the index of the new vectors is being built"
 
@@ -238,8 +239,8 @@ def indexed_columns() -> dict[str, str]:
 def test_the_exchange_lets_a_long_search_end(
     knows: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_change, "LOCK_SECONDS", 0.2)
-    model_change.start("laion2b")
+    monkeypatch.setattr(services, "LOCK_SECONDS", 0.2)
+    services.start("laion2b")
     knows(FIRST, SECOND)
     reading, ended = threading.Event(), threading.Event()
 
@@ -254,7 +255,7 @@ def test_the_exchange_lets_a_long_search_end(
     thread = threading.Thread(target=search)
     thread.start()
     reading.wait(10)
-    model_change.advance()
+    services.advance()
     assert ended.is_set()
     thread.join()
     assert rows()["embedding"] == (SECOND, "active")
@@ -262,11 +263,11 @@ def test_the_exchange_lets_a_long_search_end(
 
 @pytest.mark.django_db(transaction=True)
 def test_no_search_waits_while_the_exchange_waits_for_vacuum(knows: Callable[..., None]) -> None:
-    model_change.start("laion2b")
+    services.start("laion2b")
     knows(FIRST, SECOND)
 
     def advance() -> None:
-        model_change.advance()
+        services.advance()
         connection.close()
 
     thread = threading.Thread(target=advance)
@@ -289,7 +290,7 @@ def test_a_vector_that_comes_while_the_column_is_cleared_goes_too(
     knows: Callable[..., None], vector_post: NewPost
 ) -> None:
     vector_post(pointing(1), model=FIRST)
-    model_change.start("laion2b")
+    services.start("laion2b")
     written, held = threading.Event(), threading.Event()
 
     def write() -> None:
@@ -304,12 +305,12 @@ def test_a_vector_that_comes_while_the_column_is_cleared_goes_too(
     thread = threading.Thread(target=write)
     thread.start()
     held.wait(30)
-    model_change.cancel()
+    services.cancel()
     threading.Timer(0.5, written.set).start()
-    model_change.advance()
+    services.advance()
     thread.join()
     for _ in range(2):
-        model_change.advance()
+        services.advance()
     assert "next_embedding" not in rows()
     assert not PostImage.objects.exclude(next_embedding_model="").exists()
 
@@ -319,12 +320,12 @@ def test_two_who_clear_do_not_wait_for_each_other(
     knows: Callable[..., None], vector_post: NewPost
 ) -> None:
     post = vector_post(pointing(1), pointing(2), model=FIRST)
-    model_change.start("laion2b")
+    services.start("laion2b")
     PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
-    model_change.cancel()
+    services.cancel()
 
     def advance() -> None:
-        model_change.advance()
+        services.advance()
         connection.close()
 
     with transaction.atomic():
@@ -335,21 +336,21 @@ def test_two_who_clear_do_not_wait_for_each_other(
         assert not thread.is_alive()
     assert rows()["next_embedding"] == (SECOND, "leaving")
     assert PostImage.objects.get(next_embedding_model=SECOND).pk == held
-    model_change.advance()
+    services.advance()
     assert "next_embedding" not in rows()
 
 
 def test_former_vectors_go_after_some_days(settings: Any, knows: Callable[..., None]) -> None:
     vector_space.hold(FIRST)
     VectorSpace.objects.create(column=Column.BESIDE, name=SECOND, state=State.KEPT)
-    model_change.advance()
+    services.advance()
     assert rows()["next_embedding"] == (SECOND, "kept")
     VectorSpace.objects.update(since=timezone.now() - timedelta(days=8))
     settings.AI_KEEP_DAYS = 0
-    model_change.advance()
+    services.advance()
     assert rows()["next_embedding"] == (SECOND, "kept")
     settings.AI_KEEP_DAYS = 7
-    model_change.advance()
+    services.advance()
     assert rows()["next_embedding"] == (SECOND, "leaving")
 
 
@@ -357,7 +358,7 @@ def test_the_command_says_how_far_it_is_and_what_is_wrong() -> None:
     out = StringIO()
     call_command("change_model", "--status", stdout=out)
     assert out.getvalue() == "The collection has vectors of one model.\n"
-    model_change.start("laion2b")
+    services.start("laion2b")
     out = StringIO()
     call_command("change_model", "--status", stdout=out)
     assert f"Searched: {FIRST}. Beside it: {SECOND} (coming)." in out.getvalue()

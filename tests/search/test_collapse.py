@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.duplicates import collapse
+from search.dedup import collapse
 from tests.search.conftest import SIDE, at_cosine, pointing
 
 

@@ -14,8 +14,8 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from posts.models import Post, PostImage
-from search import index, nearest
-from search.nearest import nearest_images, nearest_to_each
+from search.ann import index, nearest
+from search.ann.nearest import nearest_images, nearest_to_each
 from search.tasks import maintain_index
 from smimso.errors import Unavailable
 from tests.search.conftest import MODEL, clustered, holding_the_lock, insert_many
@@ -161,7 +161,7 @@ def found(viewer: User, query: np.ndarray) -> list[Any]:
 def test_the_index_is_rebuilt_when_the_rows_have_doubled(
     owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.index.lists_for", lambda rows: rows // 10)
+    monkeypatch.setattr("search.ann.index.lists_for", lambda rows: rows // 10)
     insert_many(owner, clustered(100), ["public"])
     assert index.maintain(least_rows=50) == "100 vectors: built an index with 10 lists"
     insert_many(owner, clustered(90, seed=1), ["public"])

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import User
 from posts.ingest.embeddings import AsArray
 from posts.models import Post, PostImage
-from search.nearest import Near, nearest_images
+from search.ann.nearest import Near, nearest_images
 from tests.search.conftest import MODEL, at_cosine, clustered, insert_many, pointing
 
 pytestmark = pytest.mark.django_db

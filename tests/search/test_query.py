@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posts.full_text import MOST_TERMS
-from search.composition import changed, subject_of
+from search.composed_query import changed, subject_of
 from search.query import MOST_EXCLUDED, parse
 
 

@@ -13,7 +13,7 @@ from accounts.models import User
 from ai import vector_space
 from ai.models import VectorSpace
 from posts.models import PostImage
-from search import index, nearest, recall
+from search.ann import index, nearest, recall
 from search.models import RecallMeasurement, SearchEffort
 from search.tasks import measure_recall
 from smimso.errors import Unavailable

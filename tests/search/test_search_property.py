@@ -18,8 +18,8 @@ from ai import services as ai
 from media.appearance import COLORS
 from posts.models import Post, PostImage
 from search import services
+from search.autocomplete import suggestions
 from search.query import Filters, Query, parse
-from search.suggestions import suggestions
 from tests.search.conftest import at_cosine, pointing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("openai_scale", "meaning")]

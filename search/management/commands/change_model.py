@@ -7,8 +7,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from ai.presets import PRESETS
-from search import model_change
-from search.change_progress import Progress, progress
+from search.reembedding import services
+from search.reembedding.progress import Progress, progress
 from smimso.errors import SmimsoError
 
 LOOK_SECONDS = 1.0
@@ -45,22 +45,22 @@ class Command(BaseCommand):
         if options["status"]:
             self.stdout.write(describe(progress()))
         elif options["retry"]:
-            model_change.try_again()
+            services.try_again()
             self._watch("coming")
         elif options["anyway"]:
-            model_change.go_on()
+            services.go_on()
             self._watch("coming")
         elif options["cancel"]:
-            model_change.cancel()
+            services.cancel()
             self._watch("leaving")
         elif options["rollback"]:
-            model_change.roll_back()
+            services.roll_back()
             self._watch("coming")
         elif options["finish"]:
-            model_change.finish()
+            services.finish()
             self._watch("leaving")
         elif options["model"]:
-            model_change.start(options["model"], options["pretrained"])
+            services.start(options["model"], options["pretrained"])
             self._watch("coming")
         else:
             raise CommandError("Name a model, or an option: see --help")
@@ -76,7 +76,7 @@ class Command(BaseCommand):
                 bar.total = found.total - found.given_up
                 bar.set_description(found.note or found.beside, refresh=False)
                 bar.update(found.done - bar.n)
-                model_change.advance()
+                services.advance()
                 time.sleep(LOOK_SECONDS)
                 found = progress()
             if found is not None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from search import index
+from search.ann import index
 
 
 class Command(BaseCommand):

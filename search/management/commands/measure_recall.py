@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from search import recall
+from search.ann import recall
 
 
 class Command(BaseCommand):

@@ -14,7 +14,7 @@ from ai.permissions import IsAuthenticatedUnlessPublic
 from ai.serializers import TextQuery
 from ai.vector_space import steady
 from search import ai_recommendations, services
-from search.ai_serializers import (
+from search.legacy_ai_serializers import (
     MemberQuery,
     RecommendedSerializer,
     SimilarImagesSerializer,

@@ -12,9 +12,9 @@ from ai.calibration import LEAST_SCORES, Kind, scale_of
 from posts.full_text import Term, terms_of
 from posts.models import PostImage
 from posts.services import visible_post
-from search.composition import PICTURE_WEIGHT, changed
+from search.composed_query import PICTURE_WEIGHT, changed
 from search.query import Query
-from search.relevance import Sample, sample_of, scores
+from search.score_calibration import Sample, sample_of, scores
 from smimso.errors import Unavailable
 
 

@@ -13,9 +13,9 @@ from ai.worker import engine
 from benchmarks.data import judged
 from posts.full_text import fold
 from posts.models import Post
-from search import candidates, services
-from search.meaning import meaning_of
+from search import retrieval, services
 from search.query import Query, parse
+from search.query_embedding import meaning_of
 
 SCENES, WIDTH, QUERIES = 320, 224, 25
 pytestmark = pytest.mark.django_db
@@ -56,8 +56,8 @@ def test_words_and_meaning_together_find_more_than_either(
         for asked in judged.queries(scenes, QUERIES, language):
             query = parse(typed(asked.text))
             gains = [judged.gain(scene, asked) for scene in scenes]
-            near = candidates.by_meaning(None, query, meaning_of(None, query))
-            worded = candidates.by_words(None, query, query.terms, [], 0.0)
+            near = retrieval.by_meaning(None, query, meaning_of(None, query))
+            worded = retrieval.by_words(None, query, query.terms, [], 0.0)
             ways = (
                 found(query, posts, least=0.0),
                 [posts[candidate.post_id] for candidate in near],

@@ -19,7 +19,7 @@ from ai import services as ai
 from ai import vector_space
 from ai.vector_space import steady
 from posts.models import PostImage
-from search import index, nearest
+from search.ann import index, nearest
 from search.models import QueryKind, RecallMeasurement, SearchEffort
 from smimso.errors import Unavailable
 from smimso.redis import redis_client

@@ -19,8 +19,8 @@ from django.db.models.functions import Cast
 from pgvector.django import CosineDistance, HalfVectorField
 
 from posts.models import EMBEDDING_DIMENSIONS, PostImage, Visibility
-from search import index
-from search.index import Index
+from search.ann import index
+from search.ann.index import Index
 
 Vectors = Sequence[list[float]]
 NO_CONDITION = Q()

@@ -28,8 +28,9 @@ from ai.models import Column, State, VectorSpace
 from ai.rpc import QUEUE as INTERACTIVE
 from posts.ingest import queue
 from posts.models import PostImage
-from search import index, taste
-from search.change_progress import progress
+from search import taste
+from search.ann import index
+from search.reembedding.progress import progress
 from smimso.errors import InvalidInput, Unavailable
 
 logger = logging.getLogger(__name__)

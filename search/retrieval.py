@@ -15,11 +15,11 @@ from django.db.models import BooleanField, ExpressionWrapper, Q
 from posts.full_text import Term, all_of, any_of, rank_by
 from posts.ingest.embeddings import AsArray
 from posts.models import EMBEDDING_DIMENSIONS, Post, PostImage, PostQuerySet, PostWords
-from search.duplicates import are_copies, compared, first_copies
-from search.meaning import Meaning
-from search.nearest import Near, nearest_images, planned_rows
+from search.ann.nearest import Near, nearest_images, planned_rows
+from search.dedup import are_copies, compared, first_copies
 from search.query import Query
-from search.relevance import scores
+from search.query_embedding import Meaning
+from search.score_calibration import scores
 
 MOST = 400  # of each kind; who wants more asks for something else
 MOST_RANKED = 5_000  # posts that have a word; above that, only the newest posts are looked at

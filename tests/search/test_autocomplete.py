@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import Category, User
 from posts.models import Post
-from search.suggestions import MOST, suggestions
+from search.autocomplete import MOST, suggestions
 
 pytestmark = pytest.mark.django_db
 Api = Callable[..., APIClient]
@@ -89,7 +89,7 @@ def test_no_hidden_title_or_tag_is_suggested(
 def test_a_rare_word_is_found_behind_the_newest(
     vector_post: NewPost, stranger: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.suggestions.NEWEST", 3)
+    monkeypatch.setattr("search.autocomplete.NEWEST", 3)
     vector_post(None, title="Zebra")
     for _ in range(5):
         vector_post(None, title="newer")
