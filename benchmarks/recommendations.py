@@ -71,9 +71,9 @@ def _binary(ids: list[Any], vectors: np.ndarray) -> bytes:
 def in_the_application(member: Any, model: str) -> None:
     """REFERENCE, not how SMIMSO does it: all public vectors fetched and compared in Python."""
     from posts.models import PostImage
-    from search import taste
+    from recommendations import interests
 
-    mean = taste.mean_of(taste.deeds_of(member, model))
+    mean = interests.mean_of(interests.deeds_of(member, model))
     images = PostImage.objects.filter(post__visibility="public").searchable(model)
     rows = list(images.values_list("post_id", "embedding"))
     vectors = np.array([vector for _, vector in rows])

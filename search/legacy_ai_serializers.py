@@ -35,11 +35,6 @@ class VectorQuery(serializers.Serializer[Any]):
     limit = serializers.IntegerField(default=20)
 
 
-class MemberQuery(serializers.Serializer[Any]):
-    user_id = serializers.UUIDField()
-    limit = serializers.IntegerField(default=20)
-
-
 class TextMatchesSerializer(TextVectorSerializer, FoundSerializer):
     message = serializers.CharField()
 
@@ -50,10 +45,3 @@ class SimilarImagesSerializer(FoundSerializer):
     )
     limit = serializers.IntegerField(help_text="As applied: 1 to 100")
     message = serializers.CharField()
-
-
-class RecommendedSerializer(FoundSerializer):
-    user_id = serializers.UUIDField()
-    limit = serializers.IntegerField(help_text="As applied: 1 to 100")
-    message = serializers.CharField()
-    post_ids = serializers.ListField(child=serializers.UUIDField())

@@ -13,10 +13,8 @@ from ai import services as ai
 from ai.permissions import IsAuthenticatedUnlessPublic
 from ai.serializers import TextQuery
 from ai.vector_space import steady
-from search import ai_recommendations, services
+from search import services
 from search.legacy_ai_serializers import (
-    MemberQuery,
-    RecommendedSerializer,
     SimilarImagesSerializer,
     TextMatchesSerializer,
     VectorQuery,
@@ -26,15 +24,14 @@ from smimso.web.openapi import answers
 
 MOST = 100  # results
 IN_DATABASE = "Use this embedding to search in your database with vector similarity"
-IN_BACKEND = "Recommendation logic should be implemented in the backend based on user activities"
 
 
-class _AIView(APIView):
+class LegacyAIView(APIView):
     permission_classes = [IsAuthenticatedUnlessPublic]
     throttle_scope = "ai"
 
 
-class SearchByTextView(_AIView):
+class SearchByTextView(LegacyAIView):
     """JSON {query, limit?} → {query, embedding: float[512], message, results, count}"""
 
     @answers(
@@ -45,14 +42,14 @@ class SearchByTextView(_AIView):
         envelope=False,
     )
     def post(self, request: Request) -> Response:
-        fields = _checked(TextQuery, request)
+        fields = checked_body(TextQuery, request)
         query = fields["query"]
         vector, found = _vector_and_matches(request.user, query, fields["limit"])
         body = {"query": query, "embedding": vector, "message": IN_DATABASE}
-        return Response({**body, **_results(found.matches)})
+        return Response({**body, **results_data(found.matches)})
 
 
-class SimilarImagesView(_AIView):
+class SimilarImagesView(LegacyAIView):
     """JSON {embedding: float[512], limit?} → {embedding, limit, message, results, count}"""
 
     @answers(
@@ -62,29 +59,10 @@ class SimilarImagesView(_AIView):
         envelope=False,
     )
     def post(self, request: Request) -> Response:
-        fields = _checked(VectorQuery, request)
+        fields = checked_body(VectorQuery, request)
         found = services.similar_to_vector(request.user, fields["embedding"], limit=fields["limit"])
         body = {"embedding": fields["embedding"], "limit": fields["limit"], "message": IN_DATABASE}
-        return Response({**body, **_results(found)})
-
-
-class RecommendationsView(_AIView):
-    """JSON {user_id, limit?} → {user_id, limit, message, post_ids, results, count}"""
-
-    @answers(
-        "Posts that a member may like",
-        RecommendedSerializer,
-        body=MemberQuery,
-        errors=[404],
-        envelope=False,
-    )
-    def post(self, request: Request) -> Response:
-        fields = _checked(MemberQuery, request)
-        found = ai_recommendations.recommended_to(
-            fields["user_id"], viewer=request.user, limit=fields["limit"]
-        )
-        body = {"user_id": fields["user_id"], "limit": fields["limit"], "message": IN_BACKEND}
-        return Response({**body, "post_ids": [match.post.pk for match in found], **_results(found)})
+        return Response({**body, **results_data(found)})
 
 
 @steady
@@ -97,7 +75,7 @@ def _vector_and_matches(viewer: Any, query: str, limit: int) -> tuple[list[float
     return vector, found
 
 
-def _checked(shape: Any, request: Request) -> dict[str, Any]:
+def checked_body(shape: Any, request: Request) -> dict[str, Any]:
     """The body; its `limit` is between 1 and MOST."""
     form = shape(data=request.data)
     form.is_valid(raise_exception=True)
@@ -105,5 +83,5 @@ def _checked(shape: Any, request: Request) -> dict[str, Any]:
     return {**fields, "limit": max(1, min(MOST, fields["limit"]))}
 
 
-def _results(matches: list[services.Match]) -> dict[str, Any]:
+def results_data(matches: list[services.Match]) -> dict[str, Any]:
     return {"results": [match_data(match) for match in matches], "count": len(matches)}

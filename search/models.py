@@ -1,10 +1,6 @@
-"""What is known about how well the vector index finds, and about what members like to see."""
+"""How well the vector index finds what an exact search would find."""
 
-from django.conf import settings
 from django.db import models
-from pgvector.django import VectorField
-
-from posts.models import EMBEDDING_DIMENSIONS
 
 
 class QueryKind(models.TextChoices):
@@ -45,24 +41,3 @@ class RecallMeasurement(models.Model):
 
     def __str__(self) -> str:
         return f"{self.query_kind}, {self.measured_at:%Y-%m-%d %H:%M}"
-
-
-class Taste(models.Model):
-    """What a member likes to see on the whole, to compare members by; feeds learn anew.
-
-    forgotten_at: what the member did before says nothing.
-    """
-
-    user = models.OneToOneField(
-        settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="taste"
-    )
-    forgotten_at = models.DateTimeField(null=True, blank=True)
-    vector = VectorField(dimensions=EMBEDDING_DIMENSIONS, null=True, blank=True)
-    vector_model = models.CharField(max_length=200, blank=True)
-    learned_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        db_table = "tastes"
-
-    def __str__(self) -> str:
-        return f"Taste of {self.user_id}"

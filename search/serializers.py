@@ -12,7 +12,6 @@ from media.appearance import COLORS
 from posts.models import Visibility
 from posts.rest.serializers import PostImageSerializer, PostListItemSerializer
 from search.autocomplete import Kind
-from search.for_you import ReasonKind, Recommendation
 from search.fusion import Method
 from search.query import Filters, Orientation, Query, Sort, parse
 from search.services import Match, Page
@@ -210,34 +209,3 @@ class SearchPageSerializer(serializers.Serializer):
 class SuggestionSerializer(serializers.Serializer):
     text = serializers.CharField()
     kind = serializers.ChoiceField(get_args(Kind))
-
-
-class SimilarMemberSerializer(serializers.Serializer):
-    id = serializers.UUIDField()
-    first_name = serializers.CharField()
-    last_name = serializers.CharField(allow_blank=True)
-    avatar_url = serializers.CharField(allow_null=True)
-    job = serializers.CharField(allow_null=True)
-    similarity_score = serializers.FloatField(min_value=0, max_value=1)
-    shared_interests = serializers.ListField(child=serializers.CharField())
-
-
-class ReasonSerializer(serializers.Serializer):
-    """post_id: the post that was liked, saved or looked at. text: in the reader's language."""
-
-    kind = serializers.ChoiceField(get_args(ReasonKind))
-    text = serializers.CharField()
-    post_id = serializers.UUIDField(allow_null=True)
-
-
-class RecommendationSerializer(PostListItemSerializer):
-    reason = ReasonSerializer()
-
-    class Meta(PostListItemSerializer.Meta):
-        fields = [*PostListItemSerializer.Meta.fields, "reason"]
-
-
-def recommendation_data(found: Recommendation) -> dict[str, Any]:
-    about_post = found.about_id if found.kind in ("liked", "saved", "viewed") else None
-    reason = {"kind": found.kind, "text": found.reason, "post_id": about_post}
-    return {**_POST.to_representation(found.post), "reason": reason}

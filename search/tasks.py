@@ -4,7 +4,6 @@ import logging
 
 from celery import shared_task
 
-from search import taste
 from search.ann import index, recall
 from search.reembedding import services
 from smimso.celery import one_at_a_time
@@ -32,12 +31,3 @@ def measure_recall() -> None:
 @one_at_a_time
 def change_model() -> None:
     services.advance()
-
-
-@shared_task(ignore_result=True)
-def learn_tastes() -> None:
-    """Every night, and after a change of the model; until all have been learned."""
-    learned = taste.learn_of_the_active()
-    logger.info("Learned the tastes of %d members", learned)
-    if learned == taste.AT_ONCE:
-        taste.learn_soon()

@@ -5,11 +5,7 @@ from search import legacy_ai_views, views
 urlpatterns = [
     path("ai/search-by-text", legacy_ai_views.SearchByTextView.as_view()),
     path("ai/similar-images", legacy_ai_views.SimilarImagesView.as_view()),
-    path("ai/recommendations", legacy_ai_views.RecommendationsView.as_view()),
     path("search/text", views.TextSearchView.as_view()),
     path("search/image", views.ImageSearchView.as_view()),
-    path("recommendations/similar-users", views.SimilarMembersView.as_view()),
-    path("recommendations/for-you", views.ForYouView.as_view()),
-    path("recommendations/taste", views.TasteView.as_view()),
     path("posts/<any_id:post_id>/similar", views.SimilarPostsView.as_view()),
 ]

@@ -9,31 +9,26 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.requests import MemberRequest
 from ai.serializers import ImageFormSerializer
 from media.images import decode_upload
-from search import for_you, services
+from search import services
 from search.autocomplete import suggestions
-from search.recommendations import similar_members
 from search.serializers import (
     MOST_CHARACTERS,
     FoundByImageSerializer,
     FoundByTextSerializer,
     FoundSerializer,
-    RecommendationSerializer,
     SearchFormSerializer,
     SearchPageSerializer,
     SearchSerializer,
-    SimilarMemberSerializer,
     SuggestionSerializer,
     TextSearchSerializer,
     match_data,
     page_data,
-    recommendation_data,
 )
 from smimso.errors import InvalidInput
-from smimso.web.openapi import answers, answers_page, at_most, in_query
-from smimso.web.responses import clamped_int, page_and_limit, paginated, success
+from smimso.web.openapi import answers, at_most, in_query
+from smimso.web.responses import clamped_int, success
 
 
 def min_similarity(default: float) -> OpenApiParameter:
@@ -148,32 +143,6 @@ class SimilarPostsView(APIView):
     def get(self, request: Request, post_id: UUID) -> Response:
         matches = services.similar_posts(request.user, post_id, limit=_limit(request, default=12))
         return success(_results(matches))
-
-
-class ForYouView(APIView):
-    throttle_scope = "ai"
-    throttle_reads = True
-
-    @answers_page("Posts that I may like, and why", RecommendationSerializer)
-    def get(self, request: MemberRequest) -> Response:
-        page, limit = page_and_limit(request.query_params)
-        found, total = for_you.for_you(request.user, page=page, limit=limit)
-        data = [recommendation_data(each) for each in found]
-        return paginated(data, page=page, limit=limit, total=total)
-
-
-class TasteView(APIView):
-    @answers("Forget what was learned of my taste until now")
-    def delete(self, request: MemberRequest) -> Response:
-        for_you.forget_taste(request.user)
-        return success(None, "Recommendations reset successfully")
-
-
-class SimilarMembersView(APIView):
-    @answers("Members with like interests", SimilarMemberSerializer(many=True), query=[at_most(10)])
-    def get(self, request: MemberRequest) -> Response:
-        found = similar_members(request.user, limit=_limit(request, default=10))
-        return success(found)
 
 
 def _page(request: Request, form: SearchSerializer, **parts: Any) -> Response:

@@ -4,6 +4,7 @@ Queues: `text` and `interactive` (someone is waiting), `embed`, `caption` and `f
 `maintenance` (reconciler, index upkeep; needs no torch).
 """
 
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -11,8 +12,12 @@ from functools import wraps
 from typing import Any
 
 from celery import Celery, signals
+from kombu.exceptions import OperationalError
+from redis import RedisError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smimso.settings")
+
+logger = logging.getLogger(__name__)
 
 app = Celery("smimso")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -50,3 +55,16 @@ def one_at_a_time(run: Callable[[], None]) -> Callable[[], None]:
                 running.release()
 
     return once
+
+
+def send_task(task: str, *args: object, headers: dict[str, Any] | None = None) -> bool:
+    """Send a task by name to the queue that the settings route it to.
+
+    Return False, and raise nothing, when Redis is unreachable.
+    """
+    try:
+        app.send_task(task, args=args, headers=headers, ignore_result=True)
+    except (OperationalError, RedisError, OSError) as error:
+        logger.warning("Redis is unreachable, %s was not sent: %s", task, error)
+        return False
+    return True

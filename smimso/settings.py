@@ -62,6 +62,7 @@ INSTALLED_APPS = [
     "posts",
     "members",
     "search",
+    "recommendations",
     "importer",
 ]
 AUTH_USER_MODEL = "accounts.User"

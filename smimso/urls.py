@@ -25,6 +25,7 @@ rest: list[URLPattern | URLResolver] = [
     path("", include("notifications.urls")),
     path("", include("ai.urls")),
     path("", include("search.urls")),
+    path("", include("recommendations.urls")),
     path("", include("posts.rest.urls")),
     path("test-cors", test_cors),
 ]
@@ -42,6 +43,7 @@ pages = [
     path("", include("members.page_urls")),
     path("", include("posts.pages.urls")),
     path("", include("search.page_urls")),
+    path("", include("recommendations.page_urls")),
 ]
 
 urlpatterns = [

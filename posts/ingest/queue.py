@@ -12,6 +12,7 @@ from kombu.exceptions import OperationalError
 
 from ai import metrics
 from posts.models import PostImage
+from smimso.celery import send_task
 
 logger = logging.getLogger(__name__)
 
@@ -61,14 +62,7 @@ def enqueue_classification() -> bool:
 
 
 def _send(task: str, *args: object) -> bool:
-    """To the queue that the settings name for it."""
-    try:
-        headers = metrics.sent_now()
-        current_app.send_task(task, args=args, headers=headers, ignore_result=True)
-    except (OperationalError, redis.RedisError, OSError) as error:
-        logger.warning("Redis is away, %s is not sent: %s", task, error)
-        return False
-    return True
+    return send_task(task, *args, headers=metrics.sent_now())
 
 
 def depth(queue: str) -> int:

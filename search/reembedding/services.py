@@ -28,9 +28,9 @@ from ai.models import Column, State, VectorSpace
 from ai.rpc import QUEUE as INTERACTIVE
 from posts.ingest import queue
 from posts.models import PostImage
-from search import taste
 from search.ann import index
 from search.reembedding.progress import progress
+from smimso.celery import send_task
 from smimso.errors import InvalidInput, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -230,7 +230,8 @@ def _exchange() -> None:
             sleep(PAUSE_SECONDS)
         else:
             logger.warning("Searches go by the vectors of %s from now on", searched)
-            taste.learn_soon()  # those of the former space are compared with nobody's
+            # Embeddings of members in the former space can be compared with nobody's.
+            send_task("search.tasks.learn_tastes")
             return
     _note(gettext_noop("the table of the images is busy"))
 

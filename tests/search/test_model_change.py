@@ -25,8 +25,9 @@ from ai.model_ids import clip_name
 from ai.models import Column, State, VectorSpace
 from posts.models import AIStatus, Like, Post, PostImage
 from posts.services import create_post
-from search import services, taste
-from search.models import Taste
+from recommendations import interests
+from recommendations.models import UserEmbedding
+from search import services
 
 IMAGES, FILES = 5_000, 1_250
 QUERIES = ["a red boat", "blue sea", "green hills", "a white house", "night", "một con mèo"]
@@ -123,7 +124,7 @@ def fan(member: Callable[..., User], collection: np.ndarray, active: str) -> Use
     """Likes a post; what that tells is learned in the first space."""
     fan = member("Fan")
     Like.objects.create(user=fan, post=Post.objects.filter(title="0")[0])
-    taste.learn(fan, taste.deeds_of(fan, active), active)
+    interests.learn(fan, interests.deeds_of(fan, active), active)
     return fan
 
 
@@ -223,7 +224,7 @@ def test_searches_never_fail_nor_mix_spaces_while_the_model_changes_and_back(
         said = change(f"local-dir:{models['turned']}")
         assert f"Searched: {second}. Beside it: {first} (kept)." in said
         assert ai.clip_name() == second
-        wait_until(lambda: Taste.objects.get(user=fan).vector_model == second)
+        wait_until(lambda: UserEmbedding.objects.get(user=fan).vector_model == second)
         during = searches.count
         time.sleep(2)
         stop.set()

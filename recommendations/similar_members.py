@@ -13,8 +13,8 @@ from ai import services as ai
 from ai.calibration import similarity_score
 from ai.vector_space import steady
 from posts.models import Like, visible_posts
-from search import taste
-from search.models import Taste
+from recommendations import interests
+from recommendations.models import UserEmbedding
 
 CATEGORIES_WEIGHT, PURPOSES_WEIGHT = 0.6, 0.4
 LIKED_LATELY = timedelta(days=90)  # what names the interests that two members share by taste
@@ -91,11 +91,13 @@ def _by_survey(viewer: User, limit: int) -> list[dict[str, Any]]:
 def _by_taste(viewer: User, limit: int) -> list[dict[str, Any]]:
     """Tastes that were learned with the same model."""
     model = ai.clip_name()
-    deeds = taste.deeds_of(viewer, model)
+    deeds = interests.deeds_of(viewer, model)
     if not deeds:
         return []
-    distance = CosineDistance("vector", taste.mean_of(deeds).tolist())
-    tastes = Taste.objects.filter(vector_model=model, user__is_active=True).exclude(user=viewer)
+    distance = CosineDistance("vector", interests.mean_of(deeds).tolist())
+    tastes = UserEmbedding.objects.filter(vector_model=model, user__is_active=True).exclude(
+        user=viewer
+    )
     nearest = tastes.annotate(distance=distance).order_by("distance", "pk").select_related("user")
     scored = [
         (each.user, similarity_score(1 - each.distance, "image", model))

@@ -4,7 +4,6 @@ Each deed weighs WEIGHTS · 0.5 ** (age / HALF_LIFE). Deeds that are alike make 
 cats and cars lies nothing that a lover of both looks for (Pal et al. 2020, "PinnerSage").
 """
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,11 +11,8 @@ from typing import Any, Literal
 from uuid import UUID
 
 import numpy as np
-from celery import current_app
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
-from kombu.exceptions import OperationalError
-from redis import RedisError
 
 from accounts.models import User
 from ai import services as ai
@@ -24,9 +20,8 @@ from ai.calibration import cosine_of
 from ai.vector_space import steady
 from posts.ingest.embeddings import AsArray
 from posts.models import Activity, ActivityType, Like, PostImage, SavedPost
-from search.models import Taste
-
-logger = logging.getLogger(__name__)
+from recommendations.models import UserEmbedding
+from smimso.celery import send_task
 
 Kind = Literal["liked", "saved", "viewed"]
 
@@ -155,8 +150,8 @@ def learn(member: User, deeds: list[Deed], model: str) -> None:
         "vector_model": model if deeds else "",
         "learned_at": timezone.now(),
     }
-    Taste.objects.bulk_create(
-        [Taste(user=member, **learned)],
+    UserEmbedding.objects.bulk_create(
+        [UserEmbedding(user=member, **learned)],
         update_conflicts=True,
         unique_fields=["user"],
         update_fields=list(learned),
@@ -170,10 +165,13 @@ def learn_of_the_active(*, most: int = AT_ONCE) -> int:
     First of those of whom it was learned longest ago: in the end it is everyone's turn.
     """
     newer = Activity.objects.filter(user=OuterRef("pk")).filter(
-        Q(created_at__gt=OuterRef("taste__learned_at")) | Q(user__taste__learned_at=None)
+        Q(created_at__gt=OuterRef("user_embedding__learned_at"))
+        | Q(user__user_embedding__learned_at=None)
     )
-    former = Q(taste__vector_model__gt="") & ~Q(taste__vector_model=ai.clip_name())
-    longest_ago = F("taste__learned_at").asc(nulls_first=True)
+    former = Q(user_embedding__vector_model__gt="") & ~Q(
+        user_embedding__vector_model=ai.clip_name()
+    )
+    longest_ago = F("user_embedding__learned_at").asc(nulls_first=True)
     due = User.objects.active().filter(Exists(newer) | former).order_by(longest_ago, "pk")
     members = list(due[:most])
     for member in members:
@@ -182,11 +180,8 @@ def learn_of_the_active(*, most: int = AT_ONCE) -> int:
 
 
 def learn_soon() -> None:
-    """Has it learned before the night; when Redis is away, it stays for then."""
-    try:
-        current_app.send_task("search.tasks.learn_tastes", ignore_result=True)
-    except (OperationalError, RedisError, OSError) as error:
-        logger.warning("Tastes are learned at night: %s", error)
+    """Queue the update now. If Redis is unreachable, the nightly run does it."""
+    send_task("search.tasks.learn_tastes")
 
 
 @steady
@@ -196,10 +191,10 @@ def _learn_of(member: User) -> None:
 
 
 def forgotten_at(member: User) -> datetime | None:
-    return Taste.objects.filter(user=member).values_list("forgotten_at", flat=True).first()
+    return UserEmbedding.objects.filter(user=member).values_list("forgotten_at", flat=True).first()
 
 
 def forget(member: User) -> None:
     """What the member did until now says nothing any more. Likes and saves stay."""
     forgotten = {"forgotten_at": timezone.now(), "vector": None, "vector_model": ""}
-    Taste.objects.update_or_create(user=member, defaults=forgotten)
+    UserEmbedding.objects.update_or_create(user=member, defaults=forgotten)

@@ -12,9 +12,9 @@ from ai import vector_space
 from ai.models import VectorSpace
 from posts import interactions
 from posts.models import Post, PostImage
-from search import taste
-from search.models import Taste
-from search.tasks import learn_tastes
+from recommendations import interests
+from recommendations.models import UserEmbedding
+from recommendations.tasks import learn_tastes
 from tests.search.conftest import MODEL, pointing
 
 pytestmark = pytest.mark.django_db
@@ -77,7 +77,7 @@ def test_tastes_of_another_model_and_forgotten_ones_are_not_compared(
 ) -> None:
     viewer, other, third = (lover(name, CATS) for name in ("Viewer", "Other", "Third"))
     learn_tastes()
-    Taste.objects.filter(user=other).update(vector_model="another/model")
+    UserEmbedding.objects.filter(user=other).update(vector_model="another/model")
     assert api(third).delete("/api/recommendations/taste").status_code == 200
     assert similar(api(viewer)) == []
     assert similar(api(third)) == []
@@ -100,11 +100,11 @@ def test_only_members_who_did_something_since_are_learned_of_again(
 ) -> None:
     member("Idle")
     cats = lover("Cats", CATS)
-    assert taste.learn_of_the_active() == 1
-    assert taste.learn_of_the_active() == 0
+    assert interests.learn_of_the_active() == 1
+    assert interests.learn_of_the_active() == 0
     interactions.like_post(user=cats, post_id=vector_post(CARS).pk)
-    assert taste.learn_of_the_active() == 1
-    learned = Taste.objects.get(user=cats)
+    assert interests.learn_of_the_active() == 1
+    learned = UserEmbedding.objects.get(user=cats)
     assert learned.vector[:2] == pytest.approx([0.707, 0.707], abs=1e-3)
 
 
@@ -113,10 +113,10 @@ def test_it_is_everyone_s_turn(
 ) -> None:
     members = [lover(name, CATS) for name in ("Ann", "Bea", "Cal")]
     for _ in members:
-        assert taste.learn_of_the_active(most=1) == 1
+        assert interests.learn_of_the_active(most=1) == 1
         for member in members:  # who is never idle
             interactions.like_post(user=member, post_id=vector_post(CARS).pk)
-    assert Taste.objects.filter(user__in=members).count() == 3
+    assert UserEmbedding.objects.filter(user__in=members).count() == 3
 
 
 # --- A change of the model --------------------------------------------------------------------
@@ -139,19 +139,19 @@ def test_what_is_learned_while_the_model_changes_is_in_one_space(
     lover: Callable[..., User], change: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lover("Cats", CATS)
-    deeds_of, asked = taste.deeds_of, []
+    deeds_of, asked = interests.deeds_of, []
 
-    def in_the_middle(member: User, model: str) -> list[taste.Deed]:
+    def in_the_middle(member: User, model: str) -> list[interests.Deed]:
         deeds = deeds_of(member, model)
         asked.append(model)
         if len(asked) == 1:
             change()
         return deeds
 
-    monkeypatch.setattr(taste, "deeds_of", in_the_middle)
+    monkeypatch.setattr(interests, "deeds_of", in_the_middle)
     learn_tastes()
     assert asked == [MODEL, "next/model"]
-    learned = Taste.objects.get()
+    learned = UserEmbedding.objects.get()
     assert learned.vector_model == "next/model"
     assert list(learned.vector) == pytest.approx(CARS)
 
@@ -160,8 +160,8 @@ def test_after_a_change_of_the_model_all_tastes_are_learned_again(
     lover: Callable[..., User], change: Callable[[], None]
 ) -> None:
     lover("Cats", CATS)
-    assert taste.learn_of_the_active() == 1
+    assert interests.learn_of_the_active() == 1
     change()
-    assert taste.learn_of_the_active() == 1
-    assert Taste.objects.get().vector_model == "next/model"
-    assert taste.learn_of_the_active() == 0
+    assert interests.learn_of_the_active() == 1
+    assert UserEmbedding.objects.get().vector_model == "next/model"
+    assert interests.learn_of_the_active() == 0

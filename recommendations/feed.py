@@ -29,10 +29,10 @@ from ai.vector_space import steady
 from posts.ingest.embeddings import AsArray
 from posts.models import EMBEDDING_DIMENSIONS, Post, PostImage, PostImageQuerySet
 from posts.services import UNTITLED
-from search import taste
+from recommendations import interests
+from recommendations.interests import Deed
 from search.ann.nearest import nearest_to_each
 from search.dedup import collapse
-from search.taste import Deed
 
 logger = logging.getLogger(__name__)
 
@@ -116,12 +116,12 @@ def for_you(member: User, *, page: int, limit: int) -> tuple[list[Recommendation
 
 
 def _is_outdated(member: User, chosen_at: datetime) -> bool:
-    newest = taste.newest_choice(member)
+    newest = interests.newest_choice(member)
     return newest is not None and newest > chosen_at
 
 
 def forget_taste(member: User) -> None:
-    taste.forget(member)
+    interests.forget(member)
     try:
         cache.delete(_key(member))
     except redis.RedisError as error:
@@ -131,9 +131,9 @@ def forget_taste(member: User) -> None:
 def choose(member: User) -> list[Chosen]:
     """At most MOST, best first."""
     model = ai.clip_name()
-    known = taste.known_to(member)
-    deeds = taste.deeds_of(member, model)
-    taste.learn(member, deeds, model)
+    known = interests.known_to(member)
+    deeds = interests.deeds_of(member, model)
+    interests.learn(member, deeds, model)
     liked = _diverse(_near(member, deeds, known, model))
     popular = _diverse(_popular(member, known))
     mixed = _mixed(liked, popular)
@@ -151,12 +151,12 @@ def _near(member: User, deeds: list[Deed], known: set[UUID], model: str) -> list
     # long list of ids takes longer to plan than to scan.
     where = ~Q(post__user=member) & ~Q(post_id__in=[deed.post_id for deed in deeds])
     found: dict[UUID, float] = {}  # image: relevance
-    interests = taste.interests_of(deeds, model)
-    if not interests:
+    own_interests = interests.interests_of(deeds, model)
+    if not own_interests:
         return []
-    asked = [interest.vector.tolist() for interest in interests]
+    asked = [interest.vector.tolist() for interest in own_interests]
     near = nearest_to_each(member, asked, model=model, limit=NEAR_AN_INTEREST, where=where)
-    for interest, images in zip(interests, near, strict=True):
+    for interest, images in zip(own_interests, near, strict=True):
         for image in images:
             relevance = 1 - image.distance + 0.2 * interest.share
             if image.post_id not in known:

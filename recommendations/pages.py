@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from accounts.models import User
-from search import for_you
+from recommendations import feed
 from smimso.web.pages import PageRequest, action
 from smimso.web.responses import clamped_int
 from smimso.web.throttling import counted
@@ -24,7 +24,7 @@ PAGE_SIZE = 24
 @counted("ai", reads=True)
 def recommended(request: PageRequest) -> HttpResponse:
     number = clamped_int(request.GET.get("page"), default=1, least=1, most=10_000)
-    found, total = for_you.for_you(cast(User, request.user), page=number, limit=PAGE_SIZE)
+    found, total = feed.for_you(cast(User, request.user), page=number, limit=PAGE_SIZE)
     page = {
         "recommendations": found,
         "first": number == 1,
@@ -32,11 +32,11 @@ def recommended(request: PageRequest) -> HttpResponse:
         "forgotten": "forgotten" in request.GET,
     }
     partial = request.htmx and number > 1
-    template = "search/_for_you_grid.html" if partial else "search/for_you.html"
+    template = "recommendations/_grid.html" if partial else "recommendations/for_you.html"
     return render(request, template, page)
 
 
 @action("for-you")
 def forget_taste(request: PageRequest) -> HttpResponse:
-    for_you.forget_taste(cast(User, request.user))
+    feed.forget_taste(cast(User, request.user))
     return redirect(f"{reverse('for-you')}?forgotten=1")

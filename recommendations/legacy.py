@@ -11,7 +11,7 @@ from ai import services as ai
 from ai.calibration import similarity_score
 from ai.vector_space import steady
 from posts.models import Post
-from search import taste
+from recommendations import interests
 from search.ann.nearest import nearest_images
 from search.fusion import Ranked
 from search.services import Match, matches_of
@@ -42,13 +42,13 @@ def recommended_posts(user: User, limit: int) -> list[Match]:
     Others' posts alone, and none that the member knows. Empty while nothing is known of the taste.
     """
     model = ai.clip_name()
-    deeds = taste.deeds_of(user, model)
+    deeds = interests.deeds_of(user, model)
     if not deeds:
         return []
-    known = taste.known_to(user)
+    known = interests.known_to(user)
     near = nearest_images(
         user,
-        taste.mean_of(deeds).tolist(),
+        interests.mean_of(deeds).tolist(),
         model=model,
         limit=limit + len(known),
         where=~Q(post__user=user),
