@@ -64,6 +64,7 @@ INSTALLED_APPS = [
     "search",
     "recommendations",
     "importer",
+    "demo",
 ]
 AUTH_USER_MODEL = "accounts.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from posts import demo
+from demo import content
 
 
 class Command(BaseCommand):
@@ -17,13 +17,15 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, posts: int, accounts: bool, **options: Any) -> None:
         if accounts:
-            self.stdout.write(f"Members:  {', '.join(f'{m}@{demo.DOMAIN}' for m in demo.MEMBERS)}")
-            self.stdout.write(f"Staff:    admin@{demo.DOMAIN} (in /admin/ too)")
-            self.stdout.write(f"Password: {demo.PASSWORD}")
+            self.stdout.write(
+                f"Members:  {', '.join(f'{m}@{content.DOMAIN}' for m in content.MEMBERS)}"
+            )
+            self.stdout.write(f"Staff:    admin@{content.DOMAIN} (in /admin/ too)")
+            self.stdout.write(f"Password: {content.PASSWORD}")
             return
-        members = demo.create_members()
+        members = content.create_members()
         created = 0
-        for created, _ in enumerate(demo.create_posts(posts, members), start=1):
+        for created, _ in enumerate(content.create_posts(posts, members), start=1):
             if created % 10 == 0:
                 self.stdout.write(f"Drew and posted {created} demo posts")
                 self.stdout.flush()

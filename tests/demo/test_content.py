@@ -7,7 +7,7 @@ import pytest
 from django.core.management import call_command
 
 from accounts.models import Follow, User
-from posts.demo import MEMBERS, create_members, plan_posts
+from demo.content import MEMBERS, create_members, plan_posts
 from posts.models import Post, PostImage
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("queues")]
