@@ -7,7 +7,7 @@ from celery import shared_task
 from django.utils.translation import get_language, override
 from kombu.exceptions import OperationalError
 
-from accounts.forms import PasswordLetterForm
+from accounts.pages.forms import PasswordLetterForm
 from smimso.errors import Unavailable
 
 logger = logging.getLogger(__name__)

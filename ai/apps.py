@@ -5,6 +5,6 @@ class AIConfig(AppConfig):
     name = "ai"
 
     def ready(self) -> None:
-        from ai.admin_sections import register_sections
+        from ai.admin.sections import register_sections
 
         register_sections()

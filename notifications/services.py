@@ -8,8 +8,8 @@ from uuid import UUID
 from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 
-from notifications.live import publish
 from notifications.models import Notification
+from notifications.pubsub import publish
 
 logger = logging.getLogger(__name__)
 

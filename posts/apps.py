@@ -10,7 +10,7 @@ class PostsConfig(AppConfig):
     def ready(self) -> None:
         from accounts.models import User
         from notifications import visibility
-        from posts.admin.ai_status import register_sections
+        from posts.admin.ai_sections import register_sections
         from posts.models import visible_posts
 
         def about_visible_posts(user_id: UUID) -> Q:

@@ -5,6 +5,6 @@ class SearchConfig(AppConfig):
     name = "search"
 
     def ready(self) -> None:
-        from search.ai_admin import register_sections
+        from search.admin.ai_sections import register_sections
 
         register_sections()

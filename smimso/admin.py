@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ai.admin_page import PERMISSION
+from ai.admin.page import PERMISSION
 from smimso import admin_i18n
 from smimso.errors import Overloaded
 from smimso.web.pages import translated

@@ -7,11 +7,11 @@ from django.contrib import admin
 from django.http import HttpResponse
 from django.urls import URLPattern, URLResolver, include, path, register_converter
 
-from ai.admin_page import ai_page
-from posts.admin.ai_status import retry_failed
+from ai.admin.page import ai_page
+from posts.admin.ai_sections import retry_failed
 from posts.pages.grids import feed
 from posts.rest.views import uploaded_file
-from search.ai_admin import change_model
+from search.admin.ai_sections import change_model
 from smimso.metrics import metrics
 from smimso.web.api_index import SchemaView, api_index, docs, test_cors
 from smimso.web.converters import AnyIdConverter
@@ -20,12 +20,12 @@ from smimso.web.pages import wants_page
 register_converter(AnyIdConverter, "any_id")
 
 rest: list[URLPattern | URLResolver] = [
-    path("", include("accounts.urls")),
-    path("", include("members.urls")),
-    path("", include("notifications.urls")),
-    path("", include("ai.urls")),
-    path("", include("search.urls")),
-    path("", include("recommendations.urls")),
+    path("", include("accounts.rest.urls")),
+    path("", include("members.rest.urls")),
+    path("", include("notifications.rest.urls")),
+    path("", include("ai.rest.urls")),
+    path("", include("search.rest.urls")),
+    path("", include("recommendations.rest.urls")),
     path("", include("posts.rest.urls")),
     path("test-cors", test_cors),
 ]
@@ -38,19 +38,19 @@ def front(request: Any) -> HttpResponse:
 
 
 pages = [
-    path("", include("accounts.page_urls")),
-    path("", include("notifications.page_urls")),
-    path("", include("members.page_urls")),
+    path("", include("accounts.pages.urls")),
+    path("", include("notifications.pages.urls")),
+    path("", include("members.pages.urls")),
     path("", include("posts.pages.urls")),
-    path("", include("search.page_urls")),
-    path("", include("recommendations.page_urls")),
+    path("", include("search.pages.urls")),
+    path("", include("recommendations.pages.urls")),
 ]
 
 urlpatterns = [
     path("api/schema", SchemaView.as_view()),
     path("api/docs", docs),
     path("api/", include(rest)),
-    path("api/", include("search.api_urls")),
+    path("api/", include("search.rest.api_urls")),
     path("", include(rest)),
     path("", front),
     path("", include(pages)),

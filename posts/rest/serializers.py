@@ -6,7 +6,7 @@ from django.utils.functional import cached_property
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from accounts.serializers import CategoryBriefSerializer, UserBriefSerializer
+from accounts.rest.serializers import CategoryBriefSerializer, UserBriefSerializer
 from posts.files import access
 from posts.models import Comment, Post, PostImage, Visibility
 from smimso.web.parsers import parse_json

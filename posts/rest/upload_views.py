@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from ai.serializers import ImageFormSerializer
+from ai.rest.serializers import ImageFormSerializer
 from media.images import check_number, decode_upload
 from posts import duplicates
 from posts.files import access, attachments

@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from ai import views
+from ai.rest import views
 from smimso.errors import Unavailable
 from tests.ai.test_services import wait_for_models
 

@@ -5,7 +5,7 @@ from django.conf import settings
 from smimso.asgi import application
 
 # ruff: isort: split
-from notifications import stream  # once the apps are loaded
+from notifications.rest import stream  # once the apps are loaded
 
 settings.DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 0, "max_size": 2, "timeout": 30}
 stream.HEARTBEAT_SECONDS = 0.5

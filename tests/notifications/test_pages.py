@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from accounts.services import follow_user
-from notifications import pages
 from notifications.models import Kind, Notification
+from notifications.pages import inbox
 from posts.interactions import add_comment, like_post
 from tests.posts.rows import make_post
 
@@ -117,7 +117,7 @@ def test_a_visitor_has_no_bell_and_no_inbox(client: Client) -> None:
 def test_the_inbox_goes_on_as_one_scrolls(
     client: Client, owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "PAGE_SIZE", 2)
+    monkeypatch.setattr(inbox, "PAGE_SIZE", 2)
     for number in range(5):
         told(owner, content=f"[{number}]", post=make_post(owner))
     client.force_login(owner)

@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from accounts.models import Follow, User
-from notifications import stream
 from notifications.models import Notification
+from notifications.rest import stream
 from notifications.services import notify, withdraw
 from posts.models import Post
 

@@ -14,9 +14,9 @@ import redis
 from django.conf import settings
 
 from accounts.models import User
-from notifications import stream
-from notifications.live import channel, publish
 from notifications.models import Notification
+from notifications.pubsub import channel, publish
+from notifications.rest import stream
 from smimso.web.auth import issue_token
 from tests.notifications.web import Stream, web_process
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.models import User
 from ai import heartbeat, metrics
 from ai.heartbeat import ModelState, WorkerState
-from posts.admin.ai_status import images, time_left
+from posts.admin.ai_sections import images, time_left
 from posts.models import AIStatus, Post, PostImage
 from smimso.redis import redis_client
 from tests.posts.conftest import Queues

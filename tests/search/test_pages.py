@@ -15,7 +15,7 @@ from accounts.models import Category, User
 from ai import services as ai
 from media.images import decode_bytes
 from posts.models import EMBEDDING_DIMENSIONS, AIStatus, Post, PostImage, Visibility
-from search.serializers import FiltersSerializer
+from search.rest.serializers import FiltersSerializer
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}

@@ -78,7 +78,7 @@ def test_a_failure_can_be_read_by_the_frontend(monkeypatch: pytest.MonkeyPatch) 
     def fail(*_: object) -> None:
         raise RuntimeError("hunter2")
 
-    monkeypatch.setattr("accounts.option_views.JobsView.get", fail)
+    monkeypatch.setattr("accounts.rest.option_views.JobsView.get", fail)
     response = APIClient().get("/options/jobs", HTTP_ORIGIN=FRONTEND)
     assert response.status_code == 500
     assert response[ALLOWED] == FRONTEND

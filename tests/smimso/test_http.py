@@ -188,7 +188,7 @@ class TestRequests:
         def fail(*_: object, **__: object) -> None:
             raise RuntimeError("password of the database: hunter2")
 
-        monkeypatch.setattr("accounts.views.OwnUserSerializer", fail)
+        monkeypatch.setattr("accounts.rest.views.OwnUserSerializer", fail)
         response = api(owner).get("/api/auth/me")
         assert_error(response, 500, "Internal server error")
         assert b"hunter2" not in response.content

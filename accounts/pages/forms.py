@@ -1,0 +1,176 @@
+"""The forms of the pages about accounts."""
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth.forms import PasswordResetForm, SetPasswordForm
+from django.core.mail import EmailMessage
+from django.core.validators import MinLengthValidator
+from django.template import loader
+from django.utils.translation import gettext_lazy as _
+
+from accounts import options, services
+from accounts.models import User, UserQuerySet
+from accounts.rest.serializers import ProfileFormSerializer
+from media.images import EXTENSIONS
+
+
+def _password(label: Any, *, known: bool = False, **options: Any) -> forms.CharField:
+    autocomplete = "current-password" if known else "new-password"
+    widget = forms.PasswordInput(attrs={"autocomplete": autocomplete})
+    return forms.CharField(label=label, max_length=128, strip=False, widget=widget, **options)
+
+
+class LoginForm(forms.Form):
+    email_or_phone = forms.CharField(
+        label=_("E-mail or phone"),
+        max_length=255,
+        widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none"}),
+    )
+    password = _password(_("Password"), known=True)
+
+
+class RegistrationForm(forms.Form):
+    first_name = forms.CharField(
+        label=_("First name"),
+        max_length=100,
+        widget=forms.TextInput(attrs={"autocomplete": "given-name"}),
+    )
+    last_name = forms.CharField(
+        label=_("Last name (optional)"),
+        max_length=100,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "family-name"}),
+    )
+    email = forms.EmailField(
+        label=_("E-mail"),
+        max_length=255,
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+    )
+    phone = forms.CharField(
+        label=_("Phone (optional)"),
+        max_length=20,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "tel", "type": "tel"}),
+    )
+    password = _password(
+        _("Password"),
+        help_text=_("At least 6 characters."),
+        validators=[MinLengthValidator(6, _("The password is too short."))],
+    )
+    password_again = _password(_("Password again"))
+
+    def clean(self) -> dict:
+        data = super().clean() or {}
+        password, again = data.get("password"), data.pop("password_again", None)
+        if password and again and password != again:
+            self.add_error("password_again", _("The two passwords are not the same."))
+        return data
+
+
+class PasswordLetterForm(PasswordResetForm):
+    """Asks for a letter with a link, and sends it: the first on the page, the other in a worker."""
+
+    email = forms.EmailField(
+        label=_("E-mail"),
+        max_length=255,
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+    )
+
+    def send_mail(
+        self,
+        subject_template_name: str,
+        email_template_name: str,
+        context: dict[str, Any],
+        from_email: str | None,
+        to_email: str,
+        html_email_template_name: str | None = None,
+    ) -> None:
+        """Raises OSError, where Django's own only writes a failure into the log."""
+        subject = loader.render_to_string(subject_template_name, context)
+        body = loader.render_to_string(email_template_name, context)
+        EmailMessage("".join(subject.splitlines()), body, from_email, [to_email]).send()
+
+    def get_users(self, email: str) -> UserQuerySet:
+        """Also who has no password: from Google, or since the import could not take it over."""
+        return User.objects.active().filter(email=email.lower())
+
+
+class NewPasswordForm(SetPasswordForm):
+    error_messages = {"password_mismatch": _("The two passwords are not the same.")}
+    new_password1 = _password(_("New password"), help_text=_("At least 6 characters."))
+    new_password2 = _password(_("New password again"))
+
+    def save(self, commit: bool = True) -> User:
+        services.reset_password(user=self.user, new_password=self.cleaned_data["new_password1"])
+        return self.user
+
+
+class ChangePasswordForm(NewPasswordForm):
+    password = _password(_("Present password"), known=True)
+    field_order = ["password"]
+
+    def save(self, commit: bool = True) -> User:
+        data = self.cleaned_data
+        services.change_password(
+            user=self.user, password=data["password"], new_password=data["new_password1"]
+        )
+        return self.user
+
+
+class ConfirmationForm(forms.Form):
+    password = _password(_("Password"), known=True)
+
+
+def _field(label: Any, widget: type[forms.Widget] = forms.TextInput, **attrs: Any) -> Any:
+    return forms.CharField(label=label, required=False, widget=widget(attrs))
+
+
+def _picture(label: Any) -> forms.FileField:
+    accept = ",".join(f"image/{name.lower()}" for name in EXTENSIONS)
+    return forms.FileField(
+        label=label,
+        required=False,
+        allow_empty_file=True,
+        help_text=_("JPEG, PNG, WebP or GIF."),
+        widget=forms.FileInput({"accept": accept}),
+    )
+
+
+class ProfileForm(forms.Form):
+    """Has no rules of its own: ProfileFormSerializer and `update_profile` say what is allowed."""
+
+    first_name = _field(_("First name"), autocomplete="given-name")
+    last_name = _field(_("Last name"), autocomplete="family-name")
+    job = _field(_("Job"))
+    bio = _field(_("About you"), forms.Textarea, rows=4)
+    phone = _field(_("Phone"), type="tel", autocomplete="tel")
+    date_of_birth = _field(_("Date of birth"), type="date", autocomplete="bday")
+    avatar = _picture(_("Profile picture"))
+    remove_avatar = forms.BooleanField(label=_("Remove this picture"), required=False)
+    cover = _picture(_("Cover picture"))
+    remove_cover = forms.BooleanField(label=_("Remove this picture"), required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        rules = ProfileFormSerializer().fields
+        for name in rules.keys() & self.fields.keys():
+            field, rule = self.fields[name], rules[name]
+            field.required = not getattr(rule, "allow_blank", True)
+            if length := getattr(rule, "max_length", None):
+                field.widget.attrs["maxlength"] = length
+        self.fields["job"].widget = forms.Select(choices=options.job_choices(self.initial["job"]))
+
+    def clean_bio(self) -> str:
+        return self.cleaned_data["bio"].replace("\r\n", "\n")  # the browser counts these as one
+
+    def clean(self) -> dict[str, Any]:
+        """The arguments of `update_profile`."""
+        data, kinds = self.cleaned_data, ("avatar", "cover")
+        form = ProfileFormSerializer(data=dict(data))  # which ignores what else is in it
+        if not form.is_valid():
+            for name, texts in form.errors.items():
+                self.add_error(name, texts)
+        removed = {f"{kind}_url": None for kind in kinds if data[f"remove_{kind}"]}
+        uploads = {kind: self.files[kind] for kind in kinds if kind in self.files}
+        return {**form.validated_data, **removed, "uploads": uploads}

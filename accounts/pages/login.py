@@ -1,0 +1,106 @@
+"""Pages: register, log in, log out."""
+
+import math
+
+from django.contrib import auth
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render, resolve_url
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts import services
+from accounts.pages.forms import LoginForm, RegistrationForm
+from smimso.errors import AuthenticationFailed, InvalidInput, Overloaded
+from smimso.web.pages import translated
+from smimso.web.throttling import client_address, seconds_to_wait, seconds_to_wait_for_login
+
+FORM_METHODS = ["GET", "HEAD", "POST"]
+
+
+@sensitive_post_parameters()
+@never_cache
+@require_http_methods(FORM_METHODS)
+def log_in(request: HttpRequest) -> HttpResponse:
+    if request.user.is_authenticated:
+        return redirect(_next(request))
+    form = LoginForm(_sent(request), label_suffix="")
+    account = request.POST.get("email_or_phone", "")
+    if form.is_bound and (seconds := seconds_to_wait_for_login(request, account)):
+        return too_many(request, "accounts/login.html", form, seconds)
+    if form.is_valid():
+        try:
+            user = services.authenticate_user(**form.cleaned_data)
+        except AuthenticationFailed as error:
+            form.add_error(None, translated(str(error)))
+        else:
+            auth.login(request, user)
+            return redirect(_next(request))
+    return _form_page(request, "accounts/login.html", form)
+
+
+@sensitive_post_parameters()
+@never_cache
+@require_http_methods(FORM_METHODS)
+def register(request: HttpRequest) -> HttpResponse:
+    if request.user.is_authenticated:
+        return redirect(_next(request))
+    form = RegistrationForm(_sent(request), label_suffix="")
+    if seconds := wait(request, ("register", client_address(request))):
+        return too_many(request, "accounts/register.html", form, seconds)
+    if form.is_valid():
+        try:
+            user = services.register_user(**form.cleaned_data)
+        except InvalidInput as error:
+            form.add_error(error.field, translated(str(error)))
+        else:
+            auth.login(request, user)
+            return redirect(_next(request))
+    return _form_page(request, "accounts/register.html", form)
+
+
+@require_POST
+def log_out(request: HttpRequest) -> HttpResponse:
+    auth.logout(request)
+    return redirect("feed")
+
+
+def _sent(request: HttpRequest) -> QueryDict | None:
+    return request.POST if request.method == "POST" else None
+
+
+def wait(request: HttpRequest, *limits: tuple[str, ...]) -> float:
+    """Seconds, 0 when the form may pass. It counts together with the same requests to the API."""
+    if request.method != "POST":
+        return 0.0
+    return max([seconds_to_wait(*limit) for limit in limits], default=0.0)
+
+
+def too_many(request: HttpRequest, template: str, form: Form, seconds: float) -> HttpResponse:
+    refusal = Overloaded()
+    form.add_error(None, translated(str(refusal)))
+    response = _form_page(request, template, form, status=refusal.status)
+    response.headers["Retry-After"] = str(max(1, math.ceil(seconds)))
+    return response
+
+
+def _form_page(
+    request: HttpRequest, template: str, form: Form, *, status: int | None = None
+) -> HttpResponse:
+    status = status or (400 if form.is_bound else 200)
+    return render(request, template, {"form": form, "next": _wanted(request)}, status=status)
+
+
+def _wanted(request: HttpRequest) -> str:
+    return request.POST.get("next") or request.GET.get("next", "")
+
+
+def _next(request: HttpRequest) -> str:
+    """Where the member wanted to go, if that is on this site."""
+    wanted = _wanted(request)
+    safe = url_has_allowed_host_and_scheme(
+        wanted, {request.get_host()}, require_https=request.is_secure()
+    )
+    return wanted if safe else resolve_url("feed")

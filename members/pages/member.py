@@ -1,0 +1,25 @@
+"""Page: a member, and the posts of that member that the viewer may see."""
+
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404
+from django.views.decorators.http import require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from accounts import options
+from accounts.models import User
+from members.pages.follow import about_member
+from posts.models import Post
+from posts.pages.grids import grid_page
+from smimso.web.pages import PageRequest
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+def member(request: PageRequest, member_id: UUID) -> HttpResponse:
+    author = get_object_or_404(User, pk=member_id, is_active=True)
+    posts = Post.objects.visible_to(request.user).filter(user=author)
+    job = options.job_name(author.job or "")
+    more = {"author": author, "job": job, **about_member(request.user, author)}
+    return grid_page(request, "members/member.html", posts, more)

@@ -1,0 +1,169 @@
+"""REST: profiles with their statistics, members' posts, leaderboards, the end of an account."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema_view
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.profiles import active_member
+from accounts.rest.profile_views import ProfileView
+from accounts.rest.requests import MemberRequest
+from accounts.rest.serializers import IdentitySerializer, UserCardSerializer
+from accounts.rest.views import MeView, PublicView
+from members import leaderboards, services
+from members.rest.serializers import (
+    ActiveMemberSerializer,
+    ActivitySerializer,
+    FavoriteMemberSerializer,
+    FullProfileSerializer,
+    MemberProfileSerializer,
+    TopCreatorSerializer,
+    ViewedMemberSerializer,
+    own_profile,
+    profile_for,
+)
+from posts import feed
+from posts.models import ActivityType, Post
+from posts.rest.serializers import PostListItemSerializer
+from smimso.errors import InvalidInput
+from smimso.web.openapi import answers, answers_page, at_most, in_query
+from smimso.web.responses import clamped_int, page_and_limit, paginated, success
+from smimso.web.throttling import AccountThrottle
+
+
+class AccountView(MeView):
+    throttle_classes = [AccountThrottle]
+
+    @answers("End my account", body=IdentitySerializer, errors=[501])
+    def delete(self, request: MemberRequest) -> Response:
+        form = IdentitySerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        services.delete_account(user=request.user, **form.validated_data)
+        return success(None, "Account deleted successfully")
+
+
+class OwnProfileView(ProfileView):
+    @answers("My profile", FullProfileSerializer)
+    def get(self, request: MemberRequest) -> Response:
+        return success(own_profile(request.user))
+
+
+class MemberView(APIView):
+    @answers("A member's profile", MemberProfileSerializer)
+    def get(self, request: MemberRequest, user_id: UUID) -> Response:
+        member = active_member(user_id)
+        if member == request.user:
+            return success(own_profile(request.user))
+        return success(profile_for(request.user, member))
+
+
+class MemberPostsView(APIView):
+    @answers_page("A member's posts", PostListItemSerializer)
+    def get(self, request: MemberRequest, user_id: UUID) -> Response:
+        page, limit = page_and_limit(request.query_params)
+        posts, total = feed.posts_of(request.user, user_id, page=page, limit=limit)
+        return _posts(posts, page=page, limit=limit, total=total)
+
+
+class PostsOfMemberView(MemberPostsView):
+    """The older route, which the contract lets answer a malformed id in its own way."""
+
+    @answers_page("A member's posts, by the older route", PostListItemSerializer)
+    def get(self, request: MemberRequest, user_id: str) -> Response:  # type: ignore[override]
+        try:
+            known = UUID(user_id)
+        except ValueError as error:
+            raise InvalidInput("Failed to fetch posts") from error
+        return super().get(request, known)
+
+
+class OwnPostsView(APIView):
+    @answers_page("My posts", PostListItemSerializer)
+    def get(self, request: MemberRequest) -> Response:
+        page, limit = page_and_limit(request.query_params)
+        posts, total = feed.posts_of(request.user, request.user.pk, page=page, limit=limit)
+        return _posts(posts, page=page, limit=limit, total=total)
+
+
+class OwnLikedPostsView(APIView):
+    @answers_page("Posts that I like", PostListItemSerializer)
+    def get(self, request: MemberRequest) -> Response:
+        page, limit = page_and_limit(request.query_params)
+        posts, total = feed.liked_posts(request.user, page=page, limit=limit)
+        return _posts(posts, page=page, limit=limit, total=total)
+
+
+class OwnSavedPostsView(APIView):
+    @answers_page("Posts that I saved", PostListItemSerializer)
+    def get(self, request: MemberRequest) -> Response:
+        page, limit = page_and_limit(request.query_params)
+        posts, total = feed.saved_posts(request.user, page=page, limit=limit)
+        return _posts(posts, page=page, limit=limit, total=total)
+
+
+def _posts(posts: list[Post], *, page: int, limit: int, total: int) -> Response:
+    data = PostListItemSerializer(posts, many=True).data
+    return paginated(data, page=page, limit=limit, total=total)
+
+
+class ActivitiesView(APIView):
+    @answers(
+        "What I did",
+        ActivitySerializer(many=True),
+        query=[in_query("type", "string", enum=ActivityType.values)],
+    )
+    def get(self, request: MemberRequest) -> Response:
+        kind = request.query_params.get("type", "")
+        found = services.activities_of(request.user, kind)
+        return success(ActivitySerializer(found, many=True).data)
+
+
+class RelatedMembersView(APIView):
+    @answers("Who likes what I like", UserCardSerializer(many=True), query=[at_most(10)])
+    def get(self, request: MemberRequest) -> Response:
+        found = services.related_members(request.user, limit=_limit(request))
+        return success(UserCardSerializer(found, many=True).data)
+
+
+def _board(
+    summary: str, entry: type[serializers.Serializer]
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return answers(summary, entry(many=True), query=[at_most(10)])
+
+
+class LeaderboardView(PublicView):
+    board: Callable[[], list[dict[str, Any]]]
+
+    def get(self, request: Request) -> Response:
+        return success(self.board()[: _limit(request)])
+
+
+@extend_schema_view(get=_board("Most liked members", TopCreatorSerializer))
+class TopCreatorsView(LeaderboardView):
+    board = staticmethod(leaderboards.top_creators)
+
+
+@extend_schema_view(get=_board("Most liked members with their totals", FavoriteMemberSerializer))
+class MostFavoriteView(LeaderboardView):
+    board = staticmethod(leaderboards.most_favorite)
+
+
+@extend_schema_view(get=_board("Most viewed members", ViewedMemberSerializer))
+class MostViewedView(LeaderboardView):
+    board = staticmethod(leaderboards.most_viewed)
+
+
+@extend_schema_view(get=_board("Most active members", ActiveMemberSerializer))
+class MostActiveView(LeaderboardView):
+    board = staticmethod(leaderboards.most_active)
+
+
+def _limit(request: Request) -> int:
+    return clamped_int(
+        request.query_params.get("limit"), default=10, least=1, most=leaderboards.MOST
+    )

@@ -1,0 +1,187 @@
+"""The live stream of notifications: server-sent events over Redis pub/sub.
+
+Any web process may publish and any may hold the stream. The stream subscribes before it reads the
+snapshot, and leaves out what the snapshot holds: nothing is lost and nothing comes twice.
+Source: WHATWG HTML, "Server-sent events".
+"""
+
+import json
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID, uuid4
+
+import redis
+import redis.asyncio
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+from drf_spectacular.types import OpenApiTypes
+from rest_framework import exceptions
+
+from notifications.models import Notification
+from notifications.pubsub import channel
+from notifications.rest.serializers import NotificationSerializer, notification_list
+from smimso.errors import Overloaded
+from smimso.web.auth import user_for_token
+from smimso.web.openapi import JSON, ErrorSerializer, answers_plainly, in_query
+from smimso.web.responses import error_body
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT = ": heartbeat\n\n"
+HEARTBEAT_SECONDS = 30.0
+CONFIRM_SECONDS = 5.0
+LIFETIME_SECONDS = 3600.0  # then the stream ends; an EventSource opens a new one by itself
+MOST_STREAMS = 20  # of one member at once
+SNAPSHOT = 50  # notifications
+
+
+@answers_plainly(
+    "My notifications as they come (server-sent events)",
+    parameters=[in_query("token", "string", "Instead of the header")],
+    responses={(200, "text/event-stream"): OpenApiTypes.STR, (401, JSON): ErrorSerializer},
+)
+@require_GET
+async def notification_stream(request: HttpRequest) -> HttpResponseBase:
+    """GET /notifications/stream; an EventSource cannot send headers, so `?token=` it is."""
+    header = request.headers.get("Authorization", "")
+    token = request.GET.get("token") or header.removeprefix("Bearer ").strip()
+    if not token:
+        return JsonResponse(error_body("No token provided"), status=401)
+    user_id = await sync_to_async(_user_id)(token)
+    if user_id is None:
+        return JsonResponse(error_body("Invalid token"), status=401)
+    place = await _take_place(user_id)
+    if place is None:
+        return JsonResponse(error_body(Overloaded.default), status=Overloaded.status)
+    return StreamingHttpResponse(
+        _events(user_id, token, place),
+        content_type="text/event-stream",
+        headers={"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _events(user_id: UUID, token: str, place: str) -> AsyncIterator[str]:
+    try:
+        async with _place(user_id, place) as client, client.pubsub() as subscription:
+            await subscription.subscribe(channel(user_id))
+            if await subscription.get_message(timeout=CONFIRM_SECONDS) is None:
+                raise redis.TimeoutError("no confirmation of the subscription")
+            # From here on nothing is lost.
+            snapshot = await sync_to_async(_snapshot)(user_id)
+            yield _event("initial_data", data=snapshot)
+            yield _event("connected", message="Connected to notification stream")
+            known = {item["id"] for item in snapshot["notifications"]}
+            async for event in _live(subscription, user_id, known, token):
+                if event == HEARTBEAT:
+                    await _keep_place(client, user_id, place)
+                yield event
+    except (redis.RedisError, DatabaseError) as error:
+        logger.warning("A notification stream ends: %s", error)
+        yield _event("error", message="Failed to load initial data")
+
+
+async def _live(
+    subscription: Any, user_id: UUID, known: set[str], token: str
+) -> AsyncIterator[str]:
+    """For LIFETIME_SECONDS, or until the token is void: then a new stream would be refused."""
+    started = checked = time.monotonic()
+    while time.monotonic() - started < LIFETIME_SECONDS:
+        message = await subscription.get_message(
+            ignore_subscribe_messages=True, timeout=HEARTBEAT_SECONDS
+        )
+        if message is None or time.monotonic() - checked > HEARTBEAT_SECONDS:
+            if await sync_to_async(_user_id)(token) is None:
+                return
+            checked = time.monotonic()
+            yield HEARTBEAT
+        if message is not None:
+            notification = await sync_to_async(_notification)(user_id, message["data"].decode())
+            if notification is not None and notification["id"] not in known:
+                yield _event("notification", data=notification)
+
+
+# --- Places: how many streams a member has open ----------------------------------------------
+# A sorted set per member, scored by when the place lapses: a process that dies leaves none behind.
+
+
+def places(user_id: UUID) -> str:
+    return f"smimso:streams:{user_id}"
+
+
+async def _take_place(user_id: UUID) -> str | None:
+    """None when the member has too many. Without Redis the stream itself says so."""
+    place = str(uuid4())
+    try:
+        async with _redis() as client:
+            await client.zremrangebyscore(places(user_id), 0, time.time())
+            await _keep_place(client, user_id, place)
+            if await client.zcard(places(user_id)) > MOST_STREAMS:
+                await client.zrem(places(user_id), place)
+                return None
+    except redis.RedisError as error:
+        logger.warning("Streams are not counted, Redis is away: %s", error)
+    return place
+
+
+async def _keep_place(client: redis.asyncio.Redis, user_id: UUID, place: str) -> None:
+    seconds = 3 * HEARTBEAT_SECONDS
+    await client.zadd(places(user_id), {place: time.time() + seconds})
+    await client.pexpire(places(user_id), int(seconds * 1000))
+
+
+@asynccontextmanager
+async def _place(user_id: UUID, place: str) -> AsyncIterator[redis.asyncio.Redis]:
+    """Redis, for as long as the place is held."""
+    async with _redis() as client:
+        try:
+            yield client
+        finally:
+            await client.zrem(places(user_id), place)
+
+
+def _redis() -> redis.asyncio.Redis:
+    return redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2)
+
+
+# --- The database ----------------------------------------------------------------------------
+# A stream stays open for long: each of these gives its connection to the database back.
+
+
+def _user_id(token: str) -> UUID | None:
+    try:
+        user_id: UUID = user_for_token(token).pk
+    except exceptions.AuthenticationFailed:
+        return None
+    finally:
+        connection.close()
+    return user_id
+
+
+def _snapshot(user_id: UUID) -> dict[str, Any]:
+    try:
+        return notification_list(user_id, page=1, limit=SNAPSHOT)
+    finally:
+        connection.close()
+
+
+def _notification(user_id: UUID, notification_id: str) -> dict[str, Any] | None:
+    """None when it has been withdrawn since, or its post hidden."""
+    rows = Notification.objects.visible_to(user_id).select_related("related_user", "post")
+    try:
+        found = rows.filter(pk=notification_id).first()
+        return NotificationSerializer(found).data if found else None
+    finally:
+        connection.close()
+
+
+def _event(kind: str, **values: Any) -> str:
+    body = {"type": kind, **values, "timestamp": timezone.now()}
+    return f"data: {json.dumps(body, cls=DjangoJSONEncoder)}\n\n"

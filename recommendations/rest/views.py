@@ -1,0 +1,67 @@
+"""REST: recommended posts and similar members, and the old AI service's route for the former."""
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.rest.requests import MemberRequest
+from recommendations import feed, legacy
+from recommendations.rest.serializers import (
+    MemberQuery,
+    RecommendationSerializer,
+    RecommendedSerializer,
+    SimilarMemberSerializer,
+    recommendation_data,
+)
+from recommendations.similar_members import similar_members
+from search.rest.legacy_ai_views import LegacyAIView, checked_body, results_data
+from smimso.web.openapi import answers, answers_page, at_most
+from smimso.web.responses import clamped_int, page_and_limit, paginated, success
+
+IN_BACKEND = "Recommendation logic should be implemented in the backend based on user activities"
+
+
+class ForYouView(APIView):
+    throttle_scope = "ai"
+    throttle_reads = True
+
+    @answers_page("Posts that I may like, and why", RecommendationSerializer)
+    def get(self, request: MemberRequest) -> Response:
+        page, limit = page_and_limit(request.query_params)
+        found, total = feed.for_you(request.user, page=page, limit=limit)
+        data = [recommendation_data(each) for each in found]
+        return paginated(data, page=page, limit=limit, total=total)
+
+
+class TasteView(APIView):
+    @answers("Forget what was learned of my taste until now")
+    def delete(self, request: MemberRequest) -> Response:
+        feed.forget_taste(request.user)
+        return success(None, "Recommendations reset successfully")
+
+
+class SimilarMembersView(APIView):
+    @answers("Members with like interests", SimilarMemberSerializer(many=True), query=[at_most(10)])
+    def get(self, request: MemberRequest) -> Response:
+        limit = clamped_int(request.query_params.get("limit"), default=10, least=1, most=100)
+        found = similar_members(request.user, limit=limit)
+        return success(found)
+
+
+class RecommendationsView(LegacyAIView):
+    """JSON {user_id, limit?} → {user_id, limit, message, post_ids, results, count}"""
+
+    @answers(
+        "Posts that a member may like",
+        RecommendedSerializer,
+        body=MemberQuery,
+        errors=[404],
+        envelope=False,
+    )
+    def post(self, request: Request) -> Response:
+        fields = checked_body(MemberQuery, request)
+        found = legacy.recommended_to(fields["user_id"], viewer=request.user, limit=fields["limit"])
+        body = {"user_id": fields["user_id"], "limit": fields["limit"], "message": IN_BACKEND}
+        return Response(
+            {**body, "post_ids": [match.post.pk for match in found], **results_data(found)}
+        )

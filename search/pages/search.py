@@ -1,0 +1,151 @@
+"""Pages: search, and the posts that are similar to one."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import render
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from accounts.models import Category
+from accounts.profiles import active_member
+from media.appearance import COLORS
+from media.images import decode_upload
+from posts.models import Visibility
+from posts.services import visible_post
+from search import services
+from search.autocomplete import suggestions
+from search.rest.serializers import MOST_CHARACTERS, FiltersSerializer, SearchSerializer
+from smimso.errors import InvalidInput, NotFound, SmimsoError
+from smimso.web.pages import PageRequest, translated
+from smimso.web.responses import first_text
+from smimso.web.throttling import counted
+
+PAGE_SIZE = 24
+MOST_SIMILAR = 12
+FILTERS = tuple(FiltersSerializer().fields)  # each has a control on the page
+COLOR_NAMES = {
+    "red": gettext_lazy("Red"),
+    "orange": gettext_lazy("Orange"),
+    "yellow": gettext_lazy("Yellow"),
+    "green": gettext_lazy("Green"),
+    "teal": gettext_lazy("Teal"),
+    "blue": gettext_lazy("Blue"),
+    "purple": gettext_lazy("Purple"),
+    "pink": gettext_lazy("Pink"),
+    "brown": gettext_lazy("Brown"),
+    "black": gettext_lazy("Black"),
+    "grey": gettext_lazy("Grey"),
+    "white": gettext_lazy("White"),
+}
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@vary_on_headers("HX-Request")
+@counted("ai", reads=True)
+def search(request: PageRequest) -> HttpResponse:
+    """GET: by words, a post and filters, also for visitors. POST: by a picture, which costs more;
+    the words and filters that come with it count too."""
+    given = request.GET if request.method != "POST" else request.POST
+    page = _form(request, given)
+    if request.method != "POST":
+        return _results(request, page, lambda: _found(request, given))
+    if not request.user.is_authenticated:
+        return redirect_to_login(request.get_full_path())
+    return _results(request, {**page, "by_image": True}, lambda: _by_image(request))
+
+
+@require_safe
+def suggest(request: HttpRequest) -> HttpResponse:
+    """The options of the box's list, for who may see them."""
+    typed = request.GET.get("q", "").replace("\0", "")[:MOST_CHARACTERS]
+    found = suggestions(request.user, typed)
+    return render(request, "search/_options.html", {"suggestions": found})
+
+
+@require_safe
+@vary_on_headers("HX-Request")
+@counted("ai", reads=True)
+def similar(request: HttpRequest, post_id: UUID) -> HttpResponse:
+    try:
+        matches = services.similar_posts(request.user, post_id, limit=MOST_SIMILAR)
+    except NotFound as error:
+        raise Http404 from error
+    page = {"matches": matches, "post_id": post_id}
+    return render(request, "search/_similar.html", page)
+
+
+def _form(request: PageRequest, given: QueryDict) -> dict[str, Any]:
+    """What the form shows of what was asked for."""
+    chosen = {name: given.get(name, "") for name in FILTERS}
+    chosen["author"] = _name_of(chosen["author"])
+    return {
+        "query": " ".join(given.get("q", "").split()),
+        "post_id": given.get("post", ""),
+        "chosen": chosen,
+        "filtered": sum(map(bool, chosen.values())),
+        "categories": Category.objects.all(),
+        "visibilities": Visibility.values,
+        "colors": [(name, COLOR_NAMES[name]) for name in COLORS],
+        "is_next": "cursor" in given,
+    }
+
+
+def _name_of(author: str) -> str:
+    """Of the member with this id; any other text is a name already."""
+    try:
+        return active_member(UUID(author)).full_name
+    except (ValueError, NotFound):
+        return author
+
+
+def _found(request: PageRequest, given: QueryDict, **parts: Any) -> services.Page | None:
+    form = SearchSerializer(data=given)
+    if not form.is_valid():
+        raise InvalidInput(first_text(form.errors))
+    if cursor := form.validated_data.get("cursor"):
+        return services.next_page(request.user, cursor, limit=PAGE_SIZE)
+    query = form.query(**parts)
+    if not (query.looks_for_something or query.excluded or query.filters):
+        return None
+    return services.search(request.user, query, limit=PAGE_SIZE)
+
+
+def _by_image(request: PageRequest) -> services.Page | None:
+    picture: Any = request.FILES.get("image")
+    if picture is None:
+        raise InvalidInput("Image file is required")
+    return _found(request, request.POST, picture=decode_upload(picture))
+
+
+def _results(
+    request: PageRequest, page: dict[str, Any], find: Callable[[], services.Page | None]
+) -> HttpResponse:
+    """The whole page, or its results for htmx; an error has its status and a text in both."""
+    status = 200
+    try:
+        page["found"] = found = find()
+        if page["post_id"]:
+            page["source"] = visible_post(request.user, UUID(page["post_id"]))
+        if found and found.cursor:
+            page["older"] = _address(request, found.cursor)
+    except NotFound as error:
+        raise Http404 from error
+    except SmimsoError as error:
+        page["error"], status = translated(str(error)), error.status
+    template = "search/_results.html" if request.htmx else "search/search.html"
+    if request.htmx and page["is_next"] and status == 200:
+        template = "search/_cards.html"
+    return render(request, template, page, status=status)
+
+
+def _address(request: PageRequest, cursor: str) -> str:
+    """Of the page that follows, with all that the form shows."""
+    given = (request.GET if request.method != "POST" else request.POST).copy()
+    given.pop("csrfmiddlewaretoken", None)
+    given["cursor"] = cursor
+    return given.urlencode()

@@ -1,0 +1,87 @@
+"""The old AI service's routes that are about posts, with its plain answers.
+
+It left the search to whoever called it; `results` and `count` are what the database found.
+"""
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from ai import services as ai
+from ai.rest.permissions import IsAuthenticatedUnlessPublic
+from ai.rest.serializers import TextQuery
+from ai.vector_space import steady
+from search import services
+from search.rest.legacy_ai_serializers import (
+    SimilarImagesSerializer,
+    TextMatchesSerializer,
+    VectorQuery,
+)
+from search.rest.serializers import MOST_CHARACTERS, match_data
+from smimso.web.openapi import answers
+
+MOST = 100  # results
+IN_DATABASE = "Use this embedding to search in your database with vector similarity"
+
+
+class LegacyAIView(APIView):
+    permission_classes = [IsAuthenticatedUnlessPublic]
+    throttle_scope = "ai"
+
+
+class SearchByTextView(LegacyAIView):
+    """JSON {query, limit?} → {query, embedding: float[512], message, results, count}"""
+
+    @answers(
+        "Search by text, with the text's vector",
+        TextMatchesSerializer,
+        body=TextQuery,
+        errors=[503],
+        envelope=False,
+    )
+    def post(self, request: Request) -> Response:
+        fields = checked_body(TextQuery, request)
+        query = fields["query"]
+        vector, found = _vector_and_matches(request.user, query, fields["limit"])
+        body = {"query": query, "embedding": vector, "message": IN_DATABASE}
+        return Response({**body, **results_data(found.matches)})
+
+
+class SimilarImagesView(LegacyAIView):
+    """JSON {embedding: float[512], limit?} → {embedding, limit, message, results, count}"""
+
+    @answers(
+        "Posts with images near to a vector",
+        SimilarImagesSerializer,
+        body=VectorQuery,
+        envelope=False,
+    )
+    def post(self, request: Request) -> Response:
+        fields = checked_body(VectorQuery, request)
+        found = services.similar_to_vector(request.user, fields["embedding"], limit=fields["limit"])
+        body = {"embedding": fields["embedding"], "limit": fields["limit"], "message": IN_DATABASE}
+        return Response({**body, **results_data(found)})
+
+
+@steady
+def _vector_and_matches(viewer: Any, query: str, limit: int) -> tuple[list[float], services.Page]:
+    """Without a vector there is no answer as the old one was: raises Unavailable."""
+    vector = ai.embed_text(query)
+    found = services.search_text(
+        viewer, query[:MOST_CHARACTERS], limit=limit, least_score=services.TEXT_SCORE
+    )
+    return vector, found
+
+
+def checked_body(shape: Any, request: Request) -> dict[str, Any]:
+    """The body; its `limit` is between 1 and MOST."""
+    form = shape(data=request.data)
+    form.is_valid(raise_exception=True)
+    fields = form.validated_data
+    return {**fields, "limit": max(1, min(MOST, fields["limit"]))}
+
+
+def results_data(matches: list[services.Match]) -> dict[str, Any]:
+    return {"results": [match_data(match) for match in matches], "count": len(matches)}

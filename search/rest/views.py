@@ -1,0 +1,182 @@
+"""REST: search by text and by image, similar posts."""
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from ai.rest.serializers import ImageFormSerializer
+from media.images import decode_upload
+from search import services
+from search.autocomplete import suggestions
+from search.rest.serializers import (
+    MOST_CHARACTERS,
+    FoundByImageSerializer,
+    FoundByTextSerializer,
+    FoundSerializer,
+    SearchFormSerializer,
+    SearchPageSerializer,
+    SearchSerializer,
+    SuggestionSerializer,
+    TextSearchSerializer,
+    match_data,
+    page_data,
+)
+from smimso.errors import InvalidInput
+from smimso.web.openapi import answers, at_most, in_query
+from smimso.web.responses import clamped_int, success
+
+
+def min_similarity(default: float) -> OpenApiParameter:
+    return in_query("minSimilarity", "number", minimum=0, maximum=1, default=default)
+
+
+LEAST_SCORE = in_query("minSimilarity", "number", minimum=0, maximum=1)
+
+
+class SearchView(APIView):
+    parser_classes = [MultiPartParser]
+    throttle_scope = "ai"
+    throttle_reads = True
+
+    @answers(
+        "Search by words, a post and filters",
+        SearchPageSerializer,
+        query=[SearchSerializer, at_most(20), LEAST_SCORE],
+        errors=[404],
+    )
+    def get(self, request: Request) -> Response:
+        form = SearchSerializer(data=request.query_params)
+        form.is_valid(raise_exception=True)
+        return _page(request, form)
+
+    @answers(
+        "Search by a picture, and all of the above",
+        SearchPageSerializer,
+        form=SearchFormSerializer,
+        query=[at_most(20), LEAST_SCORE],
+        errors=[404, 503],
+    )
+    def post(self, request: Request) -> Response:
+        upload = _uploaded(request)
+        form = SearchSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        return _page(request, form, picture=decode_upload(upload))
+
+
+class SuggestionsView(APIView):
+    @answers(
+        "What a search may be about, while it is typed",
+        SuggestionSerializer(many=True),
+        query=[in_query("q", "string", "As far as it is typed")],
+    )
+    def get(self, request: Request) -> Response:
+        typed = request.query_params.get("q", "")
+        if "\0" in typed:
+            raise InvalidInput("Null characters are not allowed.")
+        found = suggestions(request.user, typed[:MOST_CHARACTERS])
+        return success([{"text": one.text, "kind": one.kind} for one in found])
+
+
+class TextSearchView(APIView):
+    throttle_scope = "ai"
+
+    @answers(
+        "Search by text",
+        FoundByTextSerializer,
+        body=TextSearchSerializer,
+        query=[at_most(20), min_similarity(services.TEXT_SCORE)],
+    )
+    def post(self, request: Request) -> Response:
+        form = TextSearchSerializer(data=request.data)
+        if not form.is_valid():
+            raise InvalidInput("Search query is required")
+        query = form.validated_data["query"]
+        found = services.search_text(
+            request.user,
+            query,
+            limit=_limit(request),
+            least_score=_score(request, services.TEXT_SCORE),
+        )
+        message = "Text search completed successfully"
+        if not found.by_meaning:
+            message = "The AI is not available: searched by words"
+        data = {**_results(found.matches), "query_type": "text", "query": query}
+        return success({**data, "ai_available": found.by_meaning}, message)
+
+
+class ImageSearchView(APIView):
+    parser_classes = [MultiPartParser]
+    throttle_scope = "ai"
+
+    @answers(
+        "Search by an image",
+        FoundByImageSerializer,
+        form=ImageFormSerializer,
+        query=[at_most(20), min_similarity(services.IMAGE_SCORE)],
+        errors=[503],
+    )
+    def post(self, request: Request) -> Response:
+        found = services.search_image(
+            request.user,
+            decode_upload(_uploaded(request)),
+            limit=_limit(request),
+            least_score=_score(request, services.IMAGE_SCORE),
+        )
+        data = {
+            **_results(found.matches),
+            "query_type": "image",
+            "generated_caption": found.caption,
+        }
+        return success(data, "Image search completed successfully")
+
+
+class SimilarPostsView(APIView):
+    throttle_scope = "ai"
+    throttle_reads = True
+
+    @answers("Similar posts", FoundSerializer, query=[at_most(12)])
+    def get(self, request: Request, post_id: UUID) -> Response:
+        matches = services.similar_posts(request.user, post_id, limit=_limit(request, default=12))
+        return success(_results(matches))
+
+
+def _page(request: Request, form: SearchSerializer, **parts: Any) -> Response:
+    limit = _limit(request)
+    if cursor := form.validated_data.get("cursor"):
+        return success(page_data(services.next_page(request.user, cursor, limit=limit)))
+    given = request.query_params.get("minSimilarity")
+    least = _score(request, services.TEXT_SCORE) if given else None
+    query = form.query(**parts)
+    found = services.search(request.user, query, limit=limit, least_score=least)
+    return success(page_data(found))
+
+
+def _uploaded(request: Request) -> Any:
+    if set(request.FILES) - {"image"}:
+        raise InvalidInput("Unexpected field")
+    upload = request.FILES.get("image")
+    if upload is None:
+        raise InvalidInput("Image file is required")
+    return upload
+
+
+def _results(matches: list[services.Match]) -> dict:
+    return {"results": [match_data(match) for match in matches], "count": len(matches)}
+
+
+def _limit(request: Request, default: int = 20) -> int:
+    return clamped_int(request.query_params.get("limit"), default=default, least=1, most=100)
+
+
+def _score(request: Request, default: float) -> float:
+    """0..1; what is missing or no number is the default, and 0 means 0."""
+    try:
+        score = float(request.query_params.get("minSimilarity", default))
+    except ValueError:
+        return default
+    return min(1.0, max(0.0, score)) if score == score else default
