@@ -56,8 +56,8 @@ def test_a_dead_redis_is_told_and_no_error(tmp_path: Path, redis_at: Callable[[s
 
 def test_histograms_are_summed_up_for_people() -> None:
     for size in (1, 1, 4, 16):
-        ai_metrics.took_batch("told", size)
-    ai_metrics.took_batch("huge", 1000)
+        ai_metrics.observe_batch("told", size)
+    ai_metrics.observe_batch("huge", 1000)
     found = {s.labels: s for s in metrics.summaries({"smimso_ai_batch_size"})}
     assert (found[("told",)].count, found[("told",)].mean) == (4, 5.5)
     assert (found[("told",)].at_most, found[("told",)].bounded) == (16, True)
