@@ -23,11 +23,11 @@ from redis import RedisError
 from ai import metrics
 from smimso import errors
 from smimso.celery import app
-from smimso.redis import ANSWER_TIMEOUT, redis_client
+from smimso.queues import INTERACTIVE, TEXT
+from smimso.redis import REPLY_TIMEOUT, redis_client
 
 logger = logging.getLogger(__name__)
 
-QUEUE, TEXTS = "interactive", "text"  # workers of the former answer the latter on a thread
 NOT_AVAILABLE = "The AI is not available at the moment. Please try again later."
 BUSY = "The AI has too much to do at the moment. Please try again later."
 _UNAVAILABLE = {"error": "Unavailable", "message": NOT_AVAILABLE}
@@ -47,7 +47,7 @@ class RemoteTask(StrEnum):
 
     @property
     def queue(self) -> str:
-        return TEXTS if self == RemoteTask.EMBED_TEXT else QUEUE
+        return TEXT if self == RemoteTask.EMBED_TEXT else INTERACTIVE
 
 
 def call(task: RemoteTask, **arguments: Any) -> Any:
@@ -124,6 +124,6 @@ def _await_reply(key: str, seconds: float) -> dict[str, Any] | None:
     """Block in slices shorter than the socket time-out, which would end a longer BLPOP."""
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
-        if item := redis_client().blpop([key], timeout=min(left, ANSWER_TIMEOUT / 2)):
+        if item := redis_client().blpop([key], timeout=min(left, REPLY_TIMEOUT / 2)):
             return json.loads(item[1])
     return None

@@ -25,6 +25,7 @@ from ai.heartbeat import WorkerState
 from ai.rpc import NOT_AVAILABLE, RemoteTask
 from ai.zero_shot import LocalizedTexts, predict
 from smimso import errors
+from smimso.queues import INTERACTIVE
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +158,7 @@ def embed_texts(texts: Sequence[str]) -> NDArray[np.float32]:
 
 def _call(task: RemoteTask, workers: list[WorkerState], model: str, **arguments: Any) -> Any:
     """Call a worker, provided that one that serves calls has this CLIP model loaded."""
-    if not any(rpc.QUEUE in worker.queues and worker.has_clip(model) for worker in workers):
+    if not any(INTERACTIVE in worker.queues and worker.has_clip(model) for worker in workers):
         raise errors.Unavailable(NOT_AVAILABLE)
     return rpc.call(task, model=model, **arguments)
 

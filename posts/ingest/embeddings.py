@@ -19,9 +19,10 @@ from PIL import Image
 
 from ai import metrics, vector_space
 from ai.models import Column, VectorSpace
-from posts.ingest import decode_cache, queue
+from posts.ingest import decode_cache
 from posts.models import PostImage, PostImageQuerySet
 from smimso.errors import InvalidInput, Unavailable
+from smimso.queues import BACKFILL
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +119,7 @@ def backfill(engines: Sequence[Embedder], *, after: UUID | None, until: UUID | N
         return None
     attempted = PostImage.objects.filter(pk__in=[image.pk for image in batch])
     attempted.update(fill_attempts=F("fill_attempts") + 1)
-    metrics.observe_batch(queue.BACKFILL, len(batch))
+    metrics.observe_batch(BACKFILL, len(batch))
     coming = [(image, decode_cache.decode_async(image)) for image in batch]
     readable = [(image, seen) for image, next_ in coming if (seen := _picture(image, next_, most))]
     try:
@@ -153,18 +154,18 @@ def _fill(
                 _fill([one], engines, kept)
         else:
             logger.exception("No further vector for image %s", readable[0][0].pk)
-            metrics.count_failures(queue.BACKFILL)
+            metrics.count_failures(BACKFILL)
         return
     for image_id, vectors_of_image in found.items():
         with transaction.atomic():
             values = column_values(vectors_of_image, first=engines[0].clip_name)
             PostImage.objects.filter(pk=image_id).update(**values, fill_attempts=0)
-    metrics.count_finished(queue.BACKFILL, len(found))
+    metrics.count_finished(BACKFILL, len(found))
 
 
 def _picture(image: PostImage, coming: Future[Image.Image], most: int) -> Image.Image | None:
     try:
-        with metrics.observe_decode(queue.BACKFILL):
+        with metrics.observe_decode(BACKFILL):
             return coming.result()
     except (FileNotFoundError, InvalidInput) as error:  # no further attempt would do better
         row = PostImage.objects.filter(pk=image.pk)
