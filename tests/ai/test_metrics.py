@@ -17,7 +17,7 @@ from tests.smimso.test_metrics import value_of
 @pytest.fixture
 def _reads_the_workers(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """As web does: this process adds up what the others wrote."""
-    monkeypatch.setattr(metrics, "_sharing", True)
+    monkeypatch.setattr(metrics, "_is_multiprocess", True)
 
 
 @pytest.mark.usefixtures("_reads_the_workers")
