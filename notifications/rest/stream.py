@@ -62,20 +62,20 @@ async def notification_stream(request: HttpRequest) -> HttpResponseBase:
     if place is None:
         return JsonResponse(error_body(Overloaded.default), status=Overloaded.status)
     return StreamingHttpResponse(
-        _stream_events(user_id, token, place),
+        stream_events(user_id, token, place),
         content_type="text/event-stream",
         headers={"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"},
     )
 
 
-async def _stream_events(user_id: UUID, token: str, place: str) -> AsyncIterator[str]:
+async def stream_events(user_id: UUID, token: str, place: str) -> AsyncIterator[str]:
     try:
         async with _release_on_exit(user_id, place) as client, client.pubsub() as subscription:
             await subscription.subscribe(channel_name(user_id))
             if await subscription.get_message(timeout=SUBSCRIBE_TIMEOUT) is None:
                 raise redis.TimeoutError("no confirmation of the subscription")
             # From here on nothing is lost.
-            snapshot = await sync_to_async(_load_snapshot)(user_id)
+            snapshot = await sync_to_async(load_snapshot)(user_id)
             yield _format_event("initial_data", data=snapshot)
             yield _format_event("connected", message="Connected to notification stream")
             known = {item["id"] for item in snapshot["notifications"]}
@@ -103,9 +103,7 @@ async def _live_events(
             checked = time.monotonic()
             yield HEARTBEAT
         if message is not None:
-            notification = await sync_to_async(_load_notification)(
-                user_id, message["data"].decode()
-            )
+            notification = await sync_to_async(load_notification)(user_id, message["data"].decode())
             if notification is not None and notification["id"] not in known:
                 yield _format_event("notification", data=notification)
 
@@ -167,14 +165,14 @@ def _authenticate(token: str) -> UUID | None:
     return user_id
 
 
-def _load_snapshot(user_id: UUID) -> dict[str, Any]:
+def load_snapshot(user_id: UUID) -> dict[str, Any]:
     try:
         return notification_list(user_id, page=1, limit=SNAPSHOT_SIZE)
     finally:
         connection.close()
 
 
-def _load_notification(user_id: UUID, notification_id: str) -> dict[str, Any] | None:
+def load_notification(user_id: UUID, notification_id: str) -> dict[str, Any] | None:
     """None when it has been withdrawn since, or its post hidden."""
     rows = Notification.objects.visible_to(user_id).select_related("related_user", "post")
     try:

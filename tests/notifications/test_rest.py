@@ -184,7 +184,7 @@ def test_nothing_is_told_of_a_post_that_has_become_invisible(
         count = api(friend).get("/notifications/unread-count").json()["data"]["count"]
         listed = len(data["notifications"])
         snapshot = stream.notification_list(friend.pk, page=1, limit=50)["total"]
-        live = stream._notification(friend.pk, str(told.pk)) is not None
+        live = stream.load_notification(friend.pk, str(told.pk)) is not None
         return listed, data["unreadCount"], count, snapshot, live
 
     with pytest.MonkeyPatch.context() as patch:

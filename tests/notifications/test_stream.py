@@ -184,7 +184,7 @@ def test_a_stream_ends_in_the_end(owner: User, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(stream, "LIFETIME_SECONDS", 0.5)
 
     async def whole() -> list[str]:
-        events = stream._events(owner.pk, issue_token(owner), "a place")
+        events = stream.stream_events(owner.pk, issue_token(owner), "a place")
         return [event async for event in events]
 
     assert stream.HEARTBEAT in asyncio.run(asyncio.wait_for(whole(), PATIENCE))
@@ -195,7 +195,7 @@ def test_a_stream_ends_in_the_end(owner: User, monkeypatch: pytest.MonkeyPatch) 
 
 async def first_events(user: User, number: int) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    events: AsyncIterator[str] = stream._events(user.pk, issue_token(user), "a place")
+    events: AsyncIterator[str] = stream.stream_events(user.pk, issue_token(user), "a place")
     async for text in events:
         if text.startswith("data: "):
             found.append(json.loads(text.removeprefix("data: ")))
@@ -217,7 +217,7 @@ def new_notification(user: User, actor: User, content: str) -> None:
 def test_what_comes_around_the_snapshot_comes_once(
     owner: User, stranger: User, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    read = stream._snapshot
+    read = stream.load_snapshot
 
     def snapshot(user_id: Any) -> dict[str, Any]:
         if moment == "before":
@@ -227,7 +227,7 @@ def test_what_comes_around_the_snapshot_comes_once(
             new_notification(owner, stranger, "news")
         return found
 
-    monkeypatch.setattr(stream, "_load_snapshot", snapshot)
+    monkeypatch.setattr(stream, "load_snapshot", snapshot)
     monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 1.0)
     events = asyncio.run(first_events(owner, 9))
     in_list = [item["content"] for item in events[0]["data"]["notifications"]]
@@ -238,13 +238,13 @@ def test_what_comes_around_the_snapshot_comes_once(
 def test_what_is_withdrawn_in_time_is_not_told(
     owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = stream._snapshot
+    read = stream.load_snapshot
 
     def snapshot(user_id: Any) -> dict[str, Any]:
         publish(owner.pk, owner.pk)  # an id that no notification has any more
         return read(user_id)
 
-    monkeypatch.setattr(stream, "_load_snapshot", snapshot)
+    monkeypatch.setattr(stream, "load_snapshot", snapshot)
     monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 1.0)
     events = asyncio.run(first_events(owner, 9))
     assert [event["type"] for event in events] == ["initial_data", "connected"]
