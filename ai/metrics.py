@@ -16,12 +16,12 @@ from prometheus_client.registry import Collector
 from redis import RedisError
 
 from ai import heartbeat
-from smimso.metrics import READ_WHEN_ASKED
+from smimso import queues
+from smimso.metrics import SCRAPE_REGISTRY
 from smimso.redis import redis_client
 
 logger = logging.getLogger(__name__)
 
-QUEUES = ("text", "interactive", "embed", "caption", "fill", "maintenance")
 SENT_AT = "smimso_sent_at"  # a message's header: seconds since 1970
 _SHORT = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 _LONG = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600]
@@ -168,9 +168,9 @@ def pace(step: str) -> float:
 def queue_depths() -> dict[str, int]:
     """Messages that no worker has taken yet, by queue. Raises redis.RedisError."""
     with redis_client().pipeline(transaction=False) as pipeline:
-        for queue in QUEUES:
+        for queue in queues.ALL:
             pipeline.llen(queue)
-        return dict(zip(QUEUES, pipeline.execute(), strict=True))
+        return dict(zip(queues.ALL, pipeline.execute(), strict=True))
 
 
 class _Redis(Collector):
@@ -194,7 +194,7 @@ class _Redis(Collector):
         reachable.add_metric([], 1)
         for queue, number in depths.items():
             depth.add_metric([queue], number)
-        for queue in QUEUES[:-1]:
+        for queue in queues.AI:
             for model in ("clip", "blip"):
                 serving = [w for w in workers if queue in w.queues and getattr(w, model).loaded]
                 alive.add_metric([queue, model], len(serving))
@@ -205,4 +205,4 @@ class _Redis(Collector):
         return []
 
 
-READ_WHEN_ASKED.register(_Redis())
+SCRAPE_REGISTRY.register(_Redis())

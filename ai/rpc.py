@@ -22,11 +22,11 @@ from redis import RedisError
 
 from ai import metrics
 from smimso import errors
-from smimso.redis import ANSWER_TIMEOUT, redis_client
+from smimso.queues import INTERACTIVE
+from smimso.redis import REPLY_TIMEOUT, redis_client
 
 logger = logging.getLogger(__name__)
 
-QUEUE, TEXTS = "interactive", "text"  # workers of the former answer the latter on a thread
 NOT_AVAILABLE = "The AI is not available at the moment. Please try again later."
 BUSY = "The AI has too much to do at the moment. Please try again later."
 _UNAVAILABLE = {"error": "Unavailable", "message": NOT_AVAILABLE}
@@ -76,7 +76,7 @@ def _ask(task: Task, arguments: dict[str, Any]) -> Any:
 
 
 def _queue(task: Task) -> str:
-    return getattr(task, "queue", QUEUE)  # which celery's types do not know
+    return getattr(task, "queue", INTERACTIVE)  # which celery's types do not know
 
 
 def answer(task: Task, compute: Callable[[], Any]) -> None:
@@ -108,6 +108,6 @@ def _await_answer(key: str, seconds: float) -> dict[str, Any] | None:
     """Waits in slices shorter than the socket's time-out, which would end a longer BLPOP."""
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
-        if item := redis_client().blpop([key], timeout=min(left, ANSWER_TIMEOUT / 2)):
+        if item := redis_client().blpop([key], timeout=min(left, REPLY_TIMEOUT / 2)):
             return json.loads(item[1])
     return None

@@ -23,9 +23,10 @@ from redis import RedisError
 from ai import heartbeat, model_ids, tasks, vector_space
 from ai.heartbeat import WorkerState
 from ai.image_codec import to_message
-from ai.rpc import NOT_AVAILABLE, QUEUE, ask
+from ai.rpc import NOT_AVAILABLE, ask
 from ai.zero_shot import Texts, decide
 from smimso import errors
+from smimso.queues import INTERACTIVE
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +153,7 @@ def embed_texts(texts: Sequence[str]) -> NDArray[np.float32]:
 
 def _ask(task: Any, workers: list[WorkerState], model: str, **arguments: Any) -> Any:
     """Ask, if a worker that answers requests has this CLIP model loaded."""
-    if not any(QUEUE in worker.queues and worker.has_clip(model) for worker in workers):
+    if not any(INTERACTIVE in worker.queues and worker.has_clip(model) for worker in workers):
         raise errors.Unavailable(NOT_AVAILABLE)
     return ask(task, model=model, **arguments)
 

@@ -11,13 +11,14 @@ from celery import Task, shared_task
 
 from ai.errors import ModelUnavailable
 from ai.image_codec import from_message
-from ai.rpc import QUEUE, TEXTS, answer
+from ai.rpc import answer
 from ai.worker import engine
+from smimso.queues import INTERACTIVE, TEXT
 
 logger = logging.getLogger(__name__)
 
 
-@shared_task(bind=True, ignore_result=True, queue=TEXTS)
+@shared_task(bind=True, ignore_result=True, queue=TEXT)
 def embed_text(self: Task, *, text: str, model: str) -> None:
     def compute() -> dict[str, Any]:
         return _vector(model, engine(model).embed_texts([text])[0])
@@ -25,7 +26,7 @@ def embed_text(self: Task, *, text: str, model: str) -> None:
     answer(self, compute)
 
 
-@shared_task(bind=True, ignore_result=True, queue=QUEUE)
+@shared_task(bind=True, ignore_result=True, queue=INTERACTIVE)
 def embed_image(self: Task, *, image: str, model: str) -> None:
     def compute() -> dict[str, Any]:
         return _vector(model, engine(model).embed_images([from_message(image)])[0])
@@ -33,7 +34,7 @@ def embed_image(self: Task, *, image: str, model: str) -> None:
     answer(self, compute)
 
 
-@shared_task(bind=True, ignore_result=True, queue=QUEUE)
+@shared_task(bind=True, ignore_result=True, queue=INTERACTIVE)
 def describe_image(self: Task, *, image: str, model: str) -> None:
     def compute() -> dict[str, Any]:
         picture = from_message(image)
@@ -43,7 +44,7 @@ def describe_image(self: Task, *, image: str, model: str) -> None:
     answer(self, compute)
 
 
-@shared_task(bind=True, ignore_result=True, queue=QUEUE)
+@shared_task(bind=True, ignore_result=True, queue=INTERACTIVE)
 def classify_image(self: Task, *, image: str, prompts: list[str], model: str) -> None:
     def compute() -> list[float]:
         vectors = engine(model).embed_images([from_message(image)])
@@ -52,7 +53,7 @@ def classify_image(self: Task, *, image: str, prompts: list[str], model: str) ->
     answer(self, compute)
 
 
-@shared_task(bind=True, ignore_result=True, queue=QUEUE)
+@shared_task(bind=True, ignore_result=True, queue=INTERACTIVE)
 def caption_and_label(
     self: Task, *, image: str, labels: list[dict[str, list[str]]], model: str
 ) -> None:
@@ -69,7 +70,7 @@ def caption_and_label(
     answer(self, compute)
 
 
-@shared_task(bind=True, ignore_result=True, queue=QUEUE)
+@shared_task(bind=True, ignore_result=True, queue=INTERACTIVE)
 def embed_texts(self: Task, *, texts: list[str], model: str) -> None:
     def compute() -> dict[str, Any]:
         vectors = engine(model).embed_texts(texts)

@@ -15,7 +15,7 @@ from django.db import connection
 from kombu import Consumer, Message, Queue
 from kombu.mixins import ConsumerMixin
 
-from ai.rpc import TEXTS
+from smimso.queues import TEXT
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class TextThread(ConsumerMixin):
                 time.sleep(PAUSE)
 
     def get_consumers(self, consumer: Any, channel: Any) -> list[Consumer]:
-        queue = Queue(TEXTS, routing_key=TEXTS)
+        queue = Queue(TEXT, routing_key=TEXT)
         return [consumer([queue], callbacks=[self._work], accept=["json"], prefetch_count=1)]
 
     def _work(self, body: Any, message: Message) -> None:

@@ -16,9 +16,9 @@ from redis import RedisError
 from ai import heartbeat, model_ids, vector_space
 from ai.errors import ModelUnavailable
 from ai.heartbeat import ModelState, WorkerState
-from ai.rpc import QUEUE, TEXTS
 from ai.text_consumer import TextThread
 from ai.vector_space import Space
+from smimso.queues import BACKFILL, CAPTION, EMBED, INTERACTIVE, TEXT
 
 if TYPE_CHECKING:
     from ai.engine import Engine
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MODELS_OF_QUEUE = {
-    TEXTS: ("clip",),
-    "interactive": ("clip", "blip"),
-    "embed": ("clip",),
-    "fill": ("clip",),
-    "caption": ("blip", "clip"),  # CLIP for the category
+    TEXT: ("clip",),
+    INTERACTIVE: ("clip", "blip"),
+    EMBED: ("clip",),
+    BACKFILL: ("clip",),
+    CAPTION: ("blip", "clip"),  # CLIP for the category
 }
 RETRY_SECONDS = 15.0  # between two looks for weights that are missing
 WATCH_SECONDS = 3.0  # between two looks whether the collection moves to another model
@@ -257,8 +257,8 @@ _texts: TextThread | None = None
 @signals.worker_init.connect  # the last one before the solo pool says that its process is there
 def _remember_worker(sender: Any, **_: Any) -> None:
     queues = set(sender.app.amqp.queues.consume_from)
-    if QUEUE in queues:
-        queues.add(TEXTS)
+    if INTERACTIVE in queues:
+        queues.add(TEXT)
     _parent.update(name=sender.hostname, queues=queues, pid=os.getpid(), app=sender.app)
 
 
@@ -273,7 +273,7 @@ def _start_threads(**_: Any) -> None:
     _keeper = Keeper(name, _parent["queues"])
     # Celery kills a forked child that is not ready within four seconds.
     _keeper.start(wait=0 if forked else START_PATIENCE)
-    if TEXTS in _parent["queues"]:
+    if TEXT in _parent["queues"]:
         _texts = TextThread(_parent["app"])
         _texts.start()
 

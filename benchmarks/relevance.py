@@ -57,13 +57,13 @@ Find = Callable[[str], list[int]]
 
 @contextmanager
 def database() -> Iterator[None]:
-    data_dir, account = settings.DATA_DIR, servers.server_account()
+    data_dir, account = settings.DATA_DIR, servers.ensure_server_account()
     servers.prepare_directories(data_dir, account)
-    servers.initialise_postgres(data_dir, account, durable=False)
+    servers.init_postgres(data_dir, account, durable=False)
     programs = [server(data_dir, account, durable=False) for server in (postgres, redis_server)]
     with tempfile.TemporaryFile() as log:
         started = [
-            subprocess.Popen(p.launch(), env=p.environment, stdout=log, stderr=log)
+            subprocess.Popen(p.child_command(), env=p.environment, stdout=log, stderr=log)
             for p in programs
         ]
         try:

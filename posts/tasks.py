@@ -19,6 +19,7 @@ from posts.files import cleanup
 from posts.ingest import backfill, classification, embeddings, pipeline, queue
 from smimso.celery import one_at_a_time
 from smimso.errors import Unavailable
+from smimso.queues import BACKFILL
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ def classify_posts() -> None:
 @shared_task(bind=True, ignore_result=True)
 def fill_vectors(self: Task, run: int, after: str | None, until: str | None) -> None:
     """One batch; sends the message for the next one, unless a later run has begun."""
-    metrics.started(queue.FILL, self.request)
+    metrics.started(BACKFILL, self.request)
     if not VectorSpace.objects.filter(column=Column.BESIDE, run=run).exists():
         return
     loaded = [current for current in engines() if current.clip.loaded]

@@ -9,7 +9,7 @@ from ai import heartbeat, metrics
 from ai.admin.page import Section, register
 from ai.heartbeat import ModelState, WorkerState
 from ai.services import blip_name, clip_name
-from smimso.metrics import summaries
+from smimso.metrics import summarize
 
 TIMES = {
     "smimso_ai_queue_wait_seconds",
@@ -58,7 +58,7 @@ def _model(model: ModelState, wanted: str) -> dict[str, Any]:
 
 def times(request: HttpRequest) -> dict[str, Any]:
     """Of all processes, since they were started."""
-    found = summaries(TIMES | {SIZES})
+    found = summarize(TIMES | {SIZES})
     return {
         "waits": [s for s in found if s.name in TIMES],
         "sizes": [s for s in found if s.name == SIZES],

@@ -16,8 +16,8 @@ from redis import RedisError
 from ai import metrics
 from ai.admin.page import Section, for_staff, register
 from posts import services
-from posts.ingest import queue
 from posts.models import AIStatus, PostImage
+from smimso.queues import CAPTION, EMBED
 
 REASONS, RECENT = 10, 10
 UNFINISHED = (AIStatus.PENDING, AIStatus.EMBEDDED)
@@ -47,7 +47,7 @@ def images(request: HttpRequest) -> dict[str, Any]:
             for state in (AIStatus.DONE, AIStatus.EMBEDDED, AIStatus.PENDING, AIStatus.FAILED)
         ],
         "elsewhere": sum(elsewhere.values()),
-        "steps": [_step(queue.EMBED, pending), _step(queue.CAPTION, uncaptioned)],
+        "steps": [_step(EMBED, pending), _step(CAPTION, uncaptioned)],
         "embedded": sorted(embedded.items(), key=lambda item: -item[1]),
         "captioned": sorted(captioned.items(), key=lambda item: -item[1]),
     }

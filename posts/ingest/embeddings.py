@@ -19,9 +19,10 @@ from PIL import Image
 
 from ai import metrics, vector_space
 from ai.models import Column, VectorSpace
-from posts.ingest import decode_cache, queue
+from posts.ingest import decode_cache
 from posts.models import PostImage, PostImageQuerySet
 from smimso.errors import InvalidInput, Unavailable
+from smimso.queues import BACKFILL
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +117,7 @@ def fill(engines: Sequence[Embedder], *, after: UUID | None, until: UUID | None)
         return None
     attempted = PostImage.objects.filter(pk__in=[image.pk for image in batch])
     attempted.update(fill_attempts=F("fill_attempts") + 1)
-    metrics.took_batch(queue.FILL, len(batch))
+    metrics.took_batch(BACKFILL, len(batch))
     coming = [(image, decode_cache.coming(image)) for image in batch]
     readable = [(image, seen) for image, next_ in coming if (seen := _picture(image, next_, most))]
     try:
@@ -151,18 +152,18 @@ def _fill(
                 _fill([one], engines, kept)
         else:
             logger.exception("No further vector for image %s", readable[0][0].pk)
-            metrics.failed(queue.FILL)
+            metrics.failed(BACKFILL)
         return
     for image_id, vectors_of_image in found.items():
         with transaction.atomic():
             values = columns_for(vectors_of_image, first=engines[0].clip_name)
             PostImage.objects.filter(pk=image_id).update(**values, fill_attempts=0)
-    metrics.finished(queue.FILL, len(found))
+    metrics.finished(BACKFILL, len(found))
 
 
 def _picture(image: PostImage, coming: Future[Image.Image], most: int) -> Image.Image | None:
     try:
-        with metrics.decoding(queue.FILL):
+        with metrics.decoding(BACKFILL):
             return coming.result()
     except (FileNotFoundError, InvalidInput) as error:  # no further attempt would do better
         row = PostImage.objects.filter(pk=image.pk)

@@ -26,11 +26,12 @@ from posts.ingest import captions, decode_cache, embeddings, queue
 from posts.ingest.classification import texts_of
 from posts.models import AIStatus, Post, PostImage, PostImageQuerySet
 from smimso.errors import InvalidInput, Unavailable
+from smimso.queues import CAPTION, EMBED
 
 logger = logging.getLogger(__name__)
 
 # As metrics name them.
-STEPS: dict[str, str] = {AIStatus.PENDING: queue.EMBED, AIStatus.EMBEDDED: queue.CAPTION}
+STEPS: dict[str, str] = {AIStatus.PENDING: EMBED, AIStatus.EMBEDDED: CAPTION}
 
 
 class Engine(Protocol):
@@ -77,9 +78,9 @@ def embed_images(
         try:
             _run(batch, embed, at_once)
         finally:
-            metrics.finished(queue.EMBED, len(embedded))
+            metrics.finished(EMBED, len(embedded))
             if embedded:
-                queue.enqueue(queue.CAPTION, embedded)
+                queue.enqueue(CAPTION, embedded)
 
 
 def caption_images(image_ids: Sequence[UUID], engine: Engine) -> None:
@@ -104,7 +105,7 @@ def caption_images(image_ids: Sequence[UUID], engine: Engine) -> None:
     for batch in _batches(image_ids, AIStatus.EMBEDDED):
         captioned.clear()
         _run(batch, caption, at_once)
-        metrics.finished(queue.CAPTION, len(captioned))
+        metrics.finished(CAPTION, len(captioned))
 
 
 def fill_open_fields(post_id: UUID, caption: str, category: Category | None) -> None:
@@ -144,7 +145,7 @@ def reconcile(*, most: int = 500) -> int:
     )
     metrics.failed("given_up", lost)
     total = 0
-    for name, status in ((queue.EMBED, AIStatus.PENDING), (queue.CAPTION, AIStatus.EMBEDDED)):
+    for name, status in ((EMBED, AIStatus.PENDING), (CAPTION, AIStatus.EMBEDDED)):
         room = most - queue.depth(name)  # a long queue is busy, not lost
         if room > 0:
             rows = waiting.filter(ai_status=status).order_by(

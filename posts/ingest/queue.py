@@ -13,10 +13,10 @@ from kombu.exceptions import OperationalError
 from ai import metrics
 from posts.models import PostImage
 from smimso.celery import send_task
+from smimso.queues import CAPTION, EMBED
 
 logger = logging.getLogger(__name__)
 
-EMBED, CAPTION, FILL = "embed", "caption", "fill"
 _TASKS = {EMBED: "posts.tasks.embed_images", CAPTION: "posts.tasks.caption_images"}
 
 

@@ -25,13 +25,13 @@ from django.utils.translation import gettext, gettext_noop
 from ai import model_ids, vector_space
 from ai import services as ai
 from ai.models import Column, State, VectorSpace
-from ai.rpc import QUEUE as INTERACTIVE
 from posts.ingest import queue
 from posts.models import PostImage
 from search.ann import index
 from search.reembedding.progress import progress
 from smimso.celery import send_task
 from smimso.errors import InvalidInput, Unavailable
+from smimso.queues import BACKFILL, INTERACTIVE
 
 logger = logging.getLogger(__name__)
 
@@ -166,7 +166,7 @@ def _approach(beside: VectorSpace) -> None:
         idle = gettext_noop("no worker that serves the queue `fill` is alive")
         _note("" if _fillers() else idle)
         silent = _last_work(beside) < timezone.now() - SILENCE
-        if (silent or beside.run == 0) and not queue.depth(queue.FILL):
+        if (silent or beside.run == 0) and not queue.depth(BACKFILL):
             _fill(beside)
     elif found.is_stuck:
         decide = gettext_noop("pictures would leave the search; try again, go on or cancel")
@@ -206,7 +206,7 @@ def _fill(beside: VectorSpace) -> None:
 
 
 def _fillers() -> int:
-    return sum(queue.FILL in worker.queues for worker in ai.worker_states())
+    return sum(BACKFILL in worker.queues for worker in ai.worker_states())
 
 
 def _note(text: str) -> None:

@@ -21,6 +21,7 @@ from ai import heartbeat, rpc, services, tasks
 from ai.heartbeat import ModelState, WorkerState
 from ai.image_codec import to_message
 from smimso.errors import InvalidInput, Unavailable
+from smimso.queues import INTERACTIVE
 from smimso.redis import redis_client
 
 pytestmark = pytest.mark.django_db
@@ -114,8 +115,8 @@ def test_a_text_does_not_wait_for_pictures_that_came_before(
     for _ in range(32):
         tasks.caption_and_label.apply_async(kwargs=asked)
     services.embed_text("a text that nobody has asked before")
-    assert redis_client().llen(rpc.QUEUE) > 0
-    redis_client().delete(rpc.QUEUE)
+    assert redis_client().llen(INTERACTIVE) > 0
+    redis_client().delete(INTERACTIVE)
 
 
 def test_a_text_that_nobody_waits_for_is_not_computed(ready: None, picture: Image.Image) -> None:
