@@ -199,7 +199,7 @@ class TestRequests:
         def fail(*_: object) -> None:
             raise RuntimeError("hunter2")
 
-        monkeypatch.setattr("posts.rest.views.files.image_id_of", fail)
+        monkeypatch.setattr("posts.rest.views.access.image_id_of", fail)
         response = Client(raise_request_exception=False).get("/uploads/posts/a.jpg")
         assert_error(response, 500, "Internal server error")
 
@@ -232,7 +232,7 @@ class TestRequests:
         def refuse(*_: object, **__: object) -> None:
             raise error
 
-        monkeypatch.setattr("posts.rest.views.files.may_fetch", refuse)
+        monkeypatch.setattr("posts.rest.views.access.can_view", refuse)
         assert_error(api().get("/uploads/posts/a.jpg"), status, text)
         page = client.get("/uploads/posts/a.jpg")
         assert page.status_code == status
