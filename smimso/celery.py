@@ -1,8 +1,4 @@
-"""The Celery application.
-
-Queues: `text` and `interactive` (someone is waiting), `embed`, `caption` and `fill` (bulk AI),
-`maintenance` (reconciler, index upkeep; needs no torch).
-"""
+"""The Celery application. `smimso.queues` names its queues."""
 
 import logging
 import os
@@ -29,7 +25,7 @@ def _share_metrics(**_: Any) -> None:
     """In the process that computes: the worker itself (solo pool) or a forked child."""
     from smimso import metrics  # the settings are there by now
 
-    metrics.share()
+    metrics.enable_multiprocess()
 
 
 @signals.worker_init.connect

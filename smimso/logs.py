@@ -6,7 +6,7 @@ import re
 _TOKEN = re.compile(r"(?i)(\btoken=|/password/reset/[^/\s]+/)[^&\s\"']+")
 
 
-class WithoutTokens(logging.Filter):
+class TokenRedactor(logging.Filter):
     """Takes tokens out of a line: the URLs of the notification stream and of letters hold one."""
 
     def filter(self, record: logging.LogRecord) -> bool:

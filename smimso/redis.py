@@ -7,7 +7,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-CONNECT_TIMEOUT, ANSWER_TIMEOUT = 1.0, 1.0  # seconds; each may be spent twice
+CONNECT_TIMEOUT, REPLY_TIMEOUT = 1.0, 1.0  # seconds; each may be spent twice
 
 
 @cache
@@ -16,7 +16,7 @@ def redis_client() -> Redis:
     return Redis.from_url(
         settings.REDIS_URL,
         socket_connect_timeout=CONNECT_TIMEOUT,
-        socket_timeout=ANSWER_TIMEOUT,
+        socket_timeout=REPLY_TIMEOUT,
         # One more attempt over a new connection, for the first command after Redis restarted.
         retry=Retry(NoBackoff(), 1),
     )

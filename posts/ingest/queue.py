@@ -13,10 +13,10 @@ from kombu.exceptions import OperationalError
 from ai import metrics
 from posts.models import PostImage
 from smimso.celery import send_task
+from smimso.queues import CAPTION, EMBED
 
 logger = logging.getLogger(__name__)
 
-EMBED, CAPTION, FILL = "embed", "caption", "fill"
 _TASKS = {EMBED: "posts.tasks.embed_images", CAPTION: "posts.tasks.caption_images"}
 
 
@@ -30,7 +30,7 @@ def enqueue(queue: str, image_ids: Iterable[UUID]) -> bool:
                     _TASKS[queue],
                     args=[str(image_id)],
                     queue=queue,
-                    headers=metrics.sent_now(),
+                    headers=metrics.sent_at_headers(),
                     producer=producer,
                     ignore_result=True,
                     retry=True,  # once: the connection may be stale since Redis restarted
@@ -44,14 +44,14 @@ def enqueue(queue: str, image_ids: Iterable[UUID]) -> bool:
     return True
 
 
-def enqueue_fill(run: int, *, parts: int) -> None:
+def enqueue_backfill(run: int, *, parts: int) -> None:
     """Has `parts` workers fill what images lack of vectors, each in a range of ids of its own."""
     bounds = [UUID(int=(2**128 - 1) * part // parts) for part in range(1, parts)]
     for after, until in zip([None, *bounds], [*bounds, None], strict=True):
-        send_fill(run, after, until)
+        send_backfill(run, after, until)
 
 
-def send_fill(run: int, after: UUID | None, until: UUID | None) -> bool:
+def send_backfill(run: int, after: UUID | None, until: UUID | None) -> bool:
     """False when Redis is away; then `search.reembedding.services` begins again later."""
     return _send("posts.tasks.fill_vectors", run, after and str(after), until and str(until))
 
@@ -62,7 +62,7 @@ def enqueue_classification() -> bool:
 
 
 def _send(task: str, *args: object) -> bool:
-    return send_task(task, *args, headers=metrics.sent_now())
+    return send_task(task, *args, headers=metrics.sent_at_headers())
 
 
 def depth(queue: str) -> int:
