@@ -64,7 +64,7 @@ def reclassify_all(progress: Callable[[int], Any] = lambda count: None) -> Outco
 
 def ai_classified() -> Q:
     """Posts whose category the author left open, or the AI filled in."""
-    return Q(open_fields__contains=[FIELD]) | Q(ai_fields__contains=[FIELD])
+    return Q(ai_writable_fields__contains=[FIELD]) | Q(ai_fields__contains=[FIELD])
 
 
 def _blocks(model: str) -> Iterator[tuple[list[Any], np.ndarray]]:
