@@ -14,7 +14,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from ai.demo_models.drawing import draw_scene
-from ai.demo_models.scenes import demo_scenes
+from ai.demo_models.scenes import choose_demo_scenes
 from posts.view_counter import write_waiting_views
 from tests.contract.frontend import Frontend, registration
 from tests.notifications.web import web_process
@@ -48,7 +48,7 @@ def visit(request: pytest.FixtureRequest, site: str) -> Iterator[Visit]:
 def photos() -> list[bytes]:
     """Three pictures in which the models see something."""
     found = []
-    for scene in demo_scenes(3):
+    for scene in choose_demo_scenes(3):
         file = io.BytesIO()
         draw_scene(scene, 480).save(file, "JPEG", quality=90)
         found.append(file.getvalue())

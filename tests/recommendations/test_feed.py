@@ -17,7 +17,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import Category, Survey, User
 from ai.demo_models.drawing import draw_scene
-from ai.demo_models.scenes import Scene, SceneObject, demo_scenes
+from ai.demo_models.scenes import Scene, SceneObject, choose_demo_scenes
 from posts import interactions, view_counter
 from posts.models import Like, Post, PostImage
 from posts.services import create_post
@@ -406,7 +406,7 @@ def test_what_a_worker_sees_in_a_liked_picture_is_looked_for(
     """Two drawings of a liked scene's content, and others; the real demo model tells which."""
     monkeypatch.undo()  # the model's own name
     robot = Scene("meadow", "day", "clear", (SceneObject("robot", "red", "large", 1),), 15_100_001)
-    others = [scene for scene in demo_scenes(5) if scene.place != robot.place][:3]
+    others = [scene for scene in choose_demo_scenes(5) if scene.place != robot.place][:3]
     liked, like_it, *_ = [
         create_post(author=author, uploads=[drawing(scene)], title=f"{scene.place} {scene.seed}")
         for scene in (robot, replace(robot, seed=15_900_001), *others)
