@@ -10,7 +10,6 @@ import hashlib
 import logging
 import unicodedata
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,21 +76,12 @@ def embed_text(text: str) -> list[float]:
     workers = worker_states()  # before the cache, which has no time-out when Redis hangs
     model = clip_name()
     digest = hashlib.sha256(f"{model}\n{text}".encode()).hexdigest()
-    cached = _cached(f"ai:text:{digest}")
+    cached = cache.get(f"ai:text:{digest}")
     if cached is not None:
         return array.array("f", cached).tolist()
     vector = _vector_of(_ask(tasks.embed_text, workers, model, text=text), model)
-    with suppress(RedisError):  # the next one asks again
-        cache.set(f"ai:text:{digest}", array.array("f", vector).tobytes(), TEXT_CACHE_SECONDS)
+    cache.set(f"ai:text:{digest}", array.array("f", vector).tobytes(), TEXT_CACHE_SECONDS)
     return vector
-
-
-def _cached(key: str) -> bytes | None:
-    try:
-        return cache.get(key)
-    except RedisError as error:  # the cache is a Redis connection of its own
-        logger.warning("The cache can't be reached: %s", error)
-        return None
 
 
 def embed_image(image: Image.Image) -> list[float]:

@@ -1,11 +1,9 @@
 """Who is liked, seen and busy most: public posts only, all active members, one query each."""
 
-import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-import redis
 from django.core.cache import cache
 from django.db import connection
 from django.db.models import Count, Q, Sum
@@ -13,8 +11,6 @@ from django.utils import timezone
 
 from accounts.models import User
 from posts.models import Visibility
-
-logger = logging.getLogger(__name__)
 
 MOST = 100
 RECENT = timedelta(days=28)
@@ -50,12 +46,9 @@ def most_active() -> list[Row]:
 
 def forget() -> None:
     """So that who is gone is not listed for another minute."""
-    try:
-        cache.delete_many(
-            [_key(name) for name in ("top-creators", "most-favorite", "most-viewed", "most-active")]
-        )
-    except redis.RedisError as error:
-        logger.warning("The leaderboards are not forgotten, Redis is away: %s", error)
+    cache.delete_many(
+        [_key(name) for name in ("top-creators", "most-favorite", "most-viewed", "most-active")]
+    )
 
 
 def _ranked(**sums: Any) -> list[Row]:
@@ -95,15 +88,7 @@ def _by_activity(since: datetime) -> list[Row]:
 
 
 def _kept(name: str, query: Callable[[], list[Row]]) -> list[Row]:
-    try:
-        rows = cache.get(_key(name))
-        if rows is None:
-            rows = query()
-            cache.set(_key(name), rows, SECONDS)
-    except redis.RedisError as error:
-        logger.warning("A leaderboard is not kept, Redis is away: %s", error)
-        rows = query()
-    return rows
+    return cache.get_or_set(_key(name), query, SECONDS) or []
 
 
 def _key(name: str) -> str:
