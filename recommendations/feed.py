@@ -23,8 +23,8 @@ from django.utils.translation import gettext
 
 from accounts.models import Category, Survey, User
 from ai import services as ai
-from ai.vector_space import steady
-from posts.ingest.embeddings import AsArray
+from ai.vector_space import in_one_vector_space
+from posts.ingest.embeddings import AsNumpy
 from posts.models import EMBEDDING_DIMENSIONS, Post, PostImage, PostImageQuerySet
 from posts.services import UNTITLED
 from recommendations import interests
@@ -101,7 +101,7 @@ UNKNOWN = np.zeros(EMBEDDING_DIMENSIONS, dtype=np.float32)
 Chosen = tuple[UUID, ReasonKind, UUID | None]
 
 
-@steady
+@in_one_vector_space
 def for_you(member: User, *, page: int, limit: int) -> tuple[list[Recommendation], int]:
     """One page and the number of all. What has become invisible is left out of its page."""
     kept = cache.get(_key(member))
@@ -156,7 +156,7 @@ def _near(member: User, deeds: list[Deed], known: set[UUID], model: str) -> list
             if image.post_id not in known:
                 found[image.pk] = max(relevance, found.get(image.pk, 0.0))
     first = _first_of_each_post(PostImage.objects.searchable(model).filter(pk__in=found))
-    candidates = [Candidate(*row) for row in first.values_list(*COLUMNS, AsArray("embedding"))]
+    candidates = [Candidate(*row) for row in first.values_list(*COLUMNS, AsNumpy("embedding"))]
     if not candidates:
         return []
     vectors = np.array([each.vector for each in candidates])

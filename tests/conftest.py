@@ -139,7 +139,7 @@ def _clean_cache(request: pytest.FixtureRequest) -> None:
     if "servers" in request.fixturenames or request.node.get_closest_marker("django_db"):
         request.getfixturevalue("servers")
         cache.clear()
-        vector_space.forget()
+        vector_space.reset_cache()
         forget_samples()
 
 

@@ -18,20 +18,20 @@ def enqueue(queue: str, image_ids: Iterable[UUID]) -> bool:
     """Sends one message per image. False, and nothing raised, when Redis is away."""
     ids = list(image_ids)
     arguments = [(str(image_id),) for image_id in ids]
-    is_sent = send_tasks(_TASKS[queue], arguments, headers=metrics.sent_now())
+    is_sent = send_tasks(_TASKS[queue], arguments, headers=metrics.sent_at_headers())
     queued_at = timezone.now() if is_sent else None
     PostImage.objects.filter(pk__in=ids).update(ai_queued_at=queued_at)
     return is_sent
 
 
-def enqueue_fill(run: int, *, parts: int) -> None:
+def enqueue_backfill(run: int, *, parts: int) -> None:
     """Has `parts` workers fill what images lack of vectors, each in a range of ids of its own."""
     bounds = [UUID(int=(2**128 - 1) * part // parts) for part in range(1, parts)]
     for after, until in zip([None, *bounds], [*bounds, None], strict=True):
-        send_fill(run, after, until)
+        send_backfill(run, after, until)
 
 
-def send_fill(run: int, after: UUID | None, until: UUID | None) -> bool:
+def send_backfill(run: int, after: UUID | None, until: UUID | None) -> bool:
     """False when Redis is away; then `search.reembedding.services` begins again later."""
     return _send("posts.tasks.fill_vectors", run, after and str(after), until and str(until))
 
@@ -42,7 +42,7 @@ def enqueue_classification() -> bool:
 
 
 def _send(task: str, *args: object) -> bool:
-    return send_task(task, *args, headers=metrics.sent_now())
+    return send_task(task, *args, headers=metrics.sent_at_headers())
 
 
 def depth(queue: str) -> int:
