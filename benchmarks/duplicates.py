@@ -160,11 +160,13 @@ def main() -> None:
     known = tell_apart()
     directory = Path(tempfile.mkdtemp(prefix="smimso-duplicates-"))
     directory.chmod(0o755)  # as root, PostgreSQL runs as another user
-    account = servers.server_account()
+    account = servers.ensure_server_account()
     servers.prepare_directories(directory, account)
-    servers.initialise_postgres(directory, account, durable=False)
+    servers.init_postgres(directory, account, durable=False)
     program = postgres(directory, account, durable=False)
-    server = subprocess.Popen(program.launch(), env=program.environment, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        program.child_command(), env=program.environment, stderr=subprocess.DEVNULL
+    )
     try:
         find(_connected(servers.database_url(directory, "postgres")), a_million(known))
     finally:

@@ -34,7 +34,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smimso.settings")
 from full_size.models import full_size_models  # noqa: E402
 from full_size.photographs import photographs  # noqa: E402
 
-from smimso.local.processes import SHARING  # noqa: E402
+from smimso.local.processes import WORKER_ENVIRONMENT  # noqa: E402
 
 NEW_TOKENS = 12
 PEAK_SIZE = 4096  # of the square matrices whose product is the machine's peak
@@ -173,7 +173,7 @@ def main() -> None:
         return
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
         settings = other.submit(full_size_models).result()
-        os.environ |= {**settings, **SHARING}
+        os.environ |= {**settings, **WORKER_ENVIRONMENT}
         import django
 
         django.setup()

@@ -28,6 +28,7 @@ from ai import vector_space
 from ai.heartbeat import live_workers
 from ai.model_ids import clip_name
 from search.score_calibration import forget_samples
+from smimso import queues
 from smimso.celery import app as celery_app
 from smimso.local import servers as local_servers
 from smimso.local.processes import postgres
@@ -35,9 +36,13 @@ from smimso.local.processes import redis as redis_server
 from smimso.local.supervisor import Program
 from smimso.web.auth import issue_token
 
-QUEUES = ("interactive", "embed", "caption", "fill", "maintenance")
 PASSWORD = "correct horse"
 WORKER = "test@smimso"
+SERVED_QUEUES = (
+    queues.INTERACTIVE,
+    *queues.BULK,
+    queues.MAINTENANCE,
+)  # `text` comes with the first
 
 
 # --- Servers --------------------------------------------------------------------------------
@@ -47,7 +52,7 @@ WORKER = "test@smimso"
 def running(program: Program, logs: Path) -> Iterator[subprocess.Popen[bytes]]:
     with (logs / f"{program.name}.log").open("ab") as log:
         process = subprocess.Popen(
-            program.launch(), env=program.environment, stdout=log, stderr=subprocess.STDOUT
+            program.child_command(), env=program.environment, stdout=log, stderr=subprocess.STDOUT
         )
         try:
             yield process
@@ -75,9 +80,9 @@ def wait_until(
 def servers() -> Iterator[Path]:
     """PostgreSQL and Redis of this run; the directory that they and the uploads live in."""
     data_dir = settings.DATA_DIR
-    account = local_servers.server_account()
+    account = local_servers.ensure_server_account()
     local_servers.prepare_directories(data_dir, account)
-    local_servers.initialise_postgres(data_dir, account, durable=False)
+    local_servers.init_postgres(data_dir, account, durable=False)
     with (
         running(postgres(data_dir, account, durable=False), data_dir) as database,
         running(redis_server(data_dir, account, durable=False), data_dir) as queue,
@@ -134,7 +139,7 @@ def _clean_cache(request: pytest.FixtureRequest) -> None:
     if "servers" in request.fixturenames or request.node.get_closest_marker("django_db"):
         request.getfixturevalue("servers")
         cache.clear()
-        vector_space.forget()
+        vector_space.reset_cache()
         forget_samples()
 
 
@@ -143,7 +148,7 @@ def _clean_cache(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture
 def broker_at(settings: Any) -> Iterator[Callable[[str], None]]:
-    """`broker_at(url)`: messages go to the Redis at that URL for the rest of the test."""
+    """`broker_at(url)`: queues and clients use the Redis at that URL for the rest of the test."""
     usual = settings.REDIS_URL
 
     def point(url: str) -> None:
@@ -157,9 +162,11 @@ def broker_at(settings: Any) -> Iterator[Callable[[str], None]]:
 
 
 @pytest.fixture
-def redis_away(broker_at: Callable[[str], None], tmp_path: Path) -> None:
-    """Nothing listens where Redis should be."""
-    broker_at(f"unix://{tmp_path}/nobody.sock?db=0")
+def redis_away(broker_at: Callable[[str], None], settings: Any, tmp_path: Path) -> None:
+    """Nothing listens where Redis should be: no queues, no cache, no clients."""
+    url = f"unix://{tmp_path}/nobody.sock?db=0"
+    broker_at(url)
+    settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": url}}
 
 
 # --- Workers --------------------------------------------------------------------------------
@@ -168,7 +175,7 @@ def redis_away(broker_at: Callable[[str], None], tmp_path: Path) -> None:
 @pytest.fixture(scope="session")
 def worker_process(servers: Path, django_db_setup: None) -> Iterator[None]:
     """One Celery worker on every queue, with the demo models, on the test database."""
-    words = ["worker", "--hostname", WORKER, "--queues", ",".join(QUEUES), "--pool", "solo"]
+    words = ["worker", "--hostname", WORKER, "--queues", ",".join(SERVED_QUEUES), "--pool", "solo"]
     words += ["--loglevel", "INFO", "--without-gossip", "--without-mingle"]
     program = Program(
         name="worker",
@@ -191,7 +198,7 @@ def worker_process(servers: Path, django_db_setup: None) -> Iterator[None]:
 @pytest.fixture
 def worker(transactional_db: None, worker_process: None) -> None:
     """A running worker and empty queues. What it does is committed, so the test commits too."""
-    _redis().delete("text", *QUEUES)
+    _redis().delete(*queues.ALL)
     deadline = time.monotonic() + 120
     # An earlier test may have moved its collection to another model.
     while not any(state.has_clip(clip_name()) for state in live_workers()):

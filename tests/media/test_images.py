@@ -511,6 +511,6 @@ def test_only_a_few_pictures_are_decoded_at_once(monkeypatch: pytest.MonkeyPatch
 def test_decoders_follow_the_cores_as_far_as_there_is_memory(
     cores: int, gigabytes: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images, "machine_cores", lambda: cores)
-    monkeypatch.setattr(images, "machine_memory", lambda: gigabytes * 1024**3)
+    monkeypatch.setattr(images, "available_cores", lambda: cores)
+    monkeypatch.setattr(images, "available_memory", lambda: gigabytes * 1024**3)
     assert images.number_of_decoders() == threads
