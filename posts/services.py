@@ -13,7 +13,7 @@ from media.images import CheckedImage, Upload, check_images
 from posts import feed, idempotency
 from posts.files import access
 from posts.ingest import queue
-from posts.ingest.captions import words_of_name
+from posts.ingest.captions import words_from_file_name
 from posts.models import AIStatus, Post, PostImage, Visibility
 from smimso.errors import InvalidInput, NotAllowed, NotFound
 from smimso.queues import EMBED
@@ -52,7 +52,7 @@ def create_post(
         return earlier
     post = Post(
         user=author,
-        title=title or words_of_name(uploads[0].name or "") or UNTITLED,
+        title=title or words_from_file_name(uploads[0].name or "") or UNTITLED,
         description=description or None,
         category_id=category_id,
         tags=tags or None,

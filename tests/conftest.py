@@ -182,7 +182,7 @@ def _clean_cache(request: pytest.FixtureRequest) -> None:
     if "servers" in request.fixturenames or request.node.get_closest_marker("django_db"):
         request.getfixturevalue("servers")
         cache.clear()
-        vector_space.forget()
+        vector_space.reset_cache()
         forget_samples()
 
 
@@ -191,7 +191,7 @@ def _clean_cache(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture
 def broker_at(settings: Any) -> Iterator[Callable[[str], None]]:
-    """`broker_at(url)`: messages go to the Redis at that URL for the rest of the test."""
+    """`broker_at(url)`: queues and clients use the Redis at that URL for the rest of the test."""
     usual = settings.REDIS_URL
 
     def point(url: str) -> None:
@@ -205,9 +205,11 @@ def broker_at(settings: Any) -> Iterator[Callable[[str], None]]:
 
 
 @pytest.fixture
-def redis_away(broker_at: Callable[[str], None], tmp_path: Path) -> None:
-    """Nothing listens where Redis should be."""
-    broker_at(f"unix://{tmp_path}/nobody.sock?db=0")
+def redis_away(broker_at: Callable[[str], None], settings: Any, tmp_path: Path) -> None:
+    """Nothing listens where Redis should be: no queues, no cache, no clients."""
+    url = f"unix://{tmp_path}/nobody.sock?db=0"
+    broker_at(url)
+    settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": url}}
 
 
 # --- Workers --------------------------------------------------------------------------------

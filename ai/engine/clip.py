@@ -32,7 +32,7 @@ from ai.engine.checkpoints import give_back_memory
 from ai.engine.precision import DTYPES
 from ai.errors import ModelUnavailable
 from ai.fingerprint import OPEN_CLIP_WEIGHTS, WEIGHTS
-from ai.model_ids import LOCAL_DIR, is_repository, local_directory
+from ai.model_ids import LOCAL_DIR_SCHEME, is_repository, local_directory
 from ai.presets import Preset
 
 MAX_BATCH = 16  # images or texts per forward pass; bounds memory, not what callers may send
@@ -235,7 +235,7 @@ def _from_architecture(
 
 
 def _from_open_clip(directory: Path, device: torch.device, dtype: str) -> tuple[Any, Any, Path]:
-    schema = f"{LOCAL_DIR}{directory}"
+    schema = f"{LOCAL_DIR_SCHEME}{directory}"
     saved = json.loads((directory / "open_clip_config.json").read_text())
     location = checkpoints.weights_file(directory, [*OPEN_CLIP_WEIGHTS, *WEIGHTS])
     preprocess = saved.get("preprocess_cfg", {})

@@ -13,7 +13,7 @@ from huggingface_hub.errors import HFValidationError
 
 from ai.errors import ModelUnavailable
 from ai.fingerprint import SMALL_FILES, WEIGHTS
-from ai.model_ids import HUB, local_directory
+from ai.model_ids import HUB_SCHEME, local_directory
 
 NETWORK_TIMEOUT = 5.0  # seconds for the first answer of the hub
 
@@ -34,7 +34,7 @@ def model_directory(model: str, setting: str, weights: Sequence[str] = WEIGHTS) 
     """
     directory = local_directory(setting)
     if directory is None:
-        return _hub_directory(model, setting.removeprefix(HUB), weights)
+        return _hub_directory(model, setting.removeprefix(HUB_SCHEME), weights)
     if not directory.is_dir():
         raise unavailable(model, str(directory), "there is no such directory")
     return directory

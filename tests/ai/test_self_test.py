@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from ai import model_ids, worker
 from ai.engine import Engine, self_test
 from ai.errors import ModelUnavailable
-from ai.presets import PRESETS, Expected, Preset, preset_of
+from ai.presets import PRESETS, Expected, Preset, preset_by_name
 from tests.ai.conftest import save_clip, save_multilingual_clip
 
 Make = Callable[..., Engine]
@@ -164,8 +164,8 @@ def test_vectors_are_recorded_by_a_command(
 ) -> None:
     engine = make_engine(clip_model="demo", clip_pretrained="")
     monkeypatch.setattr(worker, "_engine", engine)
-    monkeypatch.setattr(worker, "engine", lambda: engine)
-    monkeypatch.setattr("ai.management.commands.warm_models.engine", lambda: engine)
+    monkeypatch.setattr(worker, "get_engine", lambda: engine)
+    monkeypatch.setattr("ai.management.commands.warm_models.get_engine", lambda: engine)
     out = StringIO()
     call_command("warm_models", "--record", stdout=out)
     assert f"demo: recorded in {golden / 'demo.json'}" in out.getvalue()
@@ -180,7 +180,7 @@ def test_a_preset_is_named_as_its_vectors_are(key: str) -> None:
     preset = PRESETS[key]
     assert model_ids.clip_name(key, "") == model_ids.clip_name(preset.model, preset.pretrained)
     assert preset.name == model_ids.clip_name(key, "")
-    assert preset_of(preset.name) is preset
+    assert preset_by_name(preset.name) is preset
 
 
 @pytest.mark.parametrize("key", ["openai", "laion2b", "multilingual"])

@@ -238,7 +238,7 @@ def test_no_more_than_two_chunks_are_decoded_however_large_the_batch(
     new_post: NewPost, engine: ColourEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine.embed_batch = 2
-    coming, embed = decode_cache.coming, engine.embed_images
+    coming, embed = decode_cache.decode_async, engine.embed_images
     decoded, ahead = [], []
 
     def noted(image: PostImage) -> Any:
@@ -249,7 +249,7 @@ def test_no_more_than_two_chunks_are_decoded_however_large_the_batch(
         ahead.append(len(decoded) - sum(engine.batches))
         return embed(images)
 
-    monkeypatch.setattr(decode_cache, "coming", noted)
+    monkeypatch.setattr(decode_cache, "decode_async", noted)
     engine.embed_images = embed_images_  # type: ignore[method-assign]
     posts = [new_post("red", "green", "blue"), new_post("black", "white", "red", "blue")]
     embed_images(ids(*posts), engine)

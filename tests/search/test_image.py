@@ -20,7 +20,7 @@ from accounts.models import User
 from ai import services as ai
 from ai.demo_models.drawing import draw_scene
 from ai.demo_models.scenes import demo_scenes
-from posts.ingest.captions import title_from
+from posts.ingest.captions import make_title
 from posts.models import Post, PostImage
 from posts.services import create_post, retry_images
 from tests.search.conftest import at_cosine, pointing
@@ -51,7 +51,7 @@ def meaning(monkeypatch: pytest.MonkeyPatch, openai_scale: None) -> list[str]:
         return pointing(1), "a teal square"
 
     monkeypatch.setattr("ai.services.describe_image", describe)
-    monkeypatch.setattr("ai.services.ask", lambda task, **_: asked.append(task.name))
+    monkeypatch.setattr("ai.rpc.call", lambda task, **_: asked.append(task))
     return asked
 
 
@@ -190,7 +190,7 @@ def test_from_an_upload_to_being_found_by_its_picture_and_by_its_words(
         assert image.caption_model == ai.blip_name()
         assert image.ai_caption
         assert post.caption == post.description == image.ai_caption
-        assert post.title == title_from(image.ai_caption)
+        assert post.title == make_title(image.ai_caption)
         assert post.tags
 
     before = set(Path(django_settings.MEDIA_ROOT).rglob("*"))
