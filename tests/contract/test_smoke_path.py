@@ -24,19 +24,19 @@ Visit = Callable[..., Frontend]
 
 
 @pytest.fixture(scope="module")
-def site(servers: Path, django_db_setup: None) -> Iterator[str]:
+def web_url(servers: Path, django_db_setup: None) -> Iterator[str]:
     with web_process("contract", servers) as url:
         yield url
 
 
 @pytest.fixture(params=["/api", ""], ids=["variable with api", "variable without api"])
-def visit(request: pytest.FixtureRequest, site: str) -> Iterator[Visit]:
+def visit(request: pytest.FixtureRequest, web_url: str) -> Iterator[Visit]:
     """`visit()`: a logged-out visitor; `visit("Mai")`: one who has just registered."""
 
     with httpx.Client(timeout=300) as browser:
 
         def open_tab(first_name: str = "") -> Frontend:
-            tab = Frontend(browser, f"{site}{request.param}")
+            tab = Frontend(browser, f"{web_url}{request.param}")
             if first_name:
                 tab.register(first_name)
             return tab

@@ -11,7 +11,7 @@ from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
@@ -24,6 +24,7 @@ from posts.services import create_post
 from recommendations import feed, interests
 from recommendations.feed import choose
 from tests.conftest import PASSWORD
+from tests.properties import examples
 from tests.search.conftest import MODEL, at_cosine, pointing
 
 pytestmark = pytest.mark.django_db
@@ -276,11 +277,7 @@ def test_a_post_hidden_after_it_was_chosen_is_not_shown_nor_named(
     assert interests.deeds_of(viewer, MODEL) == []
 
 
-@settings(
-    max_examples=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@examples(15)
 @given(
     plans=st.lists(
         st.tuples(

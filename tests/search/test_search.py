@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
@@ -19,6 +19,7 @@ from posts.models import Post
 from search import result_store
 from smimso.errors import Unavailable
 from smimso.redis import redis_client
+from tests.properties import examples
 from tests.search.conftest import at_cosine, pointing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("openai_scale")]
@@ -320,9 +321,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 SIGNS = st.text(st.sampled_from("ab -:*&|!()<>'\"\\_İʼ\u0307"), max_size=8)
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(60)
 @given(q=TEXT | SIGNS, negative=TEXT | SIGNS, tags=TEXT | SIGNS)
 def test_any_text_can_be_asked_for(
     q: str, negative: str, tags: str, api: Api, stranger: User, away: None
