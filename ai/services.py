@@ -10,7 +10,6 @@ import hashlib
 import logging
 import unicodedata
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,21 +75,12 @@ def embed_text(text: str) -> list[float]:
     workers = worker_states()  # before the cache, which has no time-out when Redis hangs
     model = clip_name()
     digest = hashlib.sha256(f"{model}\n{text}".encode()).hexdigest()
-    cached = _cached(f"ai:text:{digest}")
+    cached = cache.get(f"ai:text:{digest}")
     if cached is not None:
         return array.array("f", cached).tolist()
     vector = _vector(_call(RemoteTask.EMBED_TEXT, workers, model, text=text), model)
-    with suppress(RedisError):  # the next call computes it again
-        cache.set(f"ai:text:{digest}", array.array("f", vector).tobytes(), TEXT_CACHE_SECONDS)
+    cache.set(f"ai:text:{digest}", array.array("f", vector).tobytes(), TEXT_CACHE_SECONDS)
     return vector
-
-
-def _cached(key: str) -> bytes | None:
-    try:
-        return cache.get(key)
-    except RedisError as error:  # the cache has a Redis connection of its own
-        logger.warning("The cache is unreachable: %s", error)
-        return None
 
 
 def embed_image(image: Image.Image) -> list[float]:

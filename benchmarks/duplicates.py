@@ -33,7 +33,7 @@ os.environ |= {"SMIMSO_CLIP_MODEL": f"local-dir:{MODEL}", "SMIMSO_AI_DTYPE": "fp
 django.setup()
 
 from ai.demo_models.drawing import draw_scene  # noqa: E402
-from ai.demo_models.scenes import demo_scenes  # noqa: E402
+from ai.demo_models.scenes import choose_demo_scenes  # noqa: E402
 from ai.engine import Engine  # noqa: E402
 from media.appearance import perceptual_hash  # noqa: E402
 from posts.models import BAND_MASKS, BAND_SHIFTS, MAX_HASH_DISTANCE  # noqa: E402
@@ -90,7 +90,7 @@ def report(name: str, bits: np.ndarray, cosines: np.ndarray) -> None:
 
 
 def tell_apart() -> np.ndarray:
-    scenes = demo_scenes(DRAWINGS)
+    scenes = choose_demo_scenes(DRAWINGS)
     pictures = [draw_scene(scene, WIDTH) for scene in scenes]
     known, meant = hashes(pictures), vectors(pictures)
     print(f"{'':20}{'bits p50':>8}{'p95':>7}{'cosine':>9}", end=" ")
