@@ -16,13 +16,13 @@ FETCH_SECONDS = 5  # for Google's certificates; else a request would wait for tw
 
 class NotConfigured(SmimsoError):
     status = 501
-    default = "Login with Google is not configured on this server"
+    code = "google_not_configured"
 
 
 class Refused(AuthenticationFailed):
     """One text for every reason: which one it was, is nobody's business."""
 
-    default = "Google authentication failed"
+    code = "google_refused"
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def identity_of(token: str) -> Identity:
             clock_skew_in_seconds=10,
         )
     except exceptions.TransportError as error:
-        raise Unavailable("Google cannot be reached at the moment") from error
+        raise Unavailable("google_unreachable") from error
     except (ValueError, RecursionError, exceptions.GoogleAuthError, jwt.PyJWTError) as error:
         raise Refused from error
     subject, email = str(claims.get("sub", "")), str(claims.get("email", "")).strip().lower()

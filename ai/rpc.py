@@ -27,9 +27,7 @@ from smimso.redis import ANSWER_TIMEOUT, redis_client
 logger = logging.getLogger(__name__)
 
 QUEUE, TEXTS = "interactive", "text"  # workers of the former answer the latter on a thread
-NOT_AVAILABLE = "The AI is not available at the moment. Please try again later."
-BUSY = "The AI has too much to do at the moment. Please try again later."
-_UNAVAILABLE = {"error": "Unavailable", "message": NOT_AVAILABLE}
+_UNAVAILABLE = {"error": "Unavailable", "code": "ai_unavailable"}
 _ANSWER = "smimso:ai:answer:{}"
 _ANSWER_TTL = 60  # seconds; for answers whose caller has given up
 
@@ -52,7 +50,7 @@ def _ask(task: Task, arguments: dict[str, Any]) -> Any:
         connection.close()
     try:
         if redis_client().llen(_queue(task)) >= settings.AI_QUEUE_LIMIT:
-            raise errors.Unavailable(BUSY)
+            raise errors.Unavailable("ai_busy")
         task.apply_async(
             kwargs=arguments,
             task_id=call_id,
@@ -65,13 +63,14 @@ def _ask(task: Task, arguments: dict[str, Any]) -> Any:
         found = _await_answer(_ANSWER.format(call_id), settings.AI_TIMEOUT)
     except (RedisError, kombu.exceptions.OperationalError) as error:
         logger.warning("Redis can't be reached: %s", error)
-        raise errors.Unavailable(NOT_AVAILABLE) from error
+        raise errors.Unavailable("ai_unavailable") from error
     if found is None:
         logger.warning("%s: no answer within %s s", task.name, settings.AI_TIMEOUT)
-        raise errors.Unavailable(NOT_AVAILABLE)
+        raise errors.Unavailable("ai_unavailable")
     if "error" in found:
         refused = found["error"] == errors.InvalidInput.__name__
-        raise (errors.InvalidInput if refused else errors.Unavailable)(found["message"])
+        error_class = errors.InvalidInput if refused else errors.Unavailable
+        raise error_class(found["code"], **found.get("params", {}))
     return found["value"]
 
 
@@ -86,7 +85,7 @@ def answer(task: Task, compute: Callable[[], Any]) -> None:
     try:
         found = {"value": compute()}
     except errors.InvalidInput as error:
-        found = {"error": type(error).__name__, "message": str(error)}
+        found = {"error": type(error).__name__, "code": error.code, "params": error.params}
     except errors.Unavailable as error:
         logger.warning("%s", error)  # names directories: for the log, not for a member
         found = _UNAVAILABLE

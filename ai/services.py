@@ -23,7 +23,7 @@ from redis import RedisError
 from ai import heartbeat, model_ids, tasks, vector_space
 from ai.heartbeat import WorkerState
 from ai.image_codec import to_message
-from ai.rpc import NOT_AVAILABLE, QUEUE, ask
+from ai.rpc import QUEUE, ask
 from ai.zero_shot import Texts, decide
 from smimso import errors
 
@@ -62,7 +62,7 @@ def worker_states() -> list[WorkerState]:
     try:
         return heartbeat.live_workers()
     except RedisError as error:
-        raise errors.Unavailable(NOT_AVAILABLE) from error
+        raise errors.Unavailable("ai_unavailable") from error
 
 
 def embed_text(text: str) -> list[float]:
@@ -72,7 +72,7 @@ def embed_text(text: str) -> list[float]:
     """
     text = " ".join(unicodedata.normalize("NFC", text).split())[:TEXT_MAX]
     if not text:
-        raise errors.InvalidInput("Text is required")
+        raise errors.InvalidInput("text_required")
     workers = worker_states()  # before the cache, which has no time-out when Redis hangs
     model = clip_name()
     digest = hashlib.sha256(f"{model}\n{text}".encode()).hexdigest()
@@ -112,7 +112,7 @@ def classify_image(image: Image.Image, labels: Sequence[str] = DEFAULT_LABELS) -
     Raises InvalidInput without labels.
     """
     if not labels:
-        raise errors.InvalidInput("At least one label is required")
+        raise errors.InvalidInput("labels_required")
     prompts = [PROMPT.format(label) for label in labels]
     workers, model = worker_states(), clip_name()
     scores = _ask(tasks.classify_image, workers, model, image=to_message(image), prompts=prompts)
@@ -153,7 +153,7 @@ def embed_texts(texts: Sequence[str]) -> NDArray[np.float32]:
 def _ask(task: Any, workers: list[WorkerState], model: str, **arguments: Any) -> Any:
     """Ask, if a worker that answers requests has this CLIP model loaded."""
     if not any(QUEUE in worker.queues and worker.has_clip(model) for worker in workers):
-        raise errors.Unavailable(NOT_AVAILABLE)
+        raise errors.Unavailable("ai_unavailable")
     return ask(task, model=model, **arguments)
 
 
@@ -170,4 +170,4 @@ def _vectors_of(found: dict[str, Any], model: str) -> list[list[float]]:
 def _check_space(found: dict[str, Any], model: str) -> None:
     if found["model"] != model:  # never mix two vector spaces
         logger.error("A worker answered with %s, not %s", found["model"], model)
-        raise errors.Unavailable(NOT_AVAILABLE)
+        raise errors.Unavailable("ai_unavailable")
