@@ -68,7 +68,8 @@ def test_every_text_is_translated_with_the_same_parameters(texts: dict[str, str]
 
 def test_an_error_is_read_in_the_active_language() -> None:
     error = errors.InvalidInput("too_many_files", number=10)
-    assert str(error) == "Too many files. Maximum 10 files allowed"
+    with translation.override("en"):
+        assert str(error) == "Too many files. Maximum 10 files allowed"
     with translation.override("vi"):
         assert str(error) == "Quá nhiều tệp. Tối đa 10 tệp"
         assert error.in_english() == "Too many files. Maximum 10 files allowed"
@@ -106,7 +107,8 @@ def test_a_route_answers_in_english_whatever_the_browsers_language(client: Clien
 
 def test_a_field_is_named_on_pages_as_its_label_is() -> None:
     invalid = ValidationError({"tags": {"3": ["Too long."]}})
-    assert error_text(invalid) == "Tags: Too long."
+    with translation.override("en"):
+        assert error_text(invalid) == "Tags: Too long."
     with translation.override("vi"):
         assert error_text(invalid) == "Thẻ: Too long."
         assert error_text(ValidationError([])) == "Dữ liệu không hợp lệ"
