@@ -106,7 +106,7 @@ def check_images(uploads: Sequence[Upload]) -> list[CheckedImage]:
 
 def check_count(uploads: Sequence[Upload]) -> None:
     if len(uploads) > settings.UPLOAD_MAX_FILES:
-        raise InvalidInput(f"Too many files. Maximum {settings.UPLOAD_MAX_FILES} files allowed")
+        raise InvalidInput("too_many_files", number=settings.UPLOAD_MAX_FILES)
 
 
 def compute_fingerprints(uploads: Sequence[Upload]) -> list[Fingerprint]:
@@ -165,7 +165,7 @@ def _decode_to_fit(data: bytes, side: int) -> Image.Image:
 def read_upload(upload: Upload) -> bytes:
     megabytes = settings.UPLOAD_MAX_BYTES // (1024 * 1024)
     if (upload.size or 0) > settings.UPLOAD_MAX_BYTES:
-        raise InvalidInput(f"File size exceeds the maximum limit of {megabytes}MB")
+        raise InvalidInput("file_too_large", number=megabytes)
     return upload.read()
 
 
@@ -267,7 +267,7 @@ def _open_header(file: IO[bytes]) -> Image.Image:
             image = JpegImageFile(file)
     if image.width * image.height > settings.UPLOAD_MAX_PIXELS:
         most = settings.UPLOAD_MAX_PIXELS // 1_000_000
-        raise InvalidInput(f"The image is too large. At most {most} megapixels are allowed")
+        raise InvalidInput("image_too_large", number=most)
     return image
 
 
@@ -296,6 +296,4 @@ def _raise_invalid_input() -> Iterator[None]:
 
 
 def _unreadable_error() -> InvalidInput:
-    return InvalidInput(
-        "The file is not a readable image. Only JPEG, PNG, WebP, and GIF are allowed."
-    )
+    return InvalidInput("image_unreadable")

@@ -56,10 +56,10 @@ def test_pagination_counts_pages(total: int, pages: int) -> None:
 
 
 FAMILY = [
-    (errors.InvalidInput("Too blue"), 400, "Too blue"),
-    (errors.AuthenticationFailed("Who?"), 401, "Who?"),
+    (errors.InvalidInput("title_required"), 400, "Title is required"),
+    (errors.AuthenticationFailed("invalid_credentials"), 401, "Invalid credentials"),
     (errors.NotAllowed(), 403, "You are not allowed to do this"),
-    (errors.NotFound("Post not found"), 404, "Post not found"),
+    (errors.NotFound("post_not_found"), 404, "Post not found"),
     (errors.TooLarge(), 413, "The request is too large"),
     (errors.Overloaded(), 429, "Too many requests. Please try again later."),
     (errors.Unavailable(), 503, "This service is not available at the moment"),
