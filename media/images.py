@@ -104,7 +104,7 @@ def check_images(uploads: Sequence[Upload]) -> list[CheckedImage]:
 
 def check_number(uploads: Sequence[Upload]) -> None:
     if len(uploads) > settings.UPLOAD_MAX_FILES:
-        raise InvalidInput(f"Too many files. Maximum {settings.UPLOAD_MAX_FILES} files allowed")
+        raise InvalidInput("too_many_files", number=settings.UPLOAD_MAX_FILES)
 
 
 def fingerprints(uploads: Sequence[Upload]) -> list[Fingerprint]:
@@ -163,7 +163,7 @@ def _seen(data: bytes, side: int) -> Image.Image:
 def _read(upload: Upload) -> bytes:
     megabytes = settings.UPLOAD_MAX_BYTES // (1024 * 1024)
     if (upload.size or 0) > settings.UPLOAD_MAX_BYTES:
-        raise InvalidInput(f"File size exceeds the maximum limit of {megabytes}MB")
+        raise InvalidInput("file_too_large", number=megabytes)
     return upload.read()
 
 
@@ -265,7 +265,7 @@ def _opened(file: IO[bytes]) -> Image.Image:
             image = JpegImageFile(file)
     if image.width * image.height > settings.UPLOAD_MAX_PIXELS:
         most = settings.UPLOAD_MAX_PIXELS // 1_000_000
-        raise InvalidInput(f"The image is too large. At most {most} megapixels are allowed")
+        raise InvalidInput("image_too_large", number=most)
     return image
 
 
@@ -294,6 +294,4 @@ def _refusing_broken_images() -> Iterator[None]:
 
 
 def _unreadable() -> InvalidInput:
-    return InvalidInput(
-        "The file is not a readable image. Only JPEG, PNG, WebP, and GIF are allowed."
-    )
+    return InvalidInput("image_unreadable")

@@ -76,7 +76,7 @@ def is_following(viewer: User, member: User) -> bool:
 def activities_of(user: User, kind: str = "") -> list[Activity]:
     """The member's own log, newest first, each with its `post`. Raises InvalidInput."""
     if kind and kind not in ActivityType.values:
-        raise InvalidInput("Failed to fetch user activities: unknown type")
+        raise InvalidInput("unknown_activity_type")
     found = Activity.objects.filter(visible_posts(user, "post__"), user=user)
     if kind:
         found = found.filter(activity_type=kind)

@@ -66,7 +66,7 @@ def _feed_page(found: PostQuerySet, viewer: Any, start: int, limit: int) -> list
 
 def posts_of(viewer: Any, user_id: UUID, *, page: int, limit: int) -> tuple[list[Post], int]:
     if not User.objects.filter(pk=user_id, is_active=True).exists():
-        raise NotFound("User not found")
+        raise NotFound("user_not_found")
     posts = Post.objects.visible_to(viewer).filter(user_id=user_id)
     return _page(posts.order_by(*NEWEST), viewer, page, limit), posts.count()
 

@@ -76,14 +76,14 @@ def add_comment(
     """Tells the post's author, and the author of the comment that is replied to."""
     text = (content or "").strip()
     if not text:
-        raise InvalidInput("Comment content is required")
+        raise InvalidInput("comment_required")
     with transaction.atomic():
         post = _locked(user, post_id)
         parent = None
         if parent_comment_id:
             parent = Comment.objects.filter(pk=parent_comment_id, post=post).first()
             if parent is None:
-                raise InvalidInput("The comment that is replied to is not one of this post")
+                raise InvalidInput("reply_to_other_post")
         comment = Comment.objects.create(user=user, post=post, parent_comment=parent, content=text)
         _count(post_id, comment_count=1)
         Activity.objects.create(user=user, post=post, activity_type=ActivityType.COMMENT)
@@ -120,9 +120,9 @@ def delete_comment(*, user: Any, post_id: UUID, comment_id: UUID) -> None:
         post = _locked(user, post_id)
         comment = Comment.objects.filter(pk=comment_id, post=post).first()
         if comment is None:
-            raise NotFound("Comment not found")
+            raise NotFound("comment_not_found")
         if user.pk not in (comment.user_id, post.user_id):
-            raise NotAllowed("You can only delete your own comments")
+            raise NotAllowed("cannot_delete_comment")
         thread = [reply.pk for reply in Comment.objects.raw(_THREAD, [comment.pk])]
         Comment.objects.filter(pk__in=thread).delete()
         _count(post_id, comment_count=-len(thread))
@@ -149,7 +149,7 @@ def _locked(user: Any, post_id: UUID) -> Post:
     posts = Post.objects.visible_to(user).select_for_update(of=("self",), no_key=True)
     post = posts.filter(pk=post_id).first()
     if post is None:
-        raise NotFound("Post not found")
+        raise NotFound("post_not_found")
     return post
 
 

@@ -41,7 +41,7 @@ def create_post(
     returned. Raises InvalidInput; then nothing has changed.
     """
     if not uploads:
-        raise InvalidInput("At least one image is required")
+        raise InvalidInput("images_required")
     _check_category(category_id)
     checked = check_images(uploads)
     written = {"title": title, "description": description, "category": category_id, "tags": tags}
@@ -125,11 +125,11 @@ def update_post(*, user: Any, post_id: UUID, **changes: Any) -> None:
     see, NotAllowed for another's post and InvalidInput; then nothing has changed.
     """
     if "title" in changes and not changes["title"]:
-        raise InvalidInput("Title is required")
+        raise InvalidInput("title_required")
     if "category_id" in changes:
         _check_category(changes["category_id"])
     with transaction.atomic():
-        post = _own_post(user, post_id, "You can only edit your own posts")
+        post = _own_post(user, post_id, "cannot_edit_post")
         # The frontend's form always sends the title: one that is as before says nothing.
         written = {name for name in changes if name != "title" or changes[name] != post.title}
         closed = {"category" if name == "category_id" else name for name in written}
@@ -148,11 +148,11 @@ def write_captions(*, user: Any, post_id: UUID, captions: Mapping[UUID, str | No
     for another's post; then nothing has changed.
     """
     with transaction.atomic():
-        post = _own_post(user, post_id, "You can only edit your own posts")
+        post = _own_post(user, post_id, "cannot_edit_post")
         for image_id, text in captions.items():
             images = post.images.filter(pk=image_id)
             if not images.update(user_caption=(text or "").strip() or None):
-                raise NotFound("Image not found")
+                raise NotFound("image_not_found")
 
 
 def remove_captions(image_ids: Sequence[UUID], *, source: Literal["author", "ai"]) -> int:
@@ -178,7 +178,7 @@ def remove_captions(image_ids: Sequence[UUID], *, source: Literal["author", "ai"
 def delete_post(*, user: Any, post_id: UUID) -> None:
     """With all that hangs on it; the files go once that is committed. Raises as update_post."""
     with transaction.atomic():
-        post = _own_post(user, post_id, "You can only delete your own posts")
+        post = _own_post(user, post_id, "cannot_delete_post")
         image_ids = list(post.images.values_list("pk", flat=True))
         post.delete()
         feed.forget_total()
@@ -191,7 +191,7 @@ def _own_post(user: Any, post_id: UUID, refusal: str) -> Post:
     posts = Post.objects.visible_to(user).select_for_update(of=("self",))
     post = posts.filter(pk=post_id).first()
     if post is None:
-        raise NotFound("Post not found")
+        raise NotFound("post_not_found")
     if post.user_id != user.pk:
         raise NotAllowed(refusal)
     return post
@@ -199,14 +199,14 @@ def _own_post(user: Any, post_id: UUID, refusal: str) -> Post:
 
 def _check_category(category_id: UUID | None) -> None:
     if category_id and not Category.objects.filter(pk=category_id).exists():
-        raise InvalidInput("The category does not exist")
+        raise InvalidInput("category_not_found")
 
 
 def visible_post(viewer: Any, post_id: UUID) -> Post:
     """With all that a page shows. Raises NotFound for what the viewer may not see."""
     post = Post.objects.visible_to(viewer).for_display(viewer).filter(pk=post_id).first()
     if post is None:
-        raise NotFound("Post not found")
+        raise NotFound("post_not_found")
     return post
 
 
@@ -215,7 +215,7 @@ def visible_image(viewer: Any, post_id: UUID, image_id: UUID) -> PostImage:
     for image in visible_post(viewer, post_id).images.all():
         if image.pk == image_id:
             return image
-    raise NotFound("Image not found")
+    raise NotFound("image_not_found")
 
 
 def retry_images(image_ids: list[UUID]) -> int:

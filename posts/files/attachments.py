@@ -29,7 +29,7 @@ def store_attachment(user_id: UUID | None, upload: UploadedFile) -> str:
     """
     megabytes = settings.UPLOAD_MAX_BYTES // (1024 * 1024)
     if (upload.size or 0) > settings.UPLOAD_MAX_BYTES:
-        raise InvalidInput(f"File size exceeds the maximum limit of {megabytes}MB")
+        raise InvalidInput("file_too_large", number=megabytes)
     data = upload.read()
     kind = filetype.guess(data)
     if kind is not None and kind.mime.startswith("image/"):
@@ -55,9 +55,7 @@ def _extension_of(data: bytes, kind: filetype.Type | None) -> str:
         return TEXT
     playable = kind is not None and kind.mime.startswith(("audio/", "video/"))
     if kind is None or not (playable or kind.extension in DOCUMENTS):
-        raise InvalidInput(
-            "Invalid file type. Only images, audio, video and common documents are allowed."
-        )
+        raise InvalidInput("file_type_not_allowed")
     return kind.extension
 
 

@@ -11,7 +11,6 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.crypto import get_random_string
-from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
 from rest_framework.exceptions import ValidationError
 
@@ -27,9 +26,8 @@ from posts.rest.serializers import (
     NewPostSerializer,
     PostChangesSerializer,
 )
-from smimso.errors import NotFound, SmimsoError
-from smimso.web.pages import SERVICE_TEXTS, translated
-from smimso.web.responses import first_text
+from smimso.errors import TEXTS, NotFound, SmimsoError
+from smimso.web.pages import error_text
 from smimso.web.throttling import counted
 
 FORM_METHODS = ["GET", "HEAD", "POST"]
@@ -56,7 +54,7 @@ def upload(request: HttpRequest) -> HttpResponse:
         "most_files": settings.UPLOAD_MAX_FILES,
         "most_megabytes": settings.UPLOAD_MAX_BYTES // (1024 * 1024),
         "content_types": [f"image/{name.lower()}" for name in EXTENSIONS],
-        "service_texts": {text: gettext(text) for text in SERVICE_TEXTS},
+        "error_texts": TEXTS,
     }
     return render(request, "posts/upload.html", page, status=400 if error or repeats else 200)
 
@@ -99,10 +97,8 @@ def _try(work: Callable[[], Any]) -> tuple[Any, str]:
     """What `work` returns, or why it was refused, in the member's language."""
     try:
         return work(), ""
-    except ValidationError as refusal:
-        return None, first_text(refusal.detail)
-    except SmimsoError as refusal:
-        return None, translated(str(refusal))
+    except (SmimsoError, ValidationError) as error:
+        return None, error_text(error)
 
 
 def _create_post(request: HttpRequest) -> Post:

@@ -17,8 +17,7 @@ from posts.models import Comment
 from posts.pages.post import render_post, thread_of, visible_post
 from posts.rest.serializers import NewCommentSerializer
 from smimso.errors import InvalidInput
-from smimso.web.pages import PageRequest, action, translated
-from smimso.web.responses import first_text
+from smimso.web.pages import PageRequest, action, error_text
 
 
 @action("post", "post_id")
@@ -81,15 +80,13 @@ def _new_comment(request: PageRequest, post_id: UUID) -> Comment:
     return interactions.add_comment(user=author, post_id=post_id, **form.validated_data)
 
 
-def _refused_comment(request: PageRequest, post_id: UUID, refusal: Exception) -> HttpResponse:
-    if isinstance(refusal, ValidationError):
-        error = first_text(refusal.detail)
-    else:
-        error = translated(str(refusal))
+def _refused_comment(
+    request: PageRequest, post_id: UUID, refusal: InvalidInput | ValidationError
+) -> HttpResponse:
     form = {
         "reply_to": request.POST.get("parent_comment_id", ""),
         "text": request.POST.get("content", ""),
-        "error": error,
+        "error": error_text(refusal),
     }
     shown = visible_post(request, post_id)
     if not request.htmx:

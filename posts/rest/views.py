@@ -52,7 +52,7 @@ class PostListView(APIView):
     def get(self, request: Request) -> Response:
         query = FeedQuerySerializer(data=request.query_params)
         if not query.is_valid():
-            raise InvalidInput("Failed to fetch posts")
+            raise InvalidInput("posts_query_invalid")
         return _page_of_posts(
             request,
             lambda **page: feed.feed(request.user, **query.validated_data, **page),
@@ -67,7 +67,7 @@ class PostListView(APIView):
     )
     def post(self, request: Request) -> Response:
         if set(request.FILES) - {"images"}:
-            raise InvalidInput("Unexpected field")
+            raise InvalidInput("unexpected_file_field")
         form = NewPostSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         post = services.create_post(
@@ -138,7 +138,7 @@ def _page_of_posts(
 def _idempotency_key(request: Request) -> str:
     key = request.headers.get("Idempotency-Key", "")
     if len(key) > 255:
-        raise InvalidInput("The Idempotency-Key is longer than 255 characters")
+        raise InvalidInput("idempotency_key_too_long")
     return key
 
 

@@ -143,7 +143,7 @@ def test_the_command_fails_without_a_worker(
     seen: Callable[..., Post], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(texts: list[str]) -> np.ndarray:
-        raise Unavailable("The AI is not available")
+        raise Unavailable("ai_unavailable")
 
     monkeypatch.setattr(ai, "embed_texts", away)
     with pytest.raises(CommandError, match="not available"):
