@@ -44,7 +44,7 @@ class Embedder(Protocol):
     clip_name: str
 
     @property
-    def embed_batch(self) -> int: ...
+    def embed_batch_size(self) -> int: ...
     def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray: ...
 
 
@@ -115,7 +115,7 @@ def backfill(engines: Sequence[Embedder], *, after: UUID | None, until: UUID | N
     spaces = [space for space in vector_space.all_spaces() if space.name in by_name]
     if not spaces:
         raise Unavailable
-    chunk_size = min(engine.embed_batch for engine in engines)  # before an attempt is counted
+    chunk_size = min(engine.embed_batch_size for engine in engines)  # before an attempt is counted
     batch = _claim(spaces, after, until, chunk_size)
     if batch is None:
         return None

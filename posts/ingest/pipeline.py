@@ -35,7 +35,7 @@ class Engine(embeddings.Embedder, Protocol):
     """The part of `ai.engine.Engine` that the pipeline uses."""
 
     @property
-    def caption_batch(self) -> int: ...
+    def caption_batch_size(self) -> int: ...
     @property
     def caption_source(self) -> str: ...
     def caption_images(self, images: Sequence[Image.Image]) -> list[str]: ...
@@ -51,7 +51,7 @@ def embed_images(
     VectorSpaceChanged if `engine` is not, or no longer, the one whose vectors are searched, and
     Unavailable without its model.
     """
-    chunk_size = engine.embed_batch  # raises Unavailable, so before an attempt is counted
+    chunk_size = engine.embed_batch_size  # raises Unavailable, so before an attempt is counted
     for batch in _claim(image_ids, AIStatus.PENDING, chunk_size):
         embedded: list[UUID] = []
         try:
@@ -72,7 +72,7 @@ def caption_images(image_ids: Sequence[UUID], engine: Engine) -> None:
 
     Raises Unavailable without the model.
     """
-    chunk_size = engine.caption_batch
+    chunk_size = engine.caption_batch_size
     for batch in _claim(image_ids, AIStatus.EMBEDDED, chunk_size):
         captioned: list[UUID] = []
         try:
@@ -117,13 +117,15 @@ def fill_open_fields(post_id: UUID, caption: str, category: Category | None) -> 
         post = Post.objects.select_for_update().filter(pk=post_id).first()
         if post is None:
             return
-        filled = [name for name in post.open_fields if values.get(name)]
+        filled = [name for name in post.ai_writable_fields if values.get(name)]
         for name in filled:
             setattr(post, name, values[name])
         post.caption = caption
-        post.open_fields = [name for name in post.open_fields if name not in filled]
+        post.ai_writable_fields = [name for name in post.ai_writable_fields if name not in filled]
         post.ai_fields = [*post.ai_fields, *filled]
-        post.save(update_fields=[*filled, "caption", "open_fields", "ai_fields", "updated_at"])
+        post.save(
+            update_fields=[*filled, "caption", "ai_writable_fields", "ai_fields", "updated_at"]
+        )
 
 
 def reconcile(*, limit: int = 500) -> int:

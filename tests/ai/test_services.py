@@ -12,10 +12,8 @@ import numpy as np
 import pytest
 from django.conf import settings
 from django.core.cache import cache
-from django.core.cache.backends.redis import RedisCache
 from django.db import connection, transaction
 from PIL import Image
-from redis import RedisError
 
 from ai import heartbeat, rpc, services
 from ai.heartbeat import ModelState, WorkerState
@@ -130,7 +128,7 @@ def test_a_text_that_nobody_waits_for_is_not_computed(ready: None, picture: Imag
 
 
 def test_what_a_task_refuses_comes_back_as_invalid_input(ready: None) -> None:
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput, match="not a readable image"):
         rpc.call(RemoteTask.EMBED_IMAGE, image="bm90IGFuIGltYWdl", model=services.clip_name())
 
 
@@ -200,13 +198,13 @@ def test_a_cached_text_needs_no_worker(
 
 
 def test_a_cache_that_is_away_is_a_miss(
-    deaf_worker: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    deaf_worker: Callable[..., None],
+    settings: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def away(*_: object) -> None:
-        raise RedisError("no connection")
-
-    for name in ("get", "set"):
-        monkeypatch.setattr(RedisCache, name, away)
+    nowhere = {"LOCATION": f"unix://{tmp_path}/nobody.sock"}
+    settings.CACHES = {"default": settings.CACHES["default"] | nowhere}
     deaf_worker()
     monkeypatch.setattr(rpc, "call", lambda *_, **__: _reply([1.0] + [0.0] * 511))
     assert services.embed_text("a blue boat") == [1.0] + [0.0] * 511
@@ -292,21 +290,17 @@ def test_a_killed_worker_is_forgotten_when_its_state_expires(
     assert "killed" not in {worker.name for worker in services.worker_states()}
 
 
-def test_a_dead_redis_is_unavailable_and_nobody_waits(
-    redis_at: Callable[[str], None], tmp_path: Path
-) -> None:
-    redis_at(f"unix://{tmp_path}/nobody.sock?db=0")
+@pytest.mark.usefixtures("redis_away")
+def test_a_dead_redis_is_unavailable_and_nobody_waits() -> None:
     started = time.monotonic()
     with pytest.raises(Unavailable):
         services.embed_text("a red boat")
     assert time.monotonic() - started < settings.AI_TIMEOUT / 2
 
 
-def test_a_hanging_redis_is_unavailable_before_the_time_out(
-    redis_at: Callable[[str], None],
-) -> None:
+def test_a_hanging_redis_is_unavailable_before_the_time_out(settings: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        redis_at(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        settings.REDIS_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         started = time.monotonic()
         with pytest.raises(Unavailable):
             services.embed_text("a red boat")

@@ -17,7 +17,6 @@ from django.core.management import CommandError, call_command
 from ai import heartbeat, model_ids, worker
 from ai.engine import Engine
 from ai.errors import ModelUnavailable
-from smimso.redis import redis_client
 from tests.ai.conftest import save_clip
 
 pytestmark = pytest.mark.django_db(transaction=True)  # other threads read there, too
@@ -56,7 +55,7 @@ def test_a_worker_starts_by_itself_once_the_weights_are_there(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(worker, "RETRY_INTERVAL", 0.1)
-    monkeypatch.setattr("ai.engine.lazy.FIRST_PAUSE", 0.1)
+    monkeypatch.setattr("ai.engine.lazy_model.MIN_RETRY_SECONDS", 0.1)
     worker.get_engine().clip._pause = 0.1
     keeper = worker.ModelLoader("test-late", {"embed"})
     with caplog.at_level(logging.INFO, logger="ai.worker"):
@@ -156,15 +155,12 @@ def test_the_state_is_published_again_after_redis_was_away(
         _wait_until(lambda: _state("test-away") is not None)
         with caplog.at_level(logging.DEBUG, logger="ai.worker"):
             settings.REDIS_URL = "redis://127.0.0.1:1/0"  # where nobody listens
-            redis_client.cache_clear()
             _wait_until(lambda: caplog.text.count("The state is not published") > 1)
         settings.REDIS_URL = url
-        redis_client.cache_clear()
         heartbeat.withdraw("test-away")
         _wait_until(lambda: _state("test-away") is not None)
     finally:
         settings.REDIS_URL = url
-        redis_client.cache_clear()
         keeper.stop()
 
 

@@ -140,7 +140,7 @@ def test_backfill_computes_in_chunks_of_the_engine(
 ) -> None:
     new_post("red", "green", "blue")
     embed_images([image.pk for image in images()], engine)
-    engine.embed_batch = 2
+    engine.embed_batch_size = 2
     assert fill(engine, turned) == max(image.pk for image in images())
     assert turned.batches == [2, 1]
     assert {image.next_embedding_model for image in images()} == {SECOND}
