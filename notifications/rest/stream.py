@@ -108,7 +108,7 @@ async def _live_events(
                 yield _format_event("notification", data=notification)
 
 
-# --- Places: how many streams a member has open ----------------------------------------------
+# --- Places: how many streams a member has open -------------------------------------------------
 # A sorted set per member, scored by when the place lapses: a process that dies leaves none behind.
 
 
@@ -151,7 +151,7 @@ def _redis_client() -> redis.asyncio.Redis:
     return redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2)
 
 
-# --- The database ----------------------------------------------------------------------------
+# --- The database -------------------------------------------------------------------------------
 # A stream stays open for long: each of these gives its connection to the database back.
 
 
