@@ -1,25 +1,17 @@
 """Celery's interface to accounts: letters, so that no answer waits for a mail server."""
 
-import logging
-
-import redis
 from celery import shared_task
 from django.utils.translation import get_language, override
-from kombu.exceptions import OperationalError
 
 from accounts.pages.forms import PasswordResetEmailForm
+from smimso.celery import send_task
 from smimso.errors import Unavailable
-
-logger = logging.getLogger(__name__)
 
 
 def request_password_reset(email: str, *, host: str, secure: bool) -> None:
     """Takes as long for an unknown e-mail as for a member's. Raises Unavailable without Redis."""
-    try:
-        send_password_reset.delay(email, host, secure, get_language())
-    except (OperationalError, redis.RedisError, OSError) as error:
-        logger.warning("Redis is away, no letter is sent: %s", error)
-        raise Unavailable from error
+    if not send_task(send_password_reset.name, email, host, secure, get_language()):
+        raise Unavailable
 
 
 @shared_task(

@@ -51,7 +51,7 @@ class OldFiles:
         try:
             return check_images([_LocalUpload(path)])[0]
         except InvalidInput as error:
-            raise FileUnavailable(str(error)) from error
+            raise FileUnavailable(error.in_english()) from error
         except OSError as error:
             raise FileUnavailable("The image file cannot be read") from error
 

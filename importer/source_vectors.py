@@ -54,7 +54,7 @@ class SourceVectors:
         An empty collection starts in it. Raises SourceError if the collection has moved to
         another model.
         """
-        if vector_space.hold(self.model).get(self.model) != Column.SEARCHED:
+        if vector_space.lock_columns(self.model).get(self.model) != Column.SEARCHED:
             raise SourceError("The collection switched to another model. Start again.")
 
 

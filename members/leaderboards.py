@@ -1,11 +1,9 @@
 """Who is liked, seen and busy most: public posts only, all active members, one query each."""
 
-import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-import redis
 from django.core.cache import cache
 from django.db import connection
 from django.db.models import Count, Q, Sum
@@ -13,8 +11,6 @@ from django.utils import timezone
 
 from accounts.models import User
 from posts.models import Visibility
-
-logger = logging.getLogger(__name__)
 
 MAX_ENTRIES = 100
 RECENT_PERIOD = timedelta(days=28)
@@ -50,15 +46,8 @@ def most_active() -> list[Row]:
 
 def clear_cache() -> None:
     """So that who is gone is not listed for another minute."""
-    try:
-        cache.delete_many(
-            [
-                _cache_key(name)
-                for name in ("top-creators", "most-favorite", "most-viewed", "most-active")
-            ]
-        )
-    except redis.RedisError as error:
-        logger.warning("The leaderboards are not forgotten, Redis is away: %s", error)
+    names = ("top-creators", "most-favorite", "most-viewed", "most-active")
+    cache.delete_many([_cache_key(name) for name in names])
 
 
 def _rank_by_sums(**sums: Any) -> list[Row]:
@@ -98,15 +87,7 @@ def _rank_by_activity(since: datetime) -> list[Row]:
 
 
 def _get_cached(name: str, query: Callable[[], list[Row]]) -> list[Row]:
-    try:
-        rows = cache.get(_cache_key(name))
-        if rows is None:
-            rows = query()
-            cache.set(_cache_key(name), rows, CACHE_SECONDS)
-    except redis.RedisError as error:
-        logger.warning("A leaderboard is not kept, Redis is away: %s", error)
-        rows = query()
-    return rows
+    return cache.get_or_set(_cache_key(name), query, CACHE_SECONDS) or []
 
 
 def _cache_key(name: str) -> str:

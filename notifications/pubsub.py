@@ -3,8 +3,9 @@
 import logging
 from uuid import UUID
 
-import redis
-from django.conf import settings
+from redis import RedisError
+
+from smimso.redis import redis_client
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +17,6 @@ def channel_name(user_id: UUID) -> str:
 def publish(user_id: UUID, notification_id: UUID) -> None:
     """Only the id: each stream reads the row. A dead Redis costs the live event, nothing else."""
     try:
-        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2) as client:
-            client.publish(channel_name(user_id), str(notification_id))
-    except redis.RedisError as error:
+        redis_client().publish(channel_name(user_id), str(notification_id))
+    except RedisError as error:
         logger.warning("A notification was not sent live: %s", error)

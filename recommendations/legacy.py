@@ -9,7 +9,7 @@ from django.db.models import Q
 from accounts.models import User
 from ai import services as ai
 from ai.calibration import similarity_score
-from ai.vector_space import steady
+from ai.vector_space import in_one_vector_space
 from posts.models import Post
 from recommendations import interests
 from search.ann.nearest import nearest_images
@@ -26,7 +26,7 @@ def recommended_to(user_id: UUID, *, viewer: Any, limit: int) -> list[Match]:
     """
     member = User.objects.filter(pk=user_id, is_active=True).first()
     if member is None or (member != viewer and not settings.AI_PUBLIC):
-        raise NotFound("User not found")
+        raise NotFound("user_not_found")
     found = recommended_posts(member, limit)
     if member == viewer:
         return found
@@ -35,7 +35,7 @@ def recommended_to(user_id: UUID, *, viewer: Any, limit: int) -> list[Match]:
     return [match for match in found if match.post.pk in visible]
 
 
-@steady
+@in_one_vector_space
 def recommended_posts(user: User, limit: int) -> list[Match]:
     """What is nearest to the mean of what the member likes to see, best first.
 

@@ -8,10 +8,10 @@ import numpy as np
 from redis import RedisError
 
 from ai import services as ai
-from ai.calibration import LEAST_SCORES, Kind, scale_of
-from posts.full_text import Term, terms_of
+from ai.calibration import MIN_SCORES, Modality, scale_for
+from posts.full_text import Term, parse_terms
 from posts.models import PostImage
-from posts.services import visible_post
+from posts.services import get_visible_post
 from search.composed_query import PICTURE_WEIGHT, changed
 from search.query import Query
 from search.score_calibration import Sample, sample_of, scores
@@ -27,7 +27,7 @@ class Meaning:
     """
 
     model: str
-    kind: Kind = "text"
+    kind: Modality = "text"
     main: np.ndarray | None = None
     beside: np.ndarray | None = None
     excluded: tuple[np.ndarray, ...] = ()
@@ -42,15 +42,15 @@ class Meaning:
         """Of unit length; both parts weigh by how far they spread the collection."""
         if self.main is None or self.beside is None:
             return self.main
-        main = self.main / self.sample.spread(self.main, scale_of("text", self.model))
-        spread = self.sample.spread(self.beside, scale_of("image", self.model))
+        main = self.main / self.sample.spread(self.main, scale_for("text", self.model))
+        spread = self.sample.spread(self.beside, scale_for("image", self.model))
         both = main + PICTURE_WEIGHT * self.beside / spread
         return both / np.linalg.norm(both)
 
     @property
     def least_score(self) -> float:
         """The usual one; with a picture beside the words, that of pictures."""
-        return LEAST_SCORES["image" if self.beside is not None else self.kind]
+        return MIN_SCORES["image" if self.beside is not None else self.kind]
 
     def scores(self, cosines: np.ndarray) -> np.ndarray:
         """0..1, for cosines to `main`."""
@@ -84,11 +84,11 @@ def meaning_of(viewer: Any, query: Query) -> Meaning:
             vectors |= {"available": False, "redis_away": away}
         return _with(found, **vectors)
     if main is None:
-        words = tuple(terms_of(caption)) if query.picture is not None else ()
+        words = tuple(parse_terms(caption)) if query.picture is not None else ()
         return _with(
             found, main=seen, kind="image", excluded=excluded, terms=words, caption=caption
         )
-    terms = tuple(terms_of(text)) if seen is not None else query.terms
+    terms = tuple(parse_terms(text)) if seen is not None else query.terms
     return _with(found, main=main, beside=seen, excluded=excluded, terms=terms, caption=caption)
 
 
@@ -98,7 +98,7 @@ def _with(meaning: Meaning, **changes: Any) -> Meaning:
 
 def _of_post(viewer: Any, post_id: UUID, model: str) -> tuple[np.ndarray | None, str]:
     """Of the post's first embedded image; None while it has none."""
-    post = visible_post(viewer, post_id)
+    post = get_visible_post(viewer, post_id)
     images = PostImage.objects.filter(post=post).searchable(model).order_by("display_order")
     image = images.values_list("embedding", "ai_caption").first()
     if image is None:

@@ -8,8 +8,8 @@ from uuid import UUID
 import numpy as np
 from PIL import Image
 
-from ai.calibration import LEAST_SCORES
-from ai.vector_space import steady
+from ai.calibration import MIN_SCORES
+from ai.vector_space import in_one_vector_space
 from posts.models import Post, PostImage
 from search import fusion, result_store, retrieval
 from search.ann import recall
@@ -21,7 +21,7 @@ from search.result_store import Found
 from smimso.errors import InvalidInput
 
 # The least that counts, unless a program asks for another.
-TEXT_SCORE, IMAGE_SCORE = LEAST_SCORES["text"], LEAST_SCORES["image"]
+TEXT_SCORE, IMAGE_SCORE = MIN_SCORES["text"], MIN_SCORES["image"]
 SIMILAR_SCORE = 0.0
 
 
@@ -68,7 +68,7 @@ def search(
     only a picture is looked for and the AI is away.
     """
     if not (query.looks_for_something or query.excluded or query.filters):
-        raise InvalidInput("Search query is required")
+        raise InvalidInput("search_query_required")
     meaning, ranked = _ranked(viewer, query, least_score, None if goes_on else limit)
     about = {
         "ai": meaning.available,
@@ -121,7 +121,7 @@ def similar_to_vector(viewer: Any, vector: Sequence[float], *, limit: int) -> li
 # --- From the query to the list -----------------------------------------------------------------
 
 
-@steady
+@in_one_vector_space
 def _ranked(
     viewer: Any, query: Query, least_score: float | None, most: int | None
 ) -> tuple[Meaning, list[Ranked]]:

@@ -141,12 +141,18 @@ DATABASES["default"]["OPTIONS"] = {
 REDIS_URL = env.str("REDIS_URL", servers.redis_url(DATA_DIR))
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "smimso",
-        "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 2},
+        "OPTIONS": {
+            "IGNORE_EXCEPTIONS": True,  # without Redis, every key is missing
+            "REDIS_CLIENT_CLASS": "smimso.redis.CacheClient",
+            "SOCKET_CONNECT_TIMEOUT": 2,
+            "SOCKET_TIMEOUT": 2,
+        },
     }
 }
+DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 
 # --- Celery ----------------------------------------------------------------------------------
 CELERY_BROKER_URL = servers.kombu_url(REDIS_URL)
@@ -313,7 +319,10 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "filters": {"no_tokens": {"()": "smimso.logs.TokenRedactor"}},
+    "filters": {
+        "no_tokens": {"()": "smimso.logs.TokenRedactor"},
+        "cache_errors": {"()": "smimso.logs.CacheErrorSummary"},
+    },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
@@ -322,6 +331,9 @@ LOGGING = {
         }
     },
     "root": {"handlers": ["console"], "level": env.str("SMIMSO_LOG_LEVEL", "INFO")},
-    # Its own handler would write URLs as they came, and an EventSource has its token in there.
-    "loggers": {"uvicorn.access": {"handlers": ["console"], "propagate": False}},
+    "loggers": {
+        # Its own handler would log URLs unredacted, and an EventSource's URL contains a token.
+        "uvicorn.access": {"handlers": ["console"], "propagate": False},
+        "django_redis.cache": {"filters": ["cache_errors"]},
+    },
 }

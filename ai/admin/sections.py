@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from redis import RedisError
 
 from ai import heartbeat, metrics
-from ai.admin.page import Section, register
+from ai.admin.page import Section, register_section
 from ai.heartbeat import ModelState, WorkerState
 from ai.services import blip_name, clip_name
 from smimso.metrics import summarize
@@ -66,5 +66,5 @@ def times(request: HttpRequest) -> dict[str, Any]:
 
 
 def register_sections() -> None:
-    register(Section(10, "admin/ai/_workers.html", workers))
-    register(Section(40, "admin/ai/_times.html", times))
+    register_section(Section(10, "admin/ai/_workers.html", workers))
+    register_section(Section(40, "admin/ai/_times.html", times))

@@ -16,10 +16,9 @@ from uuid import UUID, uuid4
 import redis
 import redis.asyncio
 from asgiref.sync import sync_to_async
-from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DatabaseError, connection
-from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 from drf_spectacular.types import OpenApiTypes
@@ -28,10 +27,11 @@ from rest_framework import exceptions
 from notifications.models import Notification
 from notifications.pubsub import channel_name
 from notifications.rest.serializers import NotificationSerializer, notification_list
-from smimso.errors import Overloaded
+from smimso.errors import AuthenticationFailed, Overloaded
+from smimso.redis import async_redis_client
 from smimso.web.auth import user_for_token
 from smimso.web.openapi import JSON, ErrorSerializer, answers_plainly, in_query
-from smimso.web.responses import error_body
+from smimso.web.responses import error_response
 
 logger = logging.getLogger(__name__)
 
@@ -54,13 +54,13 @@ async def notification_stream(request: HttpRequest) -> HttpResponseBase:
     header = request.headers.get("Authorization", "")
     token = request.GET.get("token") or header.removeprefix("Bearer ").strip()
     if not token:
-        return JsonResponse(error_body("No token provided"), status=401)
+        return error_response(AuthenticationFailed("token_missing"))
     user_id = await sync_to_async(_authenticate)(token)
     if user_id is None:
-        return JsonResponse(error_body("Invalid token"), status=401)
+        return error_response(AuthenticationFailed("token_invalid"))
     place = await _acquire_slot(user_id)
     if place is None:
-        return JsonResponse(error_body(Overloaded.default), status=Overloaded.status)
+        return error_response(Overloaded())
     return StreamingHttpResponse(
         stream_events(user_id, token, place),
         content_type="text/event-stream",
@@ -120,7 +120,7 @@ async def _acquire_slot(user_id: UUID) -> str | None:
     """None when the member has too many. Without Redis the stream itself says so."""
     place = str(uuid4())
     try:
-        async with _redis_client() as client:
+        async with async_redis_client() as client:
             await client.zremrangebyscore(slots_key(user_id), 0, time.time())
             await _renew_slot(client, user_id, place)
             if await client.zcard(slots_key(user_id)) > MAX_STREAMS:
@@ -140,15 +140,11 @@ async def _renew_slot(client: redis.asyncio.Redis, user_id: UUID, place: str) ->
 @asynccontextmanager
 async def _release_on_exit(user_id: UUID, place: str) -> AsyncIterator[redis.asyncio.Redis]:
     """Redis, for as long as the place is held."""
-    async with _redis_client() as client:
+    async with async_redis_client() as client:
         try:
             yield client
         finally:
             await client.zrem(slots_key(user_id), place)
-
-
-def _redis_client() -> redis.asyncio.Redis:
-    return redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2)
 
 
 # --- The database -------------------------------------------------------------------------------

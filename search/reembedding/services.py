@@ -20,7 +20,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.db.models import F, Q
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from ai import model_ids, vector_space
 from ai import services as ai
@@ -52,68 +52,62 @@ def start(model: str, pretrained: str = "") -> None:
     """
     model, pretrained = model_ids.resolve(model, pretrained)
     if not model_ids.has_weights(model):
-        raise InvalidInput(gettext("There are no weights in %(model)s") % {"model": model})
+        raise InvalidInput("weights_missing", model=model)
     name = model_ids.clip_name(model, pretrained)
     with transaction.atomic():
-        vector_space.hold(vector_space.active().name)
+        vector_space.lock_columns(vector_space.active_space().name)
         rows = {row.column: row for row in VectorSpace.objects.select_for_update()}
         if rows[Column.SEARCHED].name == name:
-            text = gettext("The collection is in the space of %(name)s already")
-            raise InvalidInput(text % {"name": name})
-        if beside := rows.get(Column.BESIDE):
-            if beside.name == name and beside.state == State.COMING:
+            raise InvalidInput("model_already_searched", name=name)
+        if beside := rows.get(Column.SECONDARY):
+            if beside.name == name and beside.state == State.BACKFILLING:
                 return
-            raise InvalidInput(_in_the_way(beside))
+            raise _in_the_way(beside)
         VectorSpace.objects.create(
-            column=Column.BESIDE,
+            column=Column.SECONDARY,
             name=name,
             model=model,
             pretrained=pretrained,
-            state=State.COMING,
+            state=State.BACKFILLING,
         )
 
 
-def _in_the_way(beside: VectorSpace) -> str:
-    if beside.state == State.LEAVING:
-        text = gettext(
-            "The vectors of %(name)s are being cleared away: begin again when that is done, "
-            "in some minutes"
-        )
-    else:
-        text = gettext(
-            "The vectors of %(name)s are beside those that are searched (%(state)s): cancel, "
-            "roll back or finish that first"
-        )
-    return text % {"name": beside.name, "state": gettext(State(beside.state).label)}
+def _in_the_way(beside: VectorSpace) -> InvalidInput:
+    if beside.state == State.PURGING:
+        return InvalidInput("vectors_being_deleted", name=beside.name)
+    state = gettext_lazy(State(beside.state).label)
+    return InvalidInput("other_model_present", name=beside.name, state=state)
 
 
 def cancel() -> None:
     """Stays with the model that is searched. Raises InvalidInput when no change is under way."""
-    _set_state(State.COMING, State.LEAVING, gettext("No change of the model is under way"))
+    _set_state(State.BACKFILLING, State.PURGING, "no_model_change")
 
 
 def roll_back() -> None:
     """Goes back to the former model. Raises InvalidInput when its vectors are not there."""
-    _set_state(State.KEPT, State.COMING, gettext("There is no former model to go back to"))
+    _set_state(State.RETAINED, State.BACKFILLING, "no_previous_model")
 
 
 def finish() -> None:
     """Gives up the former model's vectors. Raises InvalidInput when there are none."""
-    _set_state(State.KEPT, State.LEAVING, gettext("There are no vectors of a former model"))
+    _set_state(State.RETAINED, State.PURGING, "no_previous_vectors")
 
 
 def _set_state(before: State, after: State, otherwise: str) -> None:
-    rows = VectorSpace.objects.filter(column=Column.BESIDE, state=before)
-    changed = {"state": after, "since": timezone.now(), "worked_at": None, "note": ""}
-    if not rows.update(**changed, accepted=0):
+    rows = VectorSpace.objects.filter(column=Column.SECONDARY, state=before)
+    changed = {"state": after, "since": timezone.now(), "last_batch_at": None, "note": ""}
+    if not rows.update(**changed, accepted_losses=0):
         raise InvalidInput(otherwise)
 
 
 def try_again() -> None:
     """Has images tried again that could not be read. Raises InvalidInput without another model."""
-    rows = VectorSpace.objects.filter(column=Column.BESIDE, state__in=[State.COMING, State.KEPT])
-    if not rows.update(rounds=F("rounds") + 1, worked_at=None, note=""):
-        raise InvalidInput(gettext("No change of the model is under way"))
+    rows = VectorSpace.objects.filter(
+        column=Column.SECONDARY, state__in=[State.BACKFILLING, State.RETAINED]
+    )
+    if not rows.update(retry_rounds=F("retry_rounds") + 1, last_batch_at=None, note=""):
+        raise InvalidInput("no_model_change")
 
 
 def go_on() -> None:
@@ -123,9 +117,11 @@ def go_on() -> None:
     """
     found = progress(fresh=True)
     if found is None or not found.is_stuck:
-        raise InvalidInput(gettext("The change of the model does not wait for a decision"))
-    rows = VectorSpace.objects.filter(column=Column.BESIDE, name=found.beside, state=State.COMING)
-    rows.update(accepted=found.leaving)
+        raise InvalidInput("no_decision_needed")
+    rows = VectorSpace.objects.filter(
+        column=Column.SECONDARY, name=found.beside, state=State.BACKFILLING
+    )
+    rows.update(accepted_losses=found.leaving)
 
 
 # --- Step by step -----------------------------------------------------------------------------
@@ -133,12 +129,12 @@ def go_on() -> None:
 
 def advance() -> None:
     """Does the next step, if one is due. Safe to be called by several at once, and again."""
-    beside = VectorSpace.objects.filter(column=Column.BESIDE).first()
+    beside = VectorSpace.objects.filter(column=Column.SECONDARY).first()
     if beside is None:
         return
-    if beside.state == State.LEAVING:
+    if beside.state == State.PURGING:
         _clear()
-    elif beside.state == State.COMING:
+    elif beside.state == State.BACKFILLING:
         _approach(beside)
     elif _expired(beside):
         finish()
@@ -152,7 +148,7 @@ def _expired(beside: VectorSpace) -> bool:
 
 
 def _last_work(beside: VectorSpace) -> datetime:
-    return beside.worked_at or beside.since
+    return beside.last_batch_at or beside.since
 
 
 def _approach(beside: VectorSpace) -> None:
@@ -173,10 +169,10 @@ def _approach(beside: VectorSpace) -> None:
         _note(f"{decide}: {found.leaving}")
     else:
         _note(gettext_noop("the index of the new vectors is being built"))
-        index.renew_statistics(Column.BESIDE.value)
-        index.maintain(column=Column.BESIDE.value)
+        index.renew_statistics(Column.SECONDARY.value)
+        index.maintain(column=Column.SECONDARY.value)
         # Another thread may be building the other index; and building may have taken long.
-        if index.is_fit(Column.BESIDE.value) and _is_complete():
+        if index.is_fit(Column.SECONDARY.value) and _is_complete():
             _exchange()
 
 
@@ -200,9 +196,9 @@ def _unprepared(name: str) -> str:
 
 def _fill(beside: VectorSpace) -> None:
     """Sends the messages of a new run; whoever is second in doing so sends none."""
-    row = VectorSpace.objects.filter(column=Column.BESIDE, run=beside.run)
-    if row.update(run=F("run") + 1, worked_at=timezone.now()):
-        queue.enqueue_fill(beside.run + 1, parts=max(1, _fillers()))
+    row = VectorSpace.objects.filter(column=Column.SECONDARY, run=beside.run)
+    if row.update(run=F("run") + 1, last_batch_at=timezone.now()):
+        queue.enqueue_backfill(beside.run + 1, parts=max(1, _fillers()))
 
 
 def _fillers() -> int:
@@ -211,7 +207,7 @@ def _fillers() -> int:
 
 def _note(text: str) -> None:
     """text: what the change waits for, and after a colon what nobody translates."""
-    VectorSpace.objects.filter(column=Column.BESIDE).exclude(note=text).update(note=text)
+    VectorSpace.objects.filter(column=Column.SECONDARY).exclude(note=text).update(note=text)
 
 
 def _exchange() -> None:
@@ -242,18 +238,18 @@ def _exchange_columns() -> str:
         cursor.execute("LOCK TABLE post_images IN SHARE UPDATE EXCLUSIVE MODE")
         _wait_at_most(cursor, LOCK_SECONDS)
         rows = {row.column: row for row in VectorSpace.objects.select_for_update()}
-        searched, beside = rows[Column.SEARCHED], rows.get(Column.BESIDE)
-        if beside is None or beside.state != State.COMING:
+        searched, beside = rows[Column.SEARCHED], rows.get(Column.SECONDARY)
+        if beside is None or beside.state != State.BACKFILLING:
             return searched.name  # someone was faster
         index.exchange_names()
         for suffix in ("", "_model"):
-            first, second = f"{Column.SEARCHED}{suffix}", f"{Column.BESIDE}{suffix}"
+            first, second = f"{Column.SEARCHED}{suffix}", f"{Column.SECONDARY}{suffix}"
             for old, new in ((first, "spare"), (second, first), ("spare", second)):
                 cursor.execute(f"ALTER TABLE post_images RENAME COLUMN {old} TO {new}")
     now = timezone.now()
     for column, row, state in (
         (Column.SEARCHED, beside, State.ACTIVE),
-        (Column.BESIDE, searched, State.KEPT),
+        (Column.SECONDARY, searched, State.RETAINED),
     ):
         VectorSpace.objects.filter(column=column).update(
             name=row.name,
@@ -261,8 +257,8 @@ def _exchange_columns() -> str:
             pretrained=row.pretrained,
             state=state,
             since=now,
-            worked_at=None,
-            accepted=0,
+            last_batch_at=None,
+            accepted_losses=0,
             note="",
         )
     return beside.name
@@ -287,9 +283,9 @@ def _clear() -> None:
             batch = list(free.values_list("pk", flat=True)[:CLEARED_AT_ONCE])
             cleared = PostImage.objects.filter(pk__in=batch)
             cleared.update(next_embedding=None, next_embedding_model="", fill_attempts=0)
-    if not index.drop(Column.BESIDE.value):
+    if not index.drop(Column.SECONDARY.value):
         return  # one was being built when the change was cancelled: it goes when it is there
-    leaving = VectorSpace.objects.filter(column=Column.BESIDE, state=State.LEAVING)
+    leaving = VectorSpace.objects.filter(column=Column.SECONDARY, state=State.PURGING)
     with transaction.atomic():
         row = leaving.select_for_update().first()  # after who still held the column
         if row is not None and not rows.exists():

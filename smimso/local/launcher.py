@@ -8,19 +8,19 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psycopg
-import redis
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 from kombu.exceptions import OperationalError
+from redis import RedisError
 
 from smimso.celery import app as celery_app
 from smimso.local import processes, servers
 from smimso.local.servers import CannotStart
 from smimso.local.supervisor import Program, Supervisor
+from smimso.redis import redis_client
 
 
 @dataclass
@@ -139,7 +139,7 @@ class Stack:
         def answers() -> bool:
             try:
                 return bool(celery_app.control.ping(destination=[node], timeout=0.5))
-            except (OperationalError, redis.RedisError):  # Redis is being started again
+            except (OperationalError, RedisError):  # Redis is being started again
                 return False
 
         # A solo worker does not answer in the middle of a task, and bulk tasks may be waiting.
@@ -171,13 +171,11 @@ class _Lines(io.TextIOBase):
 
 
 def redis_responds() -> bool:
-    client: Any = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=3)
+    """Return False also while Redis loads its data."""
     try:
-        return bool(client.ping())
-    except redis.RedisError:  # also while it loads its data
+        return bool(redis_client().ping())
+    except RedisError:
         return False
-    finally:
-        client.close()
 
 
 def connectable_host(host: str) -> str:

@@ -265,7 +265,7 @@ def test_an_empty_collection_starts_in_the_space_of_the_imported_vectors(
     assert not VectorSpace.objects.exists()
     run_import(node, clip_model=MODEL)
     settings.AI_CLIP_MODEL = "another"
-    assert vector_space.active().name == MODEL
+    assert vector_space.active_space().name == MODEL
 
 
 def test_results_of_the_ai_are_not_overwritten(node: NodeDatabase, run_import: Run):

@@ -5,7 +5,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-import redis
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
@@ -156,15 +155,8 @@ def test_somebody_elses_title_is_not_told(
 
 
 def test_without_redis_the_notification_is_stored(
-    owner: User,
-    stranger: User,
-    monkeypatch: pytest.MonkeyPatch,
-    django_capture_on_commit_callbacks: Any,
+    owner: User, stranger: User, redis_away: None, django_capture_on_commit_callbacks: Any
 ) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise redis.ConnectionError("no Redis")
-
-    monkeypatch.setattr("redis.Redis.publish", fail)
     with django_capture_on_commit_callbacks(execute=True):
         tell(owner, stranger, "follow")
     assert Notification.objects.count() == 1

@@ -24,7 +24,7 @@ PATIENCE = 120.0  # seconds
 @pytest.fixture
 def _reads_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """As web does: this process adds up what the others wrote."""
-    monkeypatch.setattr(metrics, "_sharing", True)
+    monkeypatch.setattr(metrics, "_is_multiprocess", True)
 
 
 def rows(owner: User) -> list[Any]:

@@ -74,8 +74,8 @@ def test_messages_tell_when_they_were_sent(new_post: Callable[..., Post], queues
     queue.enqueue(EMBED, [image.pk])
     [message] = queues.client.lrange("embed", 0, -1)
     headers = json.loads(message)["headers"]
-    assert float(headers[ai_metrics.SENT_AT]) == pytest.approx(time.time(), abs=60)
+    assert float(headers[ai_metrics.SENT_AT_HEADER]) == pytest.approx(time.time(), abs=60)
     change = Change()
-    ai_metrics.started("embed", headers)
-    ai_metrics.started("embed", {})  # a message of an older version
+    ai_metrics.observe_queue_wait("embed", headers)
+    ai_metrics.observe_queue_wait("embed", {})  # a message of an older version
     assert change.of('smimso_ai_queue_wait_seconds_count{queue="embed"}') == 1

@@ -153,7 +153,7 @@ def test_without_queries_captions_stand_in_and_without_the_ai_the_figure_stays_e
         image.save(update_fields=["ai_caption"])
 
     def away(text: str) -> list[float]:
-        raise Unavailable("The AI is not available")
+        raise Unavailable("ai_unavailable")
 
     monkeypatch.setattr(recall.ai, "embed_text", away)
     image, text = recall.measure()
@@ -174,7 +174,7 @@ def test_what_is_measured_across_a_change_of_the_model_changes_no_effort(
     monkeypatch.undo()  # here the database says which space it is
     indexed(owner, lists=10, rows=600)
     SearchEffort.objects.create(index_kind="ivfflat", effort=2.85)  # nine of ten lists
-    vector_space.hold(MODEL)
+    vector_space.lock_columns(MODEL)
     recall_of, calls = recall.Sample.recall, []
 
     def in_the_middle(sample: recall.Sample) -> float | None:
