@@ -31,7 +31,7 @@ CMD ["uvicorn", "smimso.asgi:application", "--host", "0.0.0.0", "--port", "5000"
     "--timeout-graceful-shutdown", "3", "--no-proxy-headers"]
 
 FROM base AS worker
-# SHARING of smimso/local/processes.py.
+# WORKER_ENVIRONMENT of smimso/local/processes.py.
 ENV OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=10000 MALLOC_ARENA_MAX=2
 # The package index's torch is the CUDA build, which runs on a CPU too. A CPU build is gigabytes
 # smaller: --build-arg PIP_EXTRA_INDEX_URL=(an index that has it)

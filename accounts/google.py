@@ -11,7 +11,7 @@ from google.oauth2 import id_token
 
 from smimso.errors import AuthenticationFailed, SmimsoError, Unavailable
 
-FETCH_SECONDS = 5  # for Google's certificates; else a request would wait for two minutes
+CERTIFICATE_TIMEOUT = 5  # for Google's certificates; else a request would wait for two minutes
 
 
 class NotConfigured(SmimsoError):
@@ -19,7 +19,7 @@ class NotConfigured(SmimsoError):
     default = "Login with Google is not configured on this server"
 
 
-class Refused(AuthenticationFailed):
+class LoginRefused(AuthenticationFailed):
     """One text for every reason: which one it was, is nobody's business."""
 
     default = "Google authentication failed"
@@ -37,24 +37,24 @@ class Identity:
     picture: str | None
 
 
-def identity_of(token: str) -> Identity:
+def verify_id_token(token: str) -> Identity:
     """Raises NotConfigured, Refused, or Unavailable when Google cannot be asked for its keys."""
     if not settings.GOOGLE_CLIENT_ID:
         raise NotConfigured
     try:
         claims = id_token.verify_oauth2_token(
             token,
-            partial(Request(), timeout=FETCH_SECONDS),
+            partial(Request(), timeout=CERTIFICATE_TIMEOUT),
             settings.GOOGLE_CLIENT_ID,
             clock_skew_in_seconds=10,
         )
     except exceptions.TransportError as error:
         raise Unavailable("Google cannot be reached at the moment") from error
     except (ValueError, RecursionError, exceptions.GoogleAuthError, jwt.PyJWTError) as error:
-        raise Refused from error
+        raise LoginRefused from error
     subject, email = str(claims.get("sub", "")), str(claims.get("email", "")).strip().lower()
     if not subject or "@" not in email:
-        raise Refused
+        raise LoginRefused
     picture = str(claims.get("picture", ""))
     return Identity(
         subject=subject,

@@ -27,7 +27,7 @@ class NodeBCryptHasher(BCryptPasswordHasher):
         return f"{self.algorithm}${data.decode('ascii')}"
 
 
-def named(encoded: str) -> str:
+def with_algorithm(encoded: str) -> str:
     """The hash with the name of its hasher in front, which bcryptjs did not write."""
     if encoded.startswith(_RAW_BCRYPT):
         return f"{NodeBCryptHasher.algorithm}${encoded}"

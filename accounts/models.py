@@ -88,11 +88,11 @@ class User(AbstractBaseUser, PermissionsMixin):
         super().save(*args, **kwargs)
 
     def check_password(self, raw_password: str | None) -> bool:
-        self.password = hashers.named(self.password)
+        self.password = hashers.with_algorithm(self.password)
         return super().check_password(raw_password)
 
     async def acheck_password(self, raw_password: str | None) -> bool:
-        self.password = hashers.named(self.password)
+        self.password = hashers.with_algorithm(self.password)
         return await super().acheck_password(raw_password)
 
     @property

@@ -10,11 +10,11 @@ class Option(TypedDict):
     label: str
 
 
-def _options(**labels: str) -> list[Option]:
+def _make_options(**labels: str) -> list[Option]:
     return [{"value": value, "label": label} for value, label in labels.items()]
 
 
-JOBS = _options(
+JOBS = _make_options(
     student="Sinh viên",
     developer="Lập trình viên",
     designer="Thiết kế",
@@ -30,7 +30,7 @@ JOBS = _options(
     freelancer="Freelancer",
     other="Khác",
 )
-PURPOSES = _options(
+PURPOSES = _make_options(
     inspiration="Tìm cảm hứng",
     share_ideas="Chia sẻ ý tưởng",
     learn="Học hỏi",
@@ -40,7 +40,7 @@ PURPOSES = _options(
     hobby="Sở thích",
     other="Khác",
 )
-SOURCES = _options(
+SOURCES = _make_options(
     google="Google Search",
     facebook="Facebook",
     instagram="Instagram",
@@ -50,19 +50,19 @@ SOURCES = _options(
     blog="Blog/Website",
     other="Khác",
 )
-EXPECTATIONS = _options(
+EXPECTATIONS = _make_options(
     very_high="Rất cao", high="Cao", medium="Trung bình", low="Thấp", very_low="Rất thấp"
 )
 
 # The survey's own lists, which the frontend has built in.
-SURVEY_PURPOSES = _options(
+SURVEY_PURPOSES = _make_options(
     share_ideas="Share ideas",
     find_inspiration="Find inspiration",
     connect_community="Connect with community",
     store_images="Store images",
     other="Other",
 )
-SURVEY_SOURCES = _options(
+SURVEY_SOURCES = _make_options(
     friends="Friends",
     social_media="Social media",
     advertisement="Advertisement",
@@ -71,7 +71,7 @@ SURVEY_SOURCES = _options(
 )
 
 
-def values(*lists: list[Option]) -> set[str]:
+def option_values(*lists: list[Option]) -> set[str]:
     return {option["value"] for options in lists for option in options}
 
 

@@ -11,18 +11,18 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, Value
 from django.db.models.functions import Concat
 
-from accounts import pictures
+from accounts import profile_images
 from accounts.models import User, UserQuerySet
-from accounts.services import check_phone
+from accounts.services import validate_phone
 from media.images import Upload
 from smimso.errors import InvalidInput, NotFound
 
-MOST_FOUND = 20
-_PICTURES = {"avatar_url", "cover_url"}
+MAX_RESULTS = 20
+_IMAGE_URL_FIELDS = {"avatar_url", "cover_url"}
 _HTTPS = URLValidator(schemes=["https"])
 
 
-def active_member(user_id: UUID) -> User:
+def get_active_member(user_id: UUID) -> User:
     """Raises NotFound, also for who has been deactivated."""
     user = User.objects.active().filter(pk=user_id).first()
     if user is None:
@@ -31,7 +31,7 @@ def active_member(user_id: UUID) -> User:
 
 
 def update_profile(
-    *, user: User, uploads: Mapping[pictures.Kind, Upload] | None = None, **changes: Any
+    *, user: User, uploads: Mapping[profile_images.ImageKind, Upload] | None = None, **changes: Any
 ) -> User:
     """Changes the given fields and stores the uploaded pictures, or does nothing of it.
 
@@ -39,15 +39,15 @@ def update_profile(
     is odd or taken, an upload no acceptable image, or a picture's URL neither https nor the one
     that the member has.
     """
-    with pictures.stored(uploads or {}) as urls, transaction.atomic():
+    with profile_images.store_uploads(uploads or {}) as urls, transaction.atomic():
         member = User.objects.select_for_update().get(pk=user.pk)
         if changes.get("phone") != member.phone:
-            check_phone(changes.get("phone"))
-        for name in _PICTURES & changes.keys():
-            _check_picture(changes[name], getattr(member, name))
+            validate_phone(changes.get("phone"))
+        for name in _IMAGE_URL_FIELDS & changes.keys():
+            _validate_image_url(changes[name], getattr(member, name))
         changes |= urls
-        for name in _PICTURES & changes.keys():
-            _forget_picture(getattr(member, name), changes[name])
+        for name in _IMAGE_URL_FIELDS & changes.keys():
+            _schedule_removal(getattr(member, name), changes[name])
         for name, value in changes.items():
             setattr(member, name, value)
         try:
@@ -58,7 +58,7 @@ def update_profile(
     return member
 
 
-def _check_picture(url: str | None, present: str | None) -> None:
+def _validate_image_url(url: str | None, present: str | None) -> None:
     """Another path of this site may be somebody else's file, which would go with this profile."""
     if not url or url == present:
         return
@@ -68,9 +68,9 @@ def _check_picture(url: str | None, present: str | None) -> None:
         raise InvalidInput("Pictures are uploaded, or on a site with https") from error
 
 
-def _forget_picture(old: str | None, url: str | None) -> None:
+def _schedule_removal(old: str | None, url: str | None) -> None:
     if old != url:
-        transaction.on_commit(partial(pictures.remove, old), robust=True)
+        transaction.on_commit(partial(profile_images.remove, old), robust=True)
 
 
 def search_members(query: str) -> list[User]:
@@ -80,19 +80,19 @@ def search_members(query: str) -> list[User]:
         raise InvalidInput("Search query is required")
     named = User.objects.active().annotate(name=Concat("first_name", Value(" "), "last_name"))
     found = named.filter(Q(name__icontains=words) | Q(email=words.lower()))
-    return list(found.order_by("first_name", "last_name", "pk")[:MOST_FOUND])
+    return list(found.order_by("first_name", "last_name", "pk")[:MAX_RESULTS])
 
 
 def followers(viewer: User, user_id: UUID, *, page: int, limit: int) -> tuple[list[User], int]:
     """Who follows the member, newest first, each with `is_following` of the viewer."""
-    found = User.objects.active().filter(following_set__following=active_member(user_id))
+    found = User.objects.active().filter(following_set__following=get_active_member(user_id))
     newest = found.order_by("-following_set__created_at", "-following_set__id")
     return _page(newest, viewer, page, limit), found.count()
 
 
 def following(viewer: User, user_id: UUID, *, page: int, limit: int) -> tuple[list[User], int]:
     """Whom the member follows, newest first, each with `is_following` of the viewer."""
-    found = User.objects.active().filter(follower_set__follower=active_member(user_id))
+    found = User.objects.active().filter(follower_set__follower=get_active_member(user_id))
     newest = found.order_by("-follower_set__created_at", "-follower_set__id")
     return _page(newest, viewer, page, limit), found.count()
 

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from accounts import google
 from accounts.models import Follow, User
-from notifications.models import Kind
-from notifications.services import notify, withdraw
+from notifications.models import NotificationType
+from notifications.services import notify, retract
 from smimso.errors import AuthenticationFailed, InvalidInput
 
 _PHONE = re.compile(r"\+?[0-9 ().-]*[0-9][0-9 ().-]*")
@@ -30,7 +30,7 @@ def register_user(
     job: str | None = None,
 ) -> User:
     """Raises InvalidInput on a weak password, an odd phone, and when e-mail or phone is taken."""
-    check_phone(phone)
+    validate_phone(phone)
     user = User(
         email=email.strip().lower(),
         phone=phone or None,
@@ -48,7 +48,7 @@ def register_user(
     return user
 
 
-def check_phone(phone: str | None) -> None:
+def validate_phone(phone: str | None) -> None:
     if phone and not _PHONE.fullmatch(phone):
         raise InvalidInput("Enter a valid phone number", field="phone")
 
@@ -83,16 +83,16 @@ def log_in_with_google(*, token: str) -> tuple[User, bool]:
     An account with the same e-mail is linked, if Google has verified that e-mail. Raises
     AuthenticationFailed, always with the same text, or google.NotConfigured.
     """
-    identity = google.identity_of(token)
+    identity = google.verify_id_token(token)
     with transaction.atomic():
         user = User.objects.filter(google_id=identity.subject).first()
         if user is None and not identity.email_verified:
-            raise google.Refused
+            raise google.LoginRefused
         known = user or User.objects.select_for_update().filter(email=identity.email).first()
         if known is None:
             return _new_google_user(identity), True
         if not known.is_active or known.google_id not in (None, identity.subject):
-            raise google.Refused
+            raise google.LoginRefused
         if known.google_id is None:
             _link(known, identity)
     return known, False
@@ -113,7 +113,7 @@ def _new_google_user(identity: google.Identity) -> User:
         with transaction.atomic():
             user.save(force_insert=True)
     except IntegrityError as error:  # the same token, twice at once
-        raise google.Refused from error
+        raise google.LoginRefused from error
     return user
 
 
@@ -134,9 +134,9 @@ def confirm_identity(user: User, *, password: str = "", google_token: str = "") 
     """
     if google_token and user.google_id:
         try:
-            if google.identity_of(google_token).subject == user.google_id:
+            if google.verify_id_token(google_token).subject == user.google_id:
                 return
-        except google.Refused as error:
+        except google.LoginRefused as error:
             raise InvalidInput(str(error)) from error
     elif password and user.check_password(password):
         return
@@ -174,7 +174,7 @@ def follow_user(*, follower: User, following_id: UUID) -> Follow:
             notify(
                 recipient_id=following_id,
                 actor=follower,
-                kind=Kind.FOLLOW,
+                type=NotificationType.FOLLOW,
                 content=f"{follower.full_name} started following you",
             )
     return follow
@@ -187,4 +187,4 @@ def unfollow_user(*, follower: User, following_id: UUID) -> None:
     with transaction.atomic():
         removed, _ = Follow.objects.filter(follower=follower, following_id=following_id).delete()
         if removed:
-            withdraw(recipient_id=following_id, actor=follower, kind=Kind.FOLLOW)
+            retract(recipient_id=following_id, actor=follower, type=NotificationType.FOLLOW)

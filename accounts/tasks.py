@@ -1,31 +1,29 @@
 """Celery's interface to accounts: letters, so that no answer waits for a mail server."""
 
-import logging
-
-import redis
 from celery import shared_task
 from django.utils.translation import get_language, override
-from kombu.exceptions import OperationalError
 
-from accounts.pages.forms import PasswordLetterForm
+from accounts.pages.forms import PasswordResetEmailForm
+from smimso.celery import send_task
 from smimso.errors import Unavailable
 
-logger = logging.getLogger(__name__)
 
-
-def request_password_letter(email: str, *, host: str, secure: bool) -> None:
+def request_password_reset(email: str, *, host: str, secure: bool) -> None:
     """Takes as long for an unknown e-mail as for a member's. Raises Unavailable without Redis."""
-    try:
-        send_password_letter.delay(email, host, secure, get_language())
-    except (OperationalError, redis.RedisError, OSError) as error:
-        logger.warning("Redis is away, no letter is sent: %s", error)
-        raise Unavailable from error
+    if not send_task(send_password_reset.name, email, host, secure, get_language()):
+        raise Unavailable
 
 
-@shared_task(ignore_result=True, autoretry_for=(OSError,), retry_backoff=30, max_retries=5)
-def send_password_letter(email: str, host: str, secure: bool, language: str) -> None:
+@shared_task(
+    name="accounts.tasks.send_password_letter",
+    ignore_result=True,
+    autoretry_for=(OSError,),
+    retry_backoff=30,
+    max_retries=5,
+)
+def send_password_reset(email: str, host: str, secure: bool, language: str) -> None:
     """Nothing happens when nobody can be reached at the e-mail."""
-    form = PasswordLetterForm({"email": email})
+    form = PasswordResetEmailForm({"email": email})
     if form.is_valid():
         with override(language):
             form.save(

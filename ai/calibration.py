@@ -1,50 +1,53 @@
-"""What a cosine means. Clients send fixed thresholds (0.3 for text, 0.25 for images), but the
-cosine of a good match differs from model to model, and between texts and images within one."""
+"""Calibration of cosines to scores.
+
+Clients send fixed thresholds (0.3 for text, 0.25 for images), but the cosine of a good match
+differs between models and, within one model, between text and image queries.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-Kind = Literal["text", "image"]
-LEAST_SCORES: dict[Kind, float] = {"text": 0.3, "image": 0.25}
+Modality = Literal["text", "image"]
+MIN_SCORES: dict[Modality, float] = {"text": 0.3, "image": 0.25}
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Cosines, -1..1, of a query and images.
+    """Typical cosines (-1..1) between queries and images in the space of one model.
 
-    low: of unrelated ones (score 0); for three queries in four, half of a collection lies below.
-    least: of one that is just relevant (the score of LEAST_SCORES). high: of a strong match (score
-    1). spread: the usual standard deviation of a query's cosines to a collection.
+    unrelated: score 0; for three queries in four, half of a collection lies below it. relevant: a
+    barely relevant image, the score in MIN_SCORES. strong: a strong match, score 1. spread: usual
+    standard deviation of a query's cosines to a collection.
     """
 
-    low: float
-    least: float
-    high: float
+    unrelated: float
+    relevant: float
+    strong: float
     spread: float
 
 
-# Estimates from what others published; no weights were at hand to measure. A model that nobody
-# described is read on OpenAI's scale.
-_OPENAI: dict[Kind, Scale] = {
-    # LAION kept pairs from 0.28 or 0.3 (arXiv:2210.08402, 2111.02114); a vehicle has 0.25 to its
-    # own name and 0.19 to "computer" (openai/CLIP#405).
+# Estimates from published figures, as no weights were available to measure them. Unknown models
+# use OpenAI's scale.
+_OPENAI: dict[Modality, Scale] = {
+    # LAION selected pairs with a cosine of at least 0.28 or 0.3 (arXiv:2210.08402, 2111.02114); a
+    # vehicle has 0.25 to its own name and 0.19 to "computer" (openai/CLIP#405).
     "text": Scale(0.17, 0.225, 0.35, spread=0.025),
     # Unrelated photographs lie around 0.4 to 0.6, similar ones above 0.75.
     "image": Scale(0.55, 0.675, 0.95, spread=0.06),
 }
-# One figure was found: an application shows matches from 0.52 (Sam-Begin-tech/
-# clip-image-similarity-app). So between that and OpenAI's.
+# Only one figure is published: an application shows matches from 0.52 (Sam-Begin-tech/
+# clip-image-similarity-app). The values lie between that and OpenAI's.
 _LAION_IMAGE = Scale(0.45, 0.6, 0.95, spread=0.07)
-_SCALES: dict[str, dict[Kind, Scale]] = {
+_SCALES: dict[str, dict[Modality, Scale]] = {
     "ViT-B-32-quickgelu/openai": _OPENAI,
-    # Good matches near 0.28, doubtful ones below 0.22, says the manual of an application.
+    # An application's manual: good matches near 0.28, doubtful ones below 0.22.
     "ViT-B-32/laion2b_s34b_b79k": {
         "text": Scale(0.13, 0.215, 0.34, spread=0.03),
         "image": _LAION_IMAGE,
     },
-    # Matches of 0.22 to 0.36, the best of unrelated ones 0.15 to 0.21 (Ngum12/voxframe, D-042).
+    # Matches at 0.22 to 0.36, the best unrelated ones at 0.15 to 0.21 (Ngum12/voxframe, D-042).
     "xlm-roberta-base-ViT-B-32/laion5b_s13b_b90k": {
         "text": Scale(0.13, 0.215, 0.36, spread=0.03),
         "image": _LAION_IMAGE,
@@ -57,27 +60,29 @@ _SCALES: dict[str, dict[Kind, Scale]] = {
 }
 
 
-def similarity_scores(cosines: np.ndarray, kind: Kind, model: str) -> np.ndarray:
-    """How well pairs match, 0..1: linear between the model's `low`, `least` and `high`.
+def similarity_scores(cosines: np.ndarray, modality: Modality, model: str) -> np.ndarray:
+    """Return scores 0..1, piecewise linear between `unrelated`, `relevant` and `strong`.
 
-    cosines: -1..1, of a text and images (kind "text") or of images. model: a `clip_name()`.
+    cosines: float [n], -1..1, between n images and a text (modality "text") or an image.
+    model: name of the vector space, see `ai.services.clip_name`.
     """
-    scale = scale_of(kind, model)
-    known = (scale.low, scale.least, scale.high)
-    return np.interp(cosines, known, (0.0, LEAST_SCORES[kind], 1.0))
+    scale = scale_for(modality, model)
+    anchors = (scale.unrelated, scale.relevant, scale.strong)
+    return np.interp(cosines, anchors, (0.0, MIN_SCORES[modality], 1.0))
 
 
-def similarity_score(cosine: float, kind: Kind, model: str) -> float:
-    """Of one pair; see `similarity_scores`."""
-    return float(similarity_scores(np.array([cosine]), kind, model)[0])
+def similarity_score(cosine: float, modality: Modality, model: str) -> float:
+    """Return the score of one pair; see `similarity_scores`."""
+    return float(similarity_scores(np.array([cosine]), modality, model)[0])
 
 
-def cosine_of(score: float, kind: Kind, model: str) -> float:
-    """The cosine of a pair that matches so well: the inverse of `similarity_score`."""
-    scale = scale_of(kind, model)
-    known = (scale.low, scale.least, scale.high)
-    return float(np.interp(score, (0.0, LEAST_SCORES[kind], 1.0), known))
+def score_to_cosine(score: float, modality: Modality, model: str) -> float:
+    """Return the cosine that has this score; the inverse of `similarity_score`."""
+    scale = scale_for(modality, model)
+    anchors = (scale.unrelated, scale.relevant, scale.strong)
+    return float(np.interp(score, (0.0, MIN_SCORES[modality], 1.0), anchors))
 
 
-def scale_of(kind: Kind, model: str) -> Scale:
-    return _SCALES.get(model, _OPENAI)[kind]
+def scale_for(modality: Modality, model: str) -> Scale:
+    """Return the scale of a model, or OpenAI's if nothing is known about the model."""
+    return _SCALES.get(model, _OPENAI)[modality]

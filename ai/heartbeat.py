@@ -1,6 +1,7 @@
-"""What each AI worker publishes about itself in Redis, so that the web knows without asking.
+"""The state of each AI worker in Redis, so that web processes need not ask the workers.
 
-A worker's key lives TTL seconds and is written again every INTERVAL: who stops, vanishes.
+A worker's key expires after TTL seconds and is written every INTERVAL: a worker that stops
+disappears.
 """
 
 import json
@@ -9,13 +10,13 @@ from dataclasses import asdict, dataclass
 from smimso.redis import redis_client
 
 INTERVAL, TTL = 5.0, 20  # seconds
-_NAMES = "smimso:ai:workers"  # a set of names; Redis has no cheap search for keys
-_KEY = "smimso:ai:worker:{}"
+WORKERS_KEY = "smimso:ai:workers"  # a set of worker names; Redis has no cheap search for keys
+STATE_KEY = "smimso:ai:worker:{}"
 
 
 @dataclass(frozen=True)
 class ModelState:
-    """`error`: why the model is not loaded, None while it is or is being loaded."""
+    """error: the reason why the model is not loaded; None if it is loaded or being loaded."""
 
     name: str
     loaded: bool
@@ -26,8 +27,8 @@ class ModelState:
 class WorkerState:
     """device: "cpu" or "cuda". dtype: "fp32", "bf16", "fp16" or "int8". queues: those consumed.
 
-    device and dtype are empty where the settings are such that nothing can be loaded.
-    clip: of the space that is searched. others: CLIP models of spaces kept beside it.
+    device and dtype are empty if the settings allow no engine. clip: the model of the searched
+    space. others: CLIP models of further spaces that the collection has vectors in.
     """
 
     name: str
@@ -45,27 +46,27 @@ class WorkerState:
 def publish(state: WorkerState) -> None:
     """Write or refresh a worker's state. Raises redis.RedisError."""
     with redis_client().pipeline(transaction=False) as pipeline:
-        pipeline.sadd(_NAMES, state.name)
-        pipeline.set(_KEY.format(state.name), json.dumps(asdict(state)), ex=TTL)
+        pipeline.sadd(WORKERS_KEY, state.name)
+        pipeline.set(STATE_KEY.format(state.name), json.dumps(asdict(state)), ex=TTL)
         pipeline.execute()
 
 
 def withdraw(name: str) -> None:
-    """Forget a worker that stops. Raises redis.RedisError."""
-    redis_client().delete(_KEY.format(name))
-    redis_client().srem(_NAMES, name)
+    """Remove the state of a worker that stops. Raises redis.RedisError."""
+    redis_client().delete(STATE_KEY.format(name))
+    redis_client().srem(WORKERS_KEY, name)
 
 
 def live_workers() -> list[WorkerState]:
-    """The states of the workers that are alive. Raises redis.RedisError."""
+    """Return the states of the live workers. Raises redis.RedisError."""
     client = redis_client()
-    names = sorted(name.decode() for name in client.smembers(_NAMES))
+    names = sorted(name.decode() for name in client.smembers(WORKERS_KEY))
     if not names:
         return []
-    states = dict(zip(names, client.mget([_KEY.format(name) for name in names]), strict=True))
-    gone = [name for name, state in states.items() if state is None]
-    if gone:
-        client.srem(_NAMES, *gone)  # one that is alive after all adds itself again
+    states = dict(zip(names, client.mget([STATE_KEY.format(name) for name in names]), strict=True))
+    expired = [name for name, state in states.items() if state is None]
+    if expired:
+        client.srem(WORKERS_KEY, *expired)  # one that is alive after all adds itself again
     return [_parse(state) for state in states.values() if state is not None]
 
 

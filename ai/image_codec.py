@@ -1,4 +1,4 @@
-"""Images as they travel in a message: no larger than what the models look at."""
+"""Encoding of images for messages, no larger than the models need."""
 
 import base64
 import io
@@ -7,19 +7,19 @@ from PIL import Image
 
 from media.images import MODEL_SIDE, decode_bytes
 
-QUALITY = 95  # JPEG
+JPEG_QUALITY = 95
 
 
-def to_message(image: Image.Image) -> str:
-    """`image` (RGB) as base64 JPEG text."""
+def encode(image: Image.Image) -> str:
+    """Return `image` (RGB), shrunk to MODEL_SIDE pixels, as base64 of a JPEG file."""
     if max(image.size) > MODEL_SIDE:
         image = image.copy()
         image.thumbnail((MODEL_SIDE, MODEL_SIDE), Image.Resampling.BICUBIC, reducing_gap=2.0)
     buffer = io.BytesIO()
-    image.convert("RGB").save(buffer, "JPEG", quality=QUALITY, subsampling=0)
+    image.convert("RGB").save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def from_message(text: str) -> Image.Image:
-    """The image of a message, RGB. Raises InvalidInput."""
+def decode(text: str) -> Image.Image:
+    """Return the image of a message in RGB. Raises InvalidInput."""
     return decode_bytes(base64.b64decode(text))

@@ -16,13 +16,13 @@ from prometheus_client.registry import Collector
 from redis import RedisError
 
 from ai import heartbeat
-from smimso.metrics import READ_WHEN_ASKED
+from smimso import queues
+from smimso.metrics import SCRAPE_REGISTRY
 from smimso.redis import redis_client
 
 logger = logging.getLogger(__name__)
 
-QUEUES = ("text", "interactive", "embed", "caption", "fill", "maintenance")
-SENT_AT = "smimso_sent_at"  # a message's header: seconds since 1970
+SENT_AT_HEADER = "smimso_sent_at"  # a message's header: seconds since 1970
 _SHORT = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 _LONG = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600]
 
@@ -59,26 +59,26 @@ _REQUESTED = Histogram(
 _IMAGES = Counter("smimso_ai_images_total", "Images that got through a step", ["step"])
 _FAILURES = Counter("smimso_ai_failures_total", "Attempts that failed, by step", ["step"])
 
-Arguments = ParamSpec("Arguments")
-Answer = TypeVar("Answer")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 # --- Messages -------------------------------------------------------------------------------
 
 
-def sent_now() -> dict[str, str]:
+def sent_at_headers() -> dict[str, str]:
     """Headers for a message, to tell how long it waited."""
-    return {SENT_AT: repr(time.time())}
+    return {SENT_AT_HEADER: repr(time.time())}
 
 
-def started(queue: str, headers: Any) -> None:
+def observe_queue_wait(queue: str, headers: Any) -> None:
     """In the worker, when it begins with a message. headers: anything with `get`."""
-    if sent_at := headers.get(SENT_AT):  # a message may be of an older version
+    if sent_at := headers.get(SENT_AT_HEADER):  # a message may be of an older version
         _WAITED.labels(queue).observe(max(0.0, time.time() - float(sent_at)))
 
 
 @contextmanager
-def requested(task: str) -> Iterator[None]:
+def observe_request(task: str) -> Iterator[None]:
     """In the process that waits: "answered", or the name of what was raised."""
     began, outcome = time.perf_counter(), "answered"
     try:
@@ -94,22 +94,22 @@ def requested(task: str) -> Iterator[None]:
 # --- Work -----------------------------------------------------------------------------------
 
 
-def took_batch(step: str, size: int) -> None:
+def observe_batch(step: str, size: int) -> None:
     _BATCH.labels(step).observe(size)
 
 
 @contextmanager
-def decoding(step: str) -> Iterator[None]:
+def observe_decode(step: str) -> Iterator[None]:
     with _DECODED.labels(step).time():
         yield
 
 
-def timed(model: str) -> Callable[[Callable[Arguments, Answer]], Callable[Arguments, Answer]]:
+def observe_inference(model: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """For methods that compute with a model: "clip" or "blip". What fails is not timed."""
 
-    def decorate(method: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
+    def decorate(method: Callable[P, R]) -> Callable[P, R]:
         @wraps(method)
-        def computed(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
+        def computed(*args: P.args, **kwargs: P.kwargs) -> R:
             began = time.perf_counter()
             answer = method(*args, **kwargs)
             seconds = time.perf_counter() - began
@@ -121,20 +121,20 @@ def timed(model: str) -> Callable[[Callable[Arguments, Answer]], Callable[Argume
     return decorate
 
 
-def failed(step: str, count: int = 1) -> None:
+def count_failures(step: str, count: int = 1) -> None:
     _FAILURES.labels(step).inc(count)
 
 
-def finished(step: str, count: int) -> None:
+def count_finished(step: str, count: int) -> None:
     """Images that got through; also noted in Redis, from which `pace` tells every process."""
     if not count:
         return
     _IMAGES.labels(step).inc(count)
-    key = _KEY.format(step, int(time.time() // SLICE))
+    key = _KEY.format(step, int(time.time() // SLICE_SECONDS))
     try:
         with redis_client().pipeline(transaction=False) as pipeline:
             pipeline.incrby(key, count)
-            pipeline.expire(key, int(SLICE * (SLICES + 2)))
+            pipeline.expire(key, int(SLICE_SECONDS * (SLICES + 2)))
             pipeline.execute()
     except RedisError as error:
         logger.debug("%d images are not in the pace: %s", count, error)
@@ -142,23 +142,23 @@ def finished(step: str, count: int) -> None:
 
 # --- The pace -------------------------------------------------------------------------------
 
-SLICE, SLICES = 10.0, 30  # seconds; looked at: the last five minutes
+SLICE_SECONDS, SLICES = 10.0, 30  # seconds; looked at: the last five minutes
 _KEY = "smimso:ai:finished:{}:{}"
 
 
-def pace(step: str) -> float:
+def throughput(step: str) -> float:
     """Images per minute over the last five, or since work began within them; 0 when none.
 
     Raises redis.RedisError.
     """
     now = time.time()
-    newest = int(now // SLICE)
+    newest = int(now // SLICE_SECONDS)
     slices = range(newest - SLICES, newest + 1)
     counts = [int(n or 0) for n in redis_client().mget([_KEY.format(step, n) for n in slices])]
     busy = [number for number, count in zip(slices, counts, strict=True) if count]
     if not busy:
         return 0.0
-    seconds = max(SLICE, now - busy[0] * SLICE)
+    seconds = max(SLICE_SECONDS, now - busy[0] * SLICE_SECONDS)
     return sum(counts) * 60 / seconds
 
 
@@ -168,9 +168,9 @@ def pace(step: str) -> float:
 def queue_depths() -> dict[str, int]:
     """Messages that no worker has taken yet, by queue. Raises redis.RedisError."""
     with redis_client().pipeline(transaction=False) as pipeline:
-        for queue in QUEUES:
+        for queue in queues.ALL:
             pipeline.llen(queue)
-        return dict(zip(QUEUES, pipeline.execute(), strict=True))
+        return dict(zip(queues.ALL, pipeline.execute(), strict=True))
 
 
 class _Redis(Collector):
@@ -194,7 +194,7 @@ class _Redis(Collector):
         reachable.add_metric([], 1)
         for queue, number in depths.items():
             depth.add_metric([queue], number)
-        for queue in QUEUES[:-1]:
+        for queue in queues.AI:
             for model in ("clip", "blip"):
                 serving = [w for w in workers if queue in w.queues and getattr(w, model).loaded]
                 alive.add_metric([queue, model], len(serving))
@@ -205,4 +205,4 @@ class _Redis(Collector):
         return []
 
 
-READ_WHEN_ASKED.register(_Redis())
+SCRAPE_REGISTRY.register(_Redis())

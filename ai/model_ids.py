@@ -5,10 +5,10 @@ from pathlib import Path
 from django.conf import settings
 
 from ai.fingerprint import fingerprint
-from ai.presets import NAMES_OF_DIRECTORIES, PRESETS, Preset, preset_of
+from ai.presets import NAME_BY_FINGERPRINT, PRESETS, Preset, preset_by_name
 
-LOCAL_DIR = "local-dir:"  # open_clip's schema for a directory
-HUB = "hf-hub:"  # open_clip's schema for a repository of the model hub
+LOCAL_DIR_SCHEME = "local-dir:"  # open_clip's schema for a directory
+HUB_SCHEME = "hf-hub:"  # open_clip's schema for a repository of the model hub
 
 
 def resolve(model: str, pretrained: str) -> tuple[str, str]:
@@ -18,7 +18,7 @@ def resolve(model: str, pretrained: str) -> tuple[str, str]:
     return model, pretrained
 
 
-def configured() -> tuple[str, str]:
+def configured_clip() -> tuple[str, str]:
     """CLIP model and weights of the settings, which a new installation begins with."""
     return resolve(settings.AI_CLIP_MODEL, settings.AI_CLIP_PRETRAINED)
 
@@ -28,8 +28,8 @@ def local_directory(model: str) -> Path | None:
 
     Relative directories start at the project's root, wherever the process was started.
     """
-    path = settings.BASE_DIR / Path(model.removeprefix(LOCAL_DIR)).expanduser()
-    is_path = model.startswith((LOCAL_DIR, "/", ".", "~")) or model.count("/") > 1
+    path = settings.BASE_DIR / Path(model.removeprefix(LOCAL_DIR_SCHEME)).expanduser()
+    is_path = model.startswith((LOCAL_DIR_SCHEME, "/", ".", "~")) or model.count("/") > 1
     return path.resolve() if is_path or path.is_dir() else None
 
 
@@ -47,9 +47,9 @@ def clip_name(model: str | None = None, pretrained: str | None = None) -> str:
     if directory := local_directory(model):
         mark = fingerprint(directory)
         name = f"local-dir/{directory.name}@{mark}".removesuffix("@")
-        return NAMES_OF_DIRECTORIES.get(mark, name)
+        return NAME_BY_FINGERPRINT.get(mark, name)
     if is_repository(model):
-        return model.removeprefix(HUB)
+        return model.removeprefix(HUB_SCHEME)
     return f"{model}/{pretrained}"
 
 
@@ -62,7 +62,7 @@ def blip_name(model: str | None = None) -> str:
 
 def is_repository(model: str) -> bool:
     """Whether a CLIP setting is a hub's "owner/name" instead of an open_clip architecture."""
-    return "/" in model and not model.startswith(LOCAL_DIR)
+    return "/" in model and not model.startswith(LOCAL_DIR_SCHEME)
 
 
 def has_weights(model: str) -> bool:
@@ -81,4 +81,4 @@ def preset_for(model: str, pretrained: str) -> Preset:
     for preset in PRESETS.values():
         if directory and preset.fingerprint and directory == local_directory(preset.model):
             return preset
-    return preset_of(clip_name(model, pretrained))
+    return preset_by_name(clip_name(model, pretrained))

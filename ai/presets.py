@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 # By language. Prompt ensembles after CLIP's paper (section 3.1.4): a label's vector is the mean.
-TEMPLATES = {
+PROMPT_TEMPLATES = {
     "en": (
         "{}",
         "a photo of {}",
@@ -20,7 +20,7 @@ TEMPLATES = {
     "vi": ("{}", "một bức ảnh về {}", "hình ảnh {}", "ảnh chụp {}"),
 }
 # What fits every picture as well as any other: a label has to do better than these.
-NOTHING = {
+BACKGROUND_PROMPTS = {
     "en": ("a photo", "a picture", "an image", "a photo of something"),
     "vi": ("một bức ảnh", "hình ảnh", "ảnh chụp một thứ gì đó"),
 }
@@ -115,9 +115,9 @@ PRESETS: dict[str, Preset] = {
     )
 }
 _BY_NAME = {preset.name: preset for preset in PRESETS.values()}
-NAMES_OF_DIRECTORIES = {p.fingerprint: p.name for p in PRESETS.values() if p.fingerprint}
+NAME_BY_FINGERPRINT = {p.fingerprint: p.name for p in PRESETS.values() if p.fingerprint}
 
 
-def preset_of(name: str) -> Preset:
+def preset_by_name(name: str) -> Preset:
     """The preset of a vector space, or one without a key for a model that nobody described."""
     return _BY_NAME.get(name) or Preset(key="", model="", pretrained="", name=name)

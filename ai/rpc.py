@@ -1,10 +1,9 @@
-"""Asking a worker something and waiting for the answer: both ends of the call.
+"""Remote procedure calls to AI workers: the caller's and the worker's side.
 
-The question is a Celery message on the queue of its task: `text` for texts of searches, and
-`interactive` for the rest. The answer comes back through a Redis list that the caller blocks on.
-Celery's own result backend is not used: it keeps connections and a subscription per thread, and
-under ASGI every request is a new thread; once it has lost Redis it asks for the process to be
-restarted.
+A call is a Celery message on the queue of its task. The reply comes back through a Redis list
+that the caller blocks on. Celery's own result backend is not used: it holds connections and a
+subscription per thread, and under ASGI every request is a new thread; once it has lost Redis, it
+wants the process to be restarted.
 """
 
 import json
@@ -12,6 +11,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Any
 
 import kombu.exceptions
@@ -22,92 +22,108 @@ from redis import RedisError
 
 from ai import metrics
 from smimso import errors
-from smimso.redis import ANSWER_TIMEOUT, redis_client
+from smimso.celery import app
+from smimso.queues import INTERACTIVE, TEXT
+from smimso.redis import REPLY_TIMEOUT, redis_client
 
 logger = logging.getLogger(__name__)
 
-QUEUE, TEXTS = "interactive", "text"  # workers of the former answer the latter on a thread
 NOT_AVAILABLE = "The AI is not available at the moment. Please try again later."
 BUSY = "The AI has too much to do at the moment. Please try again later."
 _UNAVAILABLE = {"error": "Unavailable", "message": NOT_AVAILABLE}
-_ANSWER = "smimso:ai:answer:{}"
-_ANSWER_TTL = 60  # seconds; for answers whose caller has given up
+REPLY_KEY = "smimso:ai:answer:{}"
+_REPLY_TTL_SECONDS = 60  # for replies whose caller has given up
 
 
-def ask(task: Task, **arguments: Any) -> Any:
-    """The answer of a task that calls `answer`; arguments and answer are JSON.
+class RemoteTask(StrEnum):
+    """The tasks of `ai.tasks`, by the names that Celery knows them by."""
 
-    Raises Unavailable when too many wait already, when no answer comes within
-    settings.AI_TIMEOUT seconds, when Redis can't be reached or the worker failed; and what the
-    task raised about its input.
+    EMBED_TEXT = "ai.tasks.embed_text"
+    EMBED_TEXTS = "ai.tasks.embed_texts"
+    EMBED_IMAGE = "ai.tasks.embed_image"
+    DESCRIBE_IMAGE = "ai.tasks.describe_image"
+    CLASSIFY_IMAGE = "ai.tasks.classify_image"
+    CAPTION_AND_LABEL = "ai.tasks.caption_and_label"
+
+    @property
+    def queue(self) -> str:
+        return TEXT if self == RemoteTask.EMBED_TEXT else INTERACTIVE
+
+
+def call(task: RemoteTask, **arguments: Any) -> Any:
+    """Run a task in a worker and return its reply; arguments and reply are JSON.
+
+    Raises Unavailable if too many calls are waiting already, if no reply comes within
+    settings.AI_TIMEOUT seconds, if Redis is unreachable or if the worker failed; InvalidInput if
+    the task rejected its input.
     """
-    with metrics.requested(task.name):
-        return _ask(task, arguments)
+    with metrics.observe_request(task):
+        return _call(task, arguments)
 
 
-def _ask(task: Task, arguments: dict[str, Any]) -> Any:
+def _call(task: RemoteTask, arguments: dict[str, Any]) -> Any:
     call_id = str(uuid.uuid4())
     if not connection.in_atomic_block:
-        # Whoever waits needs no database: the pool's connections are for those who don't.
-        connection.close()
+        connection.close()  # the wait needs no database, others need the pool's connections
     try:
-        if redis_client().llen(_queue(task)) >= settings.AI_QUEUE_LIMIT:
+        if redis_client().llen(task.queue) >= settings.AI_QUEUE_LIMIT:
             raise errors.Unavailable(BUSY)
-        task.apply_async(
+        app.send_task(
+            task.value,
             kwargs=arguments,
             task_id=call_id,
-            headers=metrics.sent_now(),
-            queue=_queue(task),
-            expires=settings.AI_TIMEOUT,  # nobody waits for it after that
+            headers=metrics.sent_at_headers(),
+            queue=task.queue,
+            expires=settings.AI_TIMEOUT,  # the caller has given up by then
+            ignore_result=True,
             retry=True,  # a pooled connection may be stale since Redis restarted
             retry_policy={"max_retries": 1, "interval_start": 0},
         )
-        found = _await_answer(_ANSWER.format(call_id), settings.AI_TIMEOUT)
+        result = _await_reply(REPLY_KEY.format(call_id), settings.AI_TIMEOUT)
     except (RedisError, kombu.exceptions.OperationalError) as error:
-        logger.warning("Redis can't be reached: %s", error)
+        logger.warning("Redis is unreachable: %s", error)
         raise errors.Unavailable(NOT_AVAILABLE) from error
-    if found is None:
-        logger.warning("%s: no answer within %s s", task.name, settings.AI_TIMEOUT)
+    if result is None:
+        logger.warning("%s: no reply within %s s", task.value, settings.AI_TIMEOUT)
         raise errors.Unavailable(NOT_AVAILABLE)
-    if "error" in found:
-        refused = found["error"] == errors.InvalidInput.__name__
-        raise (errors.InvalidInput if refused else errors.Unavailable)(found["message"])
-    return found["value"]
+    if "error" in result:
+        is_refusal = result["error"] == errors.InvalidInput.__name__
+        raise (errors.InvalidInput if is_refusal else errors.Unavailable)(result["message"])
+    return result["value"]
 
 
-def _queue(task: Task) -> str:
-    return getattr(task, "queue", QUEUE)  # which celery's types do not know
+def reply(task: Task, compute: Callable[[], Any]) -> None:
+    """Send the result of `compute`, or the error that it raises, to the caller of `task`.
 
-
-def answer(task: Task, compute: Callable[[], Any]) -> None:
-    """In the worker: send what `compute` returns, or the error that it raises, to the caller."""
+    To be called by the task, in the worker.
+    """
     call_id = str(task.request.id)
-    metrics.started(_queue(task), task.request)
+    metrics.observe_queue_wait(RemoteTask(task.name).queue, task.request)
     try:
-        found = {"value": compute()}
+        result = {"value": compute()}
     except errors.InvalidInput as error:
-        found = {"error": type(error).__name__, "message": str(error)}
+        result = {"error": type(error).__name__, "message": str(error)}
     except errors.Unavailable as error:
-        logger.warning("%s", error)  # names directories: for the log, not for a member
-        found = _UNAVAILABLE
+        logger.warning("%s", error)  # names directories: for the log, not for members
+        result = _UNAVAILABLE
     except Exception:
-        _send(call_id, _UNAVAILABLE)  # the caller need not wait for the time-out
+        _send(call_id, _UNAVAILABLE)  # so that the caller need not wait for the time-out
         raise  # for Celery's log
-    _send(call_id, found)
+    _send(call_id, result)
 
 
-def _send(call_id: str, found: dict[str, Any]) -> None:
-    key = _ANSWER.format(call_id)
+def _send(call_id: str, result: dict[str, Any]) -> None:
+    key = REPLY_KEY.format(call_id)
     with redis_client().pipeline() as pipeline:
-        pipeline.rpush(key, json.dumps(found))
-        pipeline.expire(key, _ANSWER_TTL)
+        pipeline.rpush(key, json.dumps(result))
+        pipeline.expire(key, _REPLY_TTL_SECONDS)
         pipeline.execute()
 
 
-def _await_answer(key: str, seconds: float) -> dict[str, Any] | None:
-    """Waits in slices shorter than the socket's time-out, which would end a longer BLPOP."""
+def _await_reply(key: str, seconds: float) -> dict[str, Any] | None:
+    """Block in slices shorter than the socket time-out, which would end a longer BLPOP."""
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
-        if item := redis_client().blpop([key], timeout=min(left, ANSWER_TIMEOUT / 2)):
+        if item := redis_client().blpop([key], timeout=min(left, REPLY_TIMEOUT / 2)):
             return json.loads(item[1])
     return None

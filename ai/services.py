@@ -1,8 +1,8 @@
-"""What the web, search and posts ask of the AI. Free of torch: workers do the work.
+"""The AI's interface for web, search and posts. Free of torch: workers do the computing.
 
-Every function that asks a worker raises Unavailable when no worker that has the model loaded is
-alive or too many requests wait already (at once), when none answers within settings.AI_TIMEOUT or
-when Redis can't be reached (within about two seconds).
+Every function that calls a worker raises Unavailable: at once if no live worker has the model
+loaded or too many calls are waiting, after settings.AI_TIMEOUT if none replies, and within about
+two seconds if Redis is unreachable.
 """
 
 import array
@@ -10,7 +10,6 @@ import hashlib
 import logging
 import unicodedata
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,45 +19,45 @@ from numpy.typing import NDArray
 from PIL import Image
 from redis import RedisError
 
-from ai import heartbeat, model_ids, tasks, vector_space
+from ai import heartbeat, image_codec, model_ids, rpc, vector_space
 from ai.heartbeat import WorkerState
-from ai.image_codec import to_message
-from ai.rpc import NOT_AVAILABLE, QUEUE, ask
-from ai.zero_shot import Texts, decide
+from ai.rpc import NOT_AVAILABLE, RemoteTask
+from ai.zero_shot import LocalizedTexts, predict
 from smimso import errors
+from smimso.queues import INTERACTIVE
 
 logger = logging.getLogger(__name__)
 
-TEXT_MAX = 2_000  # characters; far above any model's context length
-TEXTS_AT_ONCE = 32  # in one message: those who wait for an answer come in between
+MAX_TEXT_LENGTH = 2_000  # characters; far above any model's context length
+MAX_TEXTS_PER_CALL = 32  # other callers' requests run between two calls
 TEXT_CACHE_SECONDS = 24 * 60 * 60
-PROMPT = "a photo of {}"  # what the old service's zero-shot labels were put into
+PROMPT = "a photo of {}"  # the old service's template for zero-shot labels
 DEFAULT_LABELS = ("photo", "drawing", "painting", "screenshot", "diagram")
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """score: probability among the labels asked for, 0..1; a request's scores sum to 1."""
+    """score: probability among the requested labels, 0..1; the scores of a request sum to 1."""
 
     label: str
     score: float
 
 
 def clip_name() -> str:
-    """The identifier of the vector space that is searched, stored beside each vector.
+    """Return the name of the searched vector space, which is stored with each vector.
 
-    One small query; within `ai.vector_space.steady` none, and the same name all the time.
+    One small query; none, and always the same name, within `ai.vector_space.in_one_vector_space`.
     """
-    return vector_space.active().name
+    return vector_space.active_space().name
 
 
 def blip_name() -> str:
-    """The identifier of the configured captioning model."""
+    """Return the name of the configured captioning model."""
     return model_ids.blip_name()
 
 
 def worker_states() -> list[WorkerState]:
-    """The AI workers that are alive. Raises Unavailable when Redis can't be reached."""
+    """Return the states of the live AI workers. Raises Unavailable if Redis is unreachable."""
     try:
         return heartbeat.live_workers()
     except RedisError as error:
@@ -66,108 +65,100 @@ def worker_states() -> list[WorkerState]:
 
 
 def embed_text(text: str) -> list[float]:
-    """The CLIP vector of a text: 512 floats of unit length; cached by model and text.
+    """Return the CLIP vector of a text: 512 floats of unit length, cached by model and text.
 
-    Raises InvalidInput on a blank text, and what the module's docstring lists.
+    Raises InvalidInput for a blank text, and Unavailable.
     """
-    text = " ".join(unicodedata.normalize("NFC", text).split())[:TEXT_MAX]
+    text = " ".join(unicodedata.normalize("NFC", text).split())[:MAX_TEXT_LENGTH]
     if not text:
         raise errors.InvalidInput("Text is required")
     workers = worker_states()  # before the cache, which has no time-out when Redis hangs
     model = clip_name()
     digest = hashlib.sha256(f"{model}\n{text}".encode()).hexdigest()
-    cached = _cached(f"ai:text:{digest}")
+    cached = cache.get(f"ai:text:{digest}")
     if cached is not None:
         return array.array("f", cached).tolist()
-    vector = _vector_of(_ask(tasks.embed_text, workers, model, text=text), model)
-    with suppress(RedisError):  # the next one asks again
-        cache.set(f"ai:text:{digest}", array.array("f", vector).tobytes(), TEXT_CACHE_SECONDS)
+    vector = _vector(_call(RemoteTask.EMBED_TEXT, workers, model, text=text), model)
+    cache.set(f"ai:text:{digest}", array.array("f", vector).tobytes(), TEXT_CACHE_SECONDS)
     return vector
 
 
-def _cached(key: str) -> bytes | None:
-    try:
-        return cache.get(key)
-    except RedisError as error:  # the cache is a Redis connection of its own
-        logger.warning("The cache can't be reached: %s", error)
-        return None
-
-
 def embed_image(image: Image.Image) -> list[float]:
-    """The CLIP vector of an RGB image: 512 floats of unit length."""
+    """Return the CLIP vector of an RGB image: 512 floats of unit length."""
     workers, model = worker_states(), clip_name()
-    return _vector_of(_ask(tasks.embed_image, workers, model, image=to_message(image)), model)
+    encoded = image_codec.encode(image)
+    return _vector(_call(RemoteTask.EMBED_IMAGE, workers, model, image=encoded), model)
 
 
 def describe_image(image: Image.Image) -> tuple[list[float], str | None]:
-    """The vector of an RGB image and its caption, None when captioning failed."""
+    """Return the vector of an RGB image and its caption, None if captioning failed."""
     workers, model = worker_states(), clip_name()
-    found = _ask(tasks.describe_image, workers, model, image=to_message(image))
-    return _vector_of(found, model), found["caption"]
+    encoded = image_codec.encode(image)
+    result = _call(RemoteTask.DESCRIBE_IMAGE, workers, model, image=encoded)
+    return _vector(result, model), result["caption"]
 
 
 def classify_image(image: Image.Image, labels: Sequence[str] = DEFAULT_LABELS) -> list[Prediction]:
-    """CLIP's zero-shot classification of an RGB image, the most probable label first.
+    """Classify an RGB image with CLIP (zero-shot); return the most probable label first.
 
     Raises InvalidInput without labels.
     """
     if not labels:
         raise errors.InvalidInput("At least one label is required")
-    prompts = [PROMPT.format(label) for label in labels]
     workers, model = worker_states(), clip_name()
-    scores = _ask(tasks.classify_image, workers, model, image=to_message(image), prompts=prompts)
-    found = [Prediction(label, score) for label, score in zip(labels, scores, strict=True)]
-    return sorted(found, key=lambda prediction: -prediction.score)
+    arguments = {
+        "image": image_codec.encode(image),
+        "prompts": [PROMPT.format(label) for label in labels],
+    }
+    scores = _call(RemoteTask.CLASSIFY_IMAGE, workers, model, **arguments)
+    predictions = [Prediction(label, score) for label, score in zip(labels, scores, strict=True)]
+    return sorted(predictions, key=lambda prediction: -prediction.score)
 
 
 def caption_and_label(
-    image: Image.Image, labels: Sequence[Texts]
+    image: Image.Image, labels: Sequence[LocalizedTexts]
 ) -> tuple[str, tuple[int, float] | None]:
-    """A caption of an RGB image, in English, "" when captioning failed; and what it shows: the
-    number of the label and its probability, None: none of them.
+    """Return an English caption of an RGB image and the index and probability of its label.
 
-    labels: of each what it is called, by language; see `ai.zero_shot`.
+    The caption is "" if captioning failed; the label is None if none fits. labels: the names of
+    each, by language; see `ai.zero_shot`.
     """
     workers, model = worker_states(), clip_name()
-    arguments = {"image": to_message(image), "labels": list(labels)}
-    found = _ask(tasks.caption_and_label, workers, model, **arguments)
-    return found["caption"] or "", _likely(found["scores"])
+    arguments = {"image": image_codec.encode(image), "labels": list(labels)}
+    result = _call(RemoteTask.CAPTION_AND_LABEL, workers, model, **arguments)
+    return result["caption"] or "", _best_label(result["scores"])
 
 
-def _likely(scores: list[float] | None) -> tuple[int, float] | None:
-    best = int(decide(np.array([scores]))[0]) if scores else -1
+def _best_label(scores: list[float] | None) -> tuple[int, float] | None:
+    best = int(predict(np.array([scores]))[0]) if scores else -1
     return (best, scores[best]) if scores and best >= 0 else None
 
 
 def embed_texts(texts: Sequence[str]) -> NDArray[np.float32]:
-    """float32 [n, 512]: the vectors of prompts, as they are; not cached. For background work."""
+    """Return the vectors of prompts, float32 [n, 512], uncached. For background work."""
     workers, model = worker_states(), clip_name()
-    found: list[list[float]] = []
-    for start in range(0, len(texts), TEXTS_AT_ONCE):
-        part = list(texts[start : start + TEXTS_AT_ONCE])
-        answer = _ask(tasks.embed_texts, workers, model, texts=part)
-        found += _vectors_of(answer, model)
-    return np.array(found, dtype=np.float32)
+    vectors: list[list[float]] = []
+    for start in range(0, len(texts), MAX_TEXTS_PER_CALL):
+        part = list(texts[start : start + MAX_TEXTS_PER_CALL])
+        result = _call(RemoteTask.EMBED_TEXTS, workers, model, texts=part)
+        _check_space(result, model)
+        vectors += result["vectors"]
+    return np.array(vectors, dtype=np.float32)
 
 
-def _ask(task: Any, workers: list[WorkerState], model: str, **arguments: Any) -> Any:
-    """Ask, if a worker that answers requests has this CLIP model loaded."""
-    if not any(QUEUE in worker.queues and worker.has_clip(model) for worker in workers):
+def _call(task: RemoteTask, workers: list[WorkerState], model: str, **arguments: Any) -> Any:
+    """Call a worker, provided that one that serves calls has this CLIP model loaded."""
+    if not any(INTERACTIVE in worker.queues and worker.has_clip(model) for worker in workers):
         raise errors.Unavailable(NOT_AVAILABLE)
-    return ask(task, model=model, **arguments)
+    return rpc.call(task, model=model, **arguments)
 
 
-def _vector_of(found: dict[str, Any], model: str) -> list[float]:
-    _check_space(found, model)
-    return found["vector"]
+def _vector(result: dict[str, Any], model: str) -> list[float]:
+    _check_space(result, model)
+    return result["vector"]
 
 
-def _vectors_of(found: dict[str, Any], model: str) -> list[list[float]]:
-    _check_space(found, model)
-    return found["vectors"]
-
-
-def _check_space(found: dict[str, Any], model: str) -> None:
-    if found["model"] != model:  # never mix two vector spaces
-        logger.error("A worker answered with %s, not %s", found["model"], model)
+def _check_space(result: dict[str, Any], model: str) -> None:
+    if result["model"] != model:  # never mix two vector spaces
+        logger.error("A worker replied with a vector of %s instead of %s", result["model"], model)
         raise errors.Unavailable(NOT_AVAILABLE)

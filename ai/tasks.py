@@ -1,91 +1,94 @@
-"""The requests that someone is waiting for, as Celery tasks.
+"""The Celery tasks that callers wait for; their names and queues are in `ai.rpc.RemoteTask`.
 
-Each answers through `ai.rpc.answer`; images come as `ai.image_codec.to_message` makes them.
-`model`: the name of the vector space that the caller searches.
+Each sends its result with `ai.rpc.reply`. Images are encoded by `ai.image_codec`. `model` is the
+name of the vector space that the caller searches.
 """
 
 import logging
 from typing import Any
 
+import numpy as np
 from celery import Task, shared_task
+from PIL import Image
 
+from ai import image_codec
 from ai.errors import ModelUnavailable
-from ai.image_codec import from_message
-from ai.rpc import QUEUE, TEXTS, answer
-from ai.worker import engine
+from ai.rpc import RemoteTask, reply
+from ai.worker import get_engine
 
 logger = logging.getLogger(__name__)
 
 
-@shared_task(bind=True, ignore_result=True, queue=TEXTS)
+@shared_task(bind=True, ignore_result=True, queue=RemoteTask.EMBED_TEXT.queue)
 def embed_text(self: Task, *, text: str, model: str) -> None:
     def compute() -> dict[str, Any]:
-        return _vector(model, engine(model).embed_texts([text])[0])
+        return _vector_result(model, get_engine(model).embed_texts([text])[0])
 
-    answer(self, compute)
+    reply(self, compute)
 
 
-@shared_task(bind=True, ignore_result=True, queue=QUEUE)
+@shared_task(bind=True, ignore_result=True, queue=RemoteTask.EMBED_IMAGE.queue)
 def embed_image(self: Task, *, image: str, model: str) -> None:
     def compute() -> dict[str, Any]:
-        return _vector(model, engine(model).embed_images([from_message(image)])[0])
+        picture = image_codec.decode(image)
+        return _vector_result(model, get_engine(model).embed_images([picture])[0])
 
-    answer(self, compute)
+    reply(self, compute)
 
 
-@shared_task(bind=True, ignore_result=True, queue=QUEUE)
+@shared_task(bind=True, ignore_result=True, queue=RemoteTask.DESCRIBE_IMAGE.queue)
 def describe_image(self: Task, *, image: str, model: str) -> None:
     def compute() -> dict[str, Any]:
-        picture = from_message(image)
-        vector = _vector(model, engine(model).embed_images([picture])[0])
-        return {**vector, "caption": _caption_or_none(picture)}
+        picture = image_codec.decode(image)
+        result = _vector_result(model, get_engine(model).embed_images([picture])[0])
+        return {**result, "caption": _caption_or_none(picture)}
 
-    answer(self, compute)
+    reply(self, compute)
 
 
-@shared_task(bind=True, ignore_result=True, queue=QUEUE)
+@shared_task(bind=True, ignore_result=True, queue=RemoteTask.CLASSIFY_IMAGE.queue)
 def classify_image(self: Task, *, image: str, prompts: list[str], model: str) -> None:
     def compute() -> list[float]:
-        vectors = engine(model).embed_images([from_message(image)])
-        return engine(model).classify(vectors, prompts)[0].tolist()
+        vectors = get_engine(model).embed_images([image_codec.decode(image)])
+        return get_engine(model).classify(vectors, prompts)[0].tolist()
 
-    answer(self, compute)
+    reply(self, compute)
 
 
-@shared_task(bind=True, ignore_result=True, queue=QUEUE)
+@shared_task(bind=True, ignore_result=True, queue=RemoteTask.CAPTION_AND_LABEL.queue)
 def caption_and_label(
     self: Task, *, image: str, labels: list[dict[str, list[str]]], model: str
 ) -> None:
-    """labels: may be empty."""
+    """Reply with the caption and, if there are labels, the probability of each."""
 
     def compute() -> dict[str, Any]:
-        picture = from_message(image)
+        picture = image_codec.decode(image)
         scores = None
         if labels:
-            vectors = engine(model).embed_images([picture])
-            scores = engine(model).label(vectors, labels)[0].tolist()
+            vectors = get_engine(model).embed_images([picture])
+            scores = get_engine(model).label(vectors, labels)[0].tolist()
         return {"caption": _caption_or_none(picture), "scores": scores}
 
-    answer(self, compute)
+    reply(self, compute)
 
 
-@shared_task(bind=True, ignore_result=True, queue=QUEUE)
+@shared_task(bind=True, ignore_result=True, queue=RemoteTask.EMBED_TEXTS.queue)
 def embed_texts(self: Task, *, texts: list[str], model: str) -> None:
     def compute() -> dict[str, Any]:
-        vectors = engine(model).embed_texts(texts)
+        vectors = get_engine(model).embed_texts(texts)
         return {"model": model, "vectors": vectors.tolist()}
 
-    answer(self, compute)
+    reply(self, compute)
 
 
-def _vector(model: str, vector: Any) -> dict[str, Any]:
+def _vector_result(model: str, vector: np.ndarray) -> dict[str, Any]:
     return {"model": model, "vector": vector.tolist()}
 
 
-def _caption_or_none(picture: Any) -> str | None:
-    """The old service answered `caption: null` when only captioning failed; so does this one."""
+def _caption_or_none(picture: Image.Image) -> str | None:
+    """Return None if captioning fails: the old service then answered `caption: null`, too."""
     try:
-        return engine().caption_images([picture])[0] or None
+        return get_engine().caption_images([picture])[0] or None
     except ModelUnavailable:
         return None
     except Exception:

@@ -15,14 +15,14 @@ from django.db import connection
 from kombu import Consumer, Message, Queue
 from kombu.mixins import ConsumerMixin
 
-from ai.rpc import TEXTS
+from smimso.queues import TEXT
 
 logger = logging.getLogger(__name__)
 
-PAUSE = 1.0  # seconds after what kombu does not foresee
+RETRY_PAUSE_SECONDS = 1.0  # seconds after what kombu does not foresee
 
 
-class TextThread(ConsumerMixin):
+class TextQueueConsumer(ConsumerMixin):
     """Takes Celery's messages for tasks of the queue `text` and runs them, one after another."""
 
     def __init__(self, app: Celery) -> None:
@@ -42,16 +42,16 @@ class TextThread(ConsumerMixin):
                 self.run()  # which connects again by itself
             except Exception:  # no search may be without texts from now on
                 logger.exception("Texts wait for a moment")
-                time.sleep(PAUSE)
+                time.sleep(RETRY_PAUSE_SECONDS)
 
     def get_consumers(self, consumer: Any, channel: Any) -> list[Consumer]:
-        queue = Queue(TEXTS, routing_key=TEXTS)
+        queue = Queue(TEXT, routing_key=TEXT)
         return [consumer([queue], callbacks=[self._work], accept=["json"], prefetch_count=1)]
 
     def _work(self, body: Any, message: Message) -> None:
         message.ack()
         try:
-            if not _expired(message.headers):
+            if not _is_expired(message.headers):
                 self._run(body[1], message.headers)
         except Exception:  # the next text is as good as any
             logger.exception("A text has no answer")
@@ -67,6 +67,6 @@ class TextThread(ConsumerMixin):
             task.pop_request()
 
 
-def _expired(headers: dict[str, Any]) -> bool:
+def _is_expired(headers: dict[str, Any]) -> bool:
     expires = headers.get("expires")
     return isinstance(expires, str) and datetime.fromisoformat(expires) < datetime.now(UTC)

@@ -16,32 +16,32 @@ from redis import RedisError
 from ai import heartbeat, model_ids, vector_space
 from ai.errors import ModelUnavailable
 from ai.heartbeat import ModelState, WorkerState
-from ai.rpc import QUEUE, TEXTS
-from ai.text_consumer import TextThread
+from ai.text_consumer import TextQueueConsumer
 from ai.vector_space import Space
+from smimso.queues import BACKFILL, CAPTION, EMBED, INTERACTIVE, TEXT
 
 if TYPE_CHECKING:
     from ai.engine import Engine
 
 logger = logging.getLogger(__name__)
 
-MODELS_OF_QUEUE = {
-    TEXTS: ("clip",),
-    "interactive": ("clip", "blip"),
-    "embed": ("clip",),
-    "fill": ("clip",),
-    "caption": ("blip", "clip"),  # CLIP for the category
+MODELS_BY_QUEUE = {
+    TEXT: ("clip",),
+    INTERACTIVE: ("clip", "blip"),
+    EMBED: ("clip",),
+    BACKFILL: ("clip",),
+    CAPTION: ("blip", "clip"),  # CLIP for the category
 }
-RETRY_SECONDS = 15.0  # between two looks for weights that are missing
-WATCH_SECONDS = 3.0  # between two looks whether the collection moves to another model
-START_PATIENCE = 120.0  # seconds that a starting worker waits for its models before it takes work
+RETRY_INTERVAL = 15.0  # between two looks for weights that are missing
+WATCH_INTERVAL = 3.0  # between two looks whether the collection moves to another model
+STARTUP_TIMEOUT = 120.0  # seconds that a starting worker waits for its models before it takes work
 
 _engine: "Engine | None" = None  # of the space that is searched
 _others: dict[str, "Engine"] = {}  # of spaces kept beside it
 _engine_lock = threading.Lock()
 
 
-def engine(model: str | None = None) -> "Engine":
+def get_engine(model: str | None = None) -> "Engine":
     """This process's engine for the vector space `model`, or for the one that is searched.
 
     Made on first use; call it in a worker or a command only. Raises ModelUnavailable for a space
@@ -49,7 +49,7 @@ def engine(model: str | None = None) -> "Engine":
     """
     with _engine_lock:
         if _engine is None or model not in (None, _engine.clip_name, *_others):
-            _take_up(_known_spaces())
+            _sync_engines(_known_spaces())
         current: Any = _engine
         found = current if model in (None, current.clip_name) else _others.get(str(model))
     if found is None:
@@ -57,17 +57,17 @@ def engine(model: str | None = None) -> "Engine":
     return found
 
 
-def engines() -> list["Engine"]:
+def get_engines() -> list["Engine"]:
     """Those of all spaces that images have vectors in, the searched one first; one query."""
     with _engine_lock:
-        _take_up(_known_spaces())
+        _sync_engines(_known_spaces())
         current: Any = _engine
         return [current, *_others.values()]
 
 
-def _compare(active: Space) -> None:
+def _warn_if_settings_differ(active: Space) -> None:
     """One line in the log when the settings ask for another model than the collection has."""
-    configured = vector_space.configured().name
+    configured = vector_space.configured_space().name
     if _engine is None and active.name != configured:
         logger.warning(
             "The collection's vectors are of %s, the settings name %s. Searches go on with the "
@@ -80,19 +80,19 @@ def _compare(active: Space) -> None:
 def _known_spaces() -> list[Space]:
     """What the database says; empty when it can't be reached."""
     try:
-        return vector_space.kept()
+        return vector_space.all_spaces()
     except DatabaseError as error:
         logger.debug("The database can't be reached: %s", error)
         return []
 
 
-def _take_up(wanted: list[Space]) -> None:
+def _sync_engines(wanted: list[Space]) -> None:
     """Engines for these spaces, the searched one first; those of other spaces are let go."""
     global _engine
     if not wanted and _engine is not None:
         return
-    wanted = wanted or [vector_space.configured()]
-    _compare(wanted[0])
+    wanted = wanted or [vector_space.configured_space()]
+    _warn_if_settings_differ(wanted[0])
     known = {**_others, **({_engine.clip_name: _engine} if _engine else {})}
     blip = _engine.blip if _engine else None
     for space in wanted:
@@ -107,7 +107,7 @@ def _take_up(wanted: list[Space]) -> None:
 def _new_engine(space: Space, blip: Any) -> "Engine":
     from ai.engine import Engine
 
-    configured, has_vectors = vector_space.configured(), space.since is not None
+    configured, has_vectors = vector_space.configured_space(), space.since is not None
     if space.name == configured.name:
         space = configured  # a directory may have moved since the row was written
     return Engine.from_settings(
@@ -118,7 +118,7 @@ def _new_engine(space: Space, blip: Any) -> "Engine":
     )
 
 
-class Keeper:
+class ModelLoader:
     """Loads the models that the worker's queues need, and publishes the worker's state."""
 
     def __init__(self, name: str, queues: set[str]) -> None:
@@ -146,7 +146,7 @@ class Keeper:
 
     def state(self) -> WorkerState:
         try:
-            current = engine()
+            current = get_engine()
         except Exception as error:  # `_load` has it in the log
             return self._state_without_engine(_reason(error))
         with _engine_lock:
@@ -167,7 +167,7 @@ class Keeper:
             queues=self.queues,
             device="",
             dtype="",
-            clip=ModelState(vector_space.configured().name, loaded=False, error=reason),
+            clip=ModelState(vector_space.configured_space().name, loaded=False, error=reason),
             blip=ModelState(model_ids.blip_name(), loaded=False, error=reason),
         )
 
@@ -177,11 +177,11 @@ class Keeper:
 
     def _load(self) -> None:
         """Loads what is missing; then looks whether the collection moves to another model."""
-        kinds = {kind for queue in self.queues for kind in MODELS_OF_QUEUE.get(queue, ())}
+        kinds = {kind for queue in self.queues for kind in MODELS_BY_QUEUE.get(queue, ())}
         while not self._stopped.is_set():
             complete = self._load_missing(kinds)
             self._first_attempt.set()
-            self._stopped.wait(WATCH_SECONDS if complete else RETRY_SECONDS)
+            self._stopped.wait(WATCH_INTERVAL if complete else RETRY_INTERVAL)
 
     def _load_missing(self, kinds: set[str]) -> bool:
         """Whether all that is needed is loaded now."""
@@ -195,8 +195,8 @@ class Keeper:
 
     def _needed(self, kinds: set[str]) -> list[tuple[str, Any]]:
         """Names and models: CLIP first, for search needs it; then those of spaces beside."""
-        before = engine().clip_name
-        current, *others = engines()
+        before = get_engine().clip_name
+        current, *others = get_engines()
         connection.close()  # of this thread
         if others or current.clip_name != before:
             self._changed.set()
@@ -216,7 +216,7 @@ class Keeper:
             return False
         finally:
             self._changed.set()
-        logger.info("%s is loaded (%s)", name, _dtype(engine(), model))
+        logger.info("%s is loaded (%s)", name, _dtype(get_engine(), model))
         return True
 
     def _report(self, error: Exception) -> None:
@@ -250,15 +250,15 @@ def _reason(error: Exception) -> str:
 
 # --- Celery's signals ------------------------------------------------------------------------
 _parent: dict[str, Any] = {}  # name, queues and process id of the worker, before any fork
-_keeper: Keeper | None = None
-_texts: TextThread | None = None
+_loader: ModelLoader | None = None
+_text_consumer: TextQueueConsumer | None = None
 
 
 @signals.worker_init.connect  # the last one before the solo pool says that its process is there
 def _remember_worker(sender: Any, **_: Any) -> None:
     queues = set(sender.app.amqp.queues.consume_from)
-    if QUEUE in queues:
-        queues.add(TEXTS)
+    if INTERACTIVE in queues:
+        queues.add(TEXT)
     _parent.update(name=sender.hostname, queues=queues, pid=os.getpid(), app=sender.app)
 
 
@@ -266,22 +266,22 @@ def _remember_worker(sender: Any, **_: Any) -> None:
 def _start_threads(**_: Any) -> None:
     """In the process that computes: the worker itself (solo pool) or a forked child."""
     global _keeper, _texts
-    if MODELS_OF_QUEUE.keys().isdisjoint(_parent.get("queues", ())):
+    if MODELS_BY_QUEUE.keys().isdisjoint(_parent.get("queues", ())):
         return
     forked = os.getpid() != _parent["pid"]
     name = f"{_parent['name']}:{os.getpid()}"
-    _keeper = Keeper(name, _parent["queues"])
+    _loader = ModelLoader(name, _parent["queues"])
     # Celery kills a forked child that is not ready within four seconds.
-    _keeper.start(wait=0 if forked else START_PATIENCE)
-    if TEXTS in _parent["queues"]:
-        _texts = TextThread(_parent["app"])
-        _texts.start()
+    _loader.start(wait=0 if forked else STARTUP_TIMEOUT)
+    if TEXT in _parent["queues"]:
+        _text_consumer = TextQueueConsumer(_parent["app"])
+        _text_consumer.start()
 
 
 @signals.worker_shutdown.connect
 @signals.worker_process_shutdown.connect
 def _stop_threads(**_: Any) -> None:
-    if _keeper is not None and _keeper.name.endswith(f":{os.getpid()}"):
-        _keeper.stop()
-        if _texts is not None:
-            _texts.stop()
+    if _loader is not None and _loader.name.endswith(f":{os.getpid()}"):
+        _loader.stop()
+        if _text_consumer is not None:
+            _text_consumer.stop()

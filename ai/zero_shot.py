@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.presets import NOTHING, TEMPLATES, preset_of
+from ai.presets import BACKGROUND_PROMPTS, PROMPT_TEMPLATES, preset_by_name
 
-LEAST_PROBABILITY = 0.25  # of a label that is taken; among ten, chance gives each 0.1
+MIN_PROBABILITY = 0.25  # of a label that is taken; among ten, chance gives each 0.1
 Vectors = NDArray[np.float32]
-Texts = Mapping[str, Sequence[str]]  # by language, as {"en": ["food"], "vi": ["ẩm thực"]}
+LocalizedTexts = Mapping[str, Sequence[str]]  # by language, as {"en": ["food"], "vi": ["ẩm thực"]}
 
 
 @dataclass(frozen=True)
@@ -35,24 +35,24 @@ class Labels:
         return powers / powers.sum(axis=1, keepdims=True)
 
 
-def decide(probabilities: Vectors) -> NDArray[np.intp]:
+def predict(probabilities: Vectors) -> NDArray[np.intp]:
     """int [n]: the label of each image, -1 for none, by the [n, k + 1] of `Labels`."""
     index = probabilities[:, :-1].argmax(axis=1)
     score = probabilities[np.arange(len(probabilities)), index]
-    sure = (score > LEAST_PROBABILITY) & (score > probabilities[:, -1])
+    sure = (score > MIN_PROBABILITY) & (score > probabilities[:, -1])
     return np.where(sure, index, -1)
 
 
-def labels_of(
-    embed_texts: Callable[[Sequence[str]], Vectors], labels: Iterable[Texts], model: str
+def embed_labels(
+    embed_texts: Callable[[Sequence[str]], Vectors], labels: Iterable[LocalizedTexts], model: str
 ) -> Labels:
     """The labels in the space of `model`, in those of their languages that it understands.
 
     embed_texts: n texts → float32 [n, 512] of unit length, in that space.
     """
-    preset = preset_of(model)
-    groups = [prompts_of(texts, preset.languages) for texts in labels]
-    groups.append([text for language in preset.languages for text in NOTHING[language]])
+    preset = preset_by_name(model)
+    groups = [build_prompts(texts, preset.languages) for texts in labels]
+    groups.append([text for language in preset.languages for text in BACKGROUND_PROMPTS[language]])
     vectors = embed_texts([prompt for group in groups for prompt in group])
     ends = np.cumsum([len(group) for group in groups])[:-1]
     means = np.stack([part.mean(axis=0) for part in np.split(np.asarray(vectors), ends)])
@@ -60,7 +60,7 @@ def labels_of(
     return Labels(units.astype(np.float32), preset.temperature, preset.margin)
 
 
-def prompts_of(texts: Texts, languages: Sequence[str]) -> list[str]:
+def build_prompts(texts: LocalizedTexts, languages: Sequence[str]) -> list[str]:
     """Each text in each template of its language; in English where it has no other."""
     known = {language: texts[language] for language in languages if texts.get(language)}
     if not known:
@@ -69,5 +69,5 @@ def prompts_of(texts: Texts, languages: Sequence[str]) -> list[str]:
         template.format(text)
         for language, written in known.items()
         for text in written
-        for template in TEMPLATES[language]
+        for template in PROMPT_TEMPLATES[language]
     ]

@@ -25,11 +25,11 @@ MODEL = sys.argv[1] if len(sys.argv) > 1 else str(ROOT / "ai" / "demo_models" / 
 os.environ |= {"SMIMSO_CLIP_MODEL": f"local-dir:{MODEL}", "SMIMSO_AI_DTYPE": "fp32"}
 django.setup()
 
-from ai.calibration import LEAST_SCORES, Kind, scale_of  # noqa: E402
+from ai.calibration import MIN_SCORES, Modality, scale_for  # noqa: E402
 from ai.demo_models.descriptions import (  # noqa: E402
-    full_description,
-    label_description,
-    partial_description,
+    describe_as_label,
+    describe_fully,
+    describe_partly,
 )
 from ai.demo_models.drawing import draw_scene  # noqa: E402
 from ai.demo_models.scenes import TEST_SEEDS, Scene, sample_scenes  # noqa: E402
@@ -46,7 +46,7 @@ def main() -> None:
     unrelated = unrelated_pairs(scenes)
     matches, others, all_cosines = [], [], []
     for language in ("en", "vi"):
-        for describe in (full_description, partial_description, label_description):
+        for describe in (describe_fully, describe_partly, describe_as_label):
             cosines = texts_of(scenes, language, describe) @ images.T
             matches.append(np.diag(cosines))
             others.append(cosines[unrelated])
@@ -80,18 +80,16 @@ def same_content(images: np.ndarray, arranged_anew: list[Image.Image]) -> np.nda
     return (images * ENGINE.embed_images(arranged_anew)).sum(axis=1)
 
 
-def report(kind: Kind, match: np.ndarray, unrelated: np.ndarray, cosines: np.ndarray) -> None:
+def report(kind: Modality, match: np.ndarray, unrelated: np.ndarray, cosines: np.ndarray) -> None:
     """cosines: [queries, images], of all pairs."""
     low, high = np.percentile(np.median(cosines, axis=1), 75), np.percentile(match, 90)
     spread = np.median(cosines.std(axis=1))
     print(f"{kind}: low {low:.2f}, high {high:.2f}, spread {spread:.2f}; percentiles {PERCENTILES}")
     print("  matching ", np.percentile(match, PERCENTILES).round(3))
     print("  unrelated", np.percentile(unrelated, PERCENTILES).round(3))
-    least = scale_of(kind, ENGINE.clip_name).least
+    least = scale_for(kind, ENGINE.clip_name).relevant
     kept, wrong = (match >= least).mean(), (unrelated >= least).mean()
-    print(
-        f"  {least}, score {LEAST_SCORES[kind]}: {kept:.0%} matching, {wrong:.1%} unrelated above"
-    )
+    print(f"  {least}, score {MIN_SCORES[kind]}: {kept:.0%} matching, {wrong:.1%} unrelated above")
 
 
 if __name__ == "__main__":

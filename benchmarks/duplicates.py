@@ -33,7 +33,7 @@ os.environ |= {"SMIMSO_CLIP_MODEL": f"local-dir:{MODEL}", "SMIMSO_AI_DTYPE": "fp
 django.setup()
 
 from ai.demo_models.drawing import draw_scene  # noqa: E402
-from ai.demo_models.scenes import demo_scenes  # noqa: E402
+from ai.demo_models.scenes import choose_demo_scenes  # noqa: E402
 from ai.engine import Engine  # noqa: E402
 from media.appearance import perceptual_hash  # noqa: E402
 from posts.models import BAND_MASKS, BAND_SHIFTS, NEAR_BITS  # noqa: E402
@@ -90,7 +90,7 @@ def report(name: str, bits: np.ndarray, cosines: np.ndarray) -> None:
 
 
 def tell_apart() -> np.ndarray:
-    scenes = demo_scenes(DRAWINGS)
+    scenes = choose_demo_scenes(DRAWINGS)
     pictures = [draw_scene(scene, WIDTH) for scene in scenes]
     known, meant = hashes(pictures), vectors(pictures)
     print(f"{'':20}{'bits p50':>8}{'p95':>7}{'cosine':>9}", end=" ")
@@ -160,11 +160,13 @@ def main() -> None:
     known = tell_apart()
     directory = Path(tempfile.mkdtemp(prefix="smimso-duplicates-"))
     directory.chmod(0o755)  # as root, PostgreSQL runs as another user
-    account = servers.server_account()
+    account = servers.ensure_server_account()
     servers.prepare_directories(directory, account)
-    servers.initialise_postgres(directory, account, durable=False)
+    servers.init_postgres(directory, account, durable=False)
     program = postgres(directory, account, durable=False)
-    server = subprocess.Popen(program.launch(), env=program.environment, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        program.child_command(), env=program.environment, stderr=subprocess.DEVNULL
+    )
     try:
         find(_connected(servers.database_url(directory, "postgres")), a_million(known))
     finally:

@@ -40,13 +40,13 @@ def main() -> None:
 def measure(images: int) -> None:
     from smimso import metrics
 
-    metrics.share()
+    metrics.enable_multiprocess()
     done, began = counter(), time.perf_counter()
     fill_queue(images)
     wait_until(lambda: done() == 2 * images, 300)
     seconds = time.perf_counter() - began
     print(f"{images} images: {seconds:.1f} s, {images / seconds:.1f} a second")
-    for found in metrics.summaries({"smimso_ai_batch_size"}):
+    for found in metrics.summarize({"smimso_ai_batch_size"}):
         print(f"{found.labels[0]:8} {found.count} batches of {found.mean:.1f} on average")
 
 

@@ -105,9 +105,9 @@ def installation(data_dir: Path) -> Iterator[None]:
     from smimso.local import launcher, processes
     from smimso.local import servers as local_servers
 
-    account = local_servers.server_account()
+    account = local_servers.ensure_server_account()
     local_servers.prepare_directories(data_dir, account)
-    local_servers.initialise_postgres(data_dir, account)
+    local_servers.init_postgres(data_dir, account)
     environment = dict(os.environ)
     servers = (processes.postgres(data_dir, account), processes.redis(data_dir, account))
     workers = (processes.interactive_worker(environment), processes.bulk_worker(environment))
@@ -116,14 +116,14 @@ def installation(data_dir: Path) -> Iterator[None]:
     def start(program: Any) -> None:
         with (data_dir / f"{program.name}.log").open("wb") as log:
             process = subprocess.Popen(
-                program.launch(), env=program.environment, stdout=log, stderr=log
+                program.child_command(), env=program.environment, stdout=log, stderr=log
             )
         running.append((program, process))
 
     try:
         for program in servers:
             start(program)
-        wait_until(lambda: database_answers(data_dir) and launcher._redis_answers(), 60)
+        wait_until(lambda: database_answers(data_dir) and launcher.redis_responds(), 60)
         local_servers.create_database(data_dir)
         call_command("migrate", verbosity=0, interactive=False)
         for program in workers:
@@ -169,6 +169,7 @@ def fill_queue(count: int = IMAGES) -> None:
     from accounts.models import User
     from posts.ingest import queue
     from posts.models import Post, PostImage
+    from smimso.queues import EMBED
 
     user = User.objects.create_user("bench@example.test", "secret-1", first_name="Bench")
     paths = [
@@ -180,7 +181,7 @@ def fill_queue(count: int = IMAGES) -> None:
         PostImage(post=post, image_path=paths[n % FILES], image_url="/x.jpg", display_order=0)
         for n, post in enumerate(posts)
     )
-    queue.enqueue(queue.EMBED, [image.pk for image in images])
+    queue.enqueue(EMBED, [image.pk for image in images])
 
 
 def counter() -> Callable[[], int]:

@@ -34,7 +34,7 @@ from django.db import connection  # noqa: E402
 from ai import services as ai  # noqa: E402
 from ai.demo_models.drawing import draw_scene  # noqa: E402
 from ai.demo_models.scenes import Scene  # noqa: E402
-from ai.worker import engine  # noqa: E402
+from ai.worker import get_engine  # noqa: E402
 from benchmarks.data import judged  # noqa: E402
 from benchmarks.data.drawn import WIDTH, drawn  # noqa: E402
 from posts.full_text import fold  # noqa: E402
@@ -57,13 +57,13 @@ Find = Callable[[str], list[int]]
 
 @contextmanager
 def database() -> Iterator[None]:
-    data_dir, account = settings.DATA_DIR, servers.server_account()
+    data_dir, account = settings.DATA_DIR, servers.ensure_server_account()
     servers.prepare_directories(data_dir, account)
-    servers.initialise_postgres(data_dir, account, durable=False)
+    servers.init_postgres(data_dir, account, durable=False)
     programs = [server(data_dir, account, durable=False) for server in (postgres, redis_server)]
     with tempfile.TemporaryFile() as log:
         started = [
-            subprocess.Popen(p.launch(), env=p.environment, stdout=log, stderr=log)
+            subprocess.Popen(p.child_command(), env=p.environment, stdout=log, stderr=log)
             for p in programs
         ]
         try:
@@ -121,7 +121,7 @@ def main() -> None:
     ask_engine_directly()
     with database():
         posts = judged.save_posts(
-            collection.scenes, collection.vectors, collection.captions, engine().clip_name
+            collection.scenes, collection.vectors, collection.captions, get_engine().clip_name
         )
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
@@ -139,11 +139,12 @@ def ask_engine_directly() -> None:
 
     def embed_text(text: str) -> list[float]:
         if text not in known:
-            known[text] = engine().embed_texts([text])[0].tolist()
+            known[text] = get_engine().embed_texts([text])[0].tolist()
         return known[text]
 
     def describe_image(image: object) -> tuple[list[float], str]:
-        return engine().embed_images([image])[0].tolist(), engine().caption_images([image])[0]
+        engine = get_engine()
+        return engine.embed_images([image])[0].tolist(), engine.caption_images([image])[0]
 
     ai.embed_text, ai.describe_image = embed_text, describe_image  # type: ignore[assignment]
 

@@ -9,7 +9,7 @@ from django.utils.text import slugify
 from accounts.models import Category
 from importer.rows import Row
 from importer.staging import Target
-from importer.step import Step
+from importer.table_import import Step
 
 
 class Categories(Step):

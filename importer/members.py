@@ -11,10 +11,10 @@ from django.db.models.functions import Lower
 from accounts.models import Follow, Survey, User
 from importer.categories import Categories
 from importer.old_files import AT_A_TIME, OldFiles
-from importer.portraits import FOLDERS, portraits_of
+from importer.profile_images import FOLDERS, portraits_of
 from importer.rows import Row, as_uuid, with_owners
 from importer.staging import Target
-from importer.step import Step
+from importer.table_import import Step
 
 _BCRYPT = re.compile(r"\$2[abxy]?\$\d\d\$[./A-Za-z0-9]{53}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")

@@ -14,18 +14,18 @@ from django.db import connection, transaction
 
 from ai.services import clip_name
 from importer.categories import Categories
-from importer.counters import correct_counters, report_bare_posts
-from importer.images import PostImages
+from importer.content import Activities, Comments, Likes, Posts, SavedPosts
 from importer.members import Follows, Surveys, Users
-from importer.notices import Notifications
+from importer.notifications import Notifications
 from importer.old_files import OldFiles
+from importer.post_images import PostImages
+from importer.recount import correct_counters, report_bare_posts
 from importer.report import Report, TableReport
 from importer.rows import rows_of
 from importer.source import Source
 from importer.staging import load
-from importer.step import Step
+from importer.table_import import Step
 from importer.vectors import OldVectors
-from importer.writings import Activities, Comments, Likes, Posts, SavedPosts
 
 CHAT = (
     *("conversations", "conversation_participants", "messages", "message_reactions"),

@@ -49,7 +49,7 @@ class OldVectors:
 
     def hold(self) -> None:
         """The collection is in this space until the transaction ends, and begins in it if empty."""
-        if vector_space.hold(self.model).get(self.model) != Column.SEARCHED:
+        if vector_space.lock_columns(self.model).get(self.model) != Column.SEARCHED:
             raise CannotRead("The collection moved to another model meanwhile: start again")
 
 

@@ -21,7 +21,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from media.appearance import color_names, perceptual_hash
 from media.metadata import without_metadata
 from smimso.errors import InvalidInput
-from smimso.machine import machine_cores, machine_memory
+from smimso.machine import available_cores, available_memory
 
 EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif"}
 ORIENTATION = 0x0112  # EXIF tag
@@ -47,7 +47,7 @@ WEBP_SIDE = 16_383  # pixels; more is beyond the format
 def number_of_decoders() -> int:
     """As many as cores, but a picture of the most pixels takes 200 MB while it is decoded: a tenth
     of the machine's memory, if all of them do."""
-    return max(2, min(machine_cores(), machine_memory() // (2 * 1024**3)))
+    return max(2, min(available_cores(), available_memory() // (2 * 1024**3)))
 
 
 DECODERS = number_of_decoders()

@@ -1,11 +1,9 @@
 """Who is liked, seen and busy most: public posts only, all active members, one query each."""
 
-import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-import redis
 from django.core.cache import cache
 from django.db import connection
 from django.db.models import Count, Q, Sum
@@ -14,18 +12,16 @@ from django.utils import timezone
 from accounts.models import User
 from posts.models import Visibility
 
-logger = logging.getLogger(__name__)
-
-MOST = 100
-RECENT = timedelta(days=28)
-SECONDS = 60  # that a board is kept
-_CARD = ("id", "first_name", "last_name", "avatar_url", "bio", "job")
+MAX_ENTRIES = 100
+RECENT_PERIOD = timedelta(days=28)
+CACHE_SECONDS = 60  # that a board is kept
+_CARD_FIELDS = ("id", "first_name", "last_name", "avatar_url", "bio", "job")
 
 Row = dict[str, Any]
 
 
 def top_creators() -> list[Row]:
-    return _kept("top-creators", lambda: _ranked(totalLikes=Sum("posts__like_count")))
+    return _get_cached("top-creators", lambda: _rank_by_sums(totalLikes=Sum("posts__like_count")))
 
 
 def most_favorite() -> list[Row]:
@@ -34,39 +30,35 @@ def most_favorite() -> list[Row]:
         "totalViews": Sum("posts__view_count"),
         "totalPosts": Count("posts"),
     }
-    return _kept("most-favorite", lambda: _ranked(**sums))
+    return _get_cached("most-favorite", lambda: _rank_by_sums(**sums))
 
 
 def most_viewed() -> list[Row]:
     """By the views of posts of the last 28 days."""
-    recent = Q(posts__created_at__gte=timezone.now() - RECENT)
+    recent = Q(posts__created_at__gte=timezone.now() - RECENT_PERIOD)
     views = Sum("posts__view_count", filter=recent)
-    return _kept("most-viewed", lambda: _ranked(totalViews=views))
+    return _get_cached("most-viewed", lambda: _rank_by_sums(totalViews=views))
 
 
 def most_active() -> list[Row]:
-    return _kept("most-active", lambda: _by_activity(timezone.now() - RECENT))
+    return _get_cached("most-active", lambda: _rank_by_activity(timezone.now() - RECENT_PERIOD))
 
 
-def forget() -> None:
+def clear_cache() -> None:
     """So that who is gone is not listed for another minute."""
-    try:
-        cache.delete_many(
-            [_key(name) for name in ("top-creators", "most-favorite", "most-viewed", "most-active")]
-        )
-    except redis.RedisError as error:
-        logger.warning("The leaderboards are not forgotten, Redis is away: %s", error)
+    names = ("top-creators", "most-favorite", "most-viewed", "most-active")
+    cache.delete_many([_cache_key(name) for name in names])
 
 
-def _ranked(**sums: Any) -> list[Row]:
+def _rank_by_sums(**sums: Any) -> list[Row]:
     """By the first of `sums`, without who has none of it."""
     first = next(iter(sums))
     authors = User.objects.active().filter(posts__visibility=Visibility.PUBLIC)
     scored = authors.annotate(**sums).filter(**{f"{first}__gt": 0})
-    return list(scored.order_by(f"-{first}", "pk").values(*_CARD, *sums)[:MOST])
+    return list(scored.order_by(f"-{first}", "pk").values(*_CARD_FIELDS, *sums)[:MAX_ENTRIES])
 
 
-def _by_activity(since: datetime) -> list[Row]:
+def _rank_by_activity(since: datetime) -> list[Row]:
     """Posts and comments are grouped apart: joined, each would multiply the other."""
     query = """
         WITH written AS (
@@ -89,22 +81,14 @@ def _by_activity(since: datetime) -> list[Row]:
         ORDER BY "activityScore" DESC, id LIMIT %s
     """
     with connection.cursor() as cursor:
-        cursor.execute(query, [since, MOST])
+        cursor.execute(query, [since, MAX_ENTRIES])
         names = [column.name for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def _kept(name: str, query: Callable[[], list[Row]]) -> list[Row]:
-    try:
-        rows = cache.get(_key(name))
-        if rows is None:
-            rows = query()
-            cache.set(_key(name), rows, SECONDS)
-    except redis.RedisError as error:
-        logger.warning("A leaderboard is not kept, Redis is away: %s", error)
-        rows = query()
-    return rows
+def _get_cached(name: str, query: Callable[[], list[Row]]) -> list[Row]:
+    return cache.get_or_set(_cache_key(name), query, CACHE_SECONDS) or []
 
 
-def _key(name: str) -> str:
+def _cache_key(name: str) -> str:
     return f"leaderboard:{name}"

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Count, F, Prefetch, Q, Sum
 from django.db.models.functions import Coalesce, Greatest
 
-from accounts import pictures
+from accounts import profile_images
 from accounts.models import Follow, User
 from accounts.services import confirm_identity
 from members import leaderboards
@@ -30,9 +30,9 @@ from posts.models import (
 )
 from smimso.errors import InvalidInput
 
-MOST_ACTIVITIES = 100
+MAX_ACTIVITIES = 100
 # What the member wrote, what stands on the member's posts, and every reply to it.
-_COMMENTS_THAT_GO = """
+_COMMENTS_TO_DELETE = """
     WITH RECURSIVE gone AS (
         SELECT id, post_id FROM comments
         WHERE user_id = %(member)s
@@ -81,7 +81,7 @@ def activities_of(user: User, kind: str = "") -> list[Activity]:
     if kind:
         found = found.filter(activity_type=kind)
     posts = Prefetch("post", Post.objects.for_display(user))
-    return list(found.prefetch_related(posts).order_by("-created_at", "-id")[:MOST_ACTIVITIES])
+    return list(found.prefetch_related(posts).order_by("-created_at", "-id")[:MAX_ACTIVITIES])
 
 
 def related_members(viewer: User, *, limit: int) -> list[User]:
@@ -113,7 +113,7 @@ def delete_account(*, user: User, password: str = "", google_token: str = "") ->
         member.delete()
         transaction.on_commit(partial(_remove_files, images, urls), robust=True)
         transaction.on_commit(partial(attachments.remove_all_of, user.pk), robust=True)
-        transaction.on_commit(leaderboards.forget, robust=True)
+        transaction.on_commit(leaderboards.clear_cache, robust=True)
         feed.forget_total()
 
 
@@ -133,7 +133,7 @@ def _correct_counters_and_delete_comments(member: User) -> None:
         .values_list("post")
         .annotate(number=Count("pk"))
     )
-    rows = Comment.objects.raw(_COMMENTS_THAT_GO, {"member": member.pk})
+    rows = Comment.objects.raw(_COMMENTS_TO_DELETE, {"member": member.pk})
     gone = {comment.pk: comment.post_id for comment in rows}
     # Not by following Django's cascade from the member, which goes as deep as a thread.
     Comment.objects.filter(pk__in=gone).delete()
@@ -150,4 +150,4 @@ def _remove_files(image_ids: list[UUID], urls: tuple[str | None, ...]) -> None:
     for image_id in image_ids:
         access.remove_image(image_id)
     for url in urls:
-        pictures.remove(url)
+        profile_images.remove(url)

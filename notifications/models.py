@@ -8,7 +8,7 @@ from django.db import models
 from notifications.visibility import visible_notifications
 
 
-class Kind(models.TextChoices):
+class NotificationType(models.TextChoices):
     LIKE = "like"
     COMMENT = "comment"
     FOLLOW = "follow"
@@ -26,7 +26,7 @@ class Notification(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="notifications")
-    type = models.CharField(max_length=50, choices=Kind.choices)
+    type = models.CharField(max_length=50, choices=NotificationType.choices)
     content = models.TextField()
     related_user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="+"
@@ -42,7 +42,8 @@ class Notification(models.Model):
         db_table = "notifications"
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(type__in=Kind.values), name="notifications_type_valid"
+                condition=models.Q(type__in=NotificationType.values),
+                name="notifications_type_valid",
             ),
             models.UniqueConstraint(
                 fields=["user", "related_user", "type", "post", "comment"],

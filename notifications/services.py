@@ -18,7 +18,7 @@ def notify(
     *,
     recipient_id: UUID,
     actor: Any,
-    kind: str,
+    type: str,
     content: str,
     post_id: UUID | None = None,
     comment_id: UUID | None = None,
@@ -35,7 +35,7 @@ def notify(
             notification, created = Notification.objects.get_or_create(
                 user_id=recipient_id,
                 related_user=actor,
-                type=kind,
+                type=type,
                 defaults={"content": content},
                 **about,
             )
@@ -46,11 +46,11 @@ def notify(
         transaction.on_commit(partial(publish, recipient_id, notification.pk), robust=True)
 
 
-def withdraw(*, recipient_id: UUID, actor: Any, kind: str, post_id: UUID | None = None) -> None:
+def retract(*, recipient_id: UUID, actor: Any, type: str, post_id: UUID | None = None) -> None:
     """The action was undone: nothing of it stays in the list. Never fails the action."""
     about: dict[str, Any] = {"post_id": post_id}
     found = Notification.objects.filter(
-        user_id=recipient_id, related_user=actor, type=kind, **about
+        user_id=recipient_id, related_user=actor, type=type, **about
     )
     try:
         with transaction.atomic():

@@ -1,10 +1,8 @@
 """Lists of posts, page by page: only what the viewer may see, in a constant number of queries."""
 
-import logging
 from typing import Any
 from uuid import UUID
 
-import redis
 from django.core.cache import cache
 from django.db import transaction
 
@@ -16,8 +14,6 @@ from smimso.errors import NotFound
 NEWEST = ("-created_at", "-id")
 _PUBLIC = "feed:public"
 _PUBLIC_SECONDS = 30
-
-logger = logging.getLogger(__name__)
 
 
 def feed(
@@ -50,15 +46,7 @@ def _public_posts() -> int:
 
     A change that does not call `forget_total` (deactivated members) shows after _PUBLIC_SECONDS.
     """
-    try:
-        number = cache.get(_PUBLIC)
-        if number is None:
-            number = Post.objects.count_public()
-            cache.set(_PUBLIC, number, _PUBLIC_SECONDS)
-    except redis.RedisError as error:
-        logger.warning("The total is not cached, Redis is away: %s", error)
-        return Post.objects.count_public()
-    return int(number)
+    return cache.get_or_set(_PUBLIC, Post.objects.count_public, _PUBLIC_SECONDS) or 0
 
 
 def _feed_page(found: PostQuerySet, viewer: Any, start: int, limit: int) -> list[Post]:

@@ -11,8 +11,8 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F
 
-from notifications.models import Kind
-from notifications.services import notify, withdraw
+from notifications.models import NotificationType
+from notifications.services import notify, retract
 from posts.models import Activity, ActivityType, Comment, Like, Post, SavedPost
 from smimso.errors import InvalidInput, NotAllowed, NotFound
 
@@ -40,7 +40,7 @@ def like_post(*, user: Any, post_id: UUID) -> None:
         notify(
             recipient_id=post.user_id,
             actor=user,
-            kind=Kind.LIKE,
+            type=NotificationType.LIKE,
             content=f'{user.full_name} liked your post "{post.title}"',
             post_id=post.pk,
         )
@@ -52,7 +52,9 @@ def unlike_post(*, user: Any, post_id: UUID) -> None:
         removed, _ = Like.objects.filter(user=user, post=post).delete()
         if removed:
             _count(post_id, like_count=-1)
-            withdraw(recipient_id=post.user_id, actor=user, kind=Kind.LIKE, post_id=post.pk)
+            retract(
+                recipient_id=post.user_id, actor=user, type=NotificationType.LIKE, post_id=post.pk
+            )
 
 
 def save_post(*, user: Any, post_id: UUID) -> None:
@@ -94,7 +96,7 @@ def _notify_of_comment(comment: Comment, post: Post, parent: Comment | None) -> 
     notify(
         recipient_id=post.user_id,
         actor=author,
-        kind=Kind.COMMENT,
+        type=NotificationType.COMMENT,
         content=f'{author.full_name} commented on your post "{post.title}"',
         post_id=post.pk,
         comment_id=comment.pk,
@@ -105,7 +107,7 @@ def _notify_of_comment(comment: Comment, post: Post, parent: Comment | None) -> 
         notify(
             recipient_id=parent.user_id,
             actor=author,
-            kind=Kind.COMMENT,
+            type=NotificationType.COMMENT,
             content=f"{author.full_name} replied to your comment",
             post_id=post.pk,
             comment_id=comment.pk,

@@ -13,9 +13,10 @@ from media.images import CheckedImage, Upload, check_images
 from posts import feed, idempotency
 from posts.files import access
 from posts.ingest import queue
-from posts.ingest.captions import words_of_name
+from posts.ingest.captions import words_from_file_name
 from posts.models import AIStatus, Post, PostImage, Visibility
 from smimso.errors import InvalidInput, NotAllowed, NotFound
+from smimso.queues import EMBED
 
 UNTITLED = "Untitled Post"
 QUEUED_AT_ONCE = 500  # images whose retry is asked for together
@@ -51,7 +52,7 @@ def create_post(
         return earlier
     post = Post(
         user=author,
-        title=title or words_of_name(uploads[0].name or "") or UNTITLED,
+        title=title or words_from_file_name(uploads[0].name or "") or UNTITLED,
         description=description or None,
         category_id=category_id,
         tags=tags or None,
@@ -87,7 +88,7 @@ def _save_post(
         _remove_images(image_ids)
         return earlier
     # Outside: once the rows are committed, no failure may take their files away.
-    transaction.on_commit(lambda: queue.enqueue(queue.EMBED, image_ids), robust=True)
+    transaction.on_commit(lambda: queue.enqueue(EMBED, image_ids), robust=True)
     return post
 
 
@@ -223,7 +224,7 @@ def retry_images(image_ids: list[UUID]) -> int:
         images = PostImage.objects.filter(pk__in=image_ids).exclude(image_path="")
         ids = list(images.values_list("pk", flat=True))
         images.update(ai_status=AIStatus.PENDING, ai_error="", ai_attempts=0)
-        transaction.on_commit(partial(queue.enqueue, queue.EMBED, ids))
+        transaction.on_commit(partial(queue.enqueue, EMBED, ids))
     return len(ids)
 
 
@@ -241,5 +242,5 @@ def retry_failed(reason: str | None = None) -> int:
         count = images.update(
             ai_status=AIStatus.PENDING, ai_error="", ai_attempts=0, ai_queued_at=None
         )
-        transaction.on_commit(partial(queue.enqueue, queue.EMBED, first))
+        transaction.on_commit(partial(queue.enqueue, EMBED, first))
     return count

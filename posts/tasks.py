@@ -13,12 +13,13 @@ from django.db import close_old_connections
 
 from ai import metrics
 from ai.models import Column, VectorSpace
-from ai.worker import engines
+from ai.worker import get_engines
 from posts import recount, view_counter
 from posts.files import cleanup
 from posts.ingest import backfill, classification, embeddings, pipeline, queue
 from smimso.celery import one_at_a_time
 from smimso.errors import Unavailable
+from smimso.queues import BACKFILL
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ class ImageBatches(Batches):
 @shared_task(base=ImageBatches, flush_every=settings.AI_EMBED_BATCH, flush_interval=0.2)
 def embed_images(requests: list[SimpleRequest]) -> None:
     def embed(image_ids: list[UUID]) -> None:
-        current, *others = engines()
+        current, *others = get_engines()
         current.clip.get()  # missing weights are nobody's failed attempt
         beside = [other for other in others if other.clip.loaded]
         pipeline.embed_images(image_ids, current, beside)
@@ -49,7 +50,7 @@ def embed_images(requests: list[SimpleRequest]) -> None:
 @shared_task(base=ImageBatches, flush_every=settings.AI_CAPTION_BATCH, flush_interval=0.2)
 def caption_images(requests: list[SimpleRequest]) -> None:
     def caption(image_ids: list[UUID]) -> None:
-        current = engines()[0]
+        current = get_engines()[0]
         current.blip.get()
         pipeline.caption_images(image_ids, current)
 
@@ -65,7 +66,7 @@ def reconcile_images() -> None:
 @shared_task(ignore_result=True)
 @one_at_a_time
 def fill_appearance() -> None:
-    backfill.fill_appearance()
+    backfill.backfill_appearance()
 
 
 @shared_task(ignore_result=True)
@@ -86,34 +87,34 @@ def keep_house() -> None:
 )
 def classify_posts() -> None:
     """What staff asked for waits up to an hour for a worker that knows the model."""
-    found = classification.classify_anew()
+    found = classification.reclassify_all()
     logger.info("Classified %d posts, %d changed", found.looked_at, found.changed)
 
 
 @shared_task(bind=True, ignore_result=True)
 def fill_vectors(self: Task, run: int, after: str | None, until: str | None) -> None:
     """One batch; sends the message for the next one, unless a later run has begun."""
-    metrics.started(queue.FILL, self.request)
-    if not VectorSpace.objects.filter(column=Column.BESIDE, run=run).exists():
+    metrics.observe_queue_wait(BACKFILL, self.request)
+    if not VectorSpace.objects.filter(column=Column.SECONDARY, run=run).exists():
         return
-    loaded = [current for current in engines() if current.clip.loaded]
+    loaded = [current for current in get_engines() if current.clip.loaded]
     start, end = after and UUID(after), until and UUID(until)
     try:
-        last = embeddings.fill(loaded, after=start or None, until=end or None)
+        last = embeddings.backfill(loaded, after=start or None, until=end or None)
     except Unavailable as error:
         logger.warning("Vectors are filled in later: %s", error)
         return
     if last:
-        queue.send_fill(run, last, end or None)
+        queue.send_backfill(run, last, end or None)
 
 
 def _run(step: Callable[[list[UUID]], None], requests: list[SimpleRequest]) -> None:
     for request in requests:
-        metrics.started(request.delivery_info["routing_key"], request.request_dict)
+        metrics.observe_queue_wait(request.delivery_info["routing_key"], request.request_dict)
     close_old_connections()  # celery-batches runs outside Celery's own hooks for Django
     image_ids = [UUID(request.args[0]) for request in requests]
     try:
-        with suppress(embeddings.SpaceMoved):
+        with suppress(embeddings.VectorSpaceChanged):
             step(image_ids)
             return
         step(image_ids)  # in the space that the collection is in by now

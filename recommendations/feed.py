@@ -6,16 +6,14 @@ that pages neither repeat nor skip, and when a first page is asked for after ano
 Who may see a post is asked anew at every page.
 """
 
-import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain, zip_longest
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 import numpy as np
-import redis
 from django.contrib.auth.models import AnonymousUser
 from django.core.cache import cache
 from django.db.models import ExpressionWrapper, F, FloatField, Q, Window
@@ -25,8 +23,8 @@ from django.utils.translation import gettext
 
 from accounts.models import Category, Survey, User
 from ai import services as ai
-from ai.vector_space import steady
-from posts.ingest.embeddings import AsArray
+from ai.vector_space import in_one_vector_space
+from posts.ingest.embeddings import AsNumpy
 from posts.models import EMBEDDING_DIMENSIONS, Post, PostImage, PostImageQuerySet
 from posts.services import UNTITLED
 from recommendations import interests
@@ -34,14 +32,13 @@ from recommendations.interests import Interaction
 from search.ann.nearest import nearest_to_each
 from search.dedup import collapse
 
-logger = logging.getLogger(__name__)
-
 ReasonKind = Literal["liked", "saved", "viewed", "category", "popular"]
 
 MAX_RECOMMENDATIONS = 120  # recommendations
 PER_INTEREST = 40  # posts
 LIKED_PER_POPULAR = 3  # of the member's taste
 CACHE_SECONDS, POPULAR_CACHE_SECONDS = 600, 300
+_POPULAR = "recommendations:popular-images"
 MAX_RECENT_POSTS, MAX_PER_CATEGORY = (
     20_000,
     40,
@@ -107,13 +104,13 @@ NO_VECTOR = np.zeros(EMBEDDING_DIMENSIONS, dtype=np.float32)
 RankedPost = tuple[UUID, ReasonKind, UUID | None]
 
 
-@steady
+@in_one_vector_space
 def recommendation_page(member: User, *, page: int, limit: int) -> tuple[list[Recommendation], int]:
     """One page and the number of all. What has become invisible is left out of its page."""
-    kept = _read_cache(_key(member))
+    kept = cache.get(_key(member))
     if kept is None or (page == 1 and _is_outdated(member, kept[0])):
         kept = timezone.now(), recommend(member)
-        _write_cache(_key(member), kept, CACHE_SECONDS)
+        cache.set(_key(member), kept, CACHE_SECONDS)
     chosen = kept[1]
     return _load(member, chosen[(page - 1) * limit : page * limit]), len(chosen)
 
@@ -125,10 +122,7 @@ def _is_outdated(member: User, chosen_at: datetime) -> bool:
 
 def reset_recommendations(member: User) -> None:
     interests.reset(member)
-    try:
-        cache.delete(_key(member))
-    except redis.RedisError as error:
-        logger.warning("Old recommendations stay for minutes, Redis is away: %s", error)
+    cache.delete(_key(member))
 
 
 def recommend(member: User) -> list[RankedPost]:
@@ -168,7 +162,7 @@ def _near_interests(
                 found[image.pk] = max(relevance, found.get(image.pk, 0.0))
     first = _first_of_each_post(PostImage.objects.searchable(model).filter(pk__in=found))
     candidates = [
-        Candidate(*row) for row in first.values_list(*IMAGE_COLUMNS, AsArray("embedding"))
+        Candidate(*row) for row in first.values_list(*IMAGE_COLUMNS, AsNumpy("embedding"))
     ]
     if not candidates:
         return []
@@ -215,7 +209,7 @@ def _popular_candidate(image: PopularImage, place: int, wished: set[str]) -> Can
 
 def _popular_images() -> list[PopularImage]:
     """One of each popular public post, most popular first; the same for everybody."""
-    popular = _read_cache("for-you:popular-images")
+    popular = cache.get(_POPULAR)
     if popular is None:
         days = Extract(Now() - F("created_at"), "epoch") / 86_400.0
         deeds = 3.0 * F("like_count") + 2.0 * F("comment_count") + 0.1 * F("view_count") + 1.0
@@ -239,7 +233,7 @@ def _popular_images() -> list[PopularImage]:
                 pk, _, author_id, *seen = images[post_id]
                 ids = str(category_id or ""), str(pk), str(post_id), str(author_id)
                 popular.append(PopularImage(*ids, *seen))
-        _write_cache("for-you:popular-images", popular, POPULAR_CACHE_SECONDS)
+        cache.set(_POPULAR, popular, POPULAR_CACHE_SECONDS)
     return popular
 
 
@@ -298,19 +292,4 @@ def _load(member: User, chosen: Iterable[RankedPost]) -> list[Recommendation]:
 
 
 def _key(member: User) -> str:
-    return f"for-you:{ai.clip_name()}:{member.pk}"
-
-
-def _read_cache(key: str) -> Any:
-    try:
-        return cache.get(key)
-    except redis.RedisError as error:
-        logger.warning("Recommendations are chosen anew, Redis is away: %s", error)
-        return None
-
-
-def _write_cache(key: str, value: Any, seconds: int) -> None:
-    try:
-        cache.set(key, value, seconds)
-    except redis.RedisError as error:
-        logger.warning("Recommendations are not kept, Redis is away: %s", error)
+    return f"recommendations:{ai.clip_name()}:{member.pk}"

@@ -16,9 +16,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from ai import services as ai
-from ai.calibration import cosine_of
-from ai.vector_space import steady
-from posts.ingest.embeddings import AsArray
+from ai.calibration import score_to_cosine
+from ai.vector_space import in_one_vector_space
+from posts.ingest.embeddings import AsNumpy
 from posts.models import Activity, ActivityType, Like, PostImage, SavedPost
 from recommendations.models import UserEmbedding
 from smimso.celery import send_task
@@ -115,7 +115,7 @@ def _post_vectors(member: User, post_ids: list[UUID], model: str) -> dict[UUID, 
     """Of each post's first embedded image."""
     images = PostImage.objects.visible_to(member).searchable(model).filter(post_id__in=post_ids)
     first = images.exclude(post__user=member).order_by("post_id", "display_order", "pk")
-    return dict(first.distinct("post_id").values_list("post_id", AsArray("embedding")))
+    return dict(first.distinct("post_id").values_list("post_id", AsNumpy("embedding")))
 
 
 def interests_of(deeds: list[Interaction], model: str) -> list[Interest]:
@@ -124,7 +124,7 @@ def interests_of(deeds: list[Interaction], model: str) -> list[Interest]:
     Leader clustering (Hartigan 1975): a deed joins the first interest whose first deed is like it.
     """
     vectors = np.array([deed.vector for deed in deeds])
-    alike = (vectors @ vectors.T >= cosine_of(MIN_SIMILARITY, "image", model)).tolist()
+    alike = (vectors @ vectors.T >= score_to_cosine(MIN_SIMILARITY, "image", model)).tolist()
     groups: dict[int, list[Interaction]] = {}  # by the number of the first deed
     for n, deed in enumerate(deeds):
         first = next((first for first in groups if alike[first][n]), n)
@@ -184,7 +184,7 @@ def schedule_refresh() -> None:
     send_task("search.tasks.learn_tastes")
 
 
-@steady
+@in_one_vector_space
 def _refresh(member: User) -> None:
     model = ai.clip_name()
     update_embedding(member, interactions_of(member, model), model)

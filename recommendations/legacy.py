@@ -9,7 +9,7 @@ from django.db.models import Q
 from accounts.models import User
 from ai import services as ai
 from ai.calibration import similarity_score
-from ai.vector_space import steady
+from ai.vector_space import in_one_vector_space
 from posts.models import Post
 from recommendations import interests
 from search.ann.nearest import nearest_images
@@ -35,7 +35,7 @@ def recommended_posts_of(user_id: UUID, *, viewer: Any, limit: int) -> list[Matc
     return [match for match in found if match.post.pk in visible]
 
 
-@steady
+@in_one_vector_space
 def recommended_posts(user: User, limit: int) -> list[Match]:
     """What is nearest to the mean of what the member likes to see, best first.
 

@@ -11,7 +11,7 @@ from pgvector.django import CosineDistance
 from accounts.models import Survey, User
 from ai import services as ai
 from ai.calibration import similarity_score
-from ai.vector_space import steady
+from ai.vector_space import in_one_vector_space
 from posts.models import Like, visible_posts
 from recommendations import interests
 from recommendations.models import UserEmbedding
@@ -87,7 +87,7 @@ def _by_survey(viewer: User, limit: int) -> list[dict[str, Any]]:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-@steady
+@in_one_vector_space
 def _by_embedding(viewer: User, limit: int) -> list[dict[str, Any]]:
     """Tastes that were learned with the same model."""
     model = ai.clip_name()

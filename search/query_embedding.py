@@ -8,7 +8,7 @@ import numpy as np
 from redis import RedisError
 
 from ai import services as ai
-from ai.calibration import LEAST_SCORES, Kind, scale_of
+from ai.calibration import MIN_SCORES, Modality, scale_for
 from posts.full_text import Term, terms_of
 from posts.models import PostImage
 from posts.services import visible_post
@@ -27,7 +27,7 @@ class EncodedQuery:
     """
 
     model: str
-    kind: Kind = "text"
+    kind: Modality = "text"
     main: np.ndarray | None = None
     beside: np.ndarray | None = None
     excluded: tuple[np.ndarray, ...] = ()
@@ -44,15 +44,15 @@ class EncodedQuery:
         """Of unit length; both parts weigh by how far they spread the collection."""
         if self.main is None or self.beside is None:
             return self.main
-        main = self.main / self.sample.spread(self.main, scale_of("text", self.model))
-        spread = self.sample.spread(self.beside, scale_of("image", self.model))
+        main = self.main / self.sample.spread(self.main, scale_for("text", self.model))
+        spread = self.sample.spread(self.beside, scale_for("image", self.model))
         both = main + TIE_BREAKER_WEIGHT * self.beside / spread
         return both / np.linalg.norm(both)
 
     @property
     def least_score(self) -> float:
         """The usual one; with a picture beside the words, that of pictures."""
-        return LEAST_SCORES["image" if self.beside is not None else self.kind]
+        return MIN_SCORES["image" if self.beside is not None else self.kind]
 
     def scores(self, cosines: np.ndarray) -> np.ndarray:
         """0..1, for cosines to `main`."""

@@ -13,7 +13,7 @@ from django.contrib.postgres.search import SearchQuery
 from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from posts.full_text import Term, all_of, any_of, rank_by
-from posts.ingest.embeddings import AsArray
+from posts.ingest.embeddings import AsNumpy
 from posts.models import EMBEDDING_DIMENSIONS, Post, PostImage, PostQuerySet, PostWords
 from search.ann.nearest import Neighbor, estimated_rows, nearest_images
 from search.dedup import are_copies, compare, first_copies
@@ -264,7 +264,7 @@ def _vectors(found: Sequence[Candidate], wanted: np.ndarray, model: str) -> np.n
     numbers = {pk: n for n in wanted.tolist() if (pk := found[n].image_id)}
     images = PostImage.objects.filter(pk__in=list(numbers)).searchable(model)
     vectors = np.zeros((len(found), EMBEDDING_DIMENSIONS), np.float32)
-    for pk, vector in images.values_list("pk", AsArray("embedding")):
+    for pk, vector in images.values_list("pk", AsNumpy("embedding")):
         vectors[numbers[pk]] = vector
     return vectors
 

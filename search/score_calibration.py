@@ -16,7 +16,7 @@ from uuid import uuid4
 import numpy as np
 from django.db import connection
 
-from ai.calibration import Kind, Scale, scale_of, similarity_scores
+from ai.calibration import Modality, Scale, scale_for, similarity_scores
 
 SAMPLE_SIZE = 1_000  # images
 PRIOR_STRENGTH = 50  # images; so many say as much about a query as the model's scale does
@@ -52,16 +52,16 @@ class CollectionSample:
             return 0.0
         cosines = self.cosines(vector)
         wider = float(cosines.std()) - scale.spread
-        nearer = max(float(np.median(cosines)) - scale.low, 0.0)
+        nearer = max(float(np.median(cosines)) - scale.unrelated, 0.0)
         shift = SPREAD_WEIGHT * wider - MEDIAN_WEIGHT * nearer
         return self.weight * min(max(shift, -scale.spread), scale.spread)
 
 
 def calibrated_scores(
-    cosines: np.ndarray, vector: np.ndarray, *, kind: Kind, model: str, sample: CollectionSample
+    cosines: np.ndarray, vector: np.ndarray, *, kind: Modality, model: str, sample: CollectionSample
 ) -> np.ndarray:
     """Scores, 0..1, of images with these cosines (-1..1) to `vector`; they rise with the cosine."""
-    shift = sample.shift(vector, scale_of(kind, model))
+    shift = sample.shift(vector, scale_for(kind, model))
     return similarity_scores(np.asarray(cosines) + shift, kind, model)
 
 

@@ -8,8 +8,8 @@ from uuid import UUID
 import numpy as np
 from PIL import Image
 
-from ai.calibration import LEAST_SCORES
-from ai.vector_space import steady
+from ai.calibration import MIN_SCORES
+from ai.vector_space import in_one_vector_space
 from posts.models import Post, PostImage
 from search import fusion, result_store, retrieval
 from search.ann import recall
@@ -21,7 +21,7 @@ from search.result_store import ResultList
 from smimso.errors import InvalidInput
 
 # The least that counts, unless a program asks for another.
-MIN_TEXT_SCORE, MIN_IMAGE_SCORE = LEAST_SCORES["text"], LEAST_SCORES["image"]
+MIN_TEXT_SCORE, MIN_IMAGE_SCORE = MIN_SCORES["text"], MIN_SCORES["image"]
 MIN_SIMILAR_SCORE = 0.0
 
 
@@ -121,7 +121,7 @@ def search_vector(viewer: Any, vector: Sequence[float], *, limit: int) -> list[M
 # --- From the query to the list -----------------------------------------------------------------
 
 
-@steady
+@in_one_vector_space
 def _rank(
     viewer: Any, query: Query, least_score: float | None, most: int | None
 ) -> tuple[EncodedQuery, list[Hit]]:

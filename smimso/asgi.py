@@ -41,6 +41,6 @@ application = OneHopHandler()
 from smimso import metrics, urls  # noqa: E402, F401 - once the settings are there
 from smimso.web import body_limit  # noqa: E402 - once the settings are there
 
-metrics.share()
+metrics.enable_multiprocess()
 # What is there now stays: to look for garbage in it would stop everything for 65 ms at times.
 gc.freeze()

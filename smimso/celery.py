@@ -1,13 +1,9 @@
-"""The Celery application.
-
-Queues: `text` and `interactive` (someone is waiting), `embed`, `caption` and `fill` (bulk AI),
-`maintenance` (reconciler, index upkeep; needs no torch).
-"""
+"""The Celery application. `smimso.queues` names its queues."""
 
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
@@ -29,7 +25,7 @@ def _share_metrics(**_: Any) -> None:
     """In the process that computes: the worker itself (solo pool) or a forked child."""
     from smimso import metrics  # the settings are there by now
 
-    metrics.share()
+    metrics.enable_multiprocess()
 
 
 @signals.worker_init.connect
@@ -60,10 +56,35 @@ def one_at_a_time(run: Callable[[], None]) -> Callable[[], None]:
 def send_task(task: str, *args: object, headers: dict[str, Any] | None = None) -> bool:
     """Send a task by name to the queue that the settings route it to.
 
-    Return False, and raise nothing, when Redis is unreachable.
+    Return False, and raise nothing, if Redis is unreachable.
+    """
+    return send_tasks(task, [args], headers=headers, retries=0)
+
+
+def send_tasks(
+    task: str,
+    arguments: Iterable[tuple[object, ...]],
+    *,
+    headers: dict[str, Any] | None = None,
+    retries: int = 1,
+) -> bool:
+    """Send a message with each of `arguments` over one connection; like `send_task`.
+
+    retries: attempts over a new connection, because a pooled one may be stale after Redis
+    restarted. If False is returned, some messages may have been sent.
     """
     try:
-        app.send_task(task, args=args, headers=headers, ignore_result=True)
+        with app.producer_pool.acquire(block=True) as producer:
+            for args in arguments:
+                app.send_task(
+                    task,
+                    args=args,
+                    headers=headers,
+                    producer=producer,
+                    ignore_result=True,
+                    retry=retries > 0,
+                    retry_policy={"max_retries": retries, "interval_start": 0},
+                )
     except (OperationalError, RedisError, OSError) as error:
         logger.warning("Redis is unreachable, %s was not sent: %s", task, error)
         return False

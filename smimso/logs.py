@@ -1,4 +1,4 @@
-"""What must not be written to a log."""
+"""Filters for log records."""
 
 import logging
 import re
@@ -6,12 +6,23 @@ import re
 _TOKEN = re.compile(r"(?i)(\btoken=|/password/reset/[^/\s]+/)[^&\s\"']+")
 
 
-class WithoutTokens(logging.Filter):
-    """Takes tokens out of a line: the URLs of the notification stream and of letters hold one."""
+class TokenRedactor(logging.Filter):
+    """Remove tokens from a line: URLs of the notification stream and of e-mails contain one."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        scrubbed = _TOKEN.sub(r"\1…", message)
-        if scrubbed != message:
-            record.msg, record.args = scrubbed, None
+        redacted = _TOKEN.sub(r"\1…", message)
+        if redacted != message:
+            record.msg, record.args = redacted, None
+        return True
+
+
+class CacheErrorSummary(logging.Filter):
+    """Shorten the traceback of each cache operation that django-redis ignored to a warning."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info:
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+            record.msg, record.args = "The cache is not reachable: %s", (record.exc_info[1],)
+            record.exc_info = None
         return True

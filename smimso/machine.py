@@ -4,13 +4,13 @@ import os
 from pathlib import Path
 
 
-def machine_cores() -> int:
+def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def machine_memory() -> int:
+def available_memory() -> int:
     """Bytes of memory, or the container's share of them."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = Path("/sys/fs/cgroup/memory.max")

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.mail import EmailMessage
 from django.core.mail.backends.console import EmailBackend
 
-MARK = "mail: "  # `manage.py up` also prints what begins with it
+LINE_PREFIX = "mail: "  # `manage.py up` also prints what begins with it
 
 
 class TerminalBackend(EmailBackend):
@@ -19,4 +19,4 @@ class TerminalBackend(EmailBackend):
     def write_message(self, message: EmailMessage) -> None:
         head = [f"To: {', '.join(message.to)}", f"Subject: {message.subject}", ""]
         for line in [*head, *str(message.body).splitlines()]:
-            self.stream.write(f"{MARK}{line}\n")
+            self.stream.write(f"{LINE_PREFIX}{line}\n")

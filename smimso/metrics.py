@@ -28,7 +28,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 logger = logging.getLogger(__name__)
 
-READ_WHEN_ASKED = CollectorRegistry()  # what is the same whichever process looks, like queues
+SCRAPE_REGISTRY = CollectorRegistry()  # what is the same whichever process looks, like queues
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 REQUESTS = Counter(
     "smimso_http_requests_total", "Requests that web answered", ["method", "route", "status"]
@@ -39,41 +39,41 @@ REQUEST_SECONDS = Histogram(
     ["method", "route"],
     buckets=[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
 )
-_sharing = False
-_place: tuple[int, str] | None = None  # the process that has it, and its name
+_is_multiprocess = False
+_slot: tuple[int, str] | None = None  # the process that has it, and its name
 
 
 # --- Processes ------------------------------------------------------------------------------
 
 
-def share() -> None:
+def enable_multiprocess() -> None:
     """Adds this process's numbers to the common ones; call it before anything is counted."""
-    global _sharing
+    global _is_multiprocess
     directory: Path = settings.METRICS_DIR
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        _process()
+        _slot_name()
     except OSError as error:
         logger.warning("The metrics of this process are not shared: %s", error)
         return
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
-    values.ValueClass = values.MultiProcessValue(_process)
-    _sharing = True
+    values.ValueClass = values.MultiProcessValue(_slot_name)
+    _is_multiprocess = True
 
 
-def _process() -> str:
+def _slot_name() -> str:
     """A name for this process's files that no other living one has, whatever container it is in.
 
     That of a process which has ended is taken over, with its numbers: there are never more files
     than processes have run at the same time, however often one is started again.
     """
-    global _place
-    if _place is None or _place[0] != os.getpid():
-        _place = os.getpid(), _free_place(settings.METRICS_DIR)
-    return _place[1]
+    global _slot
+    if _slot is None or _slot[0] != os.getpid():
+        _slot = os.getpid(), _acquire_slot(settings.METRICS_DIR)
+    return _slot[1]
 
 
-def _free_place(directory: Path) -> str:
+def _acquire_slot(directory: Path) -> str:
     for number in count():
         lock = os.open(directory / f"{number}.lock", os.O_CREAT | os.O_RDWR)
         try:
@@ -85,19 +85,19 @@ def _free_place(directory: Path) -> str:
     return str(number)
 
 
-def forget() -> None:
+def clear() -> None:
     """Removes the numbers of processes that have ended. Only when none is running."""
     for path in (*settings.METRICS_DIR.glob("*.db"), *settings.METRICS_DIR.glob("*.lock")):
         path.unlink(missing_ok=True)
 
 
-def exposition() -> bytes:
+def render() -> bytes:
     """Prometheus' text format."""
-    return generate_latest(_shared_registry()) + generate_latest(READ_WHEN_ASKED)
+    return generate_latest(_shared_registry()) + generate_latest(SCRAPE_REGISTRY)
 
 
 def _shared_registry() -> CollectorRegistry:
-    if not _sharing:
+    if not _is_multiprocess:
         return OWN
     registry = CollectorRegistry()
     MultiProcessCollector(registry, path=str(settings.METRICS_DIR))
@@ -108,21 +108,21 @@ def _shared_registry() -> CollectorRegistry:
 class Summary:
     """A histogram with its labels, as a person wants it.
 
-    at_most: the bound that 95 % did not exceed; infinite above the last one.
+    p95: the bound that 95 % did not exceed; infinite above the last one.
     """
 
     name: str
     labels: tuple[str, ...]
     count: int
     mean: float
-    at_most: float
+    p95: float
 
     @property
-    def bounded(self) -> bool:
-        return math.isfinite(self.at_most)
+    def has_p95(self) -> bool:
+        return math.isfinite(self.p95)
 
 
-def summaries(names: Collection[str]) -> list[Summary]:
+def summarize(names: Collection[str]) -> list[Summary]:
     """Of these histograms, in the order of their names and labels."""
     found: dict[tuple[str, tuple[str, ...]], dict[str, Any]] = {}
     for family in _shared_registry().collect():
@@ -135,10 +135,10 @@ def summaries(names: Collection[str]) -> list[Summary]:
                 parts["bounds"].append((float(sample.labels["le"]), sample.value))
             else:
                 parts[sample.name.removeprefix(f"{family.name}_")] = sample.value
-    return [_summary(*key, **parts) for key, parts in sorted(found.items()) if parts["count"]]
+    return [_summarize_one(*key, **parts) for key, parts in sorted(found.items()) if parts["count"]]
 
 
-def _summary(
+def _summarize_one(
     name: str, labels: tuple[str, ...], *, bounds: list[tuple[float, float]], **parts: float
 ) -> Summary:
     count = parts["count"]
@@ -148,11 +148,11 @@ def _summary(
 
 @never_cache
 @require_safe
-def metrics(request: HttpRequest) -> HttpResponse:
+def metrics_view(request: HttpRequest) -> HttpResponse:
     """For Prometheus with settings.METRICS_TOKEN, and for staff. Nobody else finds it."""
     if not (_has_token(request) or _is_staff(request)):
         raise Http404
-    return HttpResponse(exposition(), content_type=CONTENT_TYPE_LATEST)
+    return HttpResponse(render(), content_type=CONTENT_TYPE_LATEST)
 
 
 def _has_token(request: HttpRequest) -> bool:
@@ -169,17 +169,17 @@ def _is_staff(request: HttpRequest) -> bool:
 # --- Requests -------------------------------------------------------------------------------
 
 
-def measured(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+def metrics_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
     """Middleware: counts and times what web answers."""
 
     def answer(request: HttpRequest) -> HttpResponseBase:
         began = time.perf_counter()
-        return _counted(request, get_response(request), time.perf_counter() - began)
+        return _observe(request, get_response(request), time.perf_counter() - began)
 
     return answer
 
 
-def _counted(request: HttpRequest, response: HttpResponseBase, seconds: float) -> HttpResponseBase:
+def _observe(request: HttpRequest, response: HttpResponseBase, seconds: float) -> HttpResponseBase:
     """Labels have few values, whatever is sent: the route's pattern, never the path."""
     method = request.method if request.method in METHODS else "other"
     found = request.resolver_match

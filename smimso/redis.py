@@ -1,22 +1,57 @@
-"""Redis as `ai` uses it: a dead or hanging server costs a request two seconds at most."""
+"""The one place that makes clients of Redis.
 
+A dead server costs a request nothing, a hanging one at most two seconds for each kind of client.
+"""
+
+import time
 from functools import cache
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from django.conf import settings
-from redis import Redis
+from redis import ConnectionError, ConnectionPool, Redis, TimeoutError, asyncio
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-CONNECT_TIMEOUT, ANSWER_TIMEOUT = 1.0, 1.0  # seconds; each may be spent twice
+CONNECT_TIMEOUT, REPLY_TIMEOUT = 1.0, 1.0  # seconds; each may be spent twice
+PAUSE_SECONDS = 1.0
+
+
+def redis_client() -> Redis:
+    """Return this process's client; its pool is safe for threads and reset after a fork."""
+    return _client(settings.REDIS_URL)
 
 
 @cache
-def redis_client() -> Redis:
-    """One client per process; its pool is safe for threads and reset after a fork."""
+def _client(url: str) -> Redis:
     return Redis.from_url(
-        settings.REDIS_URL,
+        url,
         socket_connect_timeout=CONNECT_TIMEOUT,
-        socket_timeout=ANSWER_TIMEOUT,
+        socket_timeout=REPLY_TIMEOUT,
         # One more attempt over a new connection, for the first command after Redis restarted.
         retry=Retry(NoBackoff(), 1),
     )
+
+
+def async_redis_client() -> asyncio.Redis:
+    """Return a new client for the running event loop; a subscription may wait without limit."""
+    return asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2)
+
+
+class CacheClient(Redis):
+    """The client of Django's cache: after a failure it fails at once for PAUSE_SECONDS.
+
+    The cache ignores errors (settings.CACHES), so the next operation of the same request follows
+    and would wait for the time-outs of a hanging server again.
+    """
+
+    _paused_until: WeakKeyDictionary[ConnectionPool, float] = WeakKeyDictionary()
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        if time.monotonic() < self._paused_until.get(self.connection_pool, 0.0):
+            raise ConnectionError("it failed a moment ago")
+        try:
+            return super().execute_command(*args, **options)
+        except (ConnectionError, TimeoutError):
+            self._paused_until[self.connection_pool] = time.monotonic() + PAUSE_SECONDS
+            raise

@@ -9,6 +9,7 @@ from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, validate
 
+from smimso import queues
 from smimso.local import servers
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -33,7 +34,9 @@ METRICS_TOKEN = env.str("SMIMSO_METRICS_TOKEN", "")  # empty: /metrics is for st
 
 # --- Secrets -------------------------------------------------------------------------------
 # Outside production a secret that is not set is made once and kept in the data directory.
-SECRET_KEY = env.str("SECRET_KEY", "") or ("" if PRODUCTION else servers.local_secret(DATA_DIR))
+SECRET_KEY = env.str("SECRET_KEY", "") or (
+    "" if PRODUCTION else servers.load_or_create_secret(DATA_DIR)
+)
 JWT_SECRET = env.str("JWT_SECRET", "") or ("" if PRODUCTION else SECRET_KEY)
 JWT_LIFETIME = timedelta(days=env.int("JWT_EXPIRES_DAYS", 30))
 GOOGLE_CLIENT_ID = env.str("GOOGLE_CLIENT_ID", "")  # empty: no login with Google
@@ -72,7 +75,7 @@ ROOT_URLCONF = "smimso.urls"
 ASGI_APPLICATION = "smimso.asgi.application"
 APPEND_SLASH = False  # the frontend's bodies and preflights do not survive a redirect
 MIDDLEWARE = [
-    "smimso.metrics.measured",
+    "smimso.metrics.metrics_middleware",
     "smimso.web.middleware.edge",
     "corsheaders.middleware.CorsMiddleware",  # above what may redirect: preflights never are
     "django.middleware.security.SecurityMiddleware",
@@ -138,20 +141,26 @@ DATABASES["default"]["OPTIONS"] = {
 REDIS_URL = env.str("REDIS_URL", servers.redis_url(DATA_DIR))
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "smimso",
-        "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 2},
+        "OPTIONS": {
+            "IGNORE_EXCEPTIONS": True,  # without Redis, every key is missing
+            "REDIS_CLIENT_CLASS": "smimso.redis.CacheClient",
+            "SOCKET_CONNECT_TIMEOUT": 2,
+            "SOCKET_TIMEOUT": 2,
+        },
     }
 }
+DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 
 # --- Celery ----------------------------------------------------------------------------------
 CELERY_BROKER_URL = servers.kombu_url(REDIS_URL)
-CELERY_TASK_DEFAULT_QUEUE = "maintenance"
+CELERY_TASK_DEFAULT_QUEUE = queues.MAINTENANCE
 CELERY_TASK_ROUTES = {
-    "posts.tasks.embed_images": {"queue": "embed"},
-    "posts.tasks.caption_images": {"queue": "caption"},
-    "posts.tasks.fill_vectors": {"queue": "fill"},
+    "posts.tasks.embed_images": {"queue": queues.EMBED},
+    "posts.tasks.caption_images": {"queue": queues.CAPTION},
+    "posts.tasks.fill_vectors": {"queue": queues.BACKFILL},
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -310,7 +319,10 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "filters": {"no_tokens": {"()": "smimso.logs.WithoutTokens"}},
+    "filters": {
+        "no_tokens": {"()": "smimso.logs.TokenRedactor"},
+        "cache_errors": {"()": "smimso.logs.CacheErrorSummary"},
+    },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
@@ -319,6 +331,9 @@ LOGGING = {
         }
     },
     "root": {"handlers": ["console"], "level": env.str("SMIMSO_LOG_LEVEL", "INFO")},
-    # Its own handler would write URLs as they came, and an EventSource has its token in there.
-    "loggers": {"uvicorn.access": {"handlers": ["console"], "propagate": False}},
+    "loggers": {
+        # Its own handler would log URLs unredacted, and an EventSource's URL contains a token.
+        "uvicorn.access": {"handlers": ["console"], "propagate": False},
+        "django_redis.cache": {"filters": ["cache_errors"]},
+    },
 }

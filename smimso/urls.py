@@ -12,7 +12,7 @@ from posts.admin.ai_sections import retry_failed
 from posts.pages.grids import feed
 from posts.rest.views import uploaded_file
 from search.admin.ai_sections import change_model
-from smimso.metrics import metrics
+from smimso.metrics import metrics_view
 from smimso.web.api_index import SchemaView, api_index, docs, test_cors
 from smimso.web.converters import AnyIdConverter
 from smimso.web.pages import wants_page
@@ -55,7 +55,7 @@ urlpatterns = [
     path("", front),
     path("", include(pages)),
     path("uploads/<path:name>", uploaded_file),
-    path("metrics", metrics),
+    path("metrics", metrics_view),
     path("admin/ai/", ai_page, name="ai-admin"),
     path("admin/ai/model", change_model, name="ai-admin-model"),
     path("admin/ai/retry", retry_failed, name="ai-admin-retry"),

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,16 +28,64 @@ from ai import vector_space
 from ai.heartbeat import live_workers
 from ai.model_ids import clip_name
 from search.score_calibration import clear_samples
+from smimso import queues
 from smimso.celery import app as celery_app
 from smimso.local import servers as local_servers
 from smimso.local.processes import postgres
 from smimso.local.processes import redis as redis_server
 from smimso.local.supervisor import Program
 from smimso.web.auth import issue_token
+from tests import properties  # noqa: F401 - loads the profile of Hypothesis
 
-QUEUES = ("interactive", "embed", "caption", "fill", "maintenance")
 PASSWORD = "correct horse"
 WORKER = "test@smimso"
+SERVED_QUEUES = (
+    queues.INTERACTIVE,
+    *queues.BULK,
+    queues.MAINTENANCE,
+)  # `text` comes with the first
+
+
+# --- Lanes ----------------------------------------------------------------------------------
+
+# Session fixtures that take seconds or minutes to start, the slowest first. All tests that need
+# one of them run in the same lane of pytest-xdist and count as slow.
+SHARED_PROGRAMS = ("site", "worker_process")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if getattr(config.option, "numprocesses", None):
+        # Before the lanes start: two of them would try to create the same account.
+        local_servers.ensure_server_account()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None]:
+    """Run what shares a program or a file in one lane, and begin with what takes longest."""
+    for item in items:
+        fixtures: list[str] = getattr(item, "fixturenames", [])
+        program = next((name for name in SHARED_PROGRAMS if name in fixtures), None)
+        if program:
+            item.add_marker(pytest.mark.slow)
+        item.add_marker(pytest.mark.xdist_group(program or item.location[0]))
+    yield
+    if hasattr(config, "workerinput"):
+        items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> tuple[int, bool]:
+    group = next(item.iter_markers("xdist_group")).args[0]
+    shared = SHARED_PROGRAMS.index(group) if group in SHARED_PROGRAMS else len(SHARED_PROGRAMS)
+    return shared, item.get_closest_marker("slow") is None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Drop pytest-xdist's suffix: the name that is printed can be given to pytest again."""
+    if hasattr(report, "node") and report.nodeid.rfind("@") > report.nodeid.rfind("]"):
+        report.nodeid = report.nodeid.rpartition("@")[0]
 
 
 # --- Servers --------------------------------------------------------------------------------
@@ -47,7 +95,7 @@ WORKER = "test@smimso"
 def running(program: Program, logs: Path) -> Iterator[subprocess.Popen[bytes]]:
     with (logs / f"{program.name}.log").open("ab") as log:
         process = subprocess.Popen(
-            program.launch(), env=program.environment, stdout=log, stderr=subprocess.STDOUT
+            program.child_command(), env=program.environment, stdout=log, stderr=subprocess.STDOUT
         )
         try:
             yield process
@@ -75,9 +123,9 @@ def wait_until(
 def servers() -> Iterator[Path]:
     """PostgreSQL and Redis of this run; the directory that they and the uploads live in."""
     data_dir = settings.DATA_DIR
-    account = local_servers.server_account()
+    account = local_servers.ensure_server_account()
     local_servers.prepare_directories(data_dir, account)
-    local_servers.initialise_postgres(data_dir, account, durable=False)
+    local_servers.init_postgres(data_dir, account, durable=False)
     with (
         running(postgres(data_dir, account, durable=False), data_dir) as database,
         running(redis_server(data_dir, account, durable=False), data_dir) as queue,
@@ -134,7 +182,7 @@ def _clean_cache(request: pytest.FixtureRequest) -> None:
     if "servers" in request.fixturenames or request.node.get_closest_marker("django_db"):
         request.getfixturevalue("servers")
         cache.clear()
-        vector_space.forget()
+        vector_space.reset_cache()
         clear_samples()
 
 
@@ -143,7 +191,7 @@ def _clean_cache(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture
 def broker_at(settings: Any) -> Iterator[Callable[[str], None]]:
-    """`broker_at(url)`: messages go to the Redis at that URL for the rest of the test."""
+    """`broker_at(url)`: queues and clients use the Redis at that URL for the rest of the test."""
     usual = settings.REDIS_URL
 
     def point(url: str) -> None:
@@ -157,9 +205,11 @@ def broker_at(settings: Any) -> Iterator[Callable[[str], None]]:
 
 
 @pytest.fixture
-def redis_away(broker_at: Callable[[str], None], tmp_path: Path) -> None:
-    """Nothing listens where Redis should be."""
-    broker_at(f"unix://{tmp_path}/nobody.sock?db=0")
+def redis_away(broker_at: Callable[[str], None], settings: Any, tmp_path: Path) -> None:
+    """Nothing listens where Redis should be: no queues, no cache, no clients."""
+    url = f"unix://{tmp_path}/nobody.sock?db=0"
+    broker_at(url)
+    settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": url}}
 
 
 # --- Workers --------------------------------------------------------------------------------
@@ -168,7 +218,7 @@ def redis_away(broker_at: Callable[[str], None], tmp_path: Path) -> None:
 @pytest.fixture(scope="session")
 def worker_process(servers: Path, django_db_setup: None) -> Iterator[None]:
     """One Celery worker on every queue, with the demo models, on the test database."""
-    words = ["worker", "--hostname", WORKER, "--queues", ",".join(QUEUES), "--pool", "solo"]
+    words = ["worker", "--hostname", WORKER, "--queues", ",".join(SERVED_QUEUES), "--pool", "solo"]
     words += ["--loglevel", "INFO", "--without-gossip", "--without-mingle"]
     program = Program(
         name="worker",
@@ -191,7 +241,7 @@ def worker_process(servers: Path, django_db_setup: None) -> Iterator[None]:
 @pytest.fixture
 def worker(transactional_db: None, worker_process: None) -> None:
     """A running worker and empty queues. What it does is committed, so the test commits too."""
-    _redis().delete("text", *QUEUES)
+    _redis().delete(*queues.ALL)
     deadline = time.monotonic() + 120
     # An earlier test may have moved its collection to another model.
     while not any(state.has_clip(clip_name()) for state in live_workers()):

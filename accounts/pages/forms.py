@@ -68,7 +68,7 @@ class RegistrationForm(forms.Form):
         return data
 
 
-class PasswordLetterForm(PasswordResetForm):
+class PasswordResetEmailForm(PasswordResetForm):
     """Asks for a letter with a link, and sends it: the first on the page, the other in a worker."""
 
     email = forms.EmailField(

@@ -25,11 +25,11 @@ FORM_METHODS = ["GET", "HEAD", "POST"]
 @require_http_methods(FORM_METHODS)
 def log_in(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
-        return redirect(_next(request))
-    form = LoginForm(_sent(request), label_suffix="")
+        return redirect(_safe_next_url(request))
+    form = LoginForm(_post_data(request), label_suffix="")
     account = request.POST.get("email_or_phone", "")
     if form.is_bound and (seconds := seconds_to_wait_for_login(request, account)):
-        return too_many(request, "accounts/login.html", form, seconds)
+        return throttled_form(request, "accounts/login.html", form, seconds)
     if form.is_valid():
         try:
             user = services.authenticate_user(**form.cleaned_data)
@@ -37,8 +37,8 @@ def log_in(request: HttpRequest) -> HttpResponse:
             form.add_error(None, translated(str(error)))
         else:
             auth.login(request, user)
-            return redirect(_next(request))
-    return _form_page(request, "accounts/login.html", form)
+            return redirect(_safe_next_url(request))
+    return _render_form(request, "accounts/login.html", form)
 
 
 @sensitive_post_parameters()
@@ -46,10 +46,10 @@ def log_in(request: HttpRequest) -> HttpResponse:
 @require_http_methods(FORM_METHODS)
 def register(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
-        return redirect(_next(request))
-    form = RegistrationForm(_sent(request), label_suffix="")
-    if seconds := wait(request, ("register", client_address(request))):
-        return too_many(request, "accounts/register.html", form, seconds)
+        return redirect(_safe_next_url(request))
+    form = RegistrationForm(_post_data(request), label_suffix="")
+    if seconds := retry_after(request, ("register", client_address(request))):
+        return throttled_form(request, "accounts/register.html", form, seconds)
     if form.is_valid():
         try:
             user = services.register_user(**form.cleaned_data)
@@ -57,8 +57,8 @@ def register(request: HttpRequest) -> HttpResponse:
             form.add_error(error.field, translated(str(error)))
         else:
             auth.login(request, user)
-            return redirect(_next(request))
-    return _form_page(request, "accounts/register.html", form)
+            return redirect(_safe_next_url(request))
+    return _render_form(request, "accounts/register.html", form)
 
 
 @require_POST
@@ -67,39 +67,39 @@ def log_out(request: HttpRequest) -> HttpResponse:
     return redirect("feed")
 
 
-def _sent(request: HttpRequest) -> QueryDict | None:
+def _post_data(request: HttpRequest) -> QueryDict | None:
     return request.POST if request.method == "POST" else None
 
 
-def wait(request: HttpRequest, *limits: tuple[str, ...]) -> float:
+def retry_after(request: HttpRequest, *limits: tuple[str, ...]) -> float:
     """Seconds, 0 when the form may pass. It counts together with the same requests to the API."""
     if request.method != "POST":
         return 0.0
     return max([seconds_to_wait(*limit) for limit in limits], default=0.0)
 
 
-def too_many(request: HttpRequest, template: str, form: Form, seconds: float) -> HttpResponse:
+def throttled_form(request: HttpRequest, template: str, form: Form, seconds: float) -> HttpResponse:
     refusal = Overloaded()
     form.add_error(None, translated(str(refusal)))
-    response = _form_page(request, template, form, status=refusal.status)
+    response = _render_form(request, template, form, status=refusal.status)
     response.headers["Retry-After"] = str(max(1, math.ceil(seconds)))
     return response
 
 
-def _form_page(
+def _render_form(
     request: HttpRequest, template: str, form: Form, *, status: int | None = None
 ) -> HttpResponse:
     status = status or (400 if form.is_bound else 200)
-    return render(request, template, {"form": form, "next": _wanted(request)}, status=status)
+    return render(request, template, {"form": form, "next": _next_url(request)}, status=status)
 
 
-def _wanted(request: HttpRequest) -> str:
+def _next_url(request: HttpRequest) -> str:
     return request.POST.get("next") or request.GET.get("next", "")
 
 
-def _next(request: HttpRequest) -> str:
+def _safe_next_url(request: HttpRequest) -> str:
     """Where the member wanted to go, if that is on this site."""
-    wanted = _wanted(request)
+    wanted = _next_url(request)
     safe = url_has_allowed_host_and_scheme(
         wanted, {request.get_host()}, require_https=request.is_secure()
     )

@@ -13,8 +13,8 @@ from django.views.generic import FormView
 
 from accounts import tasks
 from accounts.models import User
-from accounts.pages.forms import ChangePasswordForm, NewPasswordForm, PasswordLetterForm
-from accounts.pages.login import too_many, wait
+from accounts.pages.forms import ChangePasswordForm, NewPasswordForm, PasswordResetEmailForm
+from accounts.pages.login import retry_after, throttled_form
 from smimso.errors import SmimsoError
 from smimso.web.pages import translated
 from smimso.web.throttling import client_address
@@ -30,8 +30,8 @@ class FormPage(FormView):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         form = self.get_form()
-        if seconds := wait(request, *self.limits()):
-            return too_many(request, self.template_name, form, seconds)
+        if seconds := retry_after(request, *self.limits()):
+            return throttled_form(request, self.template_name, form, seconds)
         try:
             return self.form_valid(form) if form.is_valid() else self._refused(form, 400)
         except SmimsoError as refusal:
@@ -54,8 +54,8 @@ class MemberFormPage(LoginRequiredMixin, FormPage):
 
 class ForgotPassword(FormPage, views.PasswordResetView):
     template_name = "accounts/forgot_password.html"
-    form_class = PasswordLetterForm
-    success_url = reverse_lazy("password-letter-sent")
+    form_class = PasswordResetEmailForm
+    success_url = reverse_lazy("password-reset-sent")
 
     def limits(self) -> list[tuple[str, ...]]:
         email = self.request.POST.get("email", "").strip().lower()
@@ -64,9 +64,9 @@ class ForgotPassword(FormPage, views.PasswordResetView):
     def get_initial(self) -> dict[str, Any]:
         return {"email": getattr(self.request.user, "email", "")}
 
-    def form_valid(self, form: PasswordLetterForm) -> HttpResponse:
+    def form_valid(self, form: PasswordResetEmailForm) -> HttpResponse:
         host, secure = self.request.get_host(), self.request.is_secure()
-        tasks.request_password_letter(form.cleaned_data["email"], host=host, secure=secure)
+        tasks.request_password_reset(form.cleaned_data["email"], host=host, secure=secure)
         return redirect(self.success_url)
 
 

@@ -6,7 +6,7 @@ from django.views.i18n import set_language
 
 from accounts.pages import login, passwords, profile
 
-letter_sent = PasswordResetDoneView.as_view(template_name="accounts/password_letter_sent.html")
+reset_email_sent = PasswordResetDoneView.as_view(template_name="accounts/password_reset_sent.html")
 settings = login_required(TemplateView.as_view(template_name="accounts/settings.html"))
 
 urlpatterns = [
@@ -15,7 +15,7 @@ urlpatterns = [
     path("logout", login.log_out, name="logout"),
     path("language", set_language, name="language"),
     path("password/forgotten", passwords.ForgotPassword.as_view(), name="forgot-password"),
-    path("password/sent", letter_sent, name="password-letter-sent"),
+    path("password/sent", reset_email_sent, name="password-reset-sent"),
     path("password/reset/<uidb64>/<token>", passwords.NewPassword.as_view(), name="new-password"),
     path("settings", settings, name="settings"),
     path("settings/profile", profile.EditProfile.as_view(), name="edit-profile"),

@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import profiles, services
-from accounts.pictures import Kind
+from accounts.profile_images import ImageKind
 from accounts.rest.requests import MemberRequest
 from accounts.rest.serializers import (
     AvatarFormSerializer,
@@ -32,10 +32,10 @@ class ProfileView(APIView):
         return success(OwnProfileSerializer(user).data, "Profile updated successfully")
 
 
-class _PictureView(APIView):
+class _ProfileImageView(APIView):
     parser_classes = [MultiPartParser]
     throttle_scope = "uploads"
-    kind: Kind
+    kind: ImageKind
     message: str
 
     def post(self, request: MemberRequest) -> Response:
@@ -51,7 +51,7 @@ class _PictureView(APIView):
 @extend_schema_view(
     post=answers("Upload my avatar", OwnProfileSerializer, form=AvatarFormSerializer)
 )
-class AvatarView(_PictureView):
+class AvatarView(_ProfileImageView):
     kind = "avatar"
     message = "Avatar uploaded successfully"
 
@@ -59,7 +59,7 @@ class AvatarView(_PictureView):
 @extend_schema_view(
     post=answers("Upload my cover picture", OwnProfileSerializer, form=CoverFormSerializer)
 )
-class CoverView(_PictureView):
+class CoverView(_ProfileImageView):
     kind = "cover"
     message = "Cover image uploaded successfully"
 

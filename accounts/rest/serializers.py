@@ -104,13 +104,13 @@ class SurveyFormSerializer(serializers.Serializer):
     )
     usage_purposes = serializers.ListField(
         child=serializers.ChoiceField(
-            sorted(options.values(options.SURVEY_PURPOSES, options.PURPOSES))
+            sorted(options.option_values(options.SURVEY_PURPOSES, options.PURPOSES))
         ),
         min_length=1,
         max_length=100,
     )
     awareness_source = serializers.ChoiceField(
-        sorted(options.values(options.SURVEY_SOURCES, options.SOURCES))
+        sorted(options.option_values(options.SURVEY_SOURCES, options.SOURCES))
     )
     expectation_level = serializers.IntegerField(
         min_value=1, max_value=5, allow_null=True, required=False, default=None

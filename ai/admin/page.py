@@ -35,13 +35,13 @@ class Section:
 _sections: list[Section] = []
 
 
-def register(section: Section) -> None:
+def register_section(section: Section) -> None:
     """To be called when apps are ready."""
     _sections.append(section)
     _sections.sort(key=lambda section: section.place)
 
 
-def for_staff(permission: str) -> Callable[[View], View]:
+def staff_required(permission: str) -> Callable[[View], View]:
     """As the admin's own pages: others log in, or are told that they may not."""
 
     def decorate(view: View) -> View:
@@ -62,7 +62,7 @@ def for_staff(permission: str) -> Callable[[View], View]:
     return decorate
 
 
-@for_staff(PERMISSION)
+@staff_required(PERMISSION)
 @require_safe
 def ai_page(request: Any) -> HttpResponse:
     """The whole page, or for htmx what is renewed of it."""

@@ -6,10 +6,10 @@ from django.http import HttpRequest
 from redis import RedisError
 
 from ai import heartbeat, metrics
-from ai.admin.page import Section, register
+from ai.admin.page import Section, register_section
 from ai.heartbeat import ModelState, WorkerState
 from ai.services import blip_name, clip_name
-from smimso.metrics import summaries
+from smimso.metrics import summarize
 
 TIMES = {
     "smimso_ai_queue_wait_seconds",
@@ -58,7 +58,7 @@ def _model(model: ModelState, wanted: str) -> dict[str, Any]:
 
 def times(request: HttpRequest) -> dict[str, Any]:
     """Of all processes, since they were started."""
-    found = summaries(TIMES | {SIZES})
+    found = summarize(TIMES | {SIZES})
     return {
         "waits": [s for s in found if s.name in TIMES],
         "sizes": [s for s in found if s.name == SIZES],
@@ -66,5 +66,5 @@ def times(request: HttpRequest) -> dict[str, Any]:
 
 
 def register_sections() -> None:
-    register(Section(10, "admin/ai/_workers.html", workers))
-    register(Section(40, "admin/ai/_times.html", times))
+    register_section(Section(10, "admin/ai/_workers.html", workers))
+    register_section(Section(40, "admin/ai/_times.html", times))

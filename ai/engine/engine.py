@@ -11,13 +11,13 @@ from PIL import Image
 
 from ai.engine.blip import Blip, load_blip
 from ai.engine.clip import Clip, load_clip
-from ai.engine.lazy import LazyModel
+from ai.engine.lazy_model import LazyModel
 from ai.engine.precision import choose_device, choose_dtype
 from ai.errors import ModelUnavailable
-from ai.metrics import timed
-from ai.model_ids import blip_name, clip_name, configured, has_weights, preset_for, resolve
+from ai.metrics import observe_inference
+from ai.model_ids import blip_name, clip_name, configured_clip, has_weights, preset_for, resolve
 from ai.presets import Preset
-from ai.zero_shot import Labels, Texts, labels_of
+from ai.zero_shot import Labels, LocalizedTexts, embed_labels
 
 VECTOR_SIZE = 512  # the width of the database's vector column
 CAPTION_TOKENS = 30  # word pieces; BLIP's captions of photographs have 8 to 15
@@ -61,14 +61,14 @@ class Engine:
         self.preset = preset or preset_for(clip_model, clip_pretrained)
         # The pipeline asks for the same categories every time.
         self._classified: tuple[list[str], NDArray[np.float32]] | None = None
-        self._labels: tuple[list[Texts], Labels] | None = None
+        self._labels: tuple[list[LocalizedTexts], Labels] | None = None
         if threads > 0:
             torch.set_num_threads(threads)
 
         def load() -> Clip:
             found = clip_name(clip_model, clip_pretrained)  # weights may have come, or changed
             if name and found != name and has_weights(clip_model):
-                raise _other_model(name, found, clip_model)
+                raise _wrong_model_error(name, found, clip_model)
             self.clip_name = name or found
             return load_clip(
                 clip_model,
@@ -87,7 +87,7 @@ class Engine:
     @classmethod
     def from_settings(cls, **changes: Any) -> "Engine":
         """An engine as the settings say, except for `changes`: other arguments of `Engine`."""
-        clip_model, clip_pretrained = configured()
+        clip_model, clip_pretrained = configured_clip()
         options: dict[str, Any] = {
             "clip_model": clip_model,
             "clip_pretrained": clip_pretrained,
@@ -99,7 +99,7 @@ class Engine:
         }
         return cls(**{**options, **changes})
 
-    @timed("clip")
+    @observe_inference("clip")
     def embed_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """float32 [n, 512], rows of unit length in the images' order (RGB, any size).
 
@@ -107,7 +107,7 @@ class Engine:
         """
         return self.clip.get().embed_images(images)
 
-    @timed("clip")
+    @observe_inference("clip")
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """float32 [n, 512], rows of unit length; a text is cut at the model's context length.
 
@@ -115,7 +115,7 @@ class Engine:
         """
         return self.clip.get().embed_texts(texts)
 
-    @timed("blip")
+    @observe_inference("blip")
     def caption_images(
         self, images: Sequence[Image.Image], *, max_new_tokens: int = CAPTION_TOKENS
     ) -> list[str]:
@@ -123,14 +123,14 @@ class Engine:
         return self.blip.get().caption_images(images, max_new_tokens)
 
     @property
-    def embed_batch(self) -> int:
+    def embed_batch_size(self) -> int:
         """Images that CLIP looks at in one pass, at most. Raises ModelUnavailable."""
-        return self.clip.get().batch.most
+        return self.clip.get().batch.max_size
 
     @property
-    def caption_batch(self) -> int:
+    def caption_batch_size(self) -> int:
         """Images that BLIP captions at once, at most. Raises ModelUnavailable."""
-        return self.blip.get().batch.most
+        return self.blip.get().batch.max_size
 
     @property
     def caption_source(self) -> str:
@@ -142,7 +142,7 @@ class Engine:
         commit = location.name[:8] if location.parent.name == "snapshots" else ""
         return f"{self.blip_name}@{commit}" if commit else self.blip_name
 
-    @timed("clip")
+    @observe_inference("clip")
     def classify(
         self, image_vectors: NDArray[np.float32], prompts: Sequence[str]
     ) -> NDArray[np.float32]:
@@ -157,7 +157,7 @@ class Engine:
         return clip.probabilities(image_vectors, kept[1])
 
     def label(
-        self, image_vectors: NDArray[np.float32], labels: Sequence[Texts]
+        self, image_vectors: NDArray[np.float32], labels: Sequence[LocalizedTexts]
     ) -> NDArray[np.float32]:
         """float32 [n, k + 1]: the probabilities of k labels, and last of "none of these".
 
@@ -165,12 +165,12 @@ class Engine:
         """
         kept = self._labels
         if kept is None or kept[0] != list(labels):
-            known = labels_of(self.embed_texts, labels, self.clip_name)
+            known = embed_labels(self.embed_texts, labels, self.clip_name)
             kept = self._labels = list(labels), known
         return kept[1].probabilities(image_vectors)
 
 
-def _other_model(name: str, found: str, model: str) -> ModelUnavailable:
+def _wrong_model_error(name: str, found: str, model: str) -> ModelUnavailable:
     if "@" not in name:
         return ModelUnavailable(
             f"{name}: its vectors are from before names told what lies in a directory. Make them "

@@ -9,12 +9,12 @@ from ai.services import DEFAULT_LABELS
 from smimso.web.parsers import parse_json
 
 DIMENSIONS = 512  # of a CLIP vector
-LABELS_MAX, LABEL_LENGTH_MAX = 100, 200
+MAX_LABELS, MAX_LABEL_LENGTH = 100, 200
 _HALF_CHARACTERS = ProhibitSurrogateCharactersValidator()  # no answer could hold one
 BAD_LABELS = "labels must be a JSON array of strings"
 
 
-class TextQuery(serializers.Serializer[Any]):
+class TextQuerySerializer(serializers.Serializer[Any]):
     """`limit` is part of the documented body and changes nothing: one text has one vector."""
 
     query = serializers.CharField(max_length=2_000)
@@ -31,9 +31,9 @@ class LabelsField(serializers.Field[list[str], Any, list[str], Any]):
             raise serializers.ValidationError(BAD_LABELS) from error
         if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
             raise serializers.ValidationError(BAD_LABELS)
-        if len(labels) > LABELS_MAX or any(len(label) > LABEL_LENGTH_MAX for label in labels):
+        if len(labels) > MAX_LABELS or any(len(label) > MAX_LABEL_LENGTH for label in labels):
             raise serializers.ValidationError(
-                f"at most {LABELS_MAX} labels of {LABEL_LENGTH_MAX} characters"
+                f"at most {MAX_LABELS} labels of {MAX_LABEL_LENGTH} characters"
             )
         for label in labels:
             _HALF_CHARACTERS(label)
@@ -43,7 +43,7 @@ class LabelsField(serializers.Field[list[str], Any, list[str], Any]):
         return value
 
 
-class Labels(serializers.Serializer[Any]):
+class LabelsSerializer(serializers.Serializer[Any]):
     labels = LabelsField(default=list(DEFAULT_LABELS))
 
 

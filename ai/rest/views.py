@@ -27,10 +27,10 @@ from ai.rest.serializers import (
     HealthSerializer,
     ImageFeaturesSerializer,
     ImageFormSerializer,
-    Labels,
+    LabelsSerializer,
     PredictionsSerializer,
     ServiceSerializer,
-    TextQuery,
+    TextQuerySerializer,
     TextVectorSerializer,
 )
 from media.images import decode_upload
@@ -76,7 +76,7 @@ class ClassifyView(APIView):
     def post(self, request: Request) -> Response:
         image = _image(request)
         # The old service read labels from the query; its documents and clients sent a form field.
-        fields = Labels(data={**request.query_params.dict(), **_form_fields(request)})
+        fields = LabelsSerializer(data={**request.query_params.dict(), **_form_fields(request)})
         fields.is_valid(raise_exception=True)
         found = services.classify_image(image, fields.validated_data["labels"])
         return Response({"predictions": [asdict(prediction) for prediction in found]})
@@ -88,9 +88,15 @@ class TextEmbeddingView(APIView):
     permission_classes = [IsAuthenticatedUnlessPublic]
     throttle_scope = "ai"
 
-    @answers("A text's vector", TextVectorSerializer, body=TextQuery, errors=[503], envelope=False)
+    @answers(
+        "A text's vector",
+        TextVectorSerializer,
+        body=TextQuerySerializer,
+        errors=[503],
+        envelope=False,
+    )
     def post(self, request: Request) -> Response:
-        fields = TextQuery(data=request.data)
+        fields = TextQuerySerializer(data=request.data)
         fields.is_valid(raise_exception=True)
         query = fields.validated_data["query"]
         return Response({"embedding": services.embed_text(query), "query": query})

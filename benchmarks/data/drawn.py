@@ -11,7 +11,7 @@ from PIL import Image
 
 from ai.demo_models.drawing import draw_scene
 from ai.demo_models.scenes import DEMO_SEEDS, Scene, sample_scenes
-from ai.worker import engine
+from ai.worker import get_engine
 
 CACHE = Path(__file__).resolve().parents[2] / "var"
 WIDTH, BATCH = 480, 32
@@ -30,7 +30,7 @@ def drawn(count: int, seed: int = 0) -> Drawn:
     """The same scenes at every call; the first one draws, embeds and captions them."""
     start = DEMO_SEEDS.start + 50_000 * (seed % 10)
     scenes = sample_scenes(count, range(start, DEMO_SEEDS.stop), held_out_pairs=None)
-    name = engine().clip_name.replace("/", "-")
+    name = get_engine().clip_name.replace("/", "-")
     file = CACHE / f"drawn-{name}-{count}-{seed}.npz"
     if not file.exists():
         vectors, captions = _seen(scenes)
@@ -43,8 +43,8 @@ def drawn(count: int, seed: int = 0) -> Drawn:
 def _seen(scenes: list[Scene]) -> tuple[np.ndarray, list[str]]:
     vectors, captions, began = [], [], time.perf_counter()
     for images in _batches(scenes):
-        vectors.append(engine().embed_images(images))
-        captions += engine().caption_images(images)
+        vectors.append(get_engine().embed_images(images))
+        captions += get_engine().caption_images(images)
         rate = len(captions) / (time.perf_counter() - began)
         print(f"\r{len(captions)} drawn, embedded, captioned: {rate:.1f}/s", end="", flush=True)
     print()

@@ -30,9 +30,9 @@ def installation(**settings: str) -> Iterator[str]:
         data_dir = Path(name).resolve()
         data_dir.chmod(0o755)  # as root, PostgreSQL runs as another user
         stack.callback(shutil.rmtree, servers.socket_directory(data_dir), ignore_errors=True)
-        account = servers.server_account()
+        account = servers.ensure_server_account()
         servers.prepare_directories(data_dir, account)
-        servers.initialise_postgres(data_dir, account)
+        servers.init_postgres(data_dir, account)
         stack.enter_context(running(processes.postgres(data_dir, account), data_dir))
         stack.enter_context(running(processes.redis(data_dir, account), data_dir))
         until(lambda: _database_answers(data_dir), "PostgreSQL")
@@ -72,7 +72,7 @@ def _set_up(data_dir: Path, settings: dict[str, str]) -> dict[str, str]:
 def running(program: Program, data_dir: Path) -> Iterator[None]:
     with (data_dir / f"{program.name}.log").open("ab") as log:
         process = subprocess.Popen(
-            program.launch(),
+            program.child_command(),
             env=program.environment or None,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -9,7 +9,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from accounts import options
 from accounts.models import User
-from members.pages.follow import about_member
+from members.pages.follow import member_context
 from posts.models import Post
 from posts.pages.grids import grid_page
 from smimso.web.pages import PageRequest
@@ -21,5 +21,5 @@ def member(request: PageRequest, member_id: UUID) -> HttpResponse:
     author = get_object_or_404(User, pk=member_id, is_active=True)
     posts = Post.objects.visible_to(request.user).filter(user=author)
     job = options.job_name(author.job or "")
-    more = {"author": author, "job": job, **about_member(request.user, author)}
+    more = {"author": author, "job": job, **member_context(request.user, author)}
     return grid_page(request, "members/member.html", posts, more)

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.profiles import active_member
+from accounts.profiles import get_active_member
 from accounts.rest.profile_views import ProfileView
 from accounts.rest.requests import MemberRequest
 from accounts.rest.serializers import IdentitySerializer, UserCardSerializer
@@ -56,7 +56,7 @@ class OwnProfileView(ProfileView):
 class MemberView(APIView):
     @answers("A member's profile", MemberProfileSerializer)
     def get(self, request: MemberRequest, user_id: UUID) -> Response:
-        member = active_member(user_id)
+        member = get_active_member(user_id)
         if member == request.user:
             return success(own_profile(request.user))
         return success(profile_for(request.user, member))
@@ -165,5 +165,5 @@ class MostActiveView(LeaderboardView):
 
 def _limit(request: Request) -> int:
     return clamped_int(
-        request.query_params.get("limit"), default=10, least=1, most=leaderboards.MOST
+        request.query_params.get("limit"), default=10, least=1, most=leaderboards.MAX_ENTRIES
     )

@@ -16,7 +16,6 @@ from uuid import UUID, uuid4
 import redis
 import redis.asyncio
 from asgiref.sync import sync_to_async
-from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
@@ -26,9 +25,10 @@ from drf_spectacular.types import OpenApiTypes
 from rest_framework import exceptions
 
 from notifications.models import Notification
-from notifications.pubsub import channel
+from notifications.pubsub import channel_name
 from notifications.rest.serializers import NotificationSerializer, notification_list
 from smimso.errors import Overloaded
+from smimso.redis import async_redis_client
 from smimso.web.auth import user_for_token
 from smimso.web.openapi import JSON, ErrorSerializer, answers_plainly, in_query
 from smimso.web.responses import error_body
@@ -37,10 +37,10 @@ logger = logging.getLogger(__name__)
 
 HEARTBEAT = ": heartbeat\n\n"
 HEARTBEAT_SECONDS = 30.0
-CONFIRM_SECONDS = 5.0
+SUBSCRIBE_TIMEOUT = 5.0
 LIFETIME_SECONDS = 3600.0  # then the stream ends; an EventSource opens a new one by itself
-MOST_STREAMS = 20  # of one member at once
-SNAPSHOT = 50  # notifications
+MAX_STREAMS = 20  # of one member at once
+SNAPSHOT_SIZE = 50  # notifications
 
 
 @answers_plainly(
@@ -55,40 +55,40 @@ async def notification_stream(request: HttpRequest) -> HttpResponseBase:
     token = request.GET.get("token") or header.removeprefix("Bearer ").strip()
     if not token:
         return JsonResponse(error_body("No token provided"), status=401)
-    user_id = await sync_to_async(_user_id)(token)
+    user_id = await sync_to_async(_authenticate)(token)
     if user_id is None:
         return JsonResponse(error_body("Invalid token"), status=401)
-    place = await _take_place(user_id)
+    place = await _acquire_slot(user_id)
     if place is None:
         return JsonResponse(error_body(Overloaded.default), status=Overloaded.status)
     return StreamingHttpResponse(
-        _events(user_id, token, place),
+        stream_events(user_id, token, place),
         content_type="text/event-stream",
         headers={"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"},
     )
 
 
-async def _events(user_id: UUID, token: str, place: str) -> AsyncIterator[str]:
+async def stream_events(user_id: UUID, token: str, place: str) -> AsyncIterator[str]:
     try:
-        async with _place(user_id, place) as client, client.pubsub() as subscription:
-            await subscription.subscribe(channel(user_id))
-            if await subscription.get_message(timeout=CONFIRM_SECONDS) is None:
+        async with _release_on_exit(user_id, place) as client, client.pubsub() as subscription:
+            await subscription.subscribe(channel_name(user_id))
+            if await subscription.get_message(timeout=SUBSCRIBE_TIMEOUT) is None:
                 raise redis.TimeoutError("no confirmation of the subscription")
             # From here on nothing is lost.
-            snapshot = await sync_to_async(_snapshot)(user_id)
-            yield _event("initial_data", data=snapshot)
-            yield _event("connected", message="Connected to notification stream")
+            snapshot = await sync_to_async(load_snapshot)(user_id)
+            yield _format_event("initial_data", data=snapshot)
+            yield _format_event("connected", message="Connected to notification stream")
             known = {item["id"] for item in snapshot["notifications"]}
-            async for event in _live(subscription, user_id, known, token):
+            async for event in _live_events(subscription, user_id, known, token):
                 if event == HEARTBEAT:
-                    await _keep_place(client, user_id, place)
+                    await _renew_slot(client, user_id, place)
                 yield event
     except (redis.RedisError, DatabaseError) as error:
         logger.warning("A notification stream ends: %s", error)
-        yield _event("error", message="Failed to load initial data")
+        yield _format_event("error", message="Failed to load initial data")
 
 
-async def _live(
+async def _live_events(
     subscription: Any, user_id: UUID, known: set[str], token: str
 ) -> AsyncIterator[str]:
     """For LIFETIME_SECONDS, or until the token is void: then a new stream would be refused."""
@@ -98,64 +98,60 @@ async def _live(
             ignore_subscribe_messages=True, timeout=HEARTBEAT_SECONDS
         )
         if message is None or time.monotonic() - checked > HEARTBEAT_SECONDS:
-            if await sync_to_async(_user_id)(token) is None:
+            if await sync_to_async(_authenticate)(token) is None:
                 return
             checked = time.monotonic()
             yield HEARTBEAT
         if message is not None:
-            notification = await sync_to_async(_notification)(user_id, message["data"].decode())
+            notification = await sync_to_async(load_notification)(user_id, message["data"].decode())
             if notification is not None and notification["id"] not in known:
-                yield _event("notification", data=notification)
+                yield _format_event("notification", data=notification)
 
 
 # --- Places: how many streams a member has open ----------------------------------------------
 # A sorted set per member, scored by when the place lapses: a process that dies leaves none behind.
 
 
-def places(user_id: UUID) -> str:
+def slots_key(user_id: UUID) -> str:
     return f"smimso:streams:{user_id}"
 
 
-async def _take_place(user_id: UUID) -> str | None:
+async def _acquire_slot(user_id: UUID) -> str | None:
     """None when the member has too many. Without Redis the stream itself says so."""
     place = str(uuid4())
     try:
-        async with _redis() as client:
-            await client.zremrangebyscore(places(user_id), 0, time.time())
-            await _keep_place(client, user_id, place)
-            if await client.zcard(places(user_id)) > MOST_STREAMS:
-                await client.zrem(places(user_id), place)
+        async with async_redis_client() as client:
+            await client.zremrangebyscore(slots_key(user_id), 0, time.time())
+            await _renew_slot(client, user_id, place)
+            if await client.zcard(slots_key(user_id)) > MAX_STREAMS:
+                await client.zrem(slots_key(user_id), place)
                 return None
     except redis.RedisError as error:
         logger.warning("Streams are not counted, Redis is away: %s", error)
     return place
 
 
-async def _keep_place(client: redis.asyncio.Redis, user_id: UUID, place: str) -> None:
+async def _renew_slot(client: redis.asyncio.Redis, user_id: UUID, place: str) -> None:
     seconds = 3 * HEARTBEAT_SECONDS
-    await client.zadd(places(user_id), {place: time.time() + seconds})
-    await client.pexpire(places(user_id), int(seconds * 1000))
+    await client.zadd(slots_key(user_id), {place: time.time() + seconds})
+    await client.pexpire(slots_key(user_id), int(seconds * 1000))
 
 
 @asynccontextmanager
-async def _place(user_id: UUID, place: str) -> AsyncIterator[redis.asyncio.Redis]:
+async def _release_on_exit(user_id: UUID, place: str) -> AsyncIterator[redis.asyncio.Redis]:
     """Redis, for as long as the place is held."""
-    async with _redis() as client:
+    async with async_redis_client() as client:
         try:
             yield client
         finally:
-            await client.zrem(places(user_id), place)
-
-
-def _redis() -> redis.asyncio.Redis:
-    return redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2)
+            await client.zrem(slots_key(user_id), place)
 
 
 # --- The database ----------------------------------------------------------------------------
 # A stream stays open for long: each of these gives its connection to the database back.
 
 
-def _user_id(token: str) -> UUID | None:
+def _authenticate(token: str) -> UUID | None:
     try:
         user_id: UUID = user_for_token(token).pk
     except exceptions.AuthenticationFailed:
@@ -165,14 +161,14 @@ def _user_id(token: str) -> UUID | None:
     return user_id
 
 
-def _snapshot(user_id: UUID) -> dict[str, Any]:
+def load_snapshot(user_id: UUID) -> dict[str, Any]:
     try:
-        return notification_list(user_id, page=1, limit=SNAPSHOT)
+        return notification_list(user_id, page=1, limit=SNAPSHOT_SIZE)
     finally:
         connection.close()
 
 
-def _notification(user_id: UUID, notification_id: str) -> dict[str, Any] | None:
+def load_notification(user_id: UUID, notification_id: str) -> dict[str, Any] | None:
     """None when it has been withdrawn since, or its post hidden."""
     rows = Notification.objects.visible_to(user_id).select_related("related_user", "post")
     try:
@@ -182,6 +178,6 @@ def _notification(user_id: UUID, notification_id: str) -> dict[str, Any] | None:
         connection.close()
 
 
-def _event(kind: str, **values: Any) -> str:
+def _format_event(kind: str, **values: Any) -> str:
     body = {"type": kind, **values, "timestamp": timezone.now()}
     return f"data: {json.dumps(body, cls=DjangoJSONEncoder)}\n\n"

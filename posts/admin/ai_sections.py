@@ -14,10 +14,10 @@ from django.views.decorators.http import require_POST
 from redis import RedisError
 
 from ai import metrics
-from ai.admin.page import Section, for_staff, register
+from ai.admin.page import Section, register_section, staff_required
 from posts import services
-from posts.ingest import queue
 from posts.models import AIStatus, PostImage
+from smimso.queues import CAPTION, EMBED
 
 REASONS, RECENT = 10, 10
 UNFINISHED = (AIStatus.PENDING, AIStatus.EMBEDDED)
@@ -47,7 +47,7 @@ def images(request: HttpRequest) -> dict[str, Any]:
             for state in (AIStatus.DONE, AIStatus.EMBEDDED, AIStatus.PENDING, AIStatus.FAILED)
         ],
         "elsewhere": sum(elsewhere.values()),
-        "steps": [_step(queue.EMBED, pending), _step(queue.CAPTION, uncaptioned)],
+        "steps": [_step(EMBED, pending), _step(CAPTION, uncaptioned)],
         "embedded": sorted(embedded.items(), key=lambda item: -item[1]),
         "captioned": sorted(captioned.items(), key=lambda item: -item[1]),
     }
@@ -62,7 +62,7 @@ def _stored_elsewhere() -> dict[str, int]:
 
 def _step(step: str, waiting: int) -> dict[str, Any]:
     try:
-        pace = metrics.pace(step)
+        pace = metrics.throughput(step)
     except RedisError:
         pace = 0.0
     return {"step": step, "waiting": waiting, "pace": pace, "left": time_left(waiting, pace)}
@@ -98,7 +98,7 @@ def failures(request: Any) -> dict[str, Any]:
 
 
 @require_POST
-@for_staff("posts.change_postimage")
+@staff_required("posts.change_postimage")
 def retry_failed(request: HttpRequest) -> HttpResponse:
     """All that failed for `reason`; all that failed, without one."""
     count = services.retry_failed(request.POST.get("reason"))
@@ -115,5 +115,5 @@ def retry_failed(request: HttpRequest) -> HttpResponse:
 
 
 def register_sections() -> None:
-    register(Section(20, "admin/ai/_images.html", images))
-    register(Section(30, "admin/ai/_failures.html", failures))
+    register_section(Section(20, "admin/ai/_images.html", images))
+    register_section(Section(30, "admin/ai/_failures.html", failures))

@@ -21,7 +21,7 @@ _BATCH = 200  # rows
 _COLUMNS = ["perceptual_hash", "colors"]
 
 
-def fill_appearance(*, seconds: float = 5.0) -> int:
+def backfill_appearance(*, seconds: float = 5.0) -> int:
     """Looks at stored images for about so long; the number of images that were written.
 
     What cannot be read gets no hash and no colours, and is not looked at again.
@@ -34,7 +34,7 @@ def fill_appearance(*, seconds: float = 5.0) -> int:
         images = list(rows.only("pk", "image_path", *_COLUMNS)[:_BATCH])
         if not images:
             break
-        seen = [image for image in images if _look_at(image)]
+        seen = [image for image in images if _compute(image)]
         filled += _write(seen)
         last = images[-1].pk
     return filled
@@ -44,7 +44,7 @@ def _write(images: Sequence[PostImage]) -> int:
     return PostImage.objects.unseen().bulk_update(images, _COLUMNS) if images else 0
 
 
-def _look_at(image: PostImage) -> bool:
+def _compute(image: PostImage) -> bool:
     """False when the storage could not be asked."""
     image.colors = []
     try:

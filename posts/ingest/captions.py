@@ -4,8 +4,8 @@ import re
 from pathlib import PurePath
 
 STOP_WORDS = frozenset({"with", "from", "this", "that", "were", "near", "under", "over", "into"})
-MOST_TAGS = 5
-LEAST_TAG_LETTERS = 4
+MAX_TAGS = 5
+MIN_TAG_LENGTH = 4
 # File names that cameras, phones and browsers make up.
 _MEANINGLESS_NAME = re.compile(
     r"(img|dsc|dscn|pxl|image|photo|screenshot|untitled|download|unnamed|blob)?[\s\d().a-f-]*",
@@ -13,7 +13,7 @@ _MEANINGLESS_NAME = re.compile(
 )
 
 
-def title_from(caption: str) -> str:
+def make_title(caption: str) -> str:
     """At most 100 characters, cut at a word."""
     text = caption.strip()
     if len(text) > 100:
@@ -21,13 +21,13 @@ def title_from(caption: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def tags_from(caption: str) -> list[str]:
+def extract_tags(caption: str) -> list[str]:
     words = re.findall(r"\w+", caption.lower())
-    telling = [w for w in words if len(w) >= LEAST_TAG_LETTERS and w not in STOP_WORDS]
-    return list(dict.fromkeys(telling))[:MOST_TAGS]
+    telling = [w for w in words if len(w) >= MIN_TAG_LENGTH and w not in STOP_WORDS]
+    return list(dict.fromkeys(telling))[:MAX_TAGS]
 
 
-def words_of_name(file_name: str) -> str:
+def words_from_file_name(file_name: str) -> str:
     """What a member called the file, at most 255 characters; "" when no member named it."""
     words = re.sub(r"[-_\s]+", " ", PurePath(file_name).stem).strip()
     return "" if _MEANINGLESS_NAME.fullmatch(words) else words[:255]

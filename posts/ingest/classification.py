@@ -15,10 +15,10 @@ from django.db.models import F, Func, Q, Value
 from accounts.models import Category
 from ai import services as ai
 from ai import zero_shot
-from ai.vector_space import steady
+from ai.vector_space import in_one_vector_space
 from posts.models import Post, PostImage
 
-BLOCK = 4_096  # posts at once: 8 MB of vectors
+BLOCK_SIZE = 4_096  # posts at once: 8 MB of vectors
 FIELD = "category"
 
 
@@ -30,7 +30,7 @@ class Outcome:
     changed: int
 
 
-def texts_of(category: Category) -> dict[str, list[str]]:
+def label_texts(category: Category) -> dict[str, list[str]]:
     """What images of a category show, by language; semicolons part the texts of a prompt."""
     vietnamese = _parts(category.prompt_vi) or [category.name.lower()]
     return {"en": _parts(category.prompt), "vi": vietnamese}
@@ -40,8 +40,8 @@ def _parts(prompt: str) -> list[str]:
     return [text.strip() for text in prompt.split(";") if text.strip()]
 
 
-@steady
-def classify_anew(progress: Callable[[int], Any] = lambda count: None) -> Outcome:
+@in_one_vector_space
+def reclassify_all(progress: Callable[[int], Any] = lambda count: None) -> Outcome:
     """Gives every post that is the AI's to classify the category that its first image shows.
 
     progress: is told how many posts were done each time. Raises Unavailable without a worker.
@@ -50,10 +50,10 @@ def classify_anew(progress: Callable[[int], Any] = lambda count: None) -> Outcom
     model = ai.clip_name()
     if not categories:
         return Outcome(0, 0)
-    labels = zero_shot.labels_of(ai.embed_texts, map(texts_of, categories), model)
+    labels = zero_shot.embed_labels(ai.embed_texts, map(label_texts, categories), model)
     looked_at = changed = 0
     for post_ids, vectors in _blocks(model):
-        best = zero_shot.decide(labels.probabilities(vectors))
+        best = zero_shot.predict(labels.probabilities(vectors))
         for number, category in [*enumerate(categories), (-1, None)]:
             ids = [post_ids[index] for index in np.flatnonzero(best == number)]
             changed += _assign(ids, category)
@@ -62,7 +62,7 @@ def classify_anew(progress: Callable[[int], Any] = lambda count: None) -> Outcom
     return Outcome(looked_at, changed)
 
 
-def of_the_ai() -> Q:
+def ai_classified() -> Q:
     """Posts whose category the author left open, or the AI filled in."""
     return Q(open_fields__contains=[FIELD]) | Q(ai_fields__contains=[FIELD])
 
@@ -70,12 +70,12 @@ def of_the_ai() -> Q:
 def _blocks(model: str) -> Iterator[tuple[list[Any], np.ndarray]]:
     """Ids of posts and float32 [n, 512], the vectors of their first images."""
     images = PostImage.objects.searchable(model).filter(display_order=0)
-    posts = images.filter(post__in=Post.objects.filter(of_the_ai()))
+    posts = images.filter(post__in=Post.objects.filter(ai_classified()))
     last = None
     while True:
         rows = posts.filter(post_id__gt=last) if last else posts
         block: list[Any] = list(
-            rows.order_by("post_id").values_list("post_id", "embedding")[:BLOCK]
+            rows.order_by("post_id").values_list("post_id", "embedding")[:BLOCK_SIZE]
         )
         if not block:
             return
@@ -86,7 +86,7 @@ def _blocks(model: str) -> Iterator[tuple[list[Any], np.ndarray]]:
 def _assign(post_ids: Sequence[Any], category: Category | None) -> int:
     """The author may have chosen meanwhile: the condition is looked at again, on the locked row."""
     filled, left = ("ai_fields", "open_fields") if category else ("open_fields", "ai_fields")
-    posts = Post.objects.filter(of_the_ai(), pk__in=post_ids)
+    posts = Post.objects.filter(ai_classified(), pk__in=post_ids)
     differ = posts.exclude(category=category) if category else posts.exclude(category=None)
     return differ.update(
         category=category,

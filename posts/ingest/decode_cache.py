@@ -15,24 +15,24 @@ from PIL import Image
 from media.images import decode_ahead
 from posts.models import AIStatus, PostImage
 
-KEPT_BYTES = 48 * 1024 * 1024  # about 90 photographs
+MAX_CACHED_BYTES = 48 * 1024 * 1024  # about 90 photographs
 _BYTES_PER_PIXEL = 3  # RGB
 
-_kept: OrderedDict[str, Image.Image] = OrderedDict()
+_cache: OrderedDict[str, Image.Image] = OrderedDict()
 _lock = Lock()
 
 
-def coming(image: PostImage) -> Future[Image.Image]:
+def decode_async(image: PostImage) -> Future[Image.Image]:
     """The picture of a row, as `media.images.decode_ahead`; also raises the storage's errors."""
     with _lock:
-        kept = _kept.pop(image.image_path, None)  # nobody asks a third time
+        kept = _cache.pop(image.image_path, None)  # nobody asks a third time
     if kept is not None:
         done: Future[Image.Image] = Future()
         done.set_result(kept)
         return done
     future = decode_ahead(partial(_read, image.image_path))
     if image.ai_status == AIStatus.PENDING:
-        future.add_done_callback(partial(_keep, image.image_path))
+        future.add_done_callback(partial(_store, image.image_path))
     return future
 
 
@@ -41,12 +41,12 @@ def _read(path: str) -> bytes:
         return file.read()
 
 
-def _keep(path: str, future: Future[Image.Image]) -> None:
+def _store(path: str, future: Future[Image.Image]) -> None:
     if future.exception() is not None:
         return
     with _lock:
-        _kept[path] = future.result()
-        size = sum(_BYTES_PER_PIXEL * image.width * image.height for image in _kept.values())
-        while size > KEPT_BYTES:
-            _, oldest = _kept.popitem(last=False)
+        _cache[path] = future.result()
+        size = sum(_BYTES_PER_PIXEL * image.width * image.height for image in _cache.values())
+        while size > MAX_CACHED_BYTES:
+            _, oldest = _cache.popitem(last=False)
             size -= _BYTES_PER_PIXEL * oldest.width * oldest.height

@@ -19,14 +19,15 @@ from PIL import Image
 
 from ai import metrics, vector_space
 from ai.models import Column, VectorSpace
-from posts.ingest import decode_cache, queue
+from posts.ingest import decode_cache
 from posts.models import PostImage, PostImageQuerySet
 from smimso.errors import InvalidInput, Unavailable
+from smimso.queues import BACKFILL
 
 logger = logging.getLogger(__name__)
 
 
-class AsArray(Func):
+class AsNumpy(Func):
     """A column of vectors as float32 [512]; text would take 0.1 ms to parse, each."""
 
     function = "vector_send"  # as pgvector sends them: a head of 4 bytes, then big-endian
@@ -44,17 +45,17 @@ class Embedder(Protocol):
     def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray: ...
 
 
-class SpaceMoved(Unavailable):
+class VectorSpaceChanged(Unavailable):
     """The collection moved to another model while a vector was computed; try again."""
 
 
-def columns_for(vectors: Mapping[str, np.ndarray], *, first: str) -> dict[str, Any]:
+def column_values(vectors: Mapping[str, np.ndarray], *, first: str) -> dict[str, Any]:
     """The values to store, for an update in the caller's transaction.
 
     vectors: of one image, by the name of their model; those of a model that has no column any
     more are left out. first: the model that a collection without vectors begins with.
     """
-    columns = vector_space.hold(first)
+    columns = vector_space.lock_columns(first)
     values: dict[str, Any] = {}
     for name, vector in vectors.items():
         if column := columns.get(name):
@@ -62,51 +63,53 @@ def columns_for(vectors: Mapping[str, np.ndarray], *, first: str) -> dict[str, A
     return values
 
 
-def searchable_columns(vectors: Mapping[str, np.ndarray], *, first: str) -> dict[str, Any]:
+def searchable_column_values(vectors: Mapping[str, np.ndarray], *, first: str) -> dict[str, Any]:
     """As `columns_for`; raises SpaceMoved when none of them would be found by a search."""
-    values = columns_for(vectors, first=first)
+    values = column_values(vectors, first=first)
     if Column.SEARCHED.value not in values:
-        raise SpaceMoved
+        raise VectorSpaceChanged
     return values
 
 
 # --- Filling a space --------------------------------------------------------------------------
 
 
-def lacking(kept: Sequence[vector_space.Space]) -> PostImageQuerySet:
+def missing(kept: Sequence[vector_space.Space]) -> PostImageQuerySet:
     """Images with a vector and a file, but without a vector of each of these spaces."""
-    return with_a_vector().filter(lacks(kept)).exclude(image_path="")
+    return with_any_vector().filter(missing_condition(kept)).exclude(image_path="")
 
 
-def lacks(kept: Sequence[vector_space.Space]) -> Q:
+def missing_condition(kept: Sequence[vector_space.Space]) -> Q:
     condition = Q()
     for space in kept:
         condition |= ~Q(**{f"{space.column}_model": space.name})
     return condition
 
 
-def with_a_vector() -> PostImageQuerySet:
+def with_any_vector() -> PostImageQuerySet:
     return PostImage.objects.exclude(embedding_model="", next_embedding_model="")
 
 
-def most_attempts() -> int:
+def max_attempts() -> int:
     """At the vector that an image lacks; more of them when an operator has it tried again."""
-    rounds = VectorSpace.objects.filter(column=Column.BESIDE).values_list("rounds", flat=True)
+    rounds = VectorSpace.objects.filter(column=Column.SECONDARY).values_list(
+        "retry_rounds", flat=True
+    )
     return settings.AI_MAX_ATTEMPTS * (rounds.first() or 1)
 
 
-def fill(engines: Sequence[Embedder], *, after: UUID | None, until: UUID | None) -> UUID | None:
+def backfill(engines: Sequence[Embedder], *, after: UUID | None, until: UUID | None) -> UUID | None:
     """Gives the next batch of images the vectors that they lack, by those engines that there are.
 
     after, until: the range of ids. Returns the last id of the batch, None when none is left.
     Raises Unavailable when a model is, or none of the engines has a column.
     """
     names = {engine.clip_name for engine in engines}
-    kept = [space for space in vector_space.kept() if space.name in names]
+    kept = [space for space in vector_space.all_spaces() if space.name in names]
     if not kept:
         raise Unavailable
-    most = most_attempts()
-    rows = lacking(kept).filter(fill_attempts__lt=most)
+    most = max_attempts()
+    rows = missing(kept).filter(fill_attempts__lt=most)
     if after:
         rows = rows.filter(pk__gt=after)
     if until:
@@ -116,15 +119,15 @@ def fill(engines: Sequence[Embedder], *, after: UUID | None, until: UUID | None)
         return None
     attempted = PostImage.objects.filter(pk__in=[image.pk for image in batch])
     attempted.update(fill_attempts=F("fill_attempts") + 1)
-    metrics.took_batch(queue.FILL, len(batch))
-    coming = [(image, decode_cache.coming(image)) for image in batch]
+    metrics.observe_batch(BACKFILL, len(batch))
+    coming = [(image, decode_cache.decode_async(image)) for image in batch]
     readable = [(image, seen) for image, next_ in coming if (seen := _picture(image, next_, most))]
     try:
         _fill(readable, engines, kept)
     except Unavailable:
         attempted.filter(fill_attempts__gt=0).update(fill_attempts=F("fill_attempts") - 1)
         raise
-    VectorSpace.objects.filter(column=Column.BESIDE).update(worked_at=timezone.now())
+    VectorSpace.objects.filter(column=Column.SECONDARY).update(last_batch_at=timezone.now())
     return batch[-1].pk
 
 
@@ -151,18 +154,18 @@ def _fill(
                 _fill([one], engines, kept)
         else:
             logger.exception("No further vector for image %s", readable[0][0].pk)
-            metrics.failed(queue.FILL)
+            metrics.count_failures(BACKFILL)
         return
     for image_id, vectors_of_image in found.items():
         with transaction.atomic():
-            values = columns_for(vectors_of_image, first=engines[0].clip_name)
+            values = column_values(vectors_of_image, first=engines[0].clip_name)
             PostImage.objects.filter(pk=image_id).update(**values, fill_attempts=0)
-    metrics.finished(queue.FILL, len(found))
+    metrics.count_finished(BACKFILL, len(found))
 
 
 def _picture(image: PostImage, coming: Future[Image.Image], most: int) -> Image.Image | None:
     try:
-        with metrics.decoding(queue.FILL):
+        with metrics.observe_decode(BACKFILL):
             return coming.result()
     except (FileNotFoundError, InvalidInput) as error:  # no further attempt would do better
         row = PostImage.objects.filter(pk=image.pk)
@@ -170,5 +173,5 @@ def _picture(image: PostImage, coming: Future[Image.Image], most: int) -> Image.
         logger.warning("No further vector for image %s: %s", image.pk, error)
     except OSError as error:  # of the storage: it may be there again at the next attempt
         logger.warning("Image %s could not be read: %s", image.pk, error)
-    metrics.failed("decode")
+    metrics.count_failures("decode")
     return None

@@ -21,16 +21,17 @@ from PIL import Image
 
 from accounts.models import Category
 from ai import metrics
-from ai.zero_shot import Texts, decide
+from ai.zero_shot import LocalizedTexts, predict
 from posts.ingest import captions, decode_cache, embeddings, queue
-from posts.ingest.classification import texts_of
+from posts.ingest.classification import label_texts
 from posts.models import AIStatus, Post, PostImage, PostImageQuerySet
 from smimso.errors import InvalidInput, Unavailable
+from smimso.queues import CAPTION, EMBED
 
 logger = logging.getLogger(__name__)
 
 # As metrics name them.
-STEPS: dict[str, str] = {AIStatus.PENDING: queue.EMBED, AIStatus.EMBEDDED: queue.CAPTION}
+STEPS: dict[str, str] = {AIStatus.PENDING: EMBED, AIStatus.EMBEDDED: CAPTION}
 
 
 class Engine(Protocol):
@@ -39,14 +40,14 @@ class Engine(Protocol):
     clip_name: str
 
     @property
-    def embed_batch(self) -> int: ...
+    def embed_batch_size(self) -> int: ...
     @property
-    def caption_batch(self) -> int: ...
+    def caption_batch_size(self) -> int: ...
     @property
     def caption_source(self) -> str: ...
     def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray: ...
     def caption_images(self, images: Sequence[Image.Image]) -> list[str]: ...
-    def label(self, image_vectors: np.ndarray, labels: Sequence[Texts]) -> np.ndarray: ...
+    def label(self, image_vectors: np.ndarray, labels: Sequence[LocalizedTexts]) -> np.ndarray: ...
 
 
 Step = Callable[[list[PostImage], list[Image.Image]], None]
@@ -61,14 +62,14 @@ def embed_images(
     when `engine` is not, or no longer, the one whose vectors are searched.
     """
     embedded: list[UUID] = []
-    at_once = engine.embed_batch  # before an attempt is counted: it raises Unavailable
+    at_once = engine.embed_batch_size  # before an attempt is counted: it raises Unavailable
 
     def embed(images: list[PostImage], pictures: list[Image.Image]) -> None:
         found = {each.clip_name: each.embed_images(pictures) for each in (engine, *beside)}
         for index, image in enumerate(images):
             own = {name: rows[index] for name, rows in found.items()}
             with transaction.atomic():
-                values = embeddings.searchable_columns(own, first=engine.clip_name)
+                values = embeddings.searchable_column_values(own, first=engine.clip_name)
                 if _advance(image, AIStatus.EMBEDDED, **values):
                     embedded.append(image.pk)
 
@@ -77,16 +78,16 @@ def embed_images(
         try:
             _run(batch, embed, at_once)
         finally:
-            metrics.finished(queue.EMBED, len(embedded))
+            metrics.count_finished(EMBED, len(embedded))
             if embedded:
-                queue.enqueue(queue.CAPTION, embedded)
+                queue.enqueue(CAPTION, embedded)
 
 
 def caption_images(image_ids: Sequence[UUID], engine: Engine) -> None:
     """embedded → done; the first image's caption fills what the author left open."""
 
     captioned: list[UUID] = []
-    at_once = engine.caption_batch
+    at_once = engine.caption_batch_size
 
     def caption(images: list[PostImage], pictures: list[Image.Image]) -> None:
         texts = engine.caption_images(pictures)
@@ -104,15 +105,15 @@ def caption_images(image_ids: Sequence[UUID], engine: Engine) -> None:
     for batch in _batches(image_ids, AIStatus.EMBEDDED):
         captioned.clear()
         _run(batch, caption, at_once)
-        metrics.finished(queue.CAPTION, len(captioned))
+        metrics.count_finished(CAPTION, len(captioned))
 
 
 def fill_open_fields(post_id: UUID, caption: str, category: Category | None) -> None:
     """Writes only where the author wrote nothing, and never a second time."""
     values = {
-        "title": captions.title_from(caption),
+        "title": captions.make_title(caption),
         "description": caption,
-        "tags": captions.tags_from(caption),
+        "tags": captions.extract_tags(caption),
         "category": category,
     }
     with transaction.atomic():
@@ -142,9 +143,9 @@ def reconcile(*, most: int = 500) -> int:
             output_field=TextField(),
         ),
     )
-    metrics.failed("given_up", lost)
+    metrics.count_failures("given_up", lost)
     total = 0
-    for name, status in ((queue.EMBED, AIStatus.PENDING), (queue.CAPTION, AIStatus.EMBEDDED)):
+    for name, status in ((EMBED, AIStatus.PENDING), (CAPTION, AIStatus.EMBEDDED)):
         room = most - queue.depth(name)  # a long queue is busy, not lost
         if room > 0:
             rows = waiting.filter(ai_status=status).order_by(
@@ -166,7 +167,7 @@ def _batches(image_ids: Sequence[UUID], status: AIStatus) -> Iterator[list[PostI
         PostImage.objects.filter(pk__in=[image.pk for image in batch]).update(
             ai_attempts=F("ai_attempts") + 1, ai_queued_at=timezone.now()
         )
-        metrics.took_batch(STEPS[status], len(batch))
+        metrics.observe_batch(STEPS[status], len(batch))
         yield batch
 
 
@@ -191,7 +192,7 @@ def _run(batch: list[PostImage], step: Step, at_once: int) -> None:
 
 
 def _coming(images: Sequence[PostImage]) -> list[tuple[PostImage, Future[Image.Image]]]:
-    return [(image, decode_cache.coming(image)) for image in images]
+    return [(image, decode_cache.decode_async(image)) for image in images]
 
 
 def _take_back_attempt(images: Sequence[PostImage]) -> None:
@@ -210,25 +211,25 @@ def _apply(step: Step, readable: list[tuple[PostImage, Image.Image]]) -> None:
             return
         image = readable[0][0]
         logger.exception("AI step failed for image %s", image.pk)
-        metrics.failed(STEPS[image.ai_status])
+        metrics.count_failures(STEPS[image.ai_status])
         _note_failure(image, f"{type(error).__name__}: {error}")
 
 
 def _picture(image: PostImage, coming: Future[Image.Image]) -> Image.Image | None:
     """The decoded picture, or None after what is wrong was noted with the row."""
     try:
-        with metrics.decoding(STEPS[image.ai_status]):
+        with metrics.observe_decode(STEPS[image.ai_status]):
             return coming.result()
     except FileNotFoundError:
         reason = "The image file is missing"
     except OSError as error:  # of the storage: it may be there again at the next attempt
         logger.warning("Image %s could not be read: %s", image.pk, error)
-        metrics.failed("decode")
+        metrics.count_failures("decode")
         _note_failure(image, f"{type(error).__name__}: {error}")
         return None
     except InvalidInput as error:
         reason = str(error)
-    metrics.failed("decode")
+    metrics.count_failures("decode")
     _unchanged(image).update(ai_status=AIStatus.FAILED, ai_error=reason)
     return None
 
@@ -264,5 +265,5 @@ def _categories_of(images: Sequence[PostImage], engine: Engine) -> dict[UUID, Ca
     if not categories:
         return {}
     rows = np.array(list(vectors.values()), dtype=np.float32)
-    best = decide(engine.label(rows, [texts_of(category) for category in categories]))
+    best = predict(engine.label(rows, [label_texts(category) for category in categories]))
     return {pk: categories[index] for pk, index in zip(vectors, best, strict=True) if index >= 0}

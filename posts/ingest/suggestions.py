@@ -9,8 +9,8 @@ from PIL import Image
 
 from accounts.models import Category
 from ai import services as ai
-from posts.ingest.captions import tags_from, words_of_name
-from posts.ingest.classification import texts_of
+from posts.ingest.captions import extract_tags, words_from_file_name
+from posts.ingest.classification import label_texts
 from smimso.errors import Unavailable
 
 
@@ -34,7 +34,7 @@ def suggest_caption(image: Image.Image) -> tuple[str, CategoryGuess | None]:
     """The caption, "" when the AI has none, and the category if there is a likely one."""
     categories = list(Category.objects.all())
     try:
-        caption, found = ai.caption_and_label(image, [texts_of(each) for each in categories])
+        caption, found = ai.caption_and_label(image, [label_texts(each) for each in categories])
     except Unavailable:
         return "", None
     return caption, CategoryGuess(categories[found[0]], found[1]) if found else None
@@ -46,10 +46,10 @@ def suggest_metadata(image: Image.Image, file_name: str) -> Metadata:
     file_name: as the member's device calls it.
     """
     caption, guess = suggest_caption(image)
-    text = caption or words_of_name(file_name)
+    text = caption or words_from_file_name(file_name)
     return Metadata(
         caption=text,
         description=text,
-        tags=tags_from(caption),
+        tags=extract_tags(caption),
         category=guess.category if guess else None,
     )

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from ai import vector_space
-from ai.admin.page import Section, for_staff, register
+from ai.admin.page import Section, register_section, staff_required
 from ai.models import State
 from ai.presets import PRESETS
 from search.models import QueryKind, RecallMeasurement
@@ -32,7 +32,7 @@ def search(request: Any) -> dict[str, Any]:
     change = current_progress()
     measured = RecallMeasurement.objects.order_by("query_kind", "-measured_at")
     return {
-        "searched": vector_space.active().name,
+        "searched": vector_space.active_space().name,
         "change": change,
         "state": _(State(change.state).label) if change else "",
         "waits_for": _translated(change.note) if change else "",
@@ -49,7 +49,7 @@ def _translated(note: str) -> str:
 
 def _minutes_left(change: Progress) -> float | None:
     """At the rate since the change began; None before there is one."""
-    if change.state != State.COMING or not change.done or not change.left:
+    if change.state != State.BACKFILLING or not change.done or not change.left:
         return None
     passed = (timezone.now() - change.since).total_seconds()
     return change.left * passed / change.done / 60
@@ -58,7 +58,7 @@ def _minutes_left(change: Progress) -> float | None:
 def model(request: Any) -> dict[str, Any]:
     """What may be done now: begin with another model, or something of ACTIONS."""
     change = current_progress()
-    searched = vector_space.active().name
+    searched = vector_space.active_space().name
     return {
         "allowed": request.user.has_perm(PERMISSION),
         "change": change,
@@ -68,7 +68,7 @@ def model(request: Any) -> dict[str, Any]:
 
 
 @require_POST
-@for_staff(PERMISSION)
+@staff_required(PERMISSION)
 def change_model(request: Any) -> HttpResponse:
     """`action` is one of ACTIONS, or "start" with a preset's key as `model`."""
     action, key = request.POST.get("action", ""), request.POST.get("model", "")
@@ -87,5 +87,5 @@ def change_model(request: Any) -> HttpResponse:
 
 
 def register_sections() -> None:
-    register(Section(25, "admin/ai/_search.html", search))
-    register(Section(50, "admin/ai/_model.html", model, live=False))
+    register_section(Section(25, "admin/ai/_search.html", search))
+    register_section(Section(50, "admin/ai/_model.html", model, live=False))

@@ -17,7 +17,7 @@ from redis import RedisError
 
 from ai import services as ai
 from ai import vector_space
-from ai.vector_space import steady
+from ai.vector_space import in_one_vector_space
 from posts.models import PostImage
 from search.ann import index, nearest
 from search.models import QueryKind, RecallMeasurement, SearchEffort
@@ -82,7 +82,7 @@ def measure() -> list[RecallMeasurement]:
     return RecallMeasurement.objects.bulk_create(_measure())
 
 
-@steady
+@in_one_vector_space
 def _measure() -> list[RecallMeasurement]:
     if index.current() is None:
         return []
@@ -141,7 +141,7 @@ def _scale_probe_factor(factor: float) -> bool:
 
     Not by what was measured across a change of the model.
     """
-    vector_space.confirm()
+    vector_space.ensure_unchanged()
     used = index.current()
     if used is None:
         return False

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from accounts.models import Category
-from accounts.profiles import active_member
+from accounts.profiles import get_active_member
 from media.appearance import COLORS
 from media.images import decode_upload
 from posts.models import Visibility
@@ -98,7 +98,7 @@ def _form(request: PageRequest, given: QueryDict) -> dict[str, Any]:
 def _author_name(author: str) -> str:
     """Of the member with this id; any other text is a name already."""
     try:
-        return active_member(UUID(author)).full_name
+        return get_active_member(UUID(author)).full_name
     except (ValueError, NotFound):
         return author
 

@@ -45,7 +45,7 @@ class Progress:
     def is_stuck(self) -> bool:
         """Whether all is done that can be, and an operator has to say how to go on."""
         most = max(self.accepted, int(MAX_LOSS_SHARE * (self.total + self.without_file)))
-        return self.state == State.COMING and not self.left and self.leaving > most
+        return self.state == State.BACKFILLING and not self.left and self.leaving > most
 
 
 def current_progress(*, fresh: bool = False) -> Progress | None:
@@ -54,7 +54,7 @@ def current_progress(*, fresh: bool = False) -> Progress | None:
     Of a large table the numbers may be some seconds old, unless they have to be fresh.
     """
     rows = {row.column: row for row in VectorSpace.objects.all()}
-    beside = rows.get(Column.BESIDE)
+    beside = rows.get(Column.SECONDARY)
     if beside is None:
         return None
     searched = rows[Column.SEARCHED].name
@@ -69,7 +69,7 @@ def current_progress(*, fresh: bool = False) -> Progress | None:
         given_up=counts["given_up"],
         without_file=counts["without_file"],
         leaving=counts["leaving"],
-        accepted=beside.accepted,
+        accepted=beside.accepted_losses,
         note=beside.note,
     )
 
@@ -79,7 +79,7 @@ _cached: tuple[Any, float, dict[str, int]] = (None, 0.0, {})  # of what, until w
 
 def _counts(searched: str, beside: VectorSpace, *, fresh: bool) -> dict[str, int]:
     global _cached
-    question = (searched, beside.name, beside.state, beside.rounds)
+    question = (searched, beside.name, beside.state, beside.retry_rounds)
     known, until, numbers = _cached
     began = monotonic()
     if fresh or known != question or began > until:
@@ -94,12 +94,12 @@ def _count(searched: str, beside: VectorSpace) -> dict[str, int]:
     here = ~Q(image_path="")
     no_more = Q(embedding_model=searched) & ~Q(next_embedding_model=beside.name)
     lacking = here & (~Q(embedding_model=searched) | no_more)
-    if beside.state == State.LEAVING:
+    if beside.state == State.PURGING:
         lacking = no_more = Q(pk__in=[])
-    return embeddings.with_a_vector().aggregate(
+    return embeddings.with_any_vector().aggregate(
         total=Count("pk", filter=here),
         lacking=Count("pk", filter=lacking),
-        given_up=Count("pk", filter=lacking & Q(fill_attempts__gte=embeddings.most_attempts())),
+        given_up=Count("pk", filter=lacking & Q(fill_attempts__gte=embeddings.max_attempts())),
         without_file=Count("pk", filter=~here),
         leaving=Count("pk", filter=no_more),
     )

@@ -25,13 +25,13 @@ from django.utils.translation import gettext, gettext_noop
 from ai import model_ids, vector_space
 from ai import services as ai
 from ai.models import Column, State, VectorSpace
-from ai.rpc import QUEUE as INTERACTIVE
 from posts.ingest import queue
 from posts.models import PostImage
 from search.ann import index
 from search.reembedding.progress import current_progress
 from smimso.celery import send_task
 from smimso.errors import InvalidInput, Unavailable
+from smimso.queues import BACKFILL, INTERACTIVE
 
 logger = logging.getLogger(__name__)
 
@@ -57,26 +57,26 @@ def start(model: str, pretrained: str = "") -> None:
         raise InvalidInput(gettext("There are no weights in %(model)s") % {"model": model})
     name = model_ids.clip_name(model, pretrained)
     with transaction.atomic():
-        vector_space.hold(vector_space.active().name)
+        vector_space.lock_columns(vector_space.active_space().name)
         rows = {row.column: row for row in VectorSpace.objects.select_for_update()}
         if rows[Column.SEARCHED].name == name:
             text = gettext("The collection is in the space of %(name)s already")
             raise InvalidInput(text % {"name": name})
-        if beside := rows.get(Column.BESIDE):
-            if beside.name == name and beside.state == State.COMING:
+        if beside := rows.get(Column.SECONDARY):
+            if beside.name == name and beside.state == State.BACKFILLING:
                 return
             raise InvalidInput(_conflict_message(beside))
         VectorSpace.objects.create(
-            column=Column.BESIDE,
+            column=Column.SECONDARY,
             name=name,
             model=model,
             pretrained=pretrained,
-            state=State.COMING,
+            state=State.BACKFILLING,
         )
 
 
 def _conflict_message(beside: VectorSpace) -> str:
-    if beside.state == State.LEAVING:
+    if beside.state == State.PURGING:
         text = gettext(
             "The vectors of %(name)s are being cleared away: begin again when that is done, "
             "in some minutes"
@@ -91,30 +91,32 @@ def _conflict_message(beside: VectorSpace) -> str:
 
 def cancel() -> None:
     """Stays with the model that is searched. Raises InvalidInput when no change is under way."""
-    _set_state(State.COMING, State.LEAVING, gettext("No change of the model is under way"))
+    _set_state(State.BACKFILLING, State.PURGING, gettext("No change of the model is under way"))
 
 
 def roll_back() -> None:
     """Goes back to the former model. Raises InvalidInput when its vectors are not there."""
-    _set_state(State.KEPT, State.COMING, gettext("There is no former model to go back to"))
+    _set_state(State.RETAINED, State.BACKFILLING, gettext("There is no former model to go back to"))
 
 
 def purge_previous() -> None:
     """Gives up the former model's vectors. Raises InvalidInput when there are none."""
-    _set_state(State.KEPT, State.LEAVING, gettext("There are no vectors of a former model"))
+    _set_state(State.RETAINED, State.PURGING, gettext("There are no vectors of a former model"))
 
 
 def _set_state(before: State, after: State, otherwise: str) -> None:
-    rows = VectorSpace.objects.filter(column=Column.BESIDE, state=before)
-    changed = {"state": after, "since": timezone.now(), "worked_at": None, "note": ""}
-    if not rows.update(**changed, accepted=0):
+    rows = VectorSpace.objects.filter(column=Column.SECONDARY, state=before)
+    changed = {"state": after, "since": timezone.now(), "last_batch_at": None, "note": ""}
+    if not rows.update(**changed, accepted_losses=0):
         raise InvalidInput(otherwise)
 
 
 def retry_failed() -> None:
     """Has images tried again that could not be read. Raises InvalidInput without another model."""
-    rows = VectorSpace.objects.filter(column=Column.BESIDE, state__in=[State.COMING, State.KEPT])
-    if not rows.update(rounds=F("rounds") + 1, worked_at=None, note=""):
+    rows = VectorSpace.objects.filter(
+        column=Column.SECONDARY, state__in=[State.BACKFILLING, State.RETAINED]
+    )
+    if not rows.update(retry_rounds=F("retry_rounds") + 1, last_batch_at=None, note=""):
         raise InvalidInput(gettext("No change of the model is under way"))
 
 
@@ -126,8 +128,10 @@ def accept_losses() -> None:
     found = current_progress(fresh=True)
     if found is None or not found.is_stuck:
         raise InvalidInput(gettext("The change of the model does not wait for a decision"))
-    rows = VectorSpace.objects.filter(column=Column.BESIDE, name=found.beside, state=State.COMING)
-    rows.update(accepted=found.leaving)
+    rows = VectorSpace.objects.filter(
+        column=Column.SECONDARY, name=found.beside, state=State.BACKFILLING
+    )
+    rows.update(accepted_losses=found.leaving)
 
 
 # --- Step by step -----------------------------------------------------------------------------
@@ -135,12 +139,12 @@ def accept_losses() -> None:
 
 def advance() -> None:
     """Does the next step, if one is due. Safe to be called by several at once, and again."""
-    beside = VectorSpace.objects.filter(column=Column.BESIDE).first()
+    beside = VectorSpace.objects.filter(column=Column.SECONDARY).first()
     if beside is None:
         return
-    if beside.state == State.LEAVING:
+    if beside.state == State.PURGING:
         _purge()
-    elif beside.state == State.COMING:
+    elif beside.state == State.BACKFILLING:
         _backfill_or_switch(beside)
     elif _expired(beside):
         purge_previous()
@@ -154,7 +158,7 @@ def _expired(beside: VectorSpace) -> bool:
 
 
 def _last_work(beside: VectorSpace) -> datetime:
-    return beside.worked_at or beside.since
+    return beside.last_batch_at or beside.since
 
 
 def _backfill_or_switch(beside: VectorSpace) -> None:
@@ -168,17 +172,17 @@ def _backfill_or_switch(beside: VectorSpace) -> None:
         idle = gettext_noop("no worker that serves the queue `fill` is alive")
         _set_note("" if _count_backfill_workers() else idle)
         silent = _last_work(beside) < timezone.now() - STALL_TIMEOUT
-        if (silent or beside.run == 0) and not queue.depth(queue.FILL):
+        if (silent or beside.run == 0) and not queue.depth(BACKFILL):
             _queue_backfill(beside)
     elif found.is_stuck:
         decide = gettext_noop("pictures would leave the search; try again, go on or cancel")
         _set_note(f"{decide}: {found.leaving}")
     else:
         _set_note(gettext_noop("the index of the new vectors is being built"))
-        index.analyze_column(Column.BESIDE.value)
-        index.maintain(column=Column.BESIDE.value)
+        index.analyze_column(Column.SECONDARY.value)
+        index.maintain(column=Column.SECONDARY.value)
         # Another thread may be building the other index; and building may have taken long.
-        if index.is_up_to_date(Column.BESIDE.value) and _is_complete():
+        if index.is_up_to_date(Column.SECONDARY.value) and _is_complete():
             _switch_over()
 
 
@@ -202,18 +206,18 @@ def _missing_workers(name: str) -> str:
 
 def _queue_backfill(beside: VectorSpace) -> None:
     """Sends the messages of a new run; whoever is second in doing so sends none."""
-    row = VectorSpace.objects.filter(column=Column.BESIDE, run=beside.run)
-    if row.update(run=F("run") + 1, worked_at=timezone.now()):
-        queue.enqueue_fill(beside.run + 1, parts=max(1, _count_backfill_workers()))
+    row = VectorSpace.objects.filter(column=Column.SECONDARY, run=beside.run)
+    if row.update(run=F("run") + 1, last_batch_at=timezone.now()):
+        queue.enqueue_backfill(beside.run + 1, parts=max(1, _count_backfill_workers()))
 
 
 def _count_backfill_workers() -> int:
-    return sum(queue.FILL in worker.queues for worker in ai.worker_states())
+    return sum(BACKFILL in worker.queues for worker in ai.worker_states())
 
 
 def _set_note(text: str) -> None:
     """text: what the change waits for, and after a colon what nobody translates."""
-    VectorSpace.objects.filter(column=Column.BESIDE).exclude(note=text).update(note=text)
+    VectorSpace.objects.filter(column=Column.SECONDARY).exclude(note=text).update(note=text)
 
 
 def _switch_over() -> None:
@@ -244,18 +248,18 @@ def _swap_columns() -> str:
         cursor.execute("LOCK TABLE post_images IN SHARE UPDATE EXCLUSIVE MODE")
         _set_lock_timeout(cursor, LOCK_TIMEOUT)
         rows = {row.column: row for row in VectorSpace.objects.select_for_update()}
-        searched, beside = rows[Column.SEARCHED], rows.get(Column.BESIDE)
-        if beside is None or beside.state != State.COMING:
+        searched, beside = rows[Column.SEARCHED], rows.get(Column.SECONDARY)
+        if beside is None or beside.state != State.BACKFILLING:
             return searched.name  # someone was faster
         index.swap_names()
         for suffix in ("", "_model"):
-            first, second = f"{Column.SEARCHED}{suffix}", f"{Column.BESIDE}{suffix}"
+            first, second = f"{Column.SEARCHED}{suffix}", f"{Column.SECONDARY}{suffix}"
             for old, new in ((first, "spare"), (second, first), ("spare", second)):
                 cursor.execute(f"ALTER TABLE post_images RENAME COLUMN {old} TO {new}")
     now = timezone.now()
     for column, row, state in (
         (Column.SEARCHED, beside, State.ACTIVE),
-        (Column.BESIDE, searched, State.KEPT),
+        (Column.SECONDARY, searched, State.RETAINED),
     ):
         VectorSpace.objects.filter(column=column).update(
             name=row.name,
@@ -263,8 +267,8 @@ def _swap_columns() -> str:
             pretrained=row.pretrained,
             state=state,
             since=now,
-            worked_at=None,
-            accepted=0,
+            last_batch_at=None,
+            accepted_losses=0,
             note="",
         )
     return beside.name
@@ -289,9 +293,9 @@ def _purge() -> None:
             batch = list(free.values_list("pk", flat=True)[:PURGE_BATCH_SIZE])
             cleared = PostImage.objects.filter(pk__in=batch)
             cleared.update(next_embedding=None, next_embedding_model="", fill_attempts=0)
-    if not index.drop(Column.BESIDE.value):
+    if not index.drop(Column.SECONDARY.value):
         return  # one was being built when the change was cancelled: it goes when it is there
-    leaving = VectorSpace.objects.filter(column=Column.BESIDE, state=State.LEAVING)
+    leaving = VectorSpace.objects.filter(column=Column.SECONDARY, state=State.PURGING)
     with transaction.atomic():
         row = leaving.select_for_update().first()  # after who still held the column
         if row is not None and not rows.exists():

@@ -11,8 +11,8 @@ from rest_framework.views import APIView
 
 from ai import services as ai
 from ai.rest.permissions import IsAuthenticatedUnlessPublic
-from ai.rest.serializers import TextQuery
-from ai.vector_space import steady
+from ai.rest.serializers import TextQuerySerializer
+from ai.vector_space import in_one_vector_space
 from search import services
 from search.rest.legacy_ai_serializers import (
     SimilarImagesSerializer,
@@ -37,12 +37,12 @@ class SearchByTextView(LegacyAIView):
     @answers(
         "Search by text, with the text's vector",
         TextMatchesSerializer,
-        body=TextQuery,
+        body=TextQuerySerializer,
         errors=[503],
         envelope=False,
     )
     def post(self, request: Request) -> Response:
-        fields = checked_body(TextQuery, request)
+        fields = checked_body(TextQuerySerializer, request)
         query = fields["query"]
         vector, found = _vector_and_matches(request.user, query, fields["limit"])
         body = {"query": query, "embedding": vector, "message": IN_DATABASE}
@@ -65,7 +65,7 @@ class SimilarImagesView(LegacyAIView):
         return Response({**body, **results_data(found)})
 
 
-@steady
+@in_one_vector_space
 def _vector_and_matches(viewer: Any, query: str, limit: int) -> tuple[list[float], services.Page]:
     """Without a vector there is no answer as the old one was: raises Unavailable."""
     vector = ai.embed_text(query)

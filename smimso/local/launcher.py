@@ -8,19 +8,19 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psycopg
-import redis
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 from kombu.exceptions import OperationalError
+from redis import RedisError
 
 from smimso.celery import app as celery_app
 from smimso.local import processes, servers
 from smimso.local.servers import CannotStart
 from smimso.local.supervisor import Program, Supervisor
+from smimso.redis import redis_client
 
 
 @dataclass
@@ -31,13 +31,13 @@ class Stack:
     environment: dict[str, str]  # of the programs
     with_ai: bool
     demo: bool
-    say: Callable[[str], None]
+    log: Callable[[str], None]
 
     async def start(self, supervisor: Supervisor) -> None:
         """What people wait for. The import of torch takes seconds of a core: one at a time."""
         await self._start_servers(supervisor)
         await asyncio.to_thread(self._prepare_database)
-        self.say("The database is up to date")
+        self.log("The database is up to date")
         self.with_ai = self.with_ai and self._has_torch()
         web = processes.web(self.environment, host=self.host, port=self.port)
         front = [processes.interactive_worker(self.environment)] if self.with_ai else []
@@ -48,7 +48,7 @@ class Stack:
             waiting.append(self._seed_demo(supervisor))
         await asyncio.gather(*waiting)
         if self.demo:
-            call_command("seed_demo", accounts=True, stdout=_Lines(self.say))
+            call_command("seed_demo", accounts=True, stdout=_Lines(self.log))
 
     async def start_background(self, supervisor: Supervisor) -> None:
         workers = [processes.maintenance_worker(self.environment)]
@@ -63,28 +63,28 @@ class Stack:
         redis_wanted = not os.environ.get("REDIS_URL")
         account = None
         if database_wanted or redis_wanted:
-            account = servers.server_account()
+            account = servers.ensure_server_account()
             opened = servers.prepare_directories(self.data_dir, account)
             if opened:
                 names = ", ".join(map(str, opened))
-                self.say(f"Opened for {servers.ROOT_RUNS_SERVERS_AS} to pass through: {names}")
+                self.log(f"Opened for {servers.ROOT_RUNS_SERVERS_AS} to pass through: {names}")
         redis_server = postgres = None
         if redis_wanted:
             redis_server = processes.redis(self.data_dir, account)
             await supervisor.start(redis_server)
         if database_wanted:
             if not (self.data_dir / "postgres").exists():
-                self.say("Making a new database")
-            await asyncio.to_thread(servers.initialise_postgres, self.data_dir, account)
+                self.log("Making a new database")
+            await asyncio.to_thread(servers.init_postgres, self.data_dir, account)
             postgres = processes.postgres(self.data_dir, account)
             await supervisor.start(postgres)
-        await supervisor.until(_redis_answers, redis_server, what="Redis", seconds=30)
-        await supervisor.until(
+        await supervisor.wait_until(redis_responds, redis_server, what="Redis", seconds=30)
+        await supervisor.wait_until(
             self._database_answers, postgres, what="PostgreSQL", seconds=120 if postgres else 15
         )
         if database_wanted:
             await asyncio.to_thread(servers.create_database, self.data_dir)
-        self.say("PostgreSQL and Redis answer")
+        self.log("PostgreSQL and Redis answer")
 
     def _database_answers(self) -> bool:
         """The server itself: the embedded one has no database of ours yet."""
@@ -109,15 +109,17 @@ class Stack:
     def _has_torch(self) -> bool:
         found = importlib.util.find_spec("torch") is not None
         if not found:
-            self.say("No AI workers: torch is not installed (pip install '.[ai]' brings it)")
+            self.log("No AI workers: torch is not installed (pip install '.[ai]' brings it)")
         return found
 
     async def _wait_for_web(self, supervisor: Supervisor, web: Program) -> None:
-        await supervisor.until(self._web_answers, web, what="The web server", seconds=60)
-        self.say("The web server answers")
+        await supervisor.wait_until(self._web_answers, web, what="The web server", seconds=60)
+        self.log("The web server answers")
 
     def _web_answers(self) -> bool:
-        http_connection = http.client.HTTPConnection(reachable(self.host), self.port, timeout=5)
+        http_connection = http.client.HTTPConnection(
+            connectable_host(self.host), self.port, timeout=5
+        )
         try:
             http_connection.request("GET", "/health", headers={"Host": self._own_name()})
             return http_connection.getresponse().status == 200
@@ -129,7 +131,7 @@ class Stack:
     def _own_name(self) -> str:
         """A name that ALLOWED_HOSTS knows: Django answers 400 to any other."""
         names = [name.strip(".") for name in settings.ALLOWED_HOSTS if name != "*"]
-        return names[0] if names else reachable(self.host)
+        return names[0] if names else connectable_host(self.host)
 
     async def _wait_for_worker(self, supervisor: Supervisor, worker: Program) -> None:
         node = processes.node_name(worker.name)
@@ -137,47 +139,45 @@ class Stack:
         def answers() -> bool:
             try:
                 return bool(celery_app.control.ping(destination=[node], timeout=0.5))
-            except (OperationalError, redis.RedisError):  # Redis is being started again
+            except (OperationalError, RedisError):  # Redis is being started again
                 return False
 
         # A solo worker does not answer in the middle of a task, and bulk tasks may be waiting.
         try:
-            await supervisor.until(answers, worker, what=f"Worker {worker.name}", seconds=180)
+            await supervisor.wait_until(answers, worker, what=f"Worker {worker.name}", seconds=180)
         except CannotStart as error:
-            self.say(f"{error} SMIMSO goes on without it.")
+            self.log(f"{error} SMIMSO goes on without it.")
         else:
-            self.say(f"Worker {worker.name} answers")
+            self.log(f"Worker {worker.name} answers")
 
     async def _seed_demo(self, supervisor: Supervisor) -> None:
         seed = processes.seed_demo(self.environment)
-        code = await supervisor.run(seed, tell=self.say)
+        code = await supervisor.run(seed, on_line=self.log)
         if code != 0:
             path = supervisor.log_path(seed.name)
             raise CannotStart(f"seed_demo ended with exit code {code} (more in {path})")
 
 
 class _Lines(io.TextIOBase):
-    """A file for a command's output, which goes line by line to `say`."""
+    """A file for a command's output, which goes line by line to `log`."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self._log = log
 
     def write(self, text: str) -> int:
         for line in text.splitlines():
-            self._say(line)
+            self._log(line)
         return len(text)
 
 
-def _redis_answers() -> bool:
-    client: Any = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=3)
+def redis_responds() -> bool:
+    """Return False also while Redis loads its data."""
     try:
-        return bool(client.ping())
-    except redis.RedisError:  # also while it loads its data
+        return bool(redis_client().ping())
+    except RedisError:
         return False
-    finally:
-        client.close()
 
 
-def reachable(host: str) -> str:
+def connectable_host(host: str) -> str:
     """An address of this machine for a server that listens on all of them."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104

@@ -3,11 +3,13 @@
 import pwd
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from smimso.local import servers
 from smimso.local.supervisor import Program
-from smimso.machine import machine_cores
+from smimso.machine import available_cores
+from smimso.queues import BULK, INTERACTIVE, MAINTENANCE
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
@@ -15,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 # Of a worker's environment. Threads that wait for each other soon sleep, instead of spinning on a
 # core that another worker could have: 10,000 turns are some 20 µs. glibc keeps two heaps, not
 # eight per core.
-SHARING = {
+WORKER_ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",
     "GOMP_SPINCOUNT": "10000",
     "MALLOC_ARENA_MAX": "2",
@@ -31,7 +33,7 @@ def postgres(data_dir: Path, account: pwd.struct_passwd | None, *, durable: bool
         stop_signal=signal.SIGINT,
         death_signal=signal.SIGINT,
         stop_seconds=30,
-        foundation=True,
+        is_backing_service=True,
     )
 
 
@@ -41,7 +43,7 @@ def redis(data_dir: Path, account: pwd.struct_passwd | None, *, durable: bool = 
         command=servers.redis_command(data_dir, durable=durable),
         user=account.pw_name if account else None,
         death_signal=signal.SIGTERM,
-        foundation=True,
+        is_backing_service=True,
     )
 
 
@@ -58,20 +60,20 @@ def web(environment: dict[str, str], *, host: str, port: int) -> Program:
 
 def interactive_worker(environment: dict[str, str]) -> Program:
     """Someone is waiting for each of its answers."""
-    threads = max(1, machine_cores() // 2)
-    environment = {"SMIMSO_AI_THREADS": str(threads)} | SHARING | environment
-    return _worker("interactive", "interactive", environment, options=_SOLO + _ONE_EACH)
+    threads = max(1, available_cores() // 2)
+    environment = {"SMIMSO_AI_THREADS": str(threads)} | WORKER_ENVIRONMENT | environment
+    return _worker("interactive", [INTERACTIVE], environment, options=_SOLO + _NO_PREFETCH)
 
 
 def bulk_worker(environment: dict[str, str]) -> Program:
     """On all cores, but only with what the others leave over: whoever else wakes up runs first."""
-    environment = {"SMIMSO_AI_THREADS": str(machine_cores())} | SHARING | environment
-    return _worker("bulk", "embed,caption,fill", environment, nice=19)
+    environment = {"SMIMSO_AI_THREADS": str(available_cores())} | WORKER_ENVIRONMENT | environment
+    return _worker("bulk", BULK, environment, nice=19)
 
 
 def maintenance_worker(environment: dict[str, str]) -> Program:
     """What takes minutes mostly waits for the database; the reconciler does not wait for it."""
-    return _worker("maintenance", "maintenance", environment, options=_THREADS + _ONE_EACH)
+    return _worker("maintenance", [MAINTENANCE], environment, options=_THREADS + _NO_PREFETCH)
 
 
 def beat(environment: dict[str, str]) -> Program:
@@ -105,18 +107,18 @@ def node_name(worker: str) -> str:
 # No fork after torch, and one task at a time has all the cores.
 _SOLO = ("--pool", "solo", "--concurrency", "1")
 _THREADS = ("--pool", "threads", "--concurrency", "8")  # most of them wait for PostgreSQL
-_ONE_EACH = ("--prefetch-multiplier", "1")  # what waits, another worker may take
+_NO_PREFETCH = ("--prefetch-multiplier", "1")  # what waits, another worker may take
 
 
 def _worker(
     name: str,
-    queues: str,
+    queues: Sequence[str],
     environment: dict[str, str],
     *,
     options: tuple[str, ...] = _SOLO,
     nice: int = 0,
 ) -> Program:
-    words = ["worker", "--hostname", node_name(name), "--queues", queues, *options]
+    words = ["worker", "--hostname", node_name(name), "--queues", ",".join(queues), *options]
     words += ["--loglevel", "INFO", "--without-gossip", "--without-mingle"]
     return _celery(name, environment, *words, nice=nice)
 

@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
-from smimso.machine import machine_cores, machine_memory
+from smimso.machine import available_cores, available_memory
 
 DATABASE_NAME = "smimso"
 DATABASE_USER = "postgres"
@@ -56,7 +56,7 @@ def kombu_url(redis_url: str) -> str:
     return redis_url.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=")
 
 
-def local_secret(data_dir: Path) -> str:
+def load_or_create_secret(data_dir: Path) -> str:
     """A random secret, made on first use and kept in the data directory (mode 0600)."""
     path = data_dir / "secret_key"
     try:
@@ -86,7 +86,7 @@ def _write_secret(path: Path) -> None:
 # --- Who runs them --------------------------------------------------------------------------
 
 
-def server_account() -> pwd.struct_passwd | None:
+def ensure_server_account() -> pwd.struct_passwd | None:
     """The account of both servers; None: our own. PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return None
@@ -116,20 +116,20 @@ def prepare_directories(data_dir: Path, account: pwd.struct_passwd | None) -> li
         # Whoever owns the socket's directory is the database's superuser.
         if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (owner, os.getuid()):
             raise CannotStart(f"{path} belongs to someone else; remove it and start again.")
-        _give(path, account)
+        _give_to(path, account)
     if account is None:
         return []
     ways = (data_dir / "redis", postgres_program("postgres"), redis_program())
-    return [folder for way in ways for folder in _open_the_way(way)]
+    return [folder for way in ways for folder in _allow_traversal(way)]
 
 
-def _give(path: Path, account: pwd.struct_passwd | None) -> None:
+def _give_to(path: Path, account: pwd.struct_passwd | None) -> None:
     if account is not None:
         os.chown(path, account.pw_uid, account.pw_gid)
     path.chmod(0o700)
 
 
-def _open_the_way(path: Path) -> list[Path]:
+def _allow_traversal(path: Path) -> list[Path]:
     """Lets other accounts pass through (not list) the folders above `path`, as /root is closed."""
     opened = []
     for folder in path.parents:
@@ -155,7 +155,7 @@ def _package(name: str) -> Path:
     return Path(found.origin).parent
 
 
-def initialise_postgres(
+def init_postgres(
     data_dir: Path, account: pwd.struct_passwd | None, *, durable: bool = True
 ) -> bool:
     """Makes the database cluster where there is none; True when it did.
@@ -176,7 +176,7 @@ def initialise_postgres(
     staged = data_dir / "postgres.new"
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(mode=0o700)
-    _give(staged, account)
+    _give_to(staged, account)
     command = [str(postgres_program("initdb")), "--pgdata", str(staged)]
     command += ["--username", DATABASE_USER, "--auth=trust", "--encoding=UTF8"]
     # The built-in provider sorts and folds the same on every machine, whatever its libc.
@@ -221,8 +221,8 @@ def postgres_command(data_dir: Path, *, durable: bool = True) -> list[str]:
         "listen_addresses": "",
         "unix_socket_directories": str(socket_directory(data_dir)),
         # A container's /dev/shm is often 64 MB: too small for a parallel index build.
-        "dynamic_shared_memory_type": "posix" if _roomy(Path("/dev/shm")) else "mmap",  # noqa: S108
-        **tuned_to(memory=machine_memory(), cores=machine_cores()),
+        "dynamic_shared_memory_type": "posix" if _is_roomy(Path("/dev/shm")) else "mmap",  # noqa: S108
+        **tuning_for(memory=available_memory(), cores=available_cores()),
     }
     if not durable:
         settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -232,11 +232,11 @@ def postgres_command(data_dir: Path, *, durable: bool = True) -> list[str]:
     return command
 
 
-def _roomy(path: Path) -> bool:
+def _is_roomy(path: Path) -> bool:
     return path.is_dir() and shutil.disk_usage(path).total >= 1024 * MEBIBYTE
 
 
-def tuned_to(*, memory: int, cores: int) -> dict[str, str]:
+def tuning_for(*, memory: int, cores: int) -> dict[str, str]:
     """PostgreSQL's settings for a machine of `memory` bytes that the AI workers share."""
     megabytes = memory // MEBIBYTE
     workers = max(1, cores // 2)

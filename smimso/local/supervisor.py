@@ -21,13 +21,13 @@ from circus.watcher import Watcher
 from tornado.ioloop import IOLoop
 
 from smimso.local.servers import CannotStart
-from smimso.mail import MARK
+from smimso.mail import LINE_PREFIX
 
-LAUNCH = Path(__file__).with_name("child.py")
-LOG_BYTES = 5 * 1024 * 1024
+CHILD_SCRIPT = Path(__file__).with_name("child.py")
+MAX_LOG_BYTES = 5 * 1024 * 1024
 LOG_COPIES = 2
-STEADY_SECONDS = 30.0  # who ran this long did not fail at its start
-LONGEST_PAUSE = 30.0
+MIN_UPTIME = 30.0  # who ran this long did not fail at its start
+MAX_BACKOFF_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,15 @@ class Program:
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL  # when the supervisor itself was killed
     stop_seconds: float = 10.0  # then SIGKILL
-    foundation: bool = False  # stopped only after everything that stands on it
+    is_backing_service: bool = False  # stopped only after everything that stands on it
 
-    def launch(self, *, wait: float = 0.0) -> list[str]:
+    def child_command(self, *, wait: float = 0.0) -> list[str]:
         """The command line that makes it die with this process."""
         options = ["--parent", str(os.getpid()), "--death-signal", self.death_signal.name]
         options += ["--nice", str(self.nice), "--wait", str(wait)]
         if self.user:
             options += ["--user", self.user]
-        return [sys.executable, "-I", "-S", str(LAUNCH), *options, "--", *self.command]
+        return [sys.executable, "-I", "-S", str(CHILD_SCRIPT), *options, "--", *self.command]
 
 
 class _Process(Process):
@@ -100,10 +100,10 @@ class _Arbiter(Arbiter):
 class _Log(FileStream):
     """A rotating file; letters, and when it is `verbose` all else, go to the terminal too."""
 
-    def __init__(self, path: Path, name: str, say: Callable[[str], None], *, verbose: bool) -> None:
-        super().__init__(filename=str(path), max_bytes=LOG_BYTES, backup_count=LOG_COPIES)
+    def __init__(self, path: Path, name: str, log: Callable[[str], None], *, verbose: bool) -> None:
+        super().__init__(filename=str(path), max_bytes=MAX_LOG_BYTES, backup_count=LOG_COPIES)
         self._name = name
-        self._say = say
+        self._log = log
         self._verbose = verbose
         self._unfinished = b""
 
@@ -111,25 +111,25 @@ class _Log(FileStream):
         super().__call__(data)
         *lines, self._unfinished = (self._unfinished + data["data"]).split(b"\n")
         for line in (line.decode(errors="replace") for line in lines):
-            if line.startswith(MARK):
-                self._say(line)
+            if line.startswith(LINE_PREFIX):
+                self._log(line)
             elif self._verbose:
-                self._say(f"{self._name}: {line}")
+                self._log(f"{self._name}: {line}")
 
 
 class Supervisor:
     """Lives in a running asyncio loop, on the main thread.
 
-    `say` takes one line for the operator; `inherit` is a file descriptor that every child keeps
-    open (and whatever is locked through it keeps locked).
+    `log` takes one line for the operator; `inherited_fd` is a file descriptor that every child
+    keeps open (and whatever is locked through it keeps locked).
     """
 
     def __init__(
-        self, logs: Path, *, say: Callable[[str], None], inherit: int, verbose: bool = False
+        self, logs: Path, *, log: Callable[[str], None], inherited_fd: int, verbose: bool = False
     ) -> None:
         self.logs = logs
-        self._say = say
-        self._inherit = inherit
+        self._log = log
+        self._inherited_fd = inherited_fd
         self._verbose = verbose
         self._programs: dict[str, Program] = {}
         self._logs: list[_Log] = []
@@ -141,14 +141,14 @@ class Supervisor:
         self._arbiter = _Arbiter([], *names, check_delay=0.5, loop=IOLoop.current())
 
     async def open(self) -> None:
-        os.set_inheritable(self._inherit, True)
+        os.set_inheritable(self._inherited_fd, True)
         await self._arbiter.start()
 
     async def start(self, *programs: Program) -> None:
         for program in programs:
             path = self.log_path(program.name)
-            log = _Log(path, program.name, self._say, verbose=self._verbose)
-            launch = program.launch()
+            log = _Log(path, program.name, self._log, verbose=self._verbose)
+            launch = program.child_command()
             self._programs[program.name] = program
             self._logs.append(log)
             watcher = self._arbiter.add_watcher(
@@ -161,7 +161,7 @@ class Supervisor:
                 stdout_stream={"stream": log},
                 stderr_stream={"stream": log},
                 use_sockets=True,  # that is: let it inherit file descriptors
-                priority=int(program.foundation),
+                priority=int(program.is_backing_service),
                 hooks={
                     "after_spawn": (self._note_start, True),
                     "after_reap": (self._note_end, True),
@@ -169,15 +169,15 @@ class Supervisor:
             )
             await self._alone(watcher.start)
 
-    async def run(self, program: Program, *, tell: Callable[[str], None]) -> int:
-        """Runs a program that ends by itself; `tell` gets its lines. The exit code."""
+    async def run(self, program: Program, *, on_line: Callable[[str], None]) -> int:
+        """Runs a program that ends by itself; `on_line` gets its lines. The exit code."""
         process = await asyncio.create_subprocess_exec(
-            *program.launch(),
+            *program.child_command(),
             env=program.environment,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            pass_fds=[self._inherit],
+            pass_fds=[self._inherited_fd],
             start_new_session=True,
         )
         assert process.stdout is not None  # noqa: S101 (it is a pipe)
@@ -186,7 +186,7 @@ class Supervisor:
                 async for line in process.stdout:
                     log.write(line)
                     log.flush()
-                    tell(line.decode(errors="replace").rstrip())
+                    on_line(line.decode(errors="replace").rstrip())
             return await process.wait()
         except asyncio.CancelledError:
             process.kill()
@@ -203,7 +203,7 @@ class Supervisor:
         for log in self._logs:
             log.close()
 
-    async def until(
+    async def wait_until(
         self, answers: Callable[[], bool], program: Program | None, *, what: str, seconds: float
     ) -> None:
         """Waits until `answers()` (called on a thread) is true.
@@ -215,7 +215,7 @@ class Supervisor:
             failed = program is not None and self._failures.get(program.name, 0) >= 3
             if failed or time.monotonic() > deadline:
                 reason = "fails at its start" if failed else f"gave no answer in {seconds:.0f} s"
-                raise CannotStart(f"{what} {reason}.{self._last_words(program)}")
+                raise CannotStart(f"{what} {reason}.{self._last_log_line(program)}")
             await asyncio.sleep(0.1)
 
     def log_path(self, name: str) -> Path:
@@ -232,7 +232,7 @@ class Supervisor:
             except ConflictError:
                 await asyncio.sleep(0.01)
 
-    def _last_words(self, program: Program | None) -> str:
+    def _last_log_line(self, program: Program | None) -> str:
         if program is None:
             return ""
         path = self.log_path(program.name)
@@ -250,16 +250,18 @@ class Supervisor:
             return True
         name = watcher.name
         lived = time.monotonic() - self._started.get(name, 0.0)
-        failures = 1 if lived > STEADY_SECONDS else self._failures.get(name, 0) + 1
+        failures = 1 if lived > MIN_UPTIME else self._failures.get(name, 0) + 1
         self._failures[name] = failures
-        pause = 0.0 if failures == 1 else min(LONGEST_PAUSE, 2.0 ** (failures - 2))
-        watcher.args = self._programs[name].launch(wait=pause)[1:]
+        pause = 0.0 if failures == 1 else min(MAX_BACKOFF_SECONDS, 2.0 ** (failures - 2))
+        watcher.args = self._programs[name].child_command(wait=pause)[1:]
         when = f" in {pause:.0f} s" if pause else ""
-        self._say(f"{name} {_how(exit_code)}; starting it again{when} ({self.log_path(name)})")
+        self._log(
+            f"{name} {_exit_reason(exit_code)}; starting it again{when} ({self.log_path(name)})"
+        )
         return True
 
 
-def _how(exit_code: int | None) -> str:
+def _exit_reason(exit_code: int | None) -> str:
     if exit_code is None:
         return "ended"
     if exit_code < 0:

@@ -5,7 +5,6 @@ When Redis is away, requests pass: a limit is no reason to be down.
 
 import hashlib
 import ipaddress
-import logging
 import math
 import re
 import time
@@ -13,7 +12,6 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
-import redis
 from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpResponse
@@ -25,8 +23,6 @@ from rest_framework.throttling import BaseThrottle
 
 from smimso.errors import Overloaded
 from smimso.web.pages import PageRequest
-
-logger = logging.getLogger(__name__)
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _RATE = re.compile(r"(\d+)/(\d*)([smh])")
@@ -44,15 +40,13 @@ def seconds_to_wait(scope: str, *who: str) -> float:
     now = time.time()
     digest = hashlib.sha256("\n".join(who).encode(errors="surrogatepass")).hexdigest()[:32]
     key = f"throttle:{scope}:{digest}:{int(now // window)}"
+    cache.add(key, 0, timeout=window + 1)
     try:
-        cache.add(key, 0, timeout=window + 1)
         count = cache.incr(key)
-    except redis.RedisError as error:
-        logger.warning("Requests are not counted, Redis is away: %s", error)
-        return 0.0
     except ValueError:  # it expired between the two
         return 0.0
-    return 0.0 if count <= most else window - now % window
+    is_over = count is not None and count > most  # None: Redis is not reachable
+    return window - now % window if is_over else 0.0
 
 
 def seconds_to_wait_for_login(request: Any, account: str) -> float:

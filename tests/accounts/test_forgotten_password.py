@@ -15,7 +15,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from accounts.tasks import send_password_letter
+from accounts.tasks import send_password_reset
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -25,7 +25,7 @@ Outbox = list[EmailMessage]
 
 
 def letter(email: str, outbox: Outbox, language: str = "en") -> EmailMessage:
-    send_password_letter(email, "smimso.example", True, language)
+    send_password_reset(email, "smimso.example", True, language)
     return outbox[-1]
 
 
@@ -63,7 +63,7 @@ def deliver(servers: Path, broker_at: Callable[[str], None]) -> Iterator[Callabl
         def work() -> None:
             while message := queue.rpop("maintenance"):
                 arguments = json.loads(base64.b64decode(json.loads(message)["body"]))[0]
-                send_password_letter(*arguments)
+                send_password_reset(*arguments)
 
         yield work
         queue.flushdb()
@@ -117,7 +117,7 @@ def test_the_answer_does_not_tell_whether_there_is_an_account(
 def test_who_has_been_deactivated_gets_no_letter(
     member: Callable[..., User], mailoutbox: Outbox, fields: dict[str, Any]
 ) -> None:
-    send_password_letter(member("Gone", **fields).email, "smimso.example", True, "en")
+    send_password_reset(member("Gone", **fields).email, "smimso.example", True, "en")
     assert mailoutbox == []
 
 
@@ -125,8 +125,8 @@ def test_a_letter_that_no_server_takes_is_tried_again(owner: User, settings: Any
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9  # nobody listens there
     with pytest.raises(ConnectionRefusedError):  # which Celery takes for a reason to try again
-        send_password_letter(owner.email, "smimso.example", True, "en")
-    assert issubclass(ConnectionRefusedError, send_password_letter.autoretry_for)
+        send_password_reset(owner.email, "smimso.example", True, "en")
+    assert issubclass(ConnectionRefusedError, send_password_reset.autoretry_for)
 
 
 def test_who_has_no_password_gets_a_letter(client: Client, owner: User, mailoutbox: Outbox) -> None:

@@ -11,7 +11,7 @@ from django.conf import settings as project_settings
 from django.contrib.auth.hashers import check_password, make_password
 from rest_framework.test import APIClient
 
-from accounts.hashers import named
+from accounts.hashers import with_algorithm
 from accounts.models import User
 from smimso import settings as shipped
 from tests.conftest import PASSWORD
@@ -62,8 +62,8 @@ def test_bcrypt_cut_passwords_after_72_bytes(owner: User) -> None:
 @pytest.mark.usefixtures("hashers")
 def test_a_published_vector_of_bcrypt_is_checked_right() -> None:
     vector = "$2a$06$If6bvum7DFjUnE9p2uDeDu0YHzrHM6tf.iqN8.yx.jNN1ILEf7h0i"
-    assert check_password("abc", named(vector))
-    assert not check_password("abd", named(vector))
+    assert check_password("abc", with_algorithm(vector))
+    assert not check_password("abd", with_algorithm(vector))
 
 
 @pytest.mark.usefixtures("hashers")

@@ -1,7 +1,7 @@
 """Small random models, so that tests of the engine need neither weights nor minutes."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ import pytest
 from PIL import Image, ImageDraw
 
 from ai.engine import Engine
-from smimso import redis
 
 
 @pytest.fixture(scope="session")
@@ -105,15 +104,3 @@ def make_engine(tiny_clip: Path) -> Callable[..., Engine]:
 @pytest.fixture(scope="session")
 def tiny_engine(make_engine: Callable[..., Engine]) -> Engine:
     return make_engine()
-
-
-@pytest.fixture
-def redis_at(settings: Any) -> Iterator[Callable[[str], None]]:
-    """`redis_at(url)`: `ai` speaks to the server at that URL for the rest of the test."""
-
-    def point(url: str) -> None:
-        settings.REDIS_URL = url
-        redis.redis_client.cache_clear()
-
-    yield point
-    redis.redis_client.cache_clear()

@@ -4,15 +4,22 @@ from typing import get_args
 
 import pytest
 
-from ai.calibration import _SCALES, LEAST_SCORES, Kind, cosine_of, scale_of, similarity_score
+from ai.calibration import (
+    _SCALES,
+    MIN_SCORES,
+    Modality,
+    scale_for,
+    score_to_cosine,
+    similarity_score,
+)
 from ai.presets import PRESETS
 
 MODELS = [*_SCALES, "never/measured"]
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("kind", get_args(Kind))
-def test_scores_rise_with_the_cosine_from_zero_to_one(model: str, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", get_args(Modality))
+def test_scores_rise_with_the_cosine_from_zero_to_one(model: str, kind: Modality) -> None:
     scores = [similarity_score(step / 50 - 1, kind, model) for step in range(101)]
     assert scores == sorted(scores)
     assert scores[0] == 0.0
@@ -20,11 +27,11 @@ def test_scores_rise_with_the_cosine_from_zero_to_one(model: str, kind: Kind) ->
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("kind", get_args(Kind))
-def test_what_is_just_relevant_gets_the_least_score(model: str, kind: Kind) -> None:
-    scale = scale_of(kind, model)
-    assert -1 <= scale.low < scale.least < scale.high <= 1
-    assert similarity_score(scale.least, kind, model) == pytest.approx(LEAST_SCORES[kind])
+@pytest.mark.parametrize("kind", get_args(Modality))
+def test_what_is_just_relevant_gets_the_least_score(model: str, kind: Modality) -> None:
+    scale = scale_for(kind, model)
+    assert -1 <= scale.unrelated < scale.relevant < scale.strong <= 1
+    assert similarity_score(scale.relevant, kind, model) == pytest.approx(MIN_SCORES[kind])
 
 
 @pytest.mark.parametrize("preset", ["openai", "laion2b", "multilingual"])
@@ -42,5 +49,5 @@ def test_a_typical_match_of_openai_s_model_passes_the_frontend_s_thresholds() ->
 
 def test_a_score_is_found_again_from_its_cosine() -> None:
     for score in (0.0, 0.25, 0.6, 1.0):
-        cosine = cosine_of(score, "image", "local-dir/clip")
+        cosine = score_to_cosine(score, "image", "local-dir/clip")
         assert similarity_score(cosine, "image", "local-dir/clip") == pytest.approx(score)

@@ -124,10 +124,10 @@ def test_a_worker_loads_the_retrained_model_beside_the_one_that_is_gone(
     monkeypatch.setattr(worker, "_others", {})
     settings.AI_CLIP_MODEL, settings.AI_CLIP_PRETRAINED = str(clip), ""
     before = name(clip)
-    vector_space.hold(before)
+    vector_space.lock_columns(before)
     change(clip / WEIGHTS, "text_projection.weight", 0)
     services.start(str(clip))
-    searched, beside = worker.engines()
+    searched, beside = worker.get_engines()
     assert (searched.clip_name, beside.clip_name) == (before, name(clip))
     with pytest.raises(ModelUnavailable, match="Put the weights back"):
         searched.embed_texts(["a"])

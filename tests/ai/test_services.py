@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 from django.conf import settings
 from django.core.cache import cache
-from django.core.cache.backends.redis import RedisCache
 from django.db import connection, transaction
 from PIL import Image
-from redis import RedisError
 
-from ai import heartbeat, rpc, services, tasks
+from ai import heartbeat, rpc, services
 from ai.heartbeat import ModelState, WorkerState
-from ai.image_codec import to_message
+from ai.image_codec import encode
+from ai.rpc import RemoteTask
+from smimso.celery import app
 from smimso.errors import InvalidInput, Unavailable
+from smimso.queues import INTERACTIVE
 from smimso.redis import redis_client
 
 pytestmark = pytest.mark.django_db
@@ -78,7 +79,7 @@ def test_a_text_is_computed_once_whatever_its_spacing(
     ready: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = services.embed_text("a  red boat ")
-    monkeypatch.setattr(services, "ask", lambda *a, **k: pytest.fail("asked again"))
+    monkeypatch.setattr(rpc, "call", lambda *a, **k: pytest.fail("asked again"))
     assert services.embed_text("a red\nboat") == first
 
 
@@ -110,31 +111,31 @@ def test_a_picture_gets_its_caption_and_its_label_in_one_message(
 def test_a_text_does_not_wait_for_pictures_that_came_before(
     ready: None, picture: Image.Image
 ) -> None:
-    asked = {"image": to_message(picture), "labels": [], "model": services.clip_name()}
+    asked = {"image": encode(picture), "labels": [], "model": services.clip_name()}
     for _ in range(32):
-        tasks.caption_and_label.apply_async(kwargs=asked)
+        send(RemoteTask.CAPTION_AND_LABEL, kwargs=asked)
     services.embed_text("a text that nobody has asked before")
-    assert redis_client().llen(rpc.QUEUE) > 0
-    redis_client().delete(rpc.QUEUE)
+    assert redis_client().llen(INTERACTIVE) > 0
+    redis_client().delete(INTERACTIVE)
 
 
 def test_a_text_that_nobody_waits_for_is_not_computed(ready: None, picture: Image.Image) -> None:
     call_id = str(uuid4())
     asked = {"text": "too late", "model": services.clip_name()}
-    tasks.embed_text.apply_async(kwargs=asked, task_id=call_id, expires=-1)
+    send(RemoteTask.EMBED_TEXT, kwargs=asked, task_id=call_id, expires=-1)
     services.embed_text("a text that came after it")
-    assert not redis_client().exists(rpc._ANSWER.format(call_id))
+    assert not redis_client().exists(rpc.REPLY_KEY.format(call_id))
 
 
 def test_what_a_task_refuses_comes_back_as_invalid_input(ready: None) -> None:
     with pytest.raises(InvalidInput):
-        rpc.ask(tasks.embed_image, image="bm90IGFuIGltYWdl", model=services.clip_name())
+        rpc.call(RemoteTask.EMBED_IMAGE, image="bm90IGFuIGltYWdl", model=services.clip_name())
 
 
 def test_a_task_that_breaks_is_answered_before_the_time_out(ready: None) -> None:
     started = time.monotonic()
     with pytest.raises(Unavailable):
-        rpc.ask(tasks.embed_text, text=None, model=services.clip_name())
+        rpc.call(RemoteTask.EMBED_TEXT, text=None, model=services.clip_name())
     assert time.monotonic() - started < settings.AI_TIMEOUT / 2
 
 
@@ -175,8 +176,8 @@ def test_a_blank_text_is_refused() -> None:
 def test_without_a_fitting_worker_nobody_waits(
     deaf_worker: Callable[..., None], state: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeat, "_NAMES", "test:workers")  # apart from a running worker
-    monkeypatch.setattr(heartbeat, "_KEY", "test:worker:{}")
+    monkeypatch.setattr(heartbeat, "WORKERS_KEY", "test:workers")  # apart from a running worker
+    monkeypatch.setattr(heartbeat, "STATE_KEY", "test:worker:{}")
     deaf_worker(**state)
     started = time.monotonic()
     with pytest.raises(Unavailable):
@@ -184,30 +185,37 @@ def test_without_a_fitting_worker_nobody_waits(
     assert time.monotonic() - started < settings.AI_TIMEOUT / 2
 
 
-def test_a_cached_text_needs_no_worker(servers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heartbeat, "_NAMES", "test:workers")
-    monkeypatch.setattr(services, "_ask", lambda *a, **k: _found([1.0] + [0.0] * 511))
+def test_a_cached_text_needs_no_worker(
+    deaf_worker: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "WORKERS_KEY", "test:workers")
+    deaf_worker(name="reader")
+    monkeypatch.setattr(rpc, "call", lambda *_, **__: _reply([1.0] + [0.0] * 511))
     vector = services.embed_text("a red boat")
-    monkeypatch.undo()
-    monkeypatch.setattr(heartbeat, "_NAMES", "test:workers")
+    heartbeat.withdraw("reader")
+    monkeypatch.setattr(rpc, "call", lambda *_, **__: pytest.fail("called again"))
     assert services.embed_text("a red boat") == vector
 
 
-def test_a_cache_that_is_away_is_a_miss(servers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(*_: object) -> None:
-        raise RedisError("no connection")
-
-    for name in ("get", "set"):
-        monkeypatch.setattr(RedisCache, name, away)
-    monkeypatch.setattr(services, "_ask", lambda *a, **k: _found([1.0] + [0.0] * 511))
+def test_a_cache_that_is_away_is_a_miss(
+    deaf_worker: Callable[..., None],
+    settings: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nowhere = {"LOCATION": f"unix://{tmp_path}/nobody.sock"}
+    settings.CACHES = {"default": settings.CACHES["default"] | nowhere}
+    deaf_worker()
+    monkeypatch.setattr(rpc, "call", lambda *_, **__: _reply([1.0] + [0.0] * 511))
     assert services.embed_text("a blue boat") == [1.0] + [0.0] * 511
 
 
 def test_vectors_of_two_models_are_never_mixed(
-    servers: Path, monkeypatch: pytest.MonkeyPatch
+    deaf_worker: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = {"model": "another/model", "vector": [1.0] + [0.0] * 511}
-    monkeypatch.setattr(services, "_ask", lambda *a, **k: found)
+    deaf_worker()
+    reply = {"model": "another/model", "vector": [1.0] + [0.0] * 511}
+    monkeypatch.setattr(rpc, "call", lambda *_, **__: reply)
     with pytest.raises(Unavailable):
         services.embed_text("a red boat")
 
@@ -227,16 +235,22 @@ def test_a_worker_that_never_answers_costs_the_time_out(
 def test_who_waits_holds_no_database_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     open_while_waiting = []
 
-    def wait(*_: Any) -> dict[str, Any]:
-        open_while_waiting.append(connection.connection is not None)
-        return {"value": 1}
+    class Redis:
+        """Counts no waiting calls and replies 1."""
 
-    monkeypatch.setattr(tasks.embed_text, "queue", "deaf")
-    monkeypatch.setattr(rpc, "_await_answer", wait)
+        def llen(self, queue: str) -> int:
+            return 0
+
+        def blpop(self, keys: list[str], timeout: float) -> tuple[str, str]:
+            open_while_waiting.append(connection.connection is not None)
+            return keys[0], '{"value": 1}'
+
+    monkeypatch.setattr(RemoteTask, "queue", "deaf")
+    monkeypatch.setattr(rpc, "redis_client", Redis)
     connection.ensure_connection()
-    assert rpc.ask(tasks.embed_text, text="a red boat", model="a/model") == 1
+    assert rpc.call(RemoteTask.EMBED_TEXT, text="a red boat", model="a/model") == 1
     with transaction.atomic():
-        rpc.ask(tasks.embed_text, text="a red boat", model="a/model")
+        rpc.call(RemoteTask.EMBED_TEXT, text="a red boat", model="a/model")
         assert connection.is_usable()
     assert open_while_waiting == [False, True]
     redis_client().delete("deaf")
@@ -257,7 +271,7 @@ def test_when_too_many_wait_the_next_is_refused_at_once(
 @pytest.fixture
 def deaf_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     """A queue that no worker of this test run consumes."""
-    monkeypatch.setattr(tasks.embed_text, "queue", "deaf")
+    monkeypatch.setattr(RemoteTask, "queue", "deaf")
 
 
 def test_a_stopped_worker_is_forgotten(deaf_worker: Callable[..., None]) -> None:
@@ -276,26 +290,26 @@ def test_a_killed_worker_is_forgotten_when_its_state_expires(
     assert "killed" not in {worker.name for worker in services.worker_states()}
 
 
-def test_a_dead_redis_is_unavailable_and_nobody_waits(
-    redis_at: Callable[[str], None], tmp_path: Path
-) -> None:
-    redis_at(f"unix://{tmp_path}/nobody.sock?db=0")
+@pytest.mark.usefixtures("redis_away")
+def test_a_dead_redis_is_unavailable_and_nobody_waits() -> None:
     started = time.monotonic()
     with pytest.raises(Unavailable):
         services.embed_text("a red boat")
     assert time.monotonic() - started < settings.AI_TIMEOUT / 2
 
 
-def test_a_hanging_redis_is_unavailable_before_the_time_out(
-    redis_at: Callable[[str], None],
-) -> None:
+def test_a_hanging_redis_is_unavailable_before_the_time_out(settings: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        redis_at(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        settings.REDIS_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         started = time.monotonic()
         with pytest.raises(Unavailable):
             services.embed_text("a red boat")
         assert time.monotonic() - started < settings.AI_TIMEOUT / 2
 
 
-def _found(vector: list[float]) -> dict[str, Any]:
+def send(task: RemoteTask, **options: Any) -> None:
+    app.send_task(task.value, queue=task.queue, **options)
+
+
+def _reply(vector: list[float]) -> dict[str, Any]:
     return {"model": services.clip_name(), "vector": vector}

@@ -17,7 +17,7 @@ def move_to(name: str) -> None:
 
 
 def test_without_vectors_the_settings_name_the_space() -> None:
-    assert clip_name() == vector_space.configured().name == "local-dir/clip"
+    assert clip_name() == vector_space.configured_space().name == "local-dir/clip"
 
 
 def test_with_vectors_the_table_does() -> None:
@@ -29,7 +29,7 @@ def test_a_call_sees_one_space_and_is_made_again_when_that_changed() -> None:
     move_to("first/model")
     seen = []
 
-    @vector_space.steady
+    @vector_space.in_one_vector_space
     def search() -> str:
         seen.append(clip_name())
         if len(seen) == 1:
@@ -44,7 +44,7 @@ def test_a_call_sees_one_space_and_is_made_again_when_that_changed() -> None:
 def test_a_failure_in_a_space_that_is_left_is_no_failure() -> None:
     move_to("first/model")
 
-    @vector_space.steady
+    @vector_space.in_one_vector_space
     def search() -> str:
         if clip_name() == "first/model":
             move_to("second/model")
@@ -58,7 +58,7 @@ def test_a_failure_in_a_space_that_is_left_is_no_failure() -> None:
 def test_other_failures_stay(error: type[Exception]) -> None:
     calls = []
 
-    @vector_space.steady
+    @vector_space.in_one_vector_space
     def search() -> None:
         calls.append(clip_name())
         raise error
@@ -71,20 +71,20 @@ def test_other_failures_stay(error: type[Exception]) -> None:
 def test_a_collection_that_never_stands_still_is_unavailable() -> None:
     calls = []
 
-    @vector_space.steady
+    @vector_space.in_one_vector_space
     def search() -> None:
         calls.append(clip_name())
         move_to(f"model/{len(calls)}")
 
     with pytest.raises(Unavailable):
         search()
-    assert len(calls) == vector_space.TRIES
+    assert len(calls) == vector_space.MAX_TRIES
 
 
 def test_a_call_within_another_stays_in_its_space() -> None:
-    @vector_space.steady
+    @vector_space.in_one_vector_space
     def outer() -> tuple[str, str]:
-        return clip_name(), vector_space.steady(clip_name)()
+        return clip_name(), vector_space.in_one_vector_space(clip_name)()
 
     move_to("first/model")
     assert outer() == ("first/model", "first/model")
@@ -92,7 +92,7 @@ def test_a_call_within_another_stays_in_its_space() -> None:
 
 def test_it_costs_one_query(django_assert_num_queries: object) -> None:
     move_to("first/model")
-    search = vector_space.steady(clip_name)
+    search = vector_space.in_one_vector_space(clip_name)
     assert search() == "first/model"
     with django_assert_num_queries(1):  # type: ignore[operator]
         search()

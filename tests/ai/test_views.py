@@ -178,10 +178,7 @@ def test_health_tells_what_works(path: str, ready: None, api: Api) -> None:
 
 
 @pytest.mark.django_db
-def test_health_answers_without_redis(
-    api: Api, redis_at: Callable[[str], None], tmp_path: Path
-) -> None:
-    redis_at(f"unix://{tmp_path}/nobody.sock?db=0")
+def test_health_answers_without_redis(api: Api, redis_away: None) -> None:
     answer = api().get("/health")
     assert answer.status_code == 200
     assert answer.json()["redis"] is False

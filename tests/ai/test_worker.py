@@ -17,7 +17,6 @@ from django.core.management import CommandError, call_command
 from ai import heartbeat, model_ids, worker
 from ai.engine import Engine
 from ai.errors import ModelUnavailable
-from smimso.redis import redis_client
 from tests.ai.conftest import save_clip
 
 pytestmark = pytest.mark.django_db(transaction=True)  # other threads read there, too
@@ -55,10 +54,10 @@ def test_a_worker_starts_by_itself_once_the_weights_are_there(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.1)
-    monkeypatch.setattr("ai.engine.lazy.FIRST_PAUSE", 0.1)
-    worker.engine().clip._pause = 0.1
-    keeper = worker.Keeper("test-late", {"embed"})
+    monkeypatch.setattr(worker, "RETRY_INTERVAL", 0.1)
+    monkeypatch.setattr("ai.engine.lazy_model.MIN_RETRY_SECONDS", 0.1)
+    worker.get_engine().clip._pause = 0.1
+    keeper = worker.ModelLoader("test-late", {"embed"})
     with caplog.at_level(logging.INFO, logger="ai.worker"):
         keeper.start(wait=10)
         try:
@@ -85,9 +84,9 @@ def test_whatever_loading_raises_is_said_and_tried_again(
     caplog: pytest.LogCaptureFixture,
     error: Exception,
 ) -> None:
-    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(worker, "RETRY_INTERVAL", 0.1)
     save_clip(missing)
-    clip = worker.engines()[0].clip  # of the name that the weights give it
+    clip = worker.get_engines()[0].clip  # of the name that the weights give it
     load, failing = clip._load, threading.Event()
     failing.set()
 
@@ -97,7 +96,7 @@ def test_whatever_loading_raises_is_said_and_tried_again(
         return load()
 
     monkeypatch.setattr(clip, "_load", fail)
-    keeper = worker.Keeper("test-broken", {"embed"})
+    keeper = worker.ModelLoader("test-broken", {"embed"})
     keeper.start(wait=10)
     try:
         _wait_until(lambda: _state("test-broken") and _state("test-broken").clip.error)
@@ -122,11 +121,11 @@ def test_settings_of_which_no_engine_can_be_made_are_said(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(worker, "RETRY_INTERVAL", 0.1)
     monkeypatch.setattr(worker, "_engine", None)
     save_clip(missing)
     settings.AI_DTYPE = "fp8"
-    keeper = worker.Keeper("test-settings", {"embed"})
+    keeper = worker.ModelLoader("test-settings", {"embed"})
     keeper.start(wait=10)
     try:
         _wait_until(lambda: _state("test-settings") is not None)
@@ -150,21 +149,18 @@ def test_the_state_is_published_again_after_redis_was_away(
 ) -> None:
     monkeypatch.setattr(heartbeat, "INTERVAL", 0.05)
     save_clip(missing)
-    keeper, url = worker.Keeper("test-away", {"embed"}), settings.REDIS_URL
+    keeper, url = worker.ModelLoader("test-away", {"embed"}), settings.REDIS_URL
     keeper.start(wait=30)
     try:
         _wait_until(lambda: _state("test-away") is not None)
         with caplog.at_level(logging.DEBUG, logger="ai.worker"):
             settings.REDIS_URL = "redis://127.0.0.1:1/0"  # where nobody listens
-            redis_client.cache_clear()
             _wait_until(lambda: caplog.text.count("The state is not published") > 1)
         settings.REDIS_URL = url
-        redis_client.cache_clear()
         heartbeat.withdraw("test-away")
         _wait_until(lambda: _state("test-away") is not None)
     finally:
         settings.REDIS_URL = url
-        redis_client.cache_clear()
         keeper.stop()
 
 
@@ -176,7 +172,7 @@ def test_a_state_that_cannot_be_found_out_is_tried_again(
 ) -> None:
     monkeypatch.setattr(heartbeat, "INTERVAL", 0.05)
     save_clip(missing)
-    keeper = worker.Keeper("test-odd", {"embed"})
+    keeper = worker.ModelLoader("test-odd", {"embed"})
     state, failures = keeper.state, iter([ZeroDivisionError(), MemoryError()])
 
     def fail_twice() -> heartbeat.WorkerState:
@@ -197,25 +193,25 @@ def test_a_state_that_cannot_be_found_out_is_tried_again(
 def test_the_state_says_what_is_really_computed_with(
     missing: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keeper = worker.Keeper("test-dtype", {"caption"})
-    monkeypatch.setattr(worker.engine(), "dtype", "int8")
+    keeper = worker.ModelLoader("test-dtype", {"caption"})
+    monkeypatch.setattr(worker.get_engine(), "dtype", "int8")
     assert keeper.state().dtype == "int8"  # as the settings say, until it is known
     fell_back = SimpleNamespace(dtype_name="bf16")
-    monkeypatch.setattr(worker.engine().blip, "_model", fell_back)
+    monkeypatch.setattr(worker.get_engine().blip, "_model", fell_back)
     assert keeper.state().dtype == "bf16"
 
 
 def test_a_worker_loads_only_what_its_queues_need(servers: Path, missing: Path) -> None:
     save_clip(missing)
-    keeper = worker.Keeper("test-embed", {"embed", "maintenance"})
+    keeper = worker.ModelLoader("test-embed", {"embed", "maintenance"})
     keeper.start(wait=30)
     keeper.stop()
-    assert worker.engine().clip.loaded
-    assert not worker.engine().blip.loaded
+    assert worker.get_engine().clip.loaded
+    assert not worker.get_engine().blip.loaded
 
 
 def test_captions_need_clip_for_the_category() -> None:
-    assert worker.MODELS_OF_QUEUE["caption"] == ("blip", "clip")
+    assert worker.MODELS_BY_QUEUE["caption"] == ("blip", "clip")
 
 
 def test_warm_models_says_where_the_weights_are(missing: Path) -> None:

@@ -157,4 +157,4 @@ def _ai_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def _google_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     identity = google.Identity("google-1", "mai@example.test", True, "Mai", "", None)
-    monkeypatch.setattr(google, "identity_of", lambda token: identity)
+    monkeypatch.setattr(google, "verify_id_token", lambda token: identity)

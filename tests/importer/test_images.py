@@ -267,7 +267,7 @@ def test_a_collection_begins_in_the_space_of_the_vectors_that_came(
     assert not VectorSpace.objects.exists()
     run_import(node, clip_model=MODEL)
     settings.AI_CLIP_MODEL = "another"
-    assert vector_space.active().name == MODEL
+    assert vector_space.active_space().name == MODEL
 
 
 def test_what_the_ai_did_here_stays(node: NodeDatabase, run_import: Run):

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageSequence
 
 from media import images
 from media.images import CheckedImage, check_images, decode_bytes, decode_upload
 from smimso.errors import InvalidInput
+from tests.properties import examples
 
 SIZE = (60, 40)
 UNREADABLE = "The file is not a readable image. Only JPEG, PNG, WebP, and GIF are allowed."
@@ -457,7 +457,7 @@ def only_refuses(data: bytes) -> None:
                 take(data)
 
 
-@hypothesis_settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(200)
 @given(
     data=st.sampled_from(FUZZED),
     changes=st.lists(
@@ -473,7 +473,7 @@ def test_corrupted_pictures_are_refused_or_read_and_nothing_else(
     only_refuses(data)
 
 
-@hypothesis_settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     head=st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF"]),
     body=st.binary(max_size=300),
@@ -511,6 +511,6 @@ def test_only_a_few_pictures_are_decoded_at_once(monkeypatch: pytest.MonkeyPatch
 def test_decoders_follow_the_cores_as_far_as_there_is_memory(
     cores: int, gigabytes: int, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images, "machine_cores", lambda: cores)
-    monkeypatch.setattr(images, "machine_memory", lambda: gigabytes * 1024**3)
+    monkeypatch.setattr(images, "available_cores", lambda: cores)
+    monkeypatch.setattr(images, "available_memory", lambda: gigabytes * 1024**3)
     assert images.number_of_decoders() == threads

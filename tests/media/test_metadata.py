@@ -10,11 +10,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageSequence
 
 from media.metadata import without_metadata
+from tests.properties import examples
 
 SECRET = b"52.3702N-secret"
 PROFILE = b"colour profile " * 20
@@ -287,7 +288,7 @@ def test_a_file_that_ends_early_is_a_value_error_or_still_no_secret(
         assert SECRET not in stripped
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     sample=st.sampled_from(SAMPLES),
     changes=st.lists(st.tuples(st.integers(0, 5_000), st.binary(max_size=6)), max_size=8),
@@ -303,7 +304,7 @@ def test_corrupted_files_raise_nothing_but_value_errors(
         without_metadata(data, image_format)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(image_format=st.sampled_from(["JPEG", "PNG", "WEBP", "GIF"]), data=st.binary())
 def test_random_bytes_raise_nothing_but_value_errors(image_format: str, data: bytes) -> None:
     with contextlib.suppress(ValueError):

@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import redis
 from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -116,12 +115,8 @@ def test_ties_are_always_in_the_same_order(member: Member) -> None:
 
 
 @pytest.mark.parametrize("name", BOARDS)
-@pytest.mark.usefixtures("cast")
-def test_without_redis_the_database_answers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise redis.ConnectionError("no Redis")
-
-    monkeypatch.setattr("django.core.cache.backends.redis.RedisCacheClient.get_client", fail)
+@pytest.mark.usefixtures("cast", "redis_away")
+def test_without_redis_the_database_answers(name: str) -> None:
     assert board(name)
 
 

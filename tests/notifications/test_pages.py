@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from accounts.services import follow_user
-from notifications.models import Kind, Notification
+from notifications.models import Notification, NotificationType
 from notifications.pages import inbox
 from posts.interactions import add_comment, like_post
 from tests.posts.rows import make_post
@@ -21,7 +21,7 @@ HTMX = {"HX-Request": "true"}
 
 
 def told(user: User, **fields: Any) -> Notification:
-    given = {"type": Kind.MENTION, "content": "Something", **fields}
+    given = {"type": NotificationType.MENTION, "content": "Something", **fields}
     return Notification.objects.create(user=user, **given)
 
 
@@ -65,7 +65,10 @@ def test_opening_one_marks_it_as_read_and_goes_there(
     follow_user(follower=stranger, following_id=owner.pk)
     like_post(user=stranger, post_id=post.pk)
     client.force_login(owner)
-    goals = {Kind.FOLLOW: f"/members/{stranger.pk}", Kind.LIKE: f"/post/{post.pk}"}
+    goals = {
+        NotificationType.FOLLOW: f"/members/{stranger.pk}",
+        NotificationType.LIKE: f"/post/{post.pk}",
+    }
     for kind, goal in goals.items():
         notification = Notification.objects.get(type=kind)
         assert f'href="/inbox/{notification.pk}"' in client.get("/inbox").text

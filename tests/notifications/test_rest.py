@@ -5,7 +5,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-import redis
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
@@ -13,7 +12,7 @@ from rest_framework.test import APIClient
 from accounts.models import Follow, User
 from notifications.models import Notification
 from notifications.rest import stream
-from notifications.services import notify, withdraw
+from notifications.services import notify, retract
 from posts.models import Post
 
 pytestmark = pytest.mark.django_db
@@ -26,7 +25,7 @@ def post(owner: User) -> Post:
 
 
 def tell(user: User, actor: User, kind: str = "like", **about: Any) -> None:
-    notify(recipient_id=user.pk, actor=actor, kind=kind, content=f"{actor} {kind}", **about)
+    notify(recipient_id=user.pk, actor=actor, type=kind, content=f"{actor} {kind}", **about)
 
 
 def test_the_list_is_what_the_frontend_reads(
@@ -132,7 +131,7 @@ def test_doing_it_again_tells_nobody_twice(owner: User, stranger: User, post: Po
         tell(owner, stranger, "follow")
     tell(owner, owner, post_id=post.pk)
     assert Notification.objects.count() == 2
-    withdraw(recipient_id=owner.pk, actor=stranger, kind="follow")
+    retract(recipient_id=owner.pk, actor=stranger, type="follow")
     assert [found.type for found in Notification.objects.all()] == ["like"]
 
 
@@ -156,15 +155,8 @@ def test_somebody_elses_title_is_not_told(
 
 
 def test_without_redis_the_notification_is_stored(
-    owner: User,
-    stranger: User,
-    monkeypatch: pytest.MonkeyPatch,
-    django_capture_on_commit_callbacks: Any,
+    owner: User, stranger: User, redis_away: None, django_capture_on_commit_callbacks: Any
 ) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise redis.ConnectionError("no Redis")
-
-    monkeypatch.setattr("redis.Redis.publish", fail)
     with django_capture_on_commit_callbacks(execute=True):
         tell(owner, stranger, "follow")
     assert Notification.objects.count() == 1
@@ -184,7 +176,7 @@ def test_nothing_is_told_of_a_post_that_has_become_invisible(
         count = api(friend).get("/notifications/unread-count").json()["data"]["count"]
         listed = len(data["notifications"])
         snapshot = stream.notification_list(friend.pk, page=1, limit=50)["total"]
-        live = stream._notification(friend.pk, str(told.pk)) is not None
+        live = stream.load_notification(friend.pk, str(told.pk)) is not None
         return listed, data["unreadCount"], count, snapshot, live
 
     with pytest.MonkeyPatch.context() as patch:
@@ -210,5 +202,5 @@ def test_a_withdrawal_never_fails_the_action(
             cursor.execute("SELECT 1 / 0")
 
     monkeypatch.setattr("notifications.models.NotificationQuerySet.delete", fail)
-    withdraw(recipient_id=owner.pk, actor=stranger, kind="follow")
+    retract(recipient_id=owner.pk, actor=stranger, type="follow")
     assert Notification.objects.count() == 1

@@ -15,7 +15,7 @@ from django.conf import settings
 
 from accounts.models import User
 from notifications.models import Notification
-from notifications.pubsub import channel, publish
+from notifications.pubsub import channel_name, publish
 from notifications.rest import stream
 from smimso.web.auth import issue_token
 from tests.notifications.web import Stream, web_process
@@ -46,7 +46,7 @@ def bearer(user: User) -> dict[str, str]:
 
 def subscribers(user: User) -> int:
     with redis.Redis.from_url(settings.REDIS_URL) as client:
-        counts: list[tuple[bytes, int]] = client.pubsub_numsub(channel(user.pk))
+        counts: list[tuple[bytes, int]] = client.pubsub_numsub(channel_name(user.pk))
         return counts[0][1]
 
 
@@ -162,9 +162,9 @@ def test_a_member_has_so_many_streams_and_no_more(
     sites: list[str], owner: User, stranger: User, lapses: int, status: int
 ) -> None:
     """Places that a process took and died with lapse."""
-    taken = {f"tab {number}": time.time() + lapses for number in range(stream.MOST_STREAMS)}
+    taken = {f"tab {number}": time.time() + lapses for number in range(stream.MAX_STREAMS)}
     with redis.Redis.from_url(settings.REDIS_URL) as client:
-        client.zadd(stream.places(owner.pk), taken)
+        client.zadd(stream.slots_key(owner.pk), taken)
         for _ in range(2):  # a refusal takes no place
             url = f"{sites[0]}{PATH}?token={issue_token(owner)}"
             with httpx.stream("GET", url, timeout=PATIENCE) as response:
@@ -175,8 +175,8 @@ def test_a_member_has_so_many_streams_and_no_more(
                     assert json.loads(response.read()) == body
         with opened(sites[0], stranger) as live:
             live.event()
-            assert eventually(lambda: client.zcard(stream.places(stranger.pk)) == 1)
-        assert eventually(lambda: client.zcard(stream.places(stranger.pk)) == 0)
+            assert eventually(lambda: client.zcard(stream.slots_key(stranger.pk)) == 1)
+        assert eventually(lambda: client.zcard(stream.slots_key(stranger.pk)) == 0)
 
 
 def test_a_stream_ends_in_the_end(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +184,7 @@ def test_a_stream_ends_in_the_end(owner: User, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(stream, "LIFETIME_SECONDS", 0.5)
 
     async def whole() -> list[str]:
-        events = stream._events(owner.pk, issue_token(owner), "a place")
+        events = stream.stream_events(owner.pk, issue_token(owner), "a place")
         return [event async for event in events]
 
     assert stream.HEARTBEAT in asyncio.run(asyncio.wait_for(whole(), PATIENCE))
@@ -195,7 +195,7 @@ def test_a_stream_ends_in_the_end(owner: User, monkeypatch: pytest.MonkeyPatch) 
 
 async def first_events(user: User, number: int) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    events: AsyncIterator[str] = stream._events(user.pk, issue_token(user), "a place")
+    events: AsyncIterator[str] = stream.stream_events(user.pk, issue_token(user), "a place")
     async for text in events:
         if text.startswith("data: "):
             found.append(json.loads(text.removeprefix("data: ")))
@@ -217,7 +217,7 @@ def new_notification(user: User, actor: User, content: str) -> None:
 def test_what_comes_around_the_snapshot_comes_once(
     owner: User, stranger: User, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    read = stream._snapshot
+    read = stream.load_snapshot
 
     def snapshot(user_id: Any) -> dict[str, Any]:
         if moment == "before":
@@ -227,7 +227,7 @@ def test_what_comes_around_the_snapshot_comes_once(
             new_notification(owner, stranger, "news")
         return found
 
-    monkeypatch.setattr(stream, "_snapshot", snapshot)
+    monkeypatch.setattr(stream, "load_snapshot", snapshot)
     monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 1.0)
     events = asyncio.run(first_events(owner, 9))
     in_list = [item["content"] for item in events[0]["data"]["notifications"]]
@@ -238,13 +238,13 @@ def test_what_comes_around_the_snapshot_comes_once(
 def test_what_is_withdrawn_in_time_is_not_told(
     owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = stream._snapshot
+    read = stream.load_snapshot
 
     def snapshot(user_id: Any) -> dict[str, Any]:
         publish(owner.pk, owner.pk)  # an id that no notification has any more
         return read(user_id)
 
-    monkeypatch.setattr(stream, "_snapshot", snapshot)
+    monkeypatch.setattr(stream, "load_snapshot", snapshot)
     monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 1.0)
     events = asyncio.run(first_events(owner, 9))
     assert [event["type"] for event in events] == ["initial_data", "connected"]

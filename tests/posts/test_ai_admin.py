@@ -131,7 +131,7 @@ def test_without_redis_the_page_says_so_and_shows_the_rest(
         raise NoConnection
 
     monkeypatch.setattr(heartbeat, "live_workers", away)
-    monkeypatch.setattr(metrics, "pace", away)
+    monkeypatch.setattr(metrics, "throughput", away)
     page = client.get(PAGE).text
     assert "Redis can&#x27;t be reached" in page or "Redis can't be reached" in page
     assert "broken" in page
@@ -169,12 +169,12 @@ def test_the_time_left_follows_from_the_pace() -> None:
 
 
 def test_the_pace_counts_from_when_work_began(servers: Any) -> None:
-    metrics.finished("test", 20)
-    metrics.finished("test", 0)
+    metrics.count_finished("test", 20)
+    metrics.count_finished("test", 0)
     try:
         # All of it within a slice or two of ten seconds.
-        assert 60 <= metrics.pace("test") <= 120
-        assert metrics.pace("idle") == 0
+        assert 60 <= metrics.throughput("test") <= 120
+        assert metrics.throughput("idle") == 0
     finally:
         redis_client().delete(*redis_client().keys("smimso:ai:finished:test:*"))
 

@@ -9,8 +9,8 @@ from django.core.management import call_command
 
 from accounts.models import User
 from ai.demo_models.drawing import draw_scene
-from ai.demo_models.scenes import demo_scenes
-from posts.ingest.backfill import fill_appearance
+from ai.demo_models.scenes import choose_demo_scenes
+from posts.ingest.backfill import backfill_appearance
 from posts.models import Post, PostImage
 from posts.services import create_post
 from tests.media.test_appearance import distance
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def drawing(owner: User) -> PostImage:
-    data = encoded(draw_scene(demo_scenes(1)[0], 600), "JPEG", quality=90)
+    data = encoded(draw_scene(choose_demo_scenes(1)[0], 600), "JPEG", quality=90)
     post = create_post(author=owner, uploads=[SimpleUploadedFile("a.jpg", data, "image/jpeg")])
     return PostImage.objects.get(post=post)
 
@@ -44,13 +44,13 @@ def test_the_command_gives_old_images_what_an_upload_has(
     assert distance(filled.perceptual_hash, drawing.perceptual_hash) <= 2  # from a lossy thumbnail
     assert filled.colors == drawing.colors
     assert "Looked at 1 images" in capsys.readouterr().out
-    assert fill_appearance() == 0
+    assert backfill_appearance() == 0
 
 
 def test_the_picture_itself_is_looked_at_when_it_has_no_thumbnail(drawing: PostImage) -> None:
     PostImage.objects.update(perceptual_hash=None, colors=None)
     default_storage.delete(f"posts/{drawing.pk}.thumbnail.webp")
-    assert fill_appearance() == 1
+    assert backfill_appearance() == 1
     filled = PostImage.objects.get(pk=drawing.pk)
     assert distance(filled.perceptual_hash, drawing.perceptual_hash) <= 2
 
@@ -60,7 +60,7 @@ def test_a_lost_file_is_looked_for_once_and_an_external_image_never(drawing: Pos
     PostImage.objects.create(post=drawing.post, image_url="https://a.example/b.jpg", image_path="")
     default_storage.delete(f"posts/{drawing.pk}.thumbnail.webp")
     default_storage.delete(drawing.image_path)
-    assert fill_appearance() == 1
+    assert backfill_appearance() == 1
     lost = PostImage.objects.get(pk=drawing.pk)
     assert (lost.perceptual_hash, lost.colors) == (None, [])
-    assert fill_appearance() == 0
+    assert backfill_appearance() == 0

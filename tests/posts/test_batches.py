@@ -12,6 +12,7 @@ from accounts.models import User
 from posts.ingest import queue
 from posts.models import AIStatus, Post, PostImage
 from smimso import metrics
+from smimso.queues import EMBED
 from tests.ai.test_services import wait_for_models
 from tests.posts.conftest import png
 from tests.posts.test_pipeline_metrics import Change
@@ -23,7 +24,7 @@ PATIENCE = 120.0  # seconds
 @pytest.fixture
 def _reads_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """As web does: this process adds up what the others wrote."""
-    monkeypatch.setattr(metrics, "_sharing", True)
+    monkeypatch.setattr(metrics, "_is_multiprocess", True)
 
 
 def rows(owner: User) -> list[Any]:
@@ -44,7 +45,7 @@ def batches(change: Change, step: str) -> float:
 def test_a_worker_fills_its_batches(owner: User) -> None:
     wait_for_models()
     change = Change()
-    queue.enqueue(queue.EMBED, rows(owner))
+    queue.enqueue(EMBED, rows(owner))
     deadline = time.monotonic() + PATIENCE
     while PostImage.objects.filter(ai_status=AIStatus.DONE).count() < IMAGES:
         assert time.monotonic() < deadline

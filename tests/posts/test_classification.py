@@ -14,7 +14,7 @@ from accounts.models import Category, User
 from ai import services as ai
 from ai import zero_shot
 from ai.presets import PRESETS
-from posts.ingest.classification import Outcome, classify_anew, texts_of
+from posts.ingest.classification import Outcome, label_texts, reclassify_all
 from posts.models import Post, PostImage
 from posts.services import update_post
 from posts.tasks import classify_posts
@@ -70,12 +70,12 @@ def test_open_posts_get_the_category_that_fits_or_none(
     seen: Callable[..., Post], slugs: list[str]
 ) -> None:
     posts = [seen(number, open_fields=["category", "tags"]) for number in (0, 1, 2, 200)]
-    assert classify_anew() == Outcome(4, 3)
+    assert reclassify_all() == Outcome(4, 3)
     assert [category_of(post) for post in posts] == [*slugs, None]
     assert posts[0].open_fields == ["tags"]
     assert posts[0].ai_fields == ["category"]
     assert posts[3].open_fields == ["category", "tags"]
-    assert classify_anew() == Outcome(4, 0)
+    assert reclassify_all() == Outcome(4, 0)
 
 
 def test_what_the_ai_filled_follows_the_labels_and_is_open_again_when_none_fits(
@@ -86,7 +86,7 @@ def test_what_the_ai_filled_follows_the_labels_and_is_open_again_when_none_fits(
         seen(number, category=food, ai_fields=["title", "category"])
         for number in (slugs.index("art"), 200)
     )
-    assert classify_anew() == Outcome(2, 2)
+    assert reclassify_all() == Outcome(2, 2)
     assert category_of(other) == "art"
     assert other.ai_fields == ["title", "category"]
     assert category_of(nothing) is None
@@ -100,7 +100,7 @@ def test_what_an_author_chose_is_never_changed(
     chosen = seen(slugs.index("art"), category=food)
     confirmed = seen(slugs.index("art"), category=food, ai_fields=["category"])
     update_post(user=owner, post_id=confirmed.pk, category_id=food.pk)
-    assert classify_anew() == Outcome(0, 0)
+    assert reclassify_all() == Outcome(0, 0)
     assert category_of(chosen) == category_of(confirmed) == "food"
 
 
@@ -117,17 +117,17 @@ def test_vectors_of_another_model_and_later_images_say_nothing(
         embedding=axis(0),
         embedding_model=ai.clip_name(),
     )
-    classify_anew()
+    reclassify_all()
     assert category_of(post) is category_of(album) is None
 
 
 def test_many_posts_go_in_blocks(
     seen: Callable[..., Post], slugs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("posts.ingest.classification.BLOCK", 2)
+    monkeypatch.setattr("posts.ingest.classification.BLOCK_SIZE", 2)
     posts = [seen(number % 3, open_fields=["category"]) for number in range(7)]
     steps: list[int] = []
-    assert classify_anew(steps.append) == Outcome(7, 7)
+    assert reclassify_all(steps.append) == Outcome(7, 7)
     assert steps == [2, 2, 2, 1]
     assert [category_of(post) for post in posts] == [slugs[n % 3] for n in range(7)]
 
@@ -154,19 +154,21 @@ def test_the_command_fails_without_a_worker(
 
 
 def test_prompts_are_in_the_languages_that_the_model_understands() -> None:
-    texts = texts_of(Category(name="Ẩm thực", slug="food", prompt="food; a meal "))
-    english = zero_shot.prompts_of(texts, PRESETS["openai"].languages)
+    texts = label_texts(Category(name="Ẩm thực", slug="food", prompt="food; a meal "))
+    english = zero_shot.build_prompts(texts, PRESETS["openai"].languages)
     assert "a photo of food" in english
     assert "a photo of a meal" in english
     assert not any("ẩm thực" in prompt for prompt in english)
-    both = zero_shot.prompts_of(texts, PRESETS["multilingual"].languages)
+    both = zero_shot.build_prompts(texts, PRESETS["multilingual"].languages)
     assert set(english) < set(both)
     assert "một bức ảnh về ẩm thực" in both
 
 
 def test_prompts_in_vietnamese_take_the_place_of_the_name() -> None:
-    texts = texts_of(Category(name="Đời sống", slug="life", prompt="life", prompt_vi="trẻ em;phố"))
-    both = zero_shot.prompts_of(texts, PRESETS["multilingual"].languages)
+    texts = label_texts(
+        Category(name="Đời sống", slug="life", prompt="life", prompt_vi="trẻ em;phố")
+    )
+    both = zero_shot.build_prompts(texts, PRESETS["multilingual"].languages)
     assert "một bức ảnh về trẻ em" in both
     assert "một bức ảnh về phố" in both
     assert not any("đời sống" in prompt for prompt in both)
@@ -174,7 +176,7 @@ def test_prompts_in_vietnamese_take_the_place_of_the_name() -> None:
 
 def test_a_label_s_vector_is_the_mean_of_its_prompts() -> None:
     vectors = {"a photo of food": axis(1)}
-    labels = zero_shot.labels_of(
+    labels = zero_shot.embed_labels(
         lambda texts: np.stack([vectors.get(text, axis(0)) for text in texts]),
         [{"en": ["food"]}],
         "never/measured",
@@ -190,7 +192,7 @@ def test_probabilities_have_one_for_none_and_sum_to_one() -> None:
     found = labels.probabilities(np.stack([axis(0), axis(2)]))
     assert found.shape == (2, 3)
     assert found.sum(axis=1) == pytest.approx(1.0)
-    assert zero_shot.decide(found).tolist() == [0, -1]
+    assert zero_shot.predict(found).tolist() == [0, -1]
 
 
 # --- Administration -------------------------------------------------------------------------
@@ -225,7 +227,7 @@ def test_staff_who_may_change_categories_edit_their_prompts(
     response = client.post(url, fields, follow=True)
     category.refresh_from_db()
     if allowed:
-        assert texts_of(category) == {"en": ["a meal"], "vi": ["món ăn"]}
+        assert label_texts(category) == {"en": ["a meal"], "vi": ["món ăn"]}
         assert "until the action below classifies them anew" in response.text
     else:
         assert response.status_code == 403

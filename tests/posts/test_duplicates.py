@@ -16,7 +16,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from ai.demo_models.drawing import draw_scene
-from ai.demo_models.scenes import demo_scenes
+from ai.demo_models.scenes import choose_demo_scenes
 from posts.models import BAND_MASKS, Post, PostImage
 from posts.services import create_post
 from tests.conftest import PASSWORD
@@ -25,7 +25,7 @@ from tests.media.test_images import encoded
 pytestmark = pytest.mark.django_db
 
 Api = Callable[..., APIClient]
-SCENE = demo_scenes(1)[0]
+SCENE = choose_demo_scenes(1)[0]
 DRAWING = draw_scene(SCENE, 600)
 FILE = encoded(DRAWING, "JPEG", quality=90)
 COPIES = {
@@ -65,7 +65,7 @@ def test_the_same_file_and_copies_of_it_are_found(api: Api, owner: User) -> None
 def test_other_pictures_are_not_taken_for_copies(api: Api, owner: User) -> None:
     post_drawing(owner)
     create_post(author=owner, uploads=[file(encoded(Image.new("RGB", (90, 60), "red"), "PNG"))])
-    others = [draw_scene(scene, 480) for scene in demo_scenes(4)[1:]]
+    others = [draw_scene(scene, 480) for scene in choose_demo_scenes(4)[1:]]
     others.append(draw_scene(replace(SCENE, seed=SCENE.seed + 1), 480))
     others.append(Image.new("RGB", (90, 60), "blue"))
     assert check(api(owner), *[encoded(picture, "PNG") for picture in others]) == [[]] * 5

@@ -43,13 +43,13 @@ def turned() -> TurnedEngine:
 @pytest.fixture
 def two_spaces(db: None) -> None:
     VectorSpace.objects.create(column=Column.SEARCHED, name=FIRST, state=State.ACTIVE)
-    VectorSpace.objects.create(column=Column.BESIDE, name=SECOND, state=State.COMING)
+    VectorSpace.objects.create(column=Column.SECONDARY, name=SECOND, state=State.BACKFILLING)
 
 
 def exchange() -> None:
     """As `search.reembedding.services` does, as far as the rows of the spaces go."""
     VectorSpace.objects.filter(column=Column.SEARCHED).update(name=SECOND)
-    VectorSpace.objects.filter(column=Column.BESIDE).update(name=FIRST, state=State.KEPT)
+    VectorSpace.objects.filter(column=Column.SECONDARY).update(name=FIRST, state=State.RETAINED)
 
 
 def images() -> list[PostImage]:
@@ -57,7 +57,7 @@ def images() -> list[PostImage]:
 
 
 def fill(*engines: ColourEngine) -> UUID | None:
-    return embeddings.fill(engines, after=None, until=None)
+    return embeddings.backfill(engines, after=None, until=None)
 
 
 def test_the_first_vector_says_which_space_the_collection_is_in(
@@ -67,7 +67,7 @@ def test_the_first_vector_says_which_space_the_collection_is_in(
     embed_images([images()[0].pk], engine)
     space = VectorSpace.objects.get()
     assert (space.column, space.name, space.state) == ("embedding", FIRST, "active")
-    assert vector_space.active().name == FIRST
+    assert vector_space.active_space().name == FIRST
 
 
 @pytest.mark.usefixtures("two_spaces")
@@ -106,7 +106,7 @@ def test_a_batch_of_the_former_model_alone_is_made_again(
 ) -> None:
     new_post("red")
     exchange()
-    with pytest.raises(embeddings.SpaceMoved):
+    with pytest.raises(embeddings.VectorSpaceChanged):
         embed_images([images()[0].pk], engine)
     (image,) = images()
     assert (image.ai_status, image.ai_attempts, image.embedding) == ("pending", 0, None)
@@ -168,7 +168,7 @@ def test_ranges_of_ids_part_the_work(
     new_post("red", "green", "blue")
     ids = sorted(image.pk for image in images())
     embed_images(ids, engine)
-    assert embeddings.fill([engine, turned], after=ids[0], until=ids[1]) == ids[1]
+    assert embeddings.backfill([engine, turned], after=ids[0], until=ids[1]) == ids[1]
     filled = PostImage.objects.filter(next_embedding_model=SECOND)
     assert [image.pk for image in filled] == [ids[1]]
 
@@ -180,7 +180,7 @@ def test_what_cannot_be_read_or_borne_is_given_up_and_harms_no_neighbour(
     turned: TurnedEngine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(decode_cache, "KEPT_BYTES", 0)
+    monkeypatch.setattr(decode_cache, "MAX_CACHED_BYTES", 0)
     new_post("red", "green", "blue")
     embed_images([image.pk for image in images()], engine)
     default_storage.delete(images()[0].image_path)
@@ -224,7 +224,7 @@ def test_filling_is_measured_as_embedding_is(
 ) -> None:
     new_post("red", "green", "blue", "black")
     embed_images([image.pk for image in images()], engine)
-    decode_cache._kept.clear()
+    decode_cache._cache.clear()
     default_storage.delete(images()[0].image_path)
     turned.unbearable = {"green"}
     change = Change()
@@ -237,7 +237,7 @@ def test_filling_is_measured_as_embedding_is(
 
 
 def test_a_message_for_filling_tells_how_long_it_waited(queues: Queues, db: None) -> None:
-    queue.send_fill(7, None, None)
+    queue.send_backfill(7, None, None)
     [message] = queues.client.lrange("fill", 0, -1)
     change = Change()
     fill_vectors.push_request(**json.loads(message)["headers"])

@@ -5,8 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import redis
-from django.core.cache.backends.redis import RedisCache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -190,13 +188,8 @@ def test_the_total_is_right_at_once_after_every_change_of_posts(
 
 
 def test_without_redis_the_total_is_counted(
-    api: Api, owner: User, rows: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    api: Api, owner: User, rows: Callable[..., Any], redis_away: None
 ) -> None:
-    def away(*_: object, **__: object) -> None:
-        raise redis.RedisError("no connection")
-
-    for name in ("get", "set"):
-        monkeypatch.setattr(RedisCache, name, away)
     rows(3)
     assert feed(api(owner), limit=1)["pagination"]["total"] == 3
 

@@ -270,10 +270,8 @@ class TestView:
         assert write_waiting_views() == 1
 
     def test_is_written_at_once_without_redis(
-        self, api: Api, owner: User, stranger: User, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+        self, api: Api, owner: User, stranger: User, redis_away: None
     ) -> None:
-        nobody = redis.Redis.from_url(f"unix://{tmp_path}/nobody.sock?db=0")
-        monkeypatch.setattr(view_counter, "redis_client", lambda: nobody)
         post = make_post(owner)
         assert api(stranger).get(f"/api/posts/{post.pk}").status_code == 200
         assert viewed(post) == Activity.objects.filter(activity_type="view").count() == 1

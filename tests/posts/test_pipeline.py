@@ -226,7 +226,7 @@ def test_a_missing_caption_model_leaves_images_searchable(
 def test_a_missing_model_counts_nothing_for_images_whose_turn_did_not_come(
     new_post: NewPost, engine: ColourEngine
 ) -> None:
-    engine.embed_batch = 1
+    engine.embed_batch_size = 1
     engine.missing = {"clip"}
     post = new_post("red", "green", "blue")
     with pytest.raises(ModelUnavailable):
@@ -237,8 +237,8 @@ def test_a_missing_model_counts_nothing_for_images_whose_turn_did_not_come(
 def test_no_more_than_two_chunks_are_decoded_however_large_the_batch(
     new_post: NewPost, engine: ColourEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine.embed_batch = 2
-    coming, embed = decode_cache.coming, engine.embed_images
+    engine.embed_batch_size = 2
+    coming, embed = decode_cache.decode_async, engine.embed_images
     decoded, ahead = [], []
 
     def noted(image: PostImage) -> Any:
@@ -249,7 +249,7 @@ def test_no_more_than_two_chunks_are_decoded_however_large_the_batch(
         ahead.append(len(decoded) - sum(engine.batches))
         return embed(images)
 
-    monkeypatch.setattr(decode_cache, "coming", noted)
+    monkeypatch.setattr(decode_cache, "decode_async", noted)
     engine.embed_images = embed_images_  # type: ignore[method-assign]
     posts = [new_post("red", "green", "blue"), new_post("black", "white", "red", "blue")]
     embed_images(ids(*posts), engine)
@@ -261,7 +261,7 @@ def test_a_model_that_goes_missing_half_way_counts_nothing_and_undoes_nothing(
     new_post: NewPost, engine: ColourEngine
 ) -> None:
     album, single = new_post("red", "blue"), new_post("green")
-    engine.caption_batch = 1
+    engine.caption_batch_size = 1
     embed_images(ids(album, single), engine)
     label, calls = engine.label, []
 

@@ -11,6 +11,7 @@ from ai import metrics as ai_metrics
 from posts.ingest import pipeline, queue
 from posts.models import Post, PostImage
 from smimso import metrics
+from smimso.queues import EMBED
 from tests.posts.conftest import ColourEngine, Queues
 from tests.smimso.test_metrics import value_of
 
@@ -21,10 +22,10 @@ class Change:
     """How much samples grew since this was made."""
 
     def __init__(self) -> None:
-        self.before = metrics.exposition().decode()
+        self.before = metrics.render().decode()
 
     def of(self, sample: str) -> float:
-        return value_of(metrics.exposition().decode(), sample) - value_of(self.before, sample)
+        return value_of(metrics.render().decode(), sample) - value_of(self.before, sample)
 
 
 def test_steps_count_batches_decodings_and_images(
@@ -70,11 +71,11 @@ def test_what_the_reconciler_gives_up_is_a_failure(
 def test_messages_tell_when_they_were_sent(new_post: Callable[..., Post], queues: Queues) -> None:
     image = new_post().images.get()
     queues.clear()
-    queue.enqueue(queue.EMBED, [image.pk])
+    queue.enqueue(EMBED, [image.pk])
     [message] = queues.client.lrange("embed", 0, -1)
     headers = json.loads(message)["headers"]
-    assert float(headers[ai_metrics.SENT_AT]) == pytest.approx(time.time(), abs=60)
+    assert float(headers[ai_metrics.SENT_AT_HEADER]) == pytest.approx(time.time(), abs=60)
     change = Change()
-    ai_metrics.started("embed", headers)
-    ai_metrics.started("embed", {})  # a message of an older version
+    ai_metrics.observe_queue_wait("embed", headers)
+    ai_metrics.observe_queue_wait("embed", {})  # a message of an older version
     assert change.of('smimso_ai_queue_wait_seconds_count{queue="embed"}') == 1

@@ -11,6 +11,7 @@ from django.utils import timezone
 from posts.ingest import queue
 from posts.ingest.pipeline import reconcile
 from posts.models import AIStatus, Post, PostImage
+from smimso.queues import EMBED
 from tests.posts.conftest import Queues
 
 pytestmark = pytest.mark.django_db
@@ -129,7 +130,7 @@ def test_only_as_many_are_queued_as_there_is_room_and_the_oldest_first(
 
 def test_a_flushed_redis_loses_nothing(image: NewImage, queues: Queues) -> None:
     row = image()
-    assert queue.enqueue(queue.EMBED, [row.pk])
+    assert queue.enqueue(EMBED, [row.pk])
     queues.clear()
     PostImage.objects.update(ai_queued_at=timezone.now() - timedelta(seconds=61))
     assert reconcile() == 1
@@ -140,7 +141,7 @@ def test_without_redis_nothing_is_called_queued(image: NewImage, redis_away: Non
     row = image(seconds=61)
     with pytest.raises(redis.RedisError):
         reconcile()
-    assert not queue.enqueue(queue.EMBED, [row.pk])
+    assert not queue.enqueue(EMBED, [row.pk])
     row.refresh_from_db()
     assert (row.ai_status, row.ai_queued_at) == (AIStatus.PENDING, None)
 

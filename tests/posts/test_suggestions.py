@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import Category, User
 from ai import services as ai
-from ai.zero_shot import LEAST_PROBABILITY
+from ai.zero_shot import MIN_PROBABILITY
 from posts.models import Post
 from smimso.errors import Unavailable
 from tests.posts.rows import invalid
@@ -48,7 +48,7 @@ def sees(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
             categories = list(Category.objects.all())
             assert [label["en"] for label in labels] == [[each.prompt] for each in categories]
             best = [category.slug for category in categories].index(slug)
-            return caption, (best, score) if score > LEAST_PROBABILITY else None
+            return caption, (best, score) if score > MIN_PROBABILITY else None
 
         monkeypatch.setattr(ai, "caption_and_label", caption_and_label)
         return asked

@@ -11,19 +11,20 @@ from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from accounts.models import Category, Survey, User
 from ai.demo_models.drawing import draw_scene
-from ai.demo_models.scenes import Scene, SceneObject, demo_scenes
+from ai.demo_models.scenes import Scene, SceneObject, choose_demo_scenes
 from posts import interactions, view_counter
 from posts.models import Like, Post, PostImage
 from posts.services import create_post
 from recommendations import feed, interests
 from recommendations.feed import recommend
 from tests.conftest import PASSWORD
+from tests.properties import examples
 from tests.search.conftest import MODEL, at_cosine, pointing
 
 pytestmark = pytest.mark.django_db
@@ -276,11 +277,7 @@ def test_a_post_hidden_after_it_was_chosen_is_not_shown_nor_named(
     assert interests.interactions_of(viewer, MODEL) == []
 
 
-@settings(
-    max_examples=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@examples(15)
 @given(
     plans=st.lists(
         st.tuples(
@@ -406,7 +403,7 @@ def test_what_a_worker_sees_in_a_liked_picture_is_looked_for(
     """Two drawings of a liked scene's content, and others; the real demo model tells which."""
     monkeypatch.undo()  # the model's own name
     robot = Scene("meadow", "day", "clear", (SceneObject("robot", "red", "large", 1),), 15_100_001)
-    others = [scene for scene in demo_scenes(5) if scene.place != robot.place][:3]
+    others = [scene for scene in choose_demo_scenes(5) if scene.place != robot.place][:3]
     liked, like_it, *_ = [
         create_post(author=author, uploads=[drawing(scene)], title=f"{scene.place} {scene.seed}")
         for scene in (robot, replace(robot, seed=15_900_001), *others)

@@ -126,7 +126,7 @@ def test_it_is_everyone_s_turn(
 def change(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """`change()`: the collection is in another space from now on, in which cats are cars."""
     monkeypatch.undo()  # here the database says which space it is
-    vector_space.hold(MODEL)
+    vector_space.lock_columns(MODEL)
 
     def change() -> None:
         VectorSpace.objects.update(name="next/model")

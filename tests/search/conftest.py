@@ -143,8 +143,8 @@ def openai_scale(settings: Any) -> None:
 @pytest.fixture
 def knows(servers: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """`knows(name)`: the only worker has loaded these models, it says."""
-    monkeypatch.setattr(heartbeat, "_NAMES", "test:workers")
-    monkeypatch.setattr(heartbeat, "_KEY", "test:worker:{}")
+    monkeypatch.setattr(heartbeat, "WORKERS_KEY", "test:workers")
+    monkeypatch.setattr(heartbeat, "STATE_KEY", "test:worker:{}")
 
     def publish(*names: str) -> None:
         first, *others = [ModelState(name, loaded=True) for name in names]

@@ -25,25 +25,25 @@ def admin(client: Client, member: Callable[..., User]) -> User:
 
 
 def beside() -> VectorSpace | None:
-    return VectorSpace.objects.filter(column=Column.BESIDE).first()
+    return VectorSpace.objects.filter(column=Column.SECONDARY).first()
 
 
 def test_a_change_begins_is_shown_and_cancelled(client: Client, admin: User) -> None:
-    assert vector_space.active().name == PRESETS["demo"].name
+    assert vector_space.active_space().name == PRESETS["demo"].name
     page = client.get(PAGE).text
     assert 'value="openai"' in page
     assert 'value="demo"' not in page  # it is the one that is searched
     client.post(CHANGE, {"action": "start", "model": "openai"})
     row = beside()
     assert row is not None
-    assert (row.name, row.state) == (PRESETS["openai"].name, State.COMING)
+    assert (row.name, row.state) == (PRESETS["openai"].name, State.BACKFILLING)
     page = client.get(PAGE).text
     assert PRESETS["openai"].name in page
     assert 'value="cancel"' in page
     assert 'value="start"' not in page
     client.post(CHANGE, {"action": "cancel"})
     row.refresh_from_db()
-    assert row.state == State.LEAVING
+    assert row.state == State.PURGING
 
 
 @pytest.mark.parametrize(
@@ -74,17 +74,17 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(
         (None, {"action": "cancel"}, "Không có việc đổi mô hình"),
         (None, {"action": "roll_back"}, "Không có mô hình cũ"),
         (None, {"action": "finish"}, "Không có vectơ nào của mô hình cũ"),
-        (State.KEPT, {"action": "start", "model": "openai"}, "kết thúc việc đó"),
-        (State.KEPT, {"action": "start", "model": "openai"}, "mô hình cũ, vẫn được cập nhật"),
-        (State.LEAVING, {"action": "start", "model": "openai"}, "đang được dọn"),
+        (State.RETAINED, {"action": "start", "model": "openai"}, "kết thúc việc đó"),
+        (State.RETAINED, {"action": "start", "model": "openai"}, "mô hình cũ, vẫn được cập nhật"),
+        (State.PURGING, {"action": "start", "model": "openai"}, "đang được dọn"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_the_readers_language(
     state: State | None, form: dict[str, str], words: str, client: Client, admin: User
 ) -> None:
-    vector_space.hold(vector_space.active().name)
+    vector_space.lock_columns(vector_space.active_space().name)
     if state:
-        VectorSpace.objects.create(column=Column.BESIDE, name="former/model", state=state)
+        VectorSpace.objects.create(column=Column.SECONDARY, name="former/model", state=state)
     page = client.post(CHANGE, form, follow=True, headers={"Accept-Language": "vi"})
     (message,) = page.context["messages"]
     assert words in str(message)
@@ -97,16 +97,16 @@ def test_what_the_change_waits_for_is_said_in_the_readers_language(
     services.advance()
     vietnamese = {"Accept-Language": "vi"}
     assert "không có tiến trình nào trả lời tìm kiếm" in client.get(PAGE, headers=vietnamese).text
-    VectorSpace.objects.filter(column=Column.BESIDE).update(
+    VectorSpace.objects.filter(column=Column.SECONDARY).update(
         note="a worker has not loaded it yet: w: no room"
     )
     assert "chưa nạp mô hình này: w: no room" in client.get(PAGE, headers=vietnamese).text
 
 
 def test_a_kept_model_offers_the_way_back(client: Client, admin: User) -> None:
-    vector_space.hold(vector_space.active().name)
+    vector_space.lock_columns(vector_space.active_space().name)
     VectorSpace.objects.create(
-        column=Column.BESIDE, name="former/model", model="former", state=State.KEPT
+        column=Column.SECONDARY, name="former/model", model="former", state=State.RETAINED
     )
     page = client.get(PAGE).text
     assert 'value="roll_back"' in page

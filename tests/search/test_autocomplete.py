@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from accounts.models import Category, User
 from posts.models import Post
 from search.autocomplete import MAX_SUGGESTIONS, suggest
+from tests.properties import examples
 
 pytestmark = pytest.mark.django_db
 Api = Callable[..., APIClient]
@@ -60,9 +61,7 @@ def test_there_are_not_too_many(vector_post: NewPost, stranger: User) -> None:
     assert len(texts(stranger, "ze")) == MAX_SUGGESTIONS
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(40)
 @given(typed=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 def test_any_text_may_be_typed(typed: str, db: None) -> None:
     assert len(suggest(None, typed)) <= MAX_SUGGESTIONS

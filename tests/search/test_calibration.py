@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from accounts.models import User
-from ai.calibration import LEAST_SCORES, Kind, scale_of, similarity_scores
+from ai.calibration import MIN_SCORES, Modality, scale_for, similarity_scores
 from ai.presets import PRESETS
 from posts.models import Post
 from search.score_calibration import (
@@ -66,28 +66,28 @@ def motifs(count: int, *, share: float, seed: int = 0) -> np.ndarray:
     return np.where(np.arange(count) < max(1, round(share * count)), 0, others)
 
 
-def scored(vector: np.ndarray, collection: np.ndarray, kind: Kind = "text") -> np.ndarray:
+def scored(vector: np.ndarray, collection: np.ndarray, kind: Modality = "text") -> np.ndarray:
     cosines, sample = collection @ vector, CollectionSample(collection[:SAMPLE_SIZE])
     return calibrated_scores(cosines, vector, kind=kind, model=OPENAI, sample=sample)
 
 
-def cut(vector: np.ndarray, kind: Kind, model: str, sample: CollectionSample) -> float:
+def cut(vector: np.ndarray, kind: Modality, model: str, sample: CollectionSample) -> float:
     """The least cosine that is relevant."""
     found = calibrated_scores(COSINES, vector, kind=kind, model=model, sample=sample)
-    return float(COSINES[found >= LEAST_SCORES[kind]][0])
+    return float(COSINES[found >= MIN_SCORES[kind]][0])
 
 
-@pytest.mark.parametrize("kind", get_args(Kind))
+@pytest.mark.parametrize("kind", get_args(Modality))
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("count", [0, 1, *COUNTS])
 def test_scores_are_within_0_and_1_and_rise_with_the_cosine(
-    kind: Kind, model: str, count: int
+    kind: Modality, model: str, count: int
 ) -> None:
     sample = CollectionSample(images(motifs(count, share=0.1)))
     found = calibrated_scores(COSINES, text(0), kind=kind, model=model, sample=sample)
     assert ((found >= 0) & (found <= 1)).all()
     assert (np.diff(found) >= 0).all()
-    assert found[-1] > LEAST_SCORES[kind] > found[0]
+    assert found[-1] > MIN_SCORES[kind] > found[0]
 
 
 @pytest.mark.parametrize("count", [0, 1])
@@ -101,7 +101,7 @@ def test_without_a_sample_the_models_scale_has_to_do(count: int) -> None:
 @pytest.mark.parametrize("share", [0.01, 0.1])
 def test_what_is_relevant_is_found_and_little_else(count: int, share: float) -> None:
     shown = motifs(count, share=share)
-    found = scored(text(0), images(shown)) >= LEAST_SCORES["text"]
+    found = scored(text(0), images(shown)) >= MIN_SCORES["text"]
     assert found[shown == 0].mean() >= 0.95
     assert found[shown != 0].mean() <= 0.03
 
@@ -109,13 +109,13 @@ def test_what_is_relevant_is_found_and_little_else(count: int, share: float) -> 
 @pytest.mark.parametrize("count", COUNTS)
 def test_what_half_of_the_collection_shows_is_not_cut_away(count: int) -> None:
     shown = motifs(count, share=0.5)
-    found = scored(text(0), images(shown)) >= LEAST_SCORES["text"]
+    found = scored(text(0), images(shown)) >= MIN_SCORES["text"]
     assert found[shown == 0].mean() >= 0.95
 
 
 @pytest.mark.parametrize("count", COUNTS)
 def test_what_all_of_the_collection_shows_is_still_found(count: int) -> None:
-    found = scored(text(0), images(motifs(count, share=1.0))) >= LEAST_SCORES["text"]
+    found = scored(text(0), images(motifs(count, share=1.0))) >= MIN_SCORES["text"]
     assert found.mean() >= 0.9
 
 
@@ -123,13 +123,13 @@ def test_what_all_of_the_collection_shows_is_still_found(count: int) -> None:
 @pytest.mark.parametrize("unrelated", [0.14, 0.17, 0.2])
 def test_nonsense_finds_few_or_none(count: int, unrelated: float) -> None:
     collection = images(motifs(count, share=0.1))
-    found = scored(text(None, unrelated=unrelated), collection) >= LEAST_SCORES["text"]
+    found = scored(text(None, unrelated=unrelated), collection) >= MIN_SCORES["text"]
     assert found.mean() <= (0.01 if count == 1_000 else 0.05) or found.sum() <= 1
 
 
 def test_a_query_to_which_all_images_are_about_as_near_is_trusted_less() -> None:
     """Of the demo model, whose nonsense has half of the usual spread."""
-    vector, scale = np.eye(SIDE)[0], scale_of("text", DEMO)
+    vector, scale = np.eye(SIDE)[0], scale_for("text", DEMO)
     wide, narrow = (
         CollectionSample(
             np.array([[side, np.sqrt(1 - side**2), *np.zeros(SIDE - 2)]] * 250).repeat(2, 0)
@@ -145,21 +145,21 @@ def test_a_query_to_which_all_images_are_about_as_near_is_trusted_less() -> None
 def test_a_picture_finds_its_likes_only(count: int) -> None:
     shown = motifs(count, share=0.1)
     picture = images(np.zeros(1, int), seed=99)[0]
-    found = scored(picture, images(shown), "image") >= LEAST_SCORES["image"]
+    found = scored(picture, images(shown), "image") >= MIN_SCORES["image"]
     assert found[shown == 0].all()
     assert not found[shown != 0].any()
 
 
-@pytest.mark.parametrize("kind", get_args(Kind))
+@pytest.mark.parametrize("kind", get_args(Modality))
 @pytest.mark.parametrize("model", MODELS)
-def test_no_number_of_images_moves_the_cut_at_once(kind: Kind, model: str) -> None:
+def test_no_number_of_images_moves_the_cut_at_once(kind: Modality, model: str) -> None:
     vector, collection = text(0), images(motifs(1_000, share=0.1, seed=3)[::-1])
     cuts = [
         cut(vector, kind, model, CollectionSample(collection[:count])) for count in range(0, 200)
     ]
-    scale = scale_of(kind, model)
+    scale = scale_for(kind, model)
     assert np.abs(np.diff(cuts)).max() <= 0.1 * scale.spread
-    assert cuts[0] == pytest.approx(scale.least, abs=0.001)
+    assert cuts[0] == pytest.approx(scale.relevant, abs=0.001)
 
 
 @pytest.mark.parametrize("model", [model for model in MODELS if model != DEMO])
@@ -170,7 +170,7 @@ def test_a_matching_text_is_relevant_in_small_and_large_collections(model: str) 
         match, other = calibrated_scores(
             np.array([0.27, 0.15]), text(0), kind="text", model=model, sample=sample
         )
-        assert match >= LEAST_SCORES["text"] > other
+        assert match >= MIN_SCORES["text"] > other
 
 
 @pytest.mark.django_db

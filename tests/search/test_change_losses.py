@@ -52,7 +52,7 @@ def images(owner: User, knows: Knows, settings: Any, tmp_path: Path) -> Callable
 
 def try_all() -> None:
     """As workers do, until there is nothing to do any more."""
-    while embeddings.fill([NextModel()], after=None, until=None):
+    while embeddings.backfill([NextModel()], after=None, until=None):
         pass
 
 
@@ -61,7 +61,7 @@ def searched() -> str:
 
 
 def note() -> str:
-    return VectorSpace.objects.get(column=Column.BESIDE).note
+    return VectorSpace.objects.get(column=Column.SECONDARY).note
 
 
 def now() -> progress.Progress:
@@ -161,7 +161,7 @@ def test_cleared_vectors_leave_no_attempts_behind(images: Callable[[int], None])
     services.cancel()
     services.advance()
     assert not PostImage.objects.filter(fill_attempts__gt=0).exists()
-    assert not VectorSpace.objects.filter(column=Column.BESIDE).exists()
+    assert not VectorSpace.objects.filter(column=Column.SECONDARY).exists()
 
 
 # --- Counting ---------------------------------------------------------------------------------
@@ -232,4 +232,4 @@ def test_the_admin_asks_and_goes_on(
     try_all()
     client.post("/admin/ai/model", {"action": "go_on"})
     services.advance()
-    assert (searched(), vector_space.kept()[1].state) == (SECOND, State.KEPT)
+    assert (searched(), vector_space.all_spaces()[1].state) == (SECOND, State.RETAINED)

@@ -33,7 +33,7 @@ def rows() -> dict[str, tuple[str, str]]:
 
 
 def note() -> str:
-    return VectorSpace.objects.get(column=Column.BESIDE).note
+    return VectorSpace.objects.get(column=Column.SECONDARY).note
 
 
 def test_a_change_begins_with_a_row_and_beginning_again_changes_nothing() -> None:
@@ -96,7 +96,7 @@ def test_cancelling_clears_what_was_made(
     services.cancel()
     found = progress.current_progress()
     assert found is not None
-    assert found.state == State.LEAVING
+    assert found.state == State.PURGING
     with CaptureQueriesContext(connection) as queries:
         services.advance()
     assert rows() == {"embedding": (FIRST, "active")}
@@ -295,10 +295,10 @@ def test_a_vector_that_comes_while_the_column_is_cleared_goes_too(
 
     def write() -> None:
         with transaction.atomic():
-            columns = vector_space.hold(FIRST)
+            columns = vector_space.lock_columns(FIRST)
             held.set()
             written.wait(30)
-            assert columns[SECOND] == Column.BESIDE
+            assert columns[SECOND] == Column.SECONDARY
             PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
         connection.close()
 
@@ -341,8 +341,8 @@ def test_two_who_clear_do_not_wait_for_each_other(
 
 
 def test_former_vectors_go_after_some_days(settings: Any, knows: Callable[..., None]) -> None:
-    vector_space.hold(FIRST)
-    VectorSpace.objects.create(column=Column.BESIDE, name=SECOND, state=State.KEPT)
+    vector_space.lock_columns(FIRST)
+    VectorSpace.objects.create(column=Column.SECONDARY, name=SECOND, state=State.RETAINED)
     services.advance()
     assert rows()["next_embedding"] == (SECOND, "kept")
     VectorSpace.objects.update(since=timezone.now() - timedelta(days=8))

@@ -19,8 +19,8 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from ai import services as ai
 from ai.demo_models.drawing import draw_scene
-from ai.demo_models.scenes import demo_scenes
-from posts.ingest.captions import title_from
+from ai.demo_models.scenes import choose_demo_scenes
+from posts.ingest.captions import make_title
 from posts.models import Post, PostImage
 from posts.services import create_post, retry_images
 from tests.search.conftest import at_cosine, pointing
@@ -51,7 +51,7 @@ def meaning(monkeypatch: pytest.MonkeyPatch, openai_scale: None) -> list[str]:
         return pointing(1), "a teal square"
 
     monkeypatch.setattr("ai.services.describe_image", describe)
-    monkeypatch.setattr("ai.services.ask", lambda task, **_: asked.append(task.name))
+    monkeypatch.setattr("ai.rpc.call", lambda task, **_: asked.append(task))
     return asked
 
 
@@ -157,7 +157,7 @@ def test_without_a_worker_it_is_unavailable_and_never_an_empty_result(
 
 @pytest.fixture
 def drawn(settings: Any) -> list[Image.Image]:
-    return [draw_scene(scene, 400) for scene in demo_scenes(2)]
+    return [draw_scene(scene, 400) for scene in choose_demo_scenes(2)]
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
@@ -190,7 +190,7 @@ def test_from_an_upload_to_being_found_by_its_picture_and_by_its_words(
         assert image.caption_model == ai.blip_name()
         assert image.ai_caption
         assert post.caption == post.description == image.ai_caption
-        assert post.title == title_from(image.ai_caption)
+        assert post.title == make_title(image.ai_caption)
         assert post.tags
 
     before = set(Path(django_settings.MEDIA_ROOT).rglob("*"))

@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
-from posts.ingest.embeddings import AsArray
+from posts.ingest.embeddings import AsNumpy
 from posts.models import Post, PostImage
 from search.ann.nearest import Neighbor, nearest_images
 from tests.search.conftest import MODEL, at_cosine, clustered, insert_many, pointing
@@ -172,7 +172,7 @@ def test_stored_vectors_are_read_as_arrays_of_the_same_numbers(
     vectors = clustered(3)
     insert_many(owner, vectors, ["public"])
     vector_post(None)
-    read = list(PostImage.objects.values_list(AsArray("embedding"), flat=True))
+    read = list(PostImage.objects.values_list(AsNumpy("embedding"), flat=True))
     assert sum(vector is None for vector in read) == 1
     found = np.array([vector for vector in read if vector is not None])
     assert found.dtype == np.float32

@@ -174,7 +174,7 @@ def test_what_is_measured_across_a_change_of_the_model_changes_no_effort(
     monkeypatch.undo()  # here the database says which space it is
     indexed(owner, lists=10, rows=600)
     SearchEffort.objects.create(index_kind="ivfflat", effort=2.85)  # nine of ten lists
-    vector_space.hold(MODEL)
+    vector_space.lock_columns(MODEL)
     recall_of, calls = recall.QuerySample.recall, []
 
     def in_the_middle(sample: recall.QuerySample) -> float | None:

@@ -9,7 +9,7 @@ from ai import services as ai
 from ai.demo_models.descriptions import caption
 from ai.demo_models.drawing import draw_scene
 from ai.demo_models.scenes import DEMO_SEEDS, Scene, sample_scenes
-from ai.worker import engine
+from ai.worker import get_engine
 from benchmarks.data import judged
 from posts.full_text import fold
 from posts.models import Post
@@ -30,13 +30,13 @@ def scenes() -> list[Scene]:
 def vectors_of_scenes() -> np.ndarray:
     """Once a run, but by a test: the engine asks the database which model it is."""
     scenes = sample_scenes(SCENES, DEMO_SEEDS, held_out_pairs=None)
-    return engine().embed_images([draw_scene(scene, WIDTH) for scene in scenes])
+    return get_engine().embed_images([draw_scene(scene, WIDTH) for scene in scenes])
 
 
 @pytest.fixture
 def posts(db: None, scenes: list[Scene], monkeypatch: pytest.MonkeyPatch) -> dict[object, int]:
     """The places of the posts' scenes, by the posts' ids."""
-    monkeypatch.setattr(ai, "embed_text", lambda text: engine().embed_texts([text])[0].tolist())
+    monkeypatch.setattr(ai, "embed_text", lambda text: get_engine().embed_texts([text])[0].tolist())
     captions = [caption(scene) for scene in scenes]
     saved = judged.save_posts(scenes, vectors_of_scenes(), captions, ai.clip_name())
     return {post.pk: number for number, post in enumerate(saved)}

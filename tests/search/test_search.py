@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
@@ -18,6 +18,8 @@ from ai import services as ai
 from posts.models import Post
 from search import result_store
 from smimso.errors import Unavailable
+from smimso.redis import redis_client
+from tests.properties import examples
 from tests.search.conftest import at_cosine, pointing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("openai_scale")]
@@ -319,9 +321,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 SIGNS = st.text(st.sampled_from("ab -:*&|!()<>'\"\\_İʼ\u0307"), max_size=8)
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(60)
 @given(q=TEXT | SIGNS, negative=TEXT | SIGNS, tags=TEXT | SIGNS)
 def test_any_text_can_be_asked_for(
     q: str, negative: str, tags: str, api: Api, stranger: User, away: None
@@ -477,26 +477,19 @@ def test_an_old_cursor_says_that_it_has_expired(
     for _ in range(3):
         new()
     cursor = search(api(stranger), q="x", limit=1)["next_cursor"]
-    for key in result_store.redis_client().scan_iter("smimso:search:*"):
-        result_store.redis_client().delete(key)
+    for key in redis_client().scan_iter("smimso:search:*"):
+        redis_client().delete(key)
     response = api(stranger).get("/api/search", {"cursor": cursor})
     assert response.status_code == 400
     assert response.json()["error"] == result_store.EXPIRED
 
 
 def test_without_redis_the_cursor_carries_the_list(
-    api: Api, stranger: User, new: NewPost, settings: Any, tmp_path: Any
+    api: Api, stranger: User, new: NewPost, redis_away: None
 ) -> None:
-    from smimso.redis import redis_client
-
     for number in range(5):
         new(None, title=f"boat {number}")
-    settings.REDIS_URL = f"unix://{tmp_path}/nobody.sock"
-    redis_client.cache_clear()
-    try:
-        turned = pages(api(stranger), q="boat", limit=2)
-    finally:
-        redis_client.cache_clear()
+    turned = pages(api(stranger), q="boat", limit=2)
     assert sorted(chain(*turned)) == [f"boat {number}" for number in range(5)]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -20,15 +20,10 @@ from posts.models import Post, PostImage
 from search import services
 from search.autocomplete import suggest
 from search.query import Filters, Query, parse_query
+from tests.properties import examples
 from tests.search.conftest import at_cosine, pointing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("openai_scale", "meaning")]
-
-examples = settings(
-    max_examples=12,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
 
 
 @pytest.fixture
@@ -71,7 +66,7 @@ def new_post(author: User, cosine: float, **fields: Any) -> Post:
 CHANGES = st.lists(st.tuples(st.sampled_from(["insert", "delete", "hide"]), st.integers(0, 50)))
 
 
-@examples
+@examples(12)
 @given(
     count=st.integers(0, 14),
     limit=st.integers(1, 5),
@@ -148,7 +143,7 @@ ASKED = st.builds(
 )
 
 
-@examples
+@examples(12)
 @given(asked=ASKED, visibilities=st.lists(st.sampled_from(["public", "friends", "private"])))
 def test_nobody_finds_what_they_may_not_see(
     asked: Asked, visibilities: list[str], cast: list[Any], owner: User

@@ -319,14 +319,7 @@ def test_without_a_worker_the_limit_counts_too(
 
 
 def test_without_redis_words_are_compared(
-    api: Api, stranger: User, vector_post: NewPost, settings: Any, tmp_path: Any
+    api: Api, stranger: User, vector_post: NewPost, redis_away: None
 ) -> None:
-    from smimso.redis import redis_client
-
-    settings.REDIS_URL = f"unix://{tmp_path}/nobody.sock"
-    redis_client.cache_clear()
-    try:
-        vector_post(None, title="boat")
-        assert data(search(api(stranger)))["ai_available"] is False
-    finally:
-        redis_client.cache_clear()
+    vector_post(None, title="boat")
+    assert data(search(api(stranger)))["ai_available"] is False

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts.models import Category, User
 from posts.full_text import matching
 from posts.models import Post
+from tests.properties import examples
 
 pytestmark = pytest.mark.django_db
 NewPost = Callable[..., Post]
@@ -84,9 +85,7 @@ def test_operators_are_only_punctuation(words: str, described: Post, stranger: U
     assert titles(stranger, words) == ["Titleword"]
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(60)
 @given(words=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 def test_any_text_can_be_searched_for(words: str, db: None) -> None:
     list(matching(Post.objects.visible_to(None), words))

@@ -27,20 +27,20 @@ def test_two_data_directories_have_two_socket_directories(tmp_path: Path) -> Non
 
 
 def test_a_secret_is_made_once_and_is_private(data_dir: Path) -> None:
-    secret = servers.local_secret(data_dir)
+    secret = servers.load_or_create_secret(data_dir)
     assert len(secret) >= 48
-    assert servers.local_secret(data_dir) == secret
+    assert servers.load_or_create_secret(data_dir) == secret
     assert stat.S_IMODE((data_dir / "secret_key").stat().st_mode) == 0o600
 
 
 def test_a_data_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CannotStart, match="cannot be written"):
-        servers.local_secret(tmp_path / "file" / "var")
+        servers.load_or_create_secret(tmp_path / "file" / "var")
 
 
 def test_the_socket_directory_is_private(data_dir: Path) -> None:
-    servers.prepare_directories(data_dir, servers.server_account())
+    servers.prepare_directories(data_dir, servers.ensure_server_account())
     sockets = servers.socket_directory(data_dir)
     assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
     sockets.rmdir()
@@ -52,7 +52,7 @@ def test_a_socket_directory_of_someone_else_is_refused(data_dir: Path) -> None:
     sockets.mkdir()
     os.chown(sockets, 4242, 4242)
     with pytest.raises(CannotStart, match="belongs to someone else"):
-        servers.prepare_directories(data_dir, servers.server_account())
+        servers.prepare_directories(data_dir, servers.ensure_server_account())
     sockets.rmdir()
 
 
@@ -60,7 +60,7 @@ def test_a_link_in_place_of_the_socket_directory_is_refused(data_dir: Path) -> N
     sockets = servers.socket_directory(data_dir)
     sockets.symlink_to(data_dir)
     with pytest.raises(CannotStart, match="belongs to someone else"):
-        servers.prepare_directories(data_dir, servers.server_account())
+        servers.prepare_directories(data_dir, servers.ensure_server_account())
     sockets.unlink()
 
 
@@ -69,16 +69,16 @@ def test_the_folders_that_were_opened_are_named(tmp_path: Path) -> None:
     (closed / "open").mkdir(parents=True)
     (closed / "open").chmod(0o711)
     closed.chmod(0o700)
-    assert closed in servers._open_the_way(closed / "open" / "file")
+    assert closed in servers._allow_traversal(closed / "open" / "file")
     assert closed.stat().st_mode & 0o777 == 0o701
-    assert servers._open_the_way(closed / "open" / "file") == []
+    assert servers._allow_traversal(closed / "open" / "file") == []
 
 
 def test_a_cluster_of_another_postgresql_is_refused(data_dir: Path) -> None:
     (data_dir / "postgres").mkdir()
     (data_dir / "postgres" / "PG_VERSION").write_text("16\n")
     with pytest.raises(CannotStart, match="was made by PostgreSQL 16, this is 18"):
-        servers.initialise_postgres(data_dir, None)
+        servers.init_postgres(data_dir, None)
 
 
 def test_a_pid_file_of_a_program_that_is_not_postgresql_is_removed(data_dir: Path) -> None:
@@ -86,13 +86,13 @@ def test_a_pid_file_of_a_program_that_is_not_postgresql_is_removed(data_dir: Pat
     cluster.mkdir()
     (cluster / "PG_VERSION").write_text(f"{servers.POSTGRES_VERSION}\n")
     (cluster / "postmaster.pid").write_text(f"{os.getpid()}\n{cluster}\n")
-    assert servers.initialise_postgres(data_dir, None) is False
+    assert servers.init_postgres(data_dir, None) is False
     assert not (cluster / "postmaster.pid").exists()
 
 
 def test_the_tuning_grows_with_the_machine() -> None:
-    small = servers.tuned_to(memory=1024 * MEBIBYTE, cores=1)
-    large = servers.tuned_to(memory=65536 * MEBIBYTE, cores=16)
+    small = servers.tuning_for(memory=1024 * MEBIBYTE, cores=1)
+    large = servers.tuning_for(memory=65536 * MEBIBYTE, cores=16)
     assert (small["shared_buffers"], large["shared_buffers"]) == ("128MB", "4096MB")
     assert (small["maintenance_work_mem"], large["maintenance_work_mem"]) == ("64MB", "2048MB")
     workers = "max_parallel_maintenance_workers"

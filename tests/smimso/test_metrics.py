@@ -17,7 +17,7 @@ from smimso import metrics
 
 TOKEN = "a token that Prometheus sends"
 COUNT = (
-    "from smimso import metrics; metrics.share(); {};"
+    "from smimso import metrics; metrics.enable_multiprocess(); {};"
     " metrics.REQUESTS.labels('GET', '/x', 200).inc(3)"
 )
 
@@ -105,7 +105,7 @@ def process(directory: Path, program: str) -> subprocess.CompletedProcess[str]:
 def test_the_numbers_of_all_processes_are_added_up_and_outlive_them(tmp_path: Path) -> None:
     sample = 'smimso_http_requests_total{method="GET",route="/x",status="200"}'
     process(tmp_path, COUNT.format("pass"))
-    shown = process(tmp_path, COUNT.format("pass") + "; print(metrics.exposition().decode())")
+    shown = process(tmp_path, COUNT.format("pass") + "; print(metrics.render().decode())")
     assert value_of(shown.stdout, sample) == 6
 
 
@@ -127,7 +127,7 @@ def test_a_directory_that_cannot_be_written_costs_the_common_numbers_alone(tmp_p
     (tmp_path / "file").touch()
     shown = process(
         tmp_path / "file" / "metrics",
-        COUNT.format("pass") + "; print(metrics.exposition().decode())",
+        COUNT.format("pass") + "; print(metrics.render().decode())",
     )
     assert 'route="/x"' in shown.stdout
     assert "are not shared" in shown.stderr
@@ -137,5 +137,5 @@ def test_a_new_start_forgets_what_was_counted(tmp_path: Path, settings: Any) -> 
     process(tmp_path, COUNT.format("pass"))
     (tmp_path / "notes.txt").touch()
     settings.METRICS_DIR = tmp_path
-    metrics.forget()
+    metrics.clear()
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]

@@ -27,7 +27,9 @@ def supervised(
 
     async def run() -> None:
         with (logs / "lock").open("w") as lock:
-            supervisor = Supervisor(logs, say=said.append, inherit=lock.fileno(), verbose=verbose)
+            supervisor = Supervisor(
+                logs, log=said.append, inherited_fd=lock.fileno(), verbose=verbose
+            )
             await supervisor.open()
             try:
                 await work(supervisor)
@@ -44,7 +46,7 @@ def test_a_program_that_fails_at_its_start_is_given_up_with_its_last_words(tmp_p
     async def work(supervisor: Supervisor) -> None:
         await supervisor.start(broken)
         with pytest.raises(CannotStart, match=r"fails at its start.* no such thing .*broken.log"):
-            await supervisor.until(lambda: False, broken, what="It", seconds=300)
+            await supervisor.wait_until(lambda: False, broken, what="It", seconds=300)
 
     said = supervised(tmp_path, work)
     log = tmp_path / "broken.log"
@@ -61,7 +63,7 @@ def test_a_program_that_never_answers_is_given_up_after_a_while(tmp_path: Path) 
     async def work(supervisor: Supervisor) -> None:
         await supervisor.start(silent)
         with pytest.raises(CannotStart, match="It gave no answer in 0 s"):
-            await supervisor.until(lambda: False, silent, what="It", seconds=0.3)
+            await supervisor.wait_until(lambda: False, silent, what="It", seconds=0.3)
 
     assert supervised(tmp_path, work) == []
 
@@ -72,7 +74,7 @@ def test_a_program_that_ends_by_itself_gives_its_lines_and_its_exit_code(tmp_pat
 
     async def work(supervisor: Supervisor) -> None:
         once = python("once", "print('one'); print('two'); raise SystemExit(3)")
-        codes.append(await supervisor.run(once, tell=lines.append))
+        codes.append(await supervisor.run(once, on_line=lines.append))
 
     supervised(tmp_path, work)
     assert (lines, codes) == (["one", "two"], [3])
@@ -85,7 +87,7 @@ def test_verbose_shows_what_the_programs_log(tmp_path: Path) -> None:
     async def work(supervisor: Supervisor) -> None:
         await supervisor.start(talking)
         log = supervisor.log_path("talking")
-        await supervisor.until(
+        await supervisor.wait_until(
             lambda: log.read_text() == "hello\n", talking, what="It", seconds=300
         )
 
@@ -107,7 +109,9 @@ def test_letters_are_always_shown(tmp_path: Path) -> None:
     async def work(supervisor: Supervisor) -> None:
         await supervisor.start(postman)
         log = supervisor.log_path("postman")
-        await supervisor.until(lambda: "hai" in log.read_text(), postman, what="It", seconds=300)
+        await supervisor.wait_until(
+            lambda: "hai" in log.read_text(), postman, what="It", seconds=300
+        )
 
     lines = ["To: c@d", "Subject: Chào", "", "một", "hai"]
     assert supervised(tmp_path, work) == [f"mail: {line}" for line in lines]
@@ -136,7 +140,9 @@ ctypes.CDLL(None).syscall({EXIT_THREAD[platform.machine()]}, 0)
         await supervisor.start(dying)
         log = supervisor.log_path("dying")
         started = "started\nstarted\n"
-        await supervisor.until(lambda: log.read_text() == started, dying, what="It", seconds=300)
+        await supervisor.wait_until(
+            lambda: log.read_text() == started, dying, what="It", seconds=300
+        )
 
     said = supervised(tmp_path, work)
     assert said == [f"dying ended with exit code 5; starting it again ({tmp_path / 'dying.log'})"]

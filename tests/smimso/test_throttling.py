@@ -5,7 +5,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import redis
 from django.core.cache import cache
 from django.test import Client
 from rest_framework.settings import api_settings
@@ -182,19 +181,12 @@ def test_a_limit_may_be_off_and_must_be_one(settings: Any) -> None:
 
 
 def test_without_redis_requests_pass(
-    owner: User,
-    settings: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    owner: User, settings: Any, redis_away: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise redis.ConnectionError("no Redis")
-
     settings.THROTTLES = {"login": "1/1h", "password": "1/1h"}
-    monkeypatch.setattr("django.core.cache.backends.redis.RedisCacheClient.get_client", fail)
     for _ in range(3):
         assert login(owner.email, PASSWORD).status_code == 200
-    assert "Redis is away" in caplog.text
+    assert "The cache is not reachable" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ai.errors import ModelUnavailable
-from ai.worker import engine
+from ai.worker import get_engine
 
 
 class Command(BaseCommand):
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        current = engine()
+        current = get_engine()
         try:
             clip, blip = current.clip.get().location, current.blip.get().location
         except ModelUnavailable as error:
@@ -34,5 +34,5 @@ class Command(BaseCommand):
 
         if not current.preset.key:
             raise CommandError(f"{current.clip_name} is no preset: nothing is compared with it")
-        path = self_test.record(current.clip.get(), current.preset)
+        path = self_test.record_golden(current.clip.get(), current.preset)
         self.stdout.write(f"{current.preset.key}: recorded in {path}")

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from posts.ingest.classification import classify_anew
+from posts.ingest.classification import reclassify_all
 from smimso.errors import SmimsoError
 
 
@@ -18,7 +18,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with tqdm(unit="post", disable=None) as bar:
             try:
-                found = classify_anew(bar.update)
+                found = reclassify_all(bar.update)
             except SmimsoError as error:
                 raise CommandError(str(error)) from error
         self.stdout.write(f"{found.looked_at} posts classified, {found.changed} changed")

@@ -12,7 +12,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         total = 0
-        while filled := backfill.fill_appearance(seconds=30):
+        while filled := backfill.backfill_appearance(seconds=30):
             total += filled
             self.stdout.write(f"Looked at {total} images")
             self.stdout.flush()

@@ -18,7 +18,7 @@ from django.core.management.base import BaseCommand
 from smimso import metrics
 from smimso.local.servers import CannotStart, socket_directory
 
-PREVIOUS_SECONDS = 30.0  # that the children of a killed `up` get to end
+MAX_PREVIOUS_SECONDS = 30.0  # that the children of a killed `up` get to end
 
 
 class Command(BaseCommand):
@@ -36,20 +36,20 @@ class Command(BaseCommand):
         self.began = time.monotonic()
         data_dir: Path = settings.DATA_DIR
         host = os.environ.get("SMIMSO_HOST") or "127.0.0.1"
-        port = port_number(os.environ.get("PORT") or "5000")
+        port = parse_port(os.environ.get("PORT") or "5000")
         with open_lock(data_dir / "up.lock") as own, open_lock(data_dir / "children.lock") as left:
-            if not locked(own):
+            if not try_lock(own):
                 raise CannotStart(f"{data_dir} is in use: SMIMSO already runs on it.")
             self.wait_for_previous(left, data_dir)
             require_free_port(host, port)
             (data_dir / "logs").mkdir(exist_ok=True)
-            metrics.forget()
+            metrics.clear()
             asyncio.run(self.run(data_dir, host, port, children_lock=left, options=options))
 
     async def run(
         self, data_dir: Path, host: str, port: int, *, children_lock: IO[str], options: Any
     ) -> None:
-        from smimso.local.launcher import Stack, reachable
+        from smimso.local.launcher import Stack, connectable_host
         from smimso.local.processes import demo_environment
         from smimso.local.supervisor import Supervisor
 
@@ -62,12 +62,12 @@ class Command(BaseCommand):
             environment=defaults | dict(os.environ) | own,
             with_ai=not options["without_ai"],
             demo=options["demo"],
-            say=self.say,
+            log=self.log,
         )
         supervisor = Supervisor(
             data_dir / "logs",
-            say=self.say,
-            inherit=children_lock.fileno(),
+            log=self.log,
+            inherited_fd=children_lock.fileno(),
             verbose=options["verbose"],
         )
         stop = asyncio.Event()
@@ -75,32 +75,34 @@ class Command(BaseCommand):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         await supervisor.open()
         try:
-            if await finished_before(stack.start(supervisor), stop):
-                self.say(f"SMIMSO is ready: http://{reachable(host)}:{port}/ (Ctrl-C stops it)")
-                await finished_before(stack.start_background(supervisor), stop)
+            if await run_until_stopped(stack.start(supervisor), stop):
+                self.log(
+                    f"SMIMSO is ready: http://{connectable_host(host)}:{port}/ (Ctrl-C stops it)"
+                )
+                await run_until_stopped(stack.start_background(supervisor), stop)
                 await stop.wait()
-            self.say("Stopping")
+            self.log("Stopping")
         finally:
             await supervisor.close()
             # Emptied by the servers themselves, unless one of them was killed.
             shutil.rmtree(socket_directory(data_dir), ignore_errors=True)
-        self.say("Stopped")
+        self.log("Stopped")
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         self.stdout.write(f"{time.monotonic() - self.began:5.1f} s  {line}")
         self.stdout.flush()
 
     def wait_for_previous(self, lock: IO[str], data_dir: Path) -> None:
         """Every child holds this lock: while it is taken, a killed `up` is not quite dead."""
-        deadline = time.monotonic() + PREVIOUS_SECONDS
-        while not locked(lock):
+        deadline = time.monotonic() + MAX_PREVIOUS_SECONDS
+        while not try_lock(lock):
             if time.monotonic() > deadline:
                 raise CannotStart(f"{data_dir} is in use by programs of an earlier start.")
             time.sleep(0.1)
         fcntl.flock(lock, fcntl.LOCK_SH)
 
 
-async def finished_before(work: Any, stop: asyncio.Event) -> bool:
+async def run_until_stopped(work: Any, stop: asyncio.Event) -> bool:
     """Whether `work` ran to its end; it is given up when `stop` is set. Raises what it raises."""
     working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
     try:
@@ -123,7 +125,7 @@ def open_lock(path: Path) -> IO[str]:
         raise CannotStart(f"{path.parent} cannot be written: {error.strerror}") from error
 
 
-def locked(lock: IO[str]) -> bool:
+def try_lock(lock: IO[str]) -> bool:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -131,7 +133,7 @@ def locked(lock: IO[str]) -> bool:
     return True
 
 
-def port_number(text: str) -> int:
+def parse_port(text: str) -> int:
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise CannotStart(f"PORT is {text!r}: it must be a number from 1 to 65535.")
     return int(text)

@@ -7,7 +7,7 @@ from accounts.models import User
 from importer.categories import Categories
 from importer.rows import Row, with_owners
 from importer.staging import Target
-from importer.step import Step
+from importer.table_import import Step
 from posts.models import Activity, Comment, Like, Post, SavedPost, Visibility
 from posts.services import UNTITLED
 

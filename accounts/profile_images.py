@@ -16,15 +16,15 @@ from django.core.files.storage import default_storage
 from media.images import Upload, check_images
 from smimso.errors import InvalidInput
 
-Kind = Literal["avatar", "cover"]
+ImageKind = Literal["avatar", "cover"]
 
-_FOLDERS: dict[Kind, str] = {"avatar": "avatars", "cover": "covers"}
-_RENDITIONS: dict[Kind, str] = {"avatar": "thumbnail", "cover": "preview"}
+_FOLDERS: dict[ImageKind, str] = {"avatar": "avatars", "cover": "covers"}
+_RENDITIONS: dict[ImageKind, str] = {"avatar": "thumbnail", "cover": "preview"}
 _OWN = re.compile(rf"{settings.MEDIA_URL}((?:avatars|covers)/[0-9a-f-]{{36}}\.[a-z]{{3,4}})")
 
 
 @contextmanager
-def stored(uploads: Mapping[Kind, Upload]) -> Iterator[dict[str, str]]:
+def store_uploads(uploads: Mapping[ImageKind, Upload]) -> Iterator[dict[str, str]]:
     """The paths of their URLs, by the member's fields; the files go again when the block fails.
 
     Raises InvalidInput when an upload is no acceptable image.
@@ -40,7 +40,7 @@ def stored(uploads: Mapping[Kind, Upload]) -> Iterator[dict[str, str]]:
         raise
 
 
-def _store(kind: Kind, upload: Upload) -> str:
+def _store(kind: ImageKind, upload: Upload) -> str:
     try:
         data = check_images([upload])[0].renditions[_RENDITIONS[kind]]
     except InvalidInput as error:

@@ -6,8 +6,8 @@ from typing import Any
 from accounts.models import User
 from importer.rows import Row, present, with_owners
 from importer.staging import Target
-from importer.step import Step
-from notifications.models import Kind, Notification
+from importer.table_import import Step
+from notifications.models import Notification, NotificationType
 from posts.models import Post
 
 
@@ -38,7 +38,7 @@ class Notifications(Step):
         cleaned = []
         for row in kept:
             actor, post = row.reference("related_user_id"), row.reference("post_id")
-            if row.values["type"] not in Kind.values:
+            if row.values["type"] not in NotificationType.values:
                 row.skip("its type is unknown")
             elif (actor and actor not in users) or (post and post not in posts):
                 row.skip("it is about a member or a post that was not taken")

@@ -11,7 +11,7 @@ from django.conf import settings
 from importer.old_files import AT_A_TIME, NoFile, OldFiles, address_to_keep, workers
 from importer.rows import Row, with_owners
 from importer.staging import Target
-from importer.step import Step
+from importer.table_import import Step
 from importer.vectors import OldVectors
 from posts.files import access
 from posts.models import AIStatus, Post, PostImage
