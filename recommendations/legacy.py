@@ -26,7 +26,7 @@ def recommended_posts_of(user_id: UUID, *, viewer: Any, limit: int) -> list[Matc
     """
     member = User.objects.filter(pk=user_id, is_active=True).first()
     if member is None or (member != viewer and not settings.AI_PUBLIC):
-        raise NotFound("User not found")
+        raise NotFound("user_not_found")
     found = recommended_posts(member, limit)
     if member == viewer:
         return found

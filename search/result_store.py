@@ -27,7 +27,6 @@ logger = logging.getLogger(__name__)
 
 TTL_SECONDS = 30 * 60
 MAX_INLINE = 80  # results in a cursor of its own; such an address has 3 kB
-EXPIRED = "The search has expired. Please search again."
 _KEY = "smimso:search:{}"
 _METHODS: tuple[Method, ...] = get_args(Method)
 _ROW = struct.Struct(">16s16sHBH")
@@ -71,10 +70,10 @@ def load(viewer: Any, text: str) -> ResultList:
         body, _, number = _signer(viewer).unsign(text).rpartition(".")
         place = int(number)
     except (signing.BadSignature, ValueError) as error:
-        raise InvalidInput("The cursor is not valid") from error
+        raise InvalidInput("search_cursor_invalid") from error
     if body.startswith("~"):
         if time.time() - place > TTL_SECONDS:
-            raise InvalidInput(EXPIRED)
+            raise InvalidInput("search_expired")
         padded = body[1:] + "=" * (-len(body[1:]) % 4)
         return ResultList(*_unpack(base64.urlsafe_b64decode(padded)))
     try:
@@ -83,7 +82,7 @@ def load(viewer: Any, text: str) -> ResultList:
         logger.warning("A list of results can't be read: %s", error)
         kept = None
     if kept is None:
-        raise InvalidInput(EXPIRED)
+        raise InvalidInput("search_expired")
     return ResultList(*_unpack(kept), name=body, start=place)
 
 

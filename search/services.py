@@ -68,7 +68,7 @@ def search(
     only a picture is looked for and the AI is away.
     """
     if not (query.looks_for_something or query.excluded or query.filters):
-        raise InvalidInput("Search query is required")
+        raise InvalidInput("search_query_required")
     meaning, ranked = _rank(viewer, query, least_score, None if goes_on else limit)
     about = {
         "ai": meaning.available,

@@ -78,7 +78,7 @@ def change_model(request: Any) -> HttpResponse:
         elif action in ACTIONS:
             ACTIONS[action]()
         else:
-            raise InvalidInput(_("There is no such change."))
+            raise InvalidInput("unknown_action")
     except InvalidInput as error:
         messages.error(request, str(error))
     else:

@@ -197,7 +197,7 @@ def swap_names(first: str = COLUMN, second: str = "next_embedding") -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
         if not cursor.fetchone()[0]:
-            raise Unavailable("The vector index is being built")
+            raise Unavailable("index_being_built")
         for of in (name_of, build_name):
             spare = f"{of(first)}_spare"
             for old, new in ((of(first), spare), (of(second), of(first)), (spare, of(second))):

@@ -20,7 +20,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.db.models import F, Q
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from ai import model_ids, vector_space
 from ai import services as ai
@@ -54,18 +54,17 @@ def start(model: str, pretrained: str = "") -> None:
     """
     model, pretrained = model_ids.resolve(model, pretrained)
     if not model_ids.has_weights(model):
-        raise InvalidInput(gettext("There are no weights in %(model)s") % {"model": model})
+        raise InvalidInput("weights_missing", model=model)
     name = model_ids.clip_name(model, pretrained)
     with transaction.atomic():
         vector_space.lock_columns(vector_space.active_space().name)
         rows = {row.column: row for row in VectorSpace.objects.select_for_update()}
         if rows[Column.SEARCHED].name == name:
-            text = gettext("The collection is in the space of %(name)s already")
-            raise InvalidInput(text % {"name": name})
+            raise InvalidInput("model_already_searched", name=name)
         if beside := rows.get(Column.SECONDARY):
             if beside.name == name and beside.state == State.BACKFILLING:
                 return
-            raise InvalidInput(_conflict_message(beside))
+            raise _conflict_message(beside)
         VectorSpace.objects.create(
             column=Column.SECONDARY,
             name=name,
@@ -75,33 +74,26 @@ def start(model: str, pretrained: str = "") -> None:
         )
 
 
-def _conflict_message(beside: VectorSpace) -> str:
+def _conflict_message(beside: VectorSpace) -> InvalidInput:
     if beside.state == State.PURGING:
-        text = gettext(
-            "The vectors of %(name)s are being cleared away: begin again when that is done, "
-            "in some minutes"
-        )
-    else:
-        text = gettext(
-            "The vectors of %(name)s are beside those that are searched (%(state)s): cancel, "
-            "roll back or finish that first"
-        )
-    return text % {"name": beside.name, "state": gettext(State(beside.state).label)}
+        return InvalidInput("vectors_being_deleted", name=beside.name)
+    state = gettext_lazy(State(beside.state).label)
+    return InvalidInput("other_model_present", name=beside.name, state=state)
 
 
 def cancel() -> None:
     """Stays with the model that is searched. Raises InvalidInput when no change is under way."""
-    _set_state(State.BACKFILLING, State.PURGING, gettext("No change of the model is under way"))
+    _set_state(State.BACKFILLING, State.PURGING, "no_model_change")
 
 
 def roll_back() -> None:
     """Goes back to the former model. Raises InvalidInput when its vectors are not there."""
-    _set_state(State.RETAINED, State.BACKFILLING, gettext("There is no former model to go back to"))
+    _set_state(State.RETAINED, State.BACKFILLING, "no_previous_model")
 
 
 def purge_previous() -> None:
     """Gives up the former model's vectors. Raises InvalidInput when there are none."""
-    _set_state(State.RETAINED, State.PURGING, gettext("There are no vectors of a former model"))
+    _set_state(State.RETAINED, State.PURGING, "no_previous_vectors")
 
 
 def _set_state(before: State, after: State, otherwise: str) -> None:
@@ -117,7 +109,7 @@ def retry_failed() -> None:
         column=Column.SECONDARY, state__in=[State.BACKFILLING, State.RETAINED]
     )
     if not rows.update(retry_rounds=F("retry_rounds") + 1, last_batch_at=None, note=""):
-        raise InvalidInput(gettext("No change of the model is under way"))
+        raise InvalidInput("no_model_change")
 
 
 def accept_losses() -> None:
@@ -127,7 +119,7 @@ def accept_losses() -> None:
     """
     found = current_progress(fresh=True)
     if found is None or not found.is_stuck:
-        raise InvalidInput(gettext("The change of the model does not wait for a decision"))
+        raise InvalidInput("no_decision_needed")
     rows = VectorSpace.objects.filter(
         column=Column.SECONDARY, name=found.beside, state=State.BACKFILLING
     )

@@ -15,6 +15,7 @@ from search.autocomplete import SuggestionKind
 from search.fusion import Method
 from search.query import Filters, Orientation, Query, Sort, parse_query
 from search.services import Match, Page
+from smimso.errors import InvalidInput
 
 MAX_QUERY_LENGTH = 1_000  # of a query; more than a worker or the search by words looks at
 
@@ -69,7 +70,7 @@ class FiltersSerializer(serializers.Serializer):
         pk = _id(category)
         found = Category.objects.filter(Q(pk=pk) if pk else Q(slug=category)).first()
         if found is None:
-            raise serializers.ValidationError("The category does not exist")
+            raise serializers.ValidationError(str(InvalidInput("category_not_found")))
         return found.pk
 
     def filters(self) -> Filters:

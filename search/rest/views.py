@@ -77,7 +77,7 @@ class SuggestionsView(APIView):
     def get(self, request: Request) -> Response:
         typed = request.query_params.get("q", "")
         if "\0" in typed:
-            raise InvalidInput("Null characters are not allowed.")
+            raise InvalidInput("null_characters")
         found = suggest(request.user, typed[:MAX_QUERY_LENGTH])
         return success([{"text": one.text, "kind": one.kind} for one in found])
 
@@ -94,7 +94,7 @@ class TextSearchView(APIView):
     def post(self, request: Request) -> Response:
         form = TextSearchSerializer(data=request.data)
         if not form.is_valid():
-            raise InvalidInput("Search query is required")
+            raise InvalidInput("search_query_required")
         query = form.validated_data["query"]
         found = services.search_text(
             request.user,
@@ -158,10 +158,10 @@ def _page(request: Request, form: SearchSerializer, **parts: Any) -> Response:
 
 def _uploaded(request: Request) -> Any:
     if set(request.FILES) - {"image"}:
-        raise InvalidInput("Unexpected field")
+        raise InvalidInput("unexpected_file_field")
     upload = request.FILES.get("image")
     if upload is None:
-        raise InvalidInput("Image file is required")
+        raise InvalidInput("image_required")
     return upload
 
 

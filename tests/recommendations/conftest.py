@@ -1,5 +1,5 @@
-"""Posts with vectors, as in the tests of search."""
+"""Recommendations read vectors, so their tests share the fixtures of search."""
 
-from tests.search.conftest import vector_post
+from tests.search.conftest import knows, vector_post
 
-__all__ = ["vector_post"]
+__all__ = ["knows", "vector_post"]

@@ -153,7 +153,7 @@ def test_without_queries_captions_stand_in_and_without_the_ai_the_figure_stays_e
         image.save(update_fields=["ai_caption"])
 
     def away(text: str) -> list[float]:
-        raise Unavailable("The AI is not available")
+        raise Unavailable("ai_unavailable")
 
     monkeypatch.setattr(recall.ai, "embed_text", away)
     image, text = recall.measure()

@@ -481,7 +481,7 @@ def test_an_old_cursor_says_that_it_has_expired(
         redis_client().delete(key)
     response = api(stranger).get("/api/search", {"cursor": cursor})
     assert response.status_code == 400
-    assert response.json()["error"] == result_store.EXPIRED
+    assert response.json()["error"] == "The search has expired. Please search again."
 
 
 def test_without_redis_the_cursor_carries_the_list(
