@@ -1,4 +1,5 @@
 # make demo   all of SMIMSO on this machine with the bundled models: needs Python 3.11, nothing else
+# make check  lint and the fast tests: for every change
 # make test   everything that CI checks
 PYTHON ?= python3.11
 VENV := .venv
@@ -7,21 +8,40 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := demo
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test check lint format coverage nightly bench clean
+
+# Without .pyc files pytest rewrites, and every program compiles, all modules at each start.
+unexport PYTHONDONTWRITEBYTECODE
+
+# Lanes: pytest processes with a PostgreSQL, a Redis and a data directory each.
+LANES ?= 2
+PYTEST = $(BIN)/python -m pytest --numprocesses $(LANES) --dist loadgroup --no-loadscope-reorder
 
 demo: $(VENV)/.demo
 	$(BIN)/python manage.py up --demo
 
 test: lint
-	$(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+check: lint
+	$(PYTEST) -m "not slow"
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+	$(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+
+coverage: $(VENV)/.dev
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --numprocesses $(LANES) --dist loadgroup --no-loadscope-reorder
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+nightly: $(VENV)/.dev
+	$(PYTEST) -m hypothesis --hypothesis-profile nightly
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
@@ -31,7 +51,8 @@ bench: $(VENV)/.demo
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
 
 clean:
-	rm -rf $(VENV) var build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) var build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis \
+		.coverage htmlcov
 
 # The stamps: pip runs again only when the pins change.
 $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python

@@ -16,13 +16,13 @@ CERTIFICATE_TIMEOUT = 5  # for Google's certificates; else a request would wait 
 
 class NotConfigured(SmimsoError):
     status = 501
-    default = "Login with Google is not configured on this server"
+    code = "google_not_configured"
 
 
 class LoginRefused(AuthenticationFailed):
     """One text for every reason: which one it was, is nobody's business."""
 
-    default = "Google authentication failed"
+    code = "google_refused"
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def verify_id_token(token: str) -> Identity:
             clock_skew_in_seconds=10,
         )
     except exceptions.TransportError as error:
-        raise Unavailable("Google cannot be reached at the moment") from error
+        raise Unavailable("google_unreachable") from error
     except (ValueError, RecursionError, exceptions.GoogleAuthError, jwt.PyJWTError) as error:
         raise LoginRefused from error
     subject, email = str(claims.get("sub", "")), str(claims.get("email", "")).strip().lower()

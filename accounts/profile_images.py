@@ -44,7 +44,8 @@ def _store(kind: ImageKind, upload: Upload) -> str:
     try:
         data = check_images([upload])[0].renditions[_RENDITIONS[kind]]
     except InvalidInput as error:
-        raise InvalidInput(str(error), field=kind) from error
+        error.field = kind
+        raise
     name = f"{_FOLDERS[kind]}/{uuid4()}.webp"
     return f"{settings.MEDIA_URL}{default_storage.save(name, ContentFile(data))}"
 

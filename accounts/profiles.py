@@ -26,7 +26,7 @@ def get_active_member(user_id: UUID) -> User:
     """Raises NotFound, also for who has been deactivated."""
     user = User.objects.active().filter(pk=user_id).first()
     if user is None:
-        raise NotFound("User not found")
+        raise NotFound("user_not_found")
     return user
 
 
@@ -54,7 +54,7 @@ def update_profile(
             with transaction.atomic():
                 member.save(update_fields=[*changes, "updated_at"])
         except IntegrityError as error:
-            raise InvalidInput("This phone number is already in use", field="phone") from error
+            raise InvalidInput("phone_taken", field="phone") from error
     return member
 
 
@@ -65,7 +65,7 @@ def _validate_image_url(url: str | None, present: str | None) -> None:
     try:
         _HTTPS(url)
     except ValidationError as error:
-        raise InvalidInput("Pictures are uploaded, or on a site with https") from error
+        raise InvalidInput("picture_url_not_allowed") from error
 
 
 def _schedule_removal(old: str | None, url: str | None) -> None:
@@ -77,7 +77,7 @@ def search_members(query: str) -> list[User]:
     """By a part of the name, or by the whole e-mail: parts of one would give it away."""
     words = query.replace("\0", "").strip()[:200]
     if not words:
-        raise InvalidInput("Search query is required")
+        raise InvalidInput("search_query_required")
     named = User.objects.active().annotate(name=Concat("first_name", Value(" "), "last_name"))
     found = named.filter(Q(name__icontains=words) | Q(email=words.lower()))
     return list(found.order_by("first_name", "last_name", "pk")[:MAX_RESULTS])

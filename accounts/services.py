@@ -44,20 +44,20 @@ def register_user(
         with transaction.atomic():
             user.save(force_insert=True)
     except IntegrityError as error:
-        raise InvalidInput("User with this email or phone already exists") from error
+        raise InvalidInput("email_or_phone_taken") from error
     return user
 
 
 def validate_phone(phone: str | None) -> None:
     if phone and not _PHONE.fullmatch(phone):
-        raise InvalidInput("Enter a valid phone number", field="phone")
+        raise InvalidInput("phone_invalid", field="phone")
 
 
 def _set_password(user: User, password: str) -> None:
     try:
         validate_password(password, user)
     except ValidationError as error:
-        raise InvalidInput(error.messages[0]) from error
+        raise InvalidInput("password_rejected", text=error.messages[0]) from error
     user.set_password(password)
 
 
@@ -69,11 +69,11 @@ def authenticate_user(*, email_or_phone: str, password: str) -> User:
     user = User.objects.filter(**known).first()
     if user is None:
         make_password(password)  # takes as long as a check: absence must not show in the time
-        raise AuthenticationFailed("Invalid credentials")
+        raise AuthenticationFailed("invalid_credentials")
     if not user.check_password(password):  # also renews a hash of an older kind
-        raise AuthenticationFailed("Invalid credentials")
+        raise AuthenticationFailed("invalid_credentials")
     if not user.is_active:
-        raise AuthenticationFailed("Account is deactivated")
+        raise AuthenticationFailed("account_deactivated")
     return user
 
 
@@ -137,10 +137,10 @@ def confirm_identity(user: User, *, password: str = "", google_token: str = "") 
             if google.verify_id_token(google_token).subject == user.google_id:
                 return
         except google.LoginRefused as error:
-            raise InvalidInput(str(error)) from error
+            raise InvalidInput(error.code) from error
     elif password and user.check_password(password):
         return
-    raise InvalidInput("The password is not correct")
+    raise InvalidInput("password_incorrect")
 
 
 def change_password(
@@ -165,9 +165,9 @@ def reset_password(*, user: User, new_password: str) -> None:
 def follow_user(*, follower: User, following_id: UUID) -> Follow:
     """Idempotent. Raises InvalidInput for oneself and for an unknown member."""
     if follower.pk == following_id:
-        raise InvalidInput("Cannot follow yourself")
+        raise InvalidInput("cannot_follow_self")
     if not User.objects.active().filter(pk=following_id).exists():
-        raise InvalidInput("User not found")
+        raise InvalidInput("user_not_found")
     with transaction.atomic():
         follow, created = Follow.objects.get_or_create(follower=follower, following_id=following_id)
         if created:
@@ -183,7 +183,7 @@ def follow_user(*, follower: User, following_id: UUID) -> Follow:
 def unfollow_user(*, follower: User, following_id: UUID) -> None:
     """Idempotent. Raises InvalidInput for oneself."""
     if follower.pk == following_id:
-        raise InvalidInput("Cannot unfollow yourself")
+        raise InvalidInput("cannot_unfollow_self")
     with transaction.atomic():
         removed, _ = Follow.objects.filter(follower=follower, following_id=following_id).delete()
         if removed:

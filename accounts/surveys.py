@@ -19,7 +19,7 @@ def submit_survey(
     """Raises InvalidInput for a category that does not exist."""
     chosen = list(dict.fromkeys(favorite_categories))
     if Category.objects.filter(pk__in=chosen).count() != len(chosen):
-        raise InvalidInput("A category does not exist")
+        raise InvalidInput("survey_category_not_found")
     survey, _ = Survey.objects.update_or_create(
         user=user,
         defaults={

@@ -9,4 +9,5 @@ class ModelUnavailable(Unavailable):
     For operators: the message may name directories and belongs in logs, not in a response.
     """
 
-    default = "The model is not available"
+    def __init__(self, reason: str = "") -> None:
+        super().__init__("model_unavailable", text=reason)

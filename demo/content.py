@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.services import follow_user
-from ai.demo_models.descriptions import full_description
+from ai.demo_models.descriptions import describe_fully
 from ai.demo_models.drawing import draw_scene
-from ai.demo_models.scenes import Scene, demo_scenes
+from ai.demo_models.scenes import Scene, choose_demo_scenes
 from posts.models import Post, Visibility
 from posts.services import create_post
 
@@ -44,7 +44,7 @@ class PlannedPost:
 def plan_posts(count: int) -> list[PlannedPost]:
     """The same posts every time; every eighth is an album of three pictures."""
     names = list(MEMBERS)
-    scenes = iter(demo_scenes(count + 2 * (count // 8 + 1)))
+    scenes = iter(choose_demo_scenes(count + 2 * (count // 8 + 1)))
     return [
         PlannedPost(
             author=names[n % len(names)],
@@ -92,7 +92,7 @@ def create_posts(count: int, members: dict[str, User]) -> Iterator[Post]:
     now = timezone.now()
     for n, planned in list(enumerate(plan_posts(count)))[existing:]:
         described = planned.described
-        text = full_description(planned.scenes[0], "vi", random.Random(n)).text
+        text = describe_fully(planned.scenes[0], "vi", random.Random(n)).text
         post = create_post(
             author=members[planned.author],
             uploads=[_drawn(scene) for scene in planned.scenes],

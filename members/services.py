@@ -76,7 +76,7 @@ def is_following(viewer: User, member: User) -> bool:
 def activities_of(user: User, kind: str = "") -> list[Activity]:
     """The member's own log, newest first, each with its `post`. Raises InvalidInput."""
     if kind and kind not in ActivityType.values:
-        raise InvalidInput("Failed to fetch user activities: unknown type")
+        raise InvalidInput("unknown_activity_type")
     found = Activity.objects.filter(visible_posts(user, "post__"), user=user)
     if kind:
         found = found.filter(activity_type=kind)
@@ -112,9 +112,9 @@ def delete_account(*, user: User, password: str = "", google_token: str = "") ->
         urls = (member.avatar_url, member.cover_url)
         member.delete()
         transaction.on_commit(partial(_remove_files, images, urls), robust=True)
-        transaction.on_commit(partial(attachments.remove_all_of, user.pk), robust=True)
+        transaction.on_commit(partial(attachments.remove_attachments_of, user.pk), robust=True)
         transaction.on_commit(leaderboards.clear_cache, robust=True)
-        feed.forget_total()
+        feed.invalidate_total()
 
 
 def _lock_posts(member: User) -> None:

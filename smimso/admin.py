@@ -14,7 +14,6 @@ from django.utils.translation import gettext_lazy
 from ai.admin.page import PERMISSION
 from smimso import admin_i18n
 from smimso.errors import Overloaded
-from smimso.web.pages import translated
 from smimso.web.throttling import seconds_to_wait_for_login
 
 
@@ -23,7 +22,7 @@ class LoginForm(AdminAuthenticationForm):
 
     def clean(self) -> dict[str, Any]:
         if seconds_to_wait_for_login(self.request, self.data.get("username", "")):
-            raise ValidationError(translated(Overloaded.default))
+            raise ValidationError(str(Overloaded()))
         return super().clean()
 
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from accounts.models import Follow, User
 from ai import vector_space
 from ai.heartbeat import live_workers
 from ai.model_ids import clip_name
-from search.score_calibration import forget_samples
+from search.score_calibration import clear_samples
 from smimso import queues
 from smimso.celery import app as celery_app
 from smimso.local import servers as local_servers
@@ -35,6 +35,7 @@ from smimso.local.processes import postgres
 from smimso.local.processes import redis as redis_server
 from smimso.local.supervisor import Program
 from smimso.web.auth import issue_token
+from tests import properties  # noqa: F401 - loads the profile of Hypothesis
 
 PASSWORD = "correct horse"
 WORKER = "test@smimso"
@@ -43,6 +44,48 @@ SERVED_QUEUES = (
     *queues.BULK,
     queues.MAINTENANCE,
 )  # `text` comes with the first
+
+
+# --- Lanes ----------------------------------------------------------------------------------
+
+# Session fixtures that take seconds or minutes to start, the slowest first. All tests that need
+# one of them run in the same lane of pytest-xdist and count as slow.
+SHARED_PROGRAMS = ("site", "worker_process")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if getattr(config.option, "numprocesses", None):
+        # Before the lanes start: two of them would try to create the same account.
+        local_servers.ensure_server_account()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None]:
+    """Run what shares a program or a file in one lane, and begin with what takes longest."""
+    for item in items:
+        fixtures: list[str] = getattr(item, "fixturenames", [])
+        program = next((name for name in SHARED_PROGRAMS if name in fixtures), None)
+        if program:
+            item.add_marker(pytest.mark.slow)
+        item.add_marker(pytest.mark.xdist_group(program or item.location[0]))
+    yield
+    if hasattr(config, "workerinput"):
+        items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> tuple[int, bool]:
+    group = next(item.iter_markers("xdist_group")).args[0]
+    shared = SHARED_PROGRAMS.index(group) if group in SHARED_PROGRAMS else len(SHARED_PROGRAMS)
+    return shared, item.get_closest_marker("slow") is None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Drop pytest-xdist's suffix: the name that is printed can be given to pytest again."""
+    if hasattr(report, "node") and report.nodeid.rfind("@") > report.nodeid.rfind("]"):
+        report.nodeid = report.nodeid.rpartition("@")[0]
 
 
 # --- Servers --------------------------------------------------------------------------------
@@ -140,7 +183,7 @@ def _clean_cache(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("servers")
         cache.clear()
         vector_space.reset_cache()
-        forget_samples()
+        clear_samples()
 
 
 # --- Queues ---------------------------------------------------------------------------------

@@ -13,12 +13,20 @@ from pathlib import Path
 from smimso.local import servers
 from smimso.local.processes import demo_environment
 
-_directory = os.environ.get("SMIMSO_TEST_DIR")
-_is_started_by_a_test = bool(_directory)
-if not _directory:
-    _directory = tempfile.mkdtemp(prefix="smimso-test-")
-    for _path in (Path(_directory), servers.socket_directory(Path(_directory).resolve())):
-        atexit.register(shutil.rmtree, _path, ignore_errors=True)
+_inherited = os.environ.get("SMIMSO_TEST_DIR")
+_lane = os.environ.get("PYTEST_XDIST_WORKER")  # gw0, gw1, … when pytest-xdist runs the tests
+if _inherited and _lane and Path(_inherited).name != _lane:
+    # A lane of pytest-xdist: servers and files of its own, inside the directory of the run.
+    _directory, _is_started_by_a_test = str(Path(_inherited) / _lane), False
+    Path(_directory).mkdir()
+elif _inherited:
+    _directory, _is_started_by_a_test = _inherited, True
+else:
+    _directory, _is_started_by_a_test = tempfile.mkdtemp(prefix="smimso-test-"), False
+    atexit.register(shutil.rmtree, _directory, ignore_errors=True)
+if not _is_started_by_a_test:
+    _sockets = servers.socket_directory(Path(_directory).resolve())
+    atexit.register(shutil.rmtree, _sockets, ignore_errors=True)
 (Path(_directory) / "static").mkdir(exist_ok=True)  # whitenoise warns when there is none
 os.environ |= {
     "SMIMSO_TEST_DIR": _directory,  # for the workers, which are started with these settings too

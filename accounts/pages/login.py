@@ -14,7 +14,6 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts import services
 from accounts.pages.forms import LoginForm, RegistrationForm
 from smimso.errors import AuthenticationFailed, InvalidInput, Overloaded
-from smimso.web.pages import translated
 from smimso.web.throttling import client_address, seconds_to_wait, seconds_to_wait_for_login
 
 FORM_METHODS = ["GET", "HEAD", "POST"]
@@ -34,7 +33,7 @@ def log_in(request: HttpRequest) -> HttpResponse:
         try:
             user = services.authenticate_user(**form.cleaned_data)
         except AuthenticationFailed as error:
-            form.add_error(None, translated(str(error)))
+            form.add_error(None, str(error))
         else:
             auth.login(request, user)
             return redirect(_safe_next_url(request))
@@ -54,7 +53,7 @@ def register(request: HttpRequest) -> HttpResponse:
         try:
             user = services.register_user(**form.cleaned_data)
         except InvalidInput as error:
-            form.add_error(error.field, translated(str(error)))
+            form.add_error(error.field, str(error))
         else:
             auth.login(request, user)
             return redirect(_safe_next_url(request))
@@ -80,7 +79,7 @@ def retry_after(request: HttpRequest, *limits: tuple[str, ...]) -> float:
 
 def throttled_form(request: HttpRequest, template: str, form: Form, seconds: float) -> HttpResponse:
     refusal = Overloaded()
-    form.add_error(None, translated(str(refusal)))
+    form.add_error(None, str(refusal))
     response = _render_form(request, template, form, status=refusal.status)
     response.headers["Retry-After"] = str(max(1, math.ceil(seconds)))
     return response

@@ -16,7 +16,6 @@ from accounts.models import User
 from accounts.pages.forms import ChangePasswordForm, NewPasswordForm, PasswordResetEmailForm
 from accounts.pages.login import retry_after, throttled_form
 from smimso.errors import SmimsoError
-from smimso.web.pages import translated
 from smimso.web.throttling import client_address
 
 
@@ -35,7 +34,7 @@ class FormPage(FormView):
         try:
             return self.form_valid(form) if form.is_valid() else self._refused(form, 400)
         except SmimsoError as refusal:
-            form.add_error(refusal.field, translated(str(refusal)))
+            form.add_error(refusal.field, str(refusal))
             return self._refused(form, refusal.status)
 
     def _refused(self, form: Any, status: int) -> HttpResponse:

@@ -40,10 +40,10 @@ class _ProfileImageView(APIView):
 
     def post(self, request: MemberRequest) -> Response:
         if set(request.FILES) - {self.kind}:
-            raise InvalidInput("Unexpected field")
+            raise InvalidInput("unexpected_file_field")
         upload = request.FILES.get(self.kind)
         if upload is None:
-            raise InvalidInput("No file uploaded")
+            raise InvalidInput("file_required")
         user = profiles.update_profile(user=request.user, uploads={self.kind: upload})
         return success(OwnProfileSerializer(user).data, self.message)
 

@@ -53,7 +53,7 @@ class LoginView(PublicView):
     def post(self, request: Request) -> Response:
         form = LoginSerializer(data=request.data)
         if not form.is_valid():
-            raise InvalidInput("Email/Phone and password are required")
+            raise InvalidInput("login_incomplete")
         user = services.authenticate_user(**form.validated_data)
         return success(_session(user), "Login successful")
 

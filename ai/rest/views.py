@@ -159,7 +159,7 @@ class HealthView(APIView):
 def _image(request: Request) -> Image.Image:
     upload = request.FILES.get("image")
     if upload is None:
-        raise InvalidInput("Image file is required")
+        raise InvalidInput("image_required")
     return decode_upload(upload)
 
 

@@ -20,7 +20,7 @@ def follow(request: PageRequest, member_id: UUID) -> HttpResponse:
     viewer = cast(User, request.user)
     member = get_active_member(member_id)
     if member == viewer:
-        raise NotFound("Nobody follows themselves")
+        raise NotFound("cannot_follow_self")
     change = unfollow_user if request.POST.get("on") == "0" else follow_user
     change(follower=viewer, following_id=member_id)
     if not request.htmx:

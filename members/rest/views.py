@@ -78,7 +78,7 @@ class PostsOfMemberView(MemberPostsView):
         try:
             known = UUID(user_id)
         except ValueError as error:
-            raise InvalidInput("Failed to fetch posts") from error
+            raise InvalidInput("posts_query_invalid") from error
         return super().get(request, known)
 
 

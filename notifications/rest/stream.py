@@ -18,7 +18,7 @@ import redis.asyncio
 from asgiref.sync import sync_to_async
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DatabaseError, connection
-from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 from drf_spectacular.types import OpenApiTypes
@@ -27,11 +27,11 @@ from rest_framework import exceptions
 from notifications.models import Notification
 from notifications.pubsub import channel_name
 from notifications.rest.serializers import NotificationSerializer, notification_list
-from smimso.errors import Overloaded
+from smimso.errors import AuthenticationFailed, Overloaded
 from smimso.redis import async_redis_client
 from smimso.web.auth import user_for_token
 from smimso.web.openapi import JSON, ErrorSerializer, answers_plainly, in_query
-from smimso.web.responses import error_body
+from smimso.web.responses import error_response
 
 logger = logging.getLogger(__name__)
 
@@ -54,13 +54,13 @@ async def notification_stream(request: HttpRequest) -> HttpResponseBase:
     header = request.headers.get("Authorization", "")
     token = request.GET.get("token") or header.removeprefix("Bearer ").strip()
     if not token:
-        return JsonResponse(error_body("No token provided"), status=401)
+        return error_response(AuthenticationFailed("token_missing"))
     user_id = await sync_to_async(_authenticate)(token)
     if user_id is None:
-        return JsonResponse(error_body("Invalid token"), status=401)
+        return error_response(AuthenticationFailed("token_invalid"))
     place = await _acquire_slot(user_id)
     if place is None:
-        return JsonResponse(error_body(Overloaded.default), status=Overloaded.status)
+        return error_response(Overloaded())
     return StreamingHttpResponse(
         stream_events(user_id, token, place),
         content_type="text/event-stream",

@@ -29,7 +29,7 @@ def store_attachment(user_id: UUID | None, upload: UploadedFile) -> str:
     """
     megabytes = settings.UPLOAD_MAX_BYTES // (1024 * 1024)
     if (upload.size or 0) > settings.UPLOAD_MAX_BYTES:
-        raise InvalidInput(f"File size exceeds the maximum limit of {megabytes}MB")
+        raise InvalidInput("file_too_large", number=megabytes)
     data = upload.read()
     kind = filetype.guess(data)
     if kind is not None and kind.mime.startswith("image/"):
@@ -41,7 +41,7 @@ def store_attachment(user_id: UUID | None, upload: UploadedFile) -> str:
     return default_storage.save(f"{FOLDER}/{user_id}/{uuid4()}.{extension}", ContentFile(data))
 
 
-def remove_all_of(user_id: UUID) -> None:
+def remove_attachments_of(user_id: UUID) -> None:
     folder = f"{FOLDER}/{user_id}"
     if not default_storage.exists(folder):
         return
@@ -55,9 +55,7 @@ def _extension_of(data: bytes, kind: filetype.Type | None) -> str:
         return TEXT
     playable = kind is not None and kind.mime.startswith(("audio/", "video/"))
     if kind is None or not (playable or kind.extension in DOCUMENTS):
-        raise InvalidInput(
-            "Invalid file type. Only images, audio, video and common documents are allowed."
-        )
+        raise InvalidInput("file_type_not_allowed")
     return kind.extension
 
 

@@ -40,9 +40,9 @@ class Engine(Protocol):
     clip_name: str
 
     @property
-    def embed_batch(self) -> int: ...
+    def embed_batch_size(self) -> int: ...
     @property
-    def caption_batch(self) -> int: ...
+    def caption_batch_size(self) -> int: ...
     @property
     def caption_source(self) -> str: ...
     def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray: ...
@@ -62,7 +62,7 @@ def embed_images(
     when `engine` is not, or no longer, the one whose vectors are searched.
     """
     embedded: list[UUID] = []
-    at_once = engine.embed_batch  # before an attempt is counted: it raises Unavailable
+    at_once = engine.embed_batch_size  # before an attempt is counted: it raises Unavailable
 
     def embed(images: list[PostImage], pictures: list[Image.Image]) -> None:
         found = {each.clip_name: each.embed_images(pictures) for each in (engine, *beside)}
@@ -87,7 +87,7 @@ def caption_images(image_ids: Sequence[UUID], engine: Engine) -> None:
     """embedded → done; the first image's caption fills what the author left open."""
 
     captioned: list[UUID] = []
-    at_once = engine.caption_batch
+    at_once = engine.caption_batch_size
 
     def caption(images: list[PostImage], pictures: list[Image.Image]) -> None:
         texts = engine.caption_images(pictures)
@@ -120,13 +120,15 @@ def fill_open_fields(post_id: UUID, caption: str, category: Category | None) -> 
         post = Post.objects.select_for_update().filter(pk=post_id).first()
         if post is None:
             return
-        filled = [name for name in post.open_fields if values.get(name)]
+        filled = [name for name in post.ai_writable_fields if values.get(name)]
         for name in filled:
             setattr(post, name, values[name])
         post.caption = caption
-        post.open_fields = [name for name in post.open_fields if name not in filled]
+        post.ai_writable_fields = [name for name in post.ai_writable_fields if name not in filled]
         post.ai_fields = [*post.ai_fields, *filled]
-        post.save(update_fields=[*filled, "caption", "open_fields", "ai_fields", "updated_at"])
+        post.save(
+            update_fields=[*filled, "caption", "ai_writable_fields", "ai_fields", "updated_at"]
+        )
 
 
 def reconcile(*, most: int = 500) -> int:

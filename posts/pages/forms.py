@@ -11,7 +11,6 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.crypto import get_random_string
-from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
 from rest_framework.exceptions import ValidationError
 
@@ -20,16 +19,15 @@ from media.images import EXTENSIONS
 from posts import services
 from posts.duplicates import Duplicate, find_duplicates
 from posts.models import Post, PostImage, Visibility
-from posts.pages.post import own_post
+from posts.pages.post import get_own_post_or_404
 from posts.rest.serializers import (
     CAPTION_LENGTH_MAX,
     ImageCaptionSerializer,
     NewPostSerializer,
     PostChangesSerializer,
 )
-from smimso.errors import NotFound, SmimsoError
-from smimso.web.pages import SERVICE_TEXTS, translated
-from smimso.web.responses import first_text
+from smimso.errors import TEXTS, NotFound, SmimsoError
+from smimso.web.pages import error_text
 from smimso.web.throttling import counted
 
 FORM_METHODS = ["GET", "HEAD", "POST"]
@@ -56,7 +54,7 @@ def upload(request: HttpRequest) -> HttpResponse:
         "most_files": settings.UPLOAD_MAX_FILES,
         "most_megabytes": settings.UPLOAD_MAX_BYTES // (1024 * 1024),
         "content_types": [f"image/{name.lower()}" for name in EXTENSIONS],
-        "service_texts": {text: gettext(text) for text in SERVICE_TEXTS},
+        "error_texts": TEXTS,
     }
     return render(request, "posts/upload.html", page, status=400 if error or repeats else 200)
 
@@ -64,7 +62,7 @@ def upload(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_http_methods(FORM_METHODS)
 def edit(request: HttpRequest, post_id: UUID) -> HttpResponse:
-    shown = own_post(request, post_id)
+    shown = get_own_post_or_404(request, post_id)
     chosen, error = _written(shown), ""
     if request.method == "POST":
         chosen = request.POST.dict()
@@ -87,7 +85,7 @@ def edit(request: HttpRequest, post_id: UUID) -> HttpResponse:
 @require_http_methods(FORM_METHODS)
 def delete(request: HttpRequest, post_id: UUID) -> HttpResponse:
     """Asks first; the POST deletes."""
-    shown = own_post(request, post_id)
+    shown = get_own_post_or_404(request, post_id)
     if request.method != "POST":
         return render(request, "posts/delete.html", {"post": shown})
     with suppress(NotFound):  # a second click was faster
@@ -99,10 +97,8 @@ def _try(work: Callable[[], Any]) -> tuple[Any, str]:
     """What `work` returns, or why it was refused, in the member's language."""
     try:
         return work(), ""
-    except ValidationError as refusal:
-        return None, first_text(refusal.detail)
-    except SmimsoError as refusal:
-        return None, translated(str(refusal))
+    except (SmimsoError, ValidationError) as error:
+        return None, error_text(error)
 
 
 def _create_post(request: HttpRequest) -> Post:
@@ -145,7 +141,7 @@ def _change_post(request: HttpRequest, shown: Post) -> None:
         if changes:
             services.update_post(user=request.user, post_id=shown.pk, **changes)
         if captions:
-            services.write_captions(user=request.user, post_id=shown.pk, captions=captions)
+            services.set_captions(user=request.user, post_id=shown.pk, captions=captions)
 
 
 def _changed_captions(request: HttpRequest, shown: Post) -> dict[UUID, str | None]:

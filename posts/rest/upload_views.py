@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from ai.rest.serializers import ImageFormSerializer
-from media.images import check_number, decode_upload
+from media.images import check_count, decode_upload
 from posts import duplicates
 from posts.files import access, attachments
 from posts.ingest import suggestions
@@ -37,9 +37,9 @@ class UploadView(APIView):
 
     @answers("Upload a file for a message", StoredFileSerializer, form=FileFormSerializer)
     def post(self, request: Request) -> Response:
-        upload = _uploads(request, "file", missing="No file uploaded")[0]
+        upload = _uploads(request, "file", missing="file_required")[0]
         name = attachments.store_attachment(request.user.pk, upload)
-        data = {"url": access.open_url(name), "filename": PurePath(name).name}
+        data = {"url": access.unguarded_url(name), "filename": PurePath(name).name}
         return success(data, "File uploaded successfully")
 
 
@@ -53,7 +53,7 @@ class CheckDuplicatesView(APIView):
         form=DuplicatesFormSerializer,
     )
     def post(self, request: Request) -> Response:
-        uploads = _uploads(request, "images", missing="At least one image is required")
+        uploads = _uploads(request, "images", missing="images_required")
         form = ChecksumsSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         found = duplicates.find_duplicates(request.user, uploads, **form.validated_data)
@@ -67,7 +67,7 @@ class GenerateCaptionView(APIView):
 
     @answers("Suggest a caption", CaptionSerializer, form=ImageFormSerializer)
     def post(self, request: Request) -> Response:
-        upload = _uploads(request, "image", missing="Image file is required")[0]
+        upload = _uploads(request, "image", missing="image_required")[0]
         caption, guess = suggestions.suggest_caption(decode_upload(upload))
         data: dict[str, Any] = {"caption": caption or FALLBACK_CAPTION}
         if guess:
@@ -82,7 +82,7 @@ class GenerateMetadataView(APIView):
 
     @answers("Suggest words for a post", MetadataSerializer, form=ImagesFormSerializer)
     def post(self, request: Request) -> Response:
-        upload = _uploads(request, "images", missing="At least one image is required")[0]
+        upload = _uploads(request, "images", missing="images_required")[0]
         found = suggestions.suggest_metadata(decode_upload(upload), upload.name or "")
         data: dict[str, Any] = {
             "caption": found.caption,
@@ -97,9 +97,9 @@ class GenerateMetadataView(APIView):
 def _uploads(request: Request, field: str, *, missing: str) -> list[UploadedFile]:
     """One or more. Raises InvalidInput."""
     if set(request.FILES) - {field}:
-        raise InvalidInput("Unexpected field")
+        raise InvalidInput("unexpected_file_field")
     uploads = request.FILES.getlist(field)
     if not uploads:
         raise InvalidInput(missing)
-    check_number(uploads)
+    check_count(uploads)
     return uploads

@@ -52,10 +52,10 @@ class PostListView(APIView):
     def get(self, request: Request) -> Response:
         query = FeedQuerySerializer(data=request.query_params)
         if not query.is_valid():
-            raise InvalidInput("Failed to fetch posts")
+            raise InvalidInput("posts_query_invalid")
         return _page_of_posts(
             request,
-            lambda **page: feed.feed(request.user, **query.validated_data, **page),
+            lambda **page: feed.list_feed(request.user, **query.validated_data, **page),
         )
 
     @answers(
@@ -67,7 +67,7 @@ class PostListView(APIView):
     )
     def post(self, request: Request) -> Response:
         if set(request.FILES) - {"images"}:
-            raise InvalidInput("Unexpected field")
+            raise InvalidInput("unexpected_file_field")
         form = NewPostSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         post = services.create_post(
@@ -82,8 +82,8 @@ class PostListView(APIView):
 class PostView(APIView):
     @answers("A post", PostDetailSerializer)
     def get(self, request: Request, post_id: UUID) -> Response:
-        post = services.visible_post(request.user, post_id)
-        view_counter.note_view(user=request.user, post=post)
+        post = services.get_visible_post(request.user, post_id)
+        view_counter.record_view(user=request.user, post=post)
         return success(PostDetailSerializer(post).data)
 
     @answers("Change my post", PostDetailSerializer, body=PostChangesSerializer)
@@ -105,8 +105,8 @@ class ImageView(APIView):
         form = ImageCaptionSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         captions = {image_id: form.validated_data["user_caption"]}
-        services.write_captions(user=request.user, post_id=post_id, captions=captions)
-        image = services.visible_image(request.user, post_id, image_id)
+        services.set_captions(user=request.user, post_id=post_id, captions=captions)
+        image = services.get_visible_image(request.user, post_id, image_id)
         return success(PostImageSerializer(image).data, "Caption updated successfully")
 
 
@@ -138,12 +138,12 @@ def _page_of_posts(
 def _idempotency_key(request: Request) -> str:
     key = request.headers.get("Idempotency-Key", "")
     if len(key) > 255:
-        raise InvalidInput("The Idempotency-Key is longer than 255 characters")
+        raise InvalidInput("idempotency_key_too_long")
     return key
 
 
 def _detail(request: Request, post_id: UUID, message: str, **options: Any) -> Response:
-    post = services.visible_post(request.user, post_id)
+    post = services.get_visible_post(request.user, post_id)
     return success(PostDetailSerializer(post).data, message, **options)
 
 
@@ -166,12 +166,12 @@ def uploaded_file(request: HttpRequest, name: str) -> HttpResponseBase:
     """For whom `files.may_fetch` lets through; all others learn nothing, not even that it is."""
     signature = request.GET.get("signature", "")
     expires = request.GET.get("expires", "")
-    if not access.may_fetch(request.user, name, expires=expires, signature=signature):
+    if not access.can_view(request.user, name, expires=expires, signature=signature):
         raise Http404
-    content_type = access.content_type(name)
+    content_type = access.content_type_of(name)
     try:
         response = file_response(
-            request, name, content_type=content_type, inline=access.is_shown(content_type)
+            request, name, content_type=content_type, inline=access.is_inline(content_type)
         )
     except FileNotFoundError as error:
         raise Http404 from error

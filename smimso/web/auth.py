@@ -49,12 +49,12 @@ def user_for_token(token: str) -> Any:
         user_id = UUID(claims["id"])
         issued_at = float(claims.get("iat", 0))
     except _BAD_TOKEN as error:
-        raise exceptions.AuthenticationFailed(INVALID_TOKEN) from error
+        raise exceptions.AuthenticationFailed(INVALID_TOKEN, "token_invalid") from error
     user = get_user_model().objects.filter(pk=user_id, is_active=True).first()
     if user is None:
-        raise exceptions.AuthenticationFailed(INVALID_TOKEN)
+        raise exceptions.AuthenticationFailed(INVALID_TOKEN, "token_invalid")
     if user.tokens_valid_from and issued_at < user.tokens_valid_from.timestamp():
-        raise exceptions.AuthenticationFailed(INVALID_TOKEN)
+        raise exceptions.AuthenticationFailed(INVALID_TOKEN, "token_invalid")
     return user
 
 

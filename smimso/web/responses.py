@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import OperationalError
@@ -14,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from smimso import errors
-from smimso.web.pages import not_found_page, server_error_page, wants_page
+from smimso.web.pages import first_error, not_found_page, server_error_page, wants_page
 
 logger = logging.getLogger(__name__)
 
@@ -59,75 +60,88 @@ def error_body(text: str) -> dict[str, Any]:
     return {"success": False, "error": text, "message": text}
 
 
+def error_response(error: errors.SmimsoError) -> JsonResponse:
+    """Return the JSON response to an error, for views outside of the REST framework."""
+    body = error_body(error.in_english())
+    return JsonResponse(body, status=error.status, headers=_code_headers(error))
+
+
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     set_rollback()
-    status, text, headers = _status_and_text(error)
-    if status >= 500 and not isinstance(error, errors.SmimsoError):
+    known = error if isinstance(error, errors.SmimsoError) else _as_smimso_error(error)
+    if known.status >= 500 and known is not error:
         logger.exception("Unhandled error", exc_info=error)
-    return Response(error_body(text), status=status, headers=headers)
+    headers = _code_headers(known)
+    if isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, exceptions.Throttled) and (wait := getattr(error, "wait", None)):
+        headers["Retry-After"] = str(math.ceil(wait))
+    return Response(error_body(known.in_english()), status=known.status, headers=headers)
 
 
-def _status_and_text(error: Exception) -> tuple[int, str, dict[str, str]]:
+def _code_headers(error: errors.SmimsoError) -> dict[str, str]:
+    """`Error-Code`, and the values in the text as a query string in `Error-Parameters`."""
+    headers = {"Error-Code": error.code}
+    if error.params:
+        headers["Error-Parameters"] = urlencode(error.params)
+    return headers
+
+
+def _as_smimso_error(error: Exception) -> errors.SmimsoError:
     match error:
-        case errors.SmimsoError():
-            return error.status, str(error), {}
-        case exceptions.ValidationError():
-            return 400, first_text(error.detail), {}
         case exceptions.NotAuthenticated():
-            return 401, errors.AuthenticationFailed.default, {"WWW-Authenticate": "Bearer"}
-        case exceptions.AuthenticationFailed():
-            return 401, str(error.detail), {"WWW-Authenticate": "Bearer"}
+            return errors.AuthenticationFailed()
         case exceptions.Throttled():
-            wait = getattr(error, "wait", None)
-            headers = {"Retry-After": str(math.ceil(wait))} if wait else {}
-            return 429, errors.Overloaded.default, headers
+            return errors.Overloaded()
         case exceptions.APIException():
-            return error.status_code, first_text(error.detail), {}
+            return _of_the_framework(error)
         case Http404():
-            return 404, errors.NotFound.default, {}
+            return errors.NotFound()
         case PermissionDenied():
-            return 403, errors.NotAllowed.default, {}
+            return errors.NotAllowed()
         case RequestDataTooBig():
-            return 413, errors.TooLarge.default, {}
+            return errors.TooLarge()
         case SuspiciousOperation():  # a form of a hundred files, a thousand fields
-            return 400, errors.InvalidInput.default, {}
+            return errors.InvalidInput()
         case OperationalError():  # the database is away, or all connections are taken
-            return 503, errors.Unavailable.default, {}
-    return 500, errors.SmimsoError.default, {}
+            return errors.Unavailable()
+    return errors.SmimsoError()
 
 
-def first_text(detail: Any, field: str = "") -> str:
-    """The first message of DRF's nested error detail, led by its field's name."""
-    if isinstance(detail, Mapping):
-        name, value = next(iter(detail.items()))
-        return first_text(value, "" if name == "non_field_errors" else str(name))
-    if isinstance(detail, list):
-        return first_text(detail[0], field) if detail else "Invalid input"
-    return f"{field}: {detail}" if field else str(detail)
+def _of_the_framework(error: exceptions.APIException) -> errors.SmimsoError:
+    """DRF has translated the text when it raised the error, and knows no codes of ours."""
+    field, message = first_error(error.detail)
+    codes = error.get_codes()
+    known = errors.SmimsoError(
+        codes if isinstance(codes, str) else "validation_failed",
+        text=(f"{field}: {message}" if field else message) or errors.InvalidInput().in_english(),
+    )
+    known.status = error.status_code
+    return known
 
 
 def route_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     if wants_page(request):
         return not_found_page(request)
-    return JsonResponse(error_body("Route not found"), status=404)
+    return error_response(errors.NotFound("route_not_found"))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     if wants_page(request):
         return server_error_page()
-    return JsonResponse(error_body(errors.SmimsoError.default), status=500)
+    return error_response(errors.SmimsoError())
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     if wants_page(request):
         return defaults.bad_request(request, exception)  # type: ignore[arg-type]
-    return JsonResponse(error_body(errors.InvalidInput.default), status=400)
+    return error_response(errors.InvalidInput())
 
 
 def not_allowed(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     if wants_page(request):
         return defaults.permission_denied(request, exception)  # type: ignore[arg-type]
-    return JsonResponse(error_body(errors.NotAllowed.default), status=403)
+    return error_response(errors.NotAllowed())
 
 
 def with_envelope(request: HttpRequest, response: HttpResponseNotAllowed) -> None:

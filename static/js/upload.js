@@ -8,7 +8,7 @@ const byId = (id) => document.getElementById(id);
 const form = byId("upload");
 const input = byId("images");
 const limits = form.dataset;
-const serviceTexts = JSON.parse(byId("service-texts").textContent);
+const errorTexts = JSON.parse(byId("error-texts").textContent); // by code
 const text = (key) =>
   byId("texts").content.querySelector(`[data-text="${key}"]`).textContent;
 
@@ -78,7 +78,7 @@ function send() {
   request = new XMLHttpRequest();
   request.responseType = "json";
   request.upload.addEventListener("progress", showProgress);
-  request.addEventListener("load", () => finish(request.status, request.response));
+  request.addEventListener("load", finish);
   request.addEventListener("error", () => stop(text("network")));
   request.addEventListener("abort", () => stop(text("cancelled")));
   request.open("POST", limits.api);
@@ -105,17 +105,18 @@ function showProgress({ loaded, total }) {
   if (byId("said").textContent !== quarter) say(quarter);
 }
 
-function finish(status, answer) {
-  if (status === 201) return showUploaded(answer.data.id);
+function finish() {
+  const { status, response } = request;
+  if (status === 201) return showUploaded(response.data.id);
   if (status === 401 || status === 403) return stop(text("login"));
-  stop(serviceText(answer?.error) || text("failed"));
+  stop(errorText(request) || response?.error || text("failed"));
 }
 
-/** The service's text in the member's language; a number in it stands as %(number)s. */
-function serviceText(error = "") {
-  const number = error.match(/\d+/)?.[0] ?? "";
-  const known = serviceTexts[number ? error.replace(number, "%(number)s") : error];
-  return known ? known.replace("%(number)s", number) : error;
+/** The error's text in the language of the page; a value in it stands as %(name)s. */
+function errorText(answer) {
+  const template = errorTexts[answer.getResponseHeader("Error-Code")] ?? "";
+  const values = new URLSearchParams(answer.getResponseHeader("Error-Parameters") ?? "");
+  return [...values].reduce((text, [name, value]) => text.replace(`%(${name})s`, value), template);
 }
 
 function stop(message) {

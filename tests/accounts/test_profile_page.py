@@ -87,7 +87,7 @@ def test_values_of_another_time_stay(browser: Client, member: Callable[..., User
         ("date_of_birth", "2999-01-01", "Ngày này ở tương lai."),
         ("date_of_birth", "31/12/1999", "Ngày sai định dạng."),
         ("bio", "x" * 5001, "Trường này có nhiều nhất 5000 ký tự."),
-        ("bio", "nul\0", "Null characters"),
+        ("bio", "nul\0", "Không được dùng ký tự null."),
     ],
 )
 def test_what_is_wrong_is_told_at_its_field_and_changes_nothing(

@@ -128,7 +128,7 @@ def test_a_text_that_nobody_waits_for_is_not_computed(ready: None, picture: Imag
 
 
 def test_what_a_task_refuses_comes_back_as_invalid_input(ready: None) -> None:
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput, match="not a readable image"):
         rpc.call(RemoteTask.EMBED_IMAGE, image="bm90IGFuIGltYWdl", model=services.clip_name())
 
 

@@ -55,7 +55,7 @@ def test_a_worker_starts_by_itself_once_the_weights_are_there(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(worker, "RETRY_INTERVAL", 0.1)
-    monkeypatch.setattr("ai.engine.lazy.FIRST_PAUSE", 0.1)
+    monkeypatch.setattr("ai.engine.lazy_model.MIN_RETRY_SECONDS", 0.1)
     worker.get_engine().clip._pause = 0.1
     keeper = worker.ModelLoader("test-late", {"embed"})
     with caplog.at_level(logging.INFO, logger="ai.worker"):

@@ -14,8 +14,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from ai.demo_models.drawing import draw_scene
-from ai.demo_models.scenes import demo_scenes
-from posts.view_counter import write_waiting_views
+from ai.demo_models.scenes import choose_demo_scenes
+from posts.view_counter import flush_views
 from tests.contract.frontend import Frontend, registration
 from tests.notifications.web import web_process
 
@@ -24,19 +24,19 @@ Visit = Callable[..., Frontend]
 
 
 @pytest.fixture(scope="module")
-def site(servers: Path, django_db_setup: None) -> Iterator[str]:
+def web_url(servers: Path, django_db_setup: None) -> Iterator[str]:
     with web_process("contract", servers) as url:
         yield url
 
 
 @pytest.fixture(params=["/api", ""], ids=["variable with api", "variable without api"])
-def visit(request: pytest.FixtureRequest, site: str) -> Iterator[Visit]:
+def visit(request: pytest.FixtureRequest, web_url: str) -> Iterator[Visit]:
     """`visit()`: a logged-out visitor; `visit("Mai")`: one who has just registered."""
 
     with httpx.Client(timeout=300) as browser:
 
         def open_tab(first_name: str = "") -> Frontend:
-            tab = Frontend(browser, f"{site}{request.param}")
+            tab = Frontend(browser, f"{web_url}{request.param}")
             if first_name:
                 tab.register(first_name)
             return tab
@@ -48,7 +48,7 @@ def visit(request: pytest.FixtureRequest, site: str) -> Iterator[Visit]:
 def photos() -> list[bytes]:
     """Three pictures in which the models see something."""
     found = []
-    for scene in demo_scenes(3):
+    for scene in choose_demo_scenes(3):
         file = io.BytesIO()
         draw_scene(scene, 480).save(file, "JPEG", quality=90)
         found.append(file.getvalue())
@@ -305,7 +305,7 @@ def test_the_leaderboard_and_following_twice(visit: Visit, photos: list[bytes]) 
     author, reader = visit("Mai"), visit("Nam")
     post_id = new_post(author, photos[0])
     reader.data(f"/posts/{post_id}")
-    write_waiting_views()  # as the clock does it
+    flush_views()  # as the clock does it
     author_id = author.user["id"]
     viewed, active = (
         reader.data(f"/users/{name}?limit=50") for name in ("most-viewed", "most-active")

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageSequence
 
 from media import images
 from media.images import CheckedImage, check_images, decode_bytes, decode_upload
 from smimso.errors import InvalidInput
+from tests.properties import examples
 
 SIZE = (60, 40)
 UNREADABLE = "The file is not a readable image. Only JPEG, PNG, WebP, and GIF are allowed."
@@ -417,7 +417,7 @@ def test_a_large_jpeg_is_decoded_small() -> None:
 def test_a_long_strip_takes_little_memory_while_it_waits_for_a_model(size: tuple[int, int]) -> None:
     strip = encoded(Image.new("RGB", size, "teal"), "PNG")
     kept = images.decode_ahead(lambda: strip).result()
-    assert max(kept.size) == images.MOST_SIDE
+    assert max(kept.size) == images.MAX_SIDE
     assert 3 * kept.width * kept.height <= 7_000_000
 
 
@@ -457,7 +457,7 @@ def only_refuses(data: bytes) -> None:
                 take(data)
 
 
-@hypothesis_settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(200)
 @given(
     data=st.sampled_from(FUZZED),
     changes=st.lists(
@@ -473,7 +473,7 @@ def test_corrupted_pictures_are_refused_or_read_and_nothing_else(
     only_refuses(data)
 
 
-@hypothesis_settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     head=st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF"]),
     body=st.binary(max_size=300),
@@ -484,7 +484,7 @@ def test_random_bytes_are_refused_and_nothing_else(head: bytes, body: bytes) -> 
 
 def test_only_a_few_pictures_are_decoded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     lock, now, most = threading.Lock(), 0, 0
-    decoded = images._decoded
+    decoded = images._decode
 
     def counted(*arguments: Any) -> Image.Image:
         nonlocal now, most
@@ -497,12 +497,12 @@ def test_only_a_few_pictures_are_decoded_at_once(monkeypatch: pytest.MonkeyPatch
             now -= 1
         return image
 
-    monkeypatch.setattr(images, "_decoded", counted)
-    data, number = encoded(scene(), "PNG"), 4 * images.DECODERS
+    monkeypatch.setattr(images, "_decode", counted)
+    data, number = encoded(scene(), "PNG"), 4 * images.DECODER_COUNT
     with ThreadPoolExecutor(number) as requests:
         for image in requests.map(decode_upload, [upload(data) for _ in range(number)]):
             assert difference(image, scene()) < 1
-    assert 2 <= most <= images.DECODERS
+    assert 2 <= most <= images.DECODER_COUNT
 
 
 @pytest.mark.parametrize(
@@ -513,4 +513,4 @@ def test_decoders_follow_the_cores_as_far_as_there_is_memory(
 ) -> None:
     monkeypatch.setattr(images, "available_cores", lambda: cores)
     monkeypatch.setattr(images, "available_memory", lambda: gigabytes * 1024**3)
-    assert images.number_of_decoders() == threads
+    assert images._decoder_count() == threads

@@ -296,7 +296,7 @@ def test_the_form_works_without_scripts(
     assert response.headers["Location"] == f"/post/{post.pk}"
     assert (post.user, post.title, post.tags) == (owner, "Phố cổ", ["Hà Nội", "mưa"])
     assert (post.visibility, post.images.count()) == ("friends", 2)
-    assert post.open_fields == ["description"]
+    assert post.ai_writable_fields == ["description"]
 
 
 def test_a_form_sent_twice_makes_one_post_and_a_form_opened_again_another(
@@ -330,13 +330,11 @@ def test_a_refused_upload_says_why_and_keeps_what_was_written(client: Client, ow
     assert not Post.objects.exists()
 
 
-def test_the_texts_of_the_services_are_known_to_the_upload_script(
-    client: Client, owner: User
-) -> None:
+def test_the_texts_of_errors_are_known_to_the_upload_script(client: Client, owner: User) -> None:
     client.force_login(owner)
     text = client.get("/upload", headers={"Accept-Language": "vi"}).text
-    assert 'id="service-texts" type="application/json"' in text
-    assert "File size exceeds the maximum limit of %(number)sMB" in text
+    assert 'id="error-texts" type="application/json"' in text
+    assert '"file_too_large": "' in text
 
 
 def test_the_scripts_request_is_accepted_with_the_forms_token(

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
@@ -19,6 +19,7 @@ from posts.models import Post
 from search import result_store
 from smimso.errors import Unavailable
 from smimso.redis import redis_client
+from tests.properties import examples
 from tests.search.conftest import at_cosine, pointing
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("openai_scale")]
@@ -238,7 +239,7 @@ def test_copies_that_hashes_leave_in_doubt_are_told_by_their_vectors(
 def test_what_is_near_says_its_words_however_many_posts_have_them(
     api: Api, stranger: User, new: NewPost, meaning: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.retrieval.MOST", 5)
+    monkeypatch.setattr("search.retrieval.MAX_CANDIDATES", 5)
     for number in range(6):
         new(None, title=f"zebra {number}")
     new(0.33, title="near", description="A zebra")
@@ -320,9 +321,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 SIGNS = st.text(st.sampled_from("ab -:*&|!()<>'\"\\_İʼ\u0307"), max_size=8)
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(60)
 @given(q=TEXT | SIGNS, negative=TEXT | SIGNS, tags=TEXT | SIGNS)
 def test_any_text_can_be_asked_for(
     q: str, negative: str, tags: str, api: Api, stranger: User, away: None
@@ -453,7 +452,7 @@ def test_no_page_repeats_or_skips(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if redis == "away":
-        monkeypatch.setattr(result_store, "keep", lambda found, redis_away: found)
+        monkeypatch.setattr(result_store, "store", lambda found, redis_away: found)
     for number in range(10):
         new(0.34 - 0.003 * number, title=str(number))
     turned = pages(api(stranger), q="x y", limit=4)
@@ -482,7 +481,7 @@ def test_an_old_cursor_says_that_it_has_expired(
         redis_client().delete(key)
     response = api(stranger).get("/api/search", {"cursor": cursor})
     assert response.status_code == 400
-    assert response.json()["error"] == result_store.EXPIRED
+    assert response.json()["error"] == "The search has expired. Please search again."
 
 
 def test_without_redis_the_cursor_carries_the_list(

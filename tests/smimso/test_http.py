@@ -56,10 +56,10 @@ def test_pagination_counts_pages(total: int, pages: int) -> None:
 
 
 FAMILY = [
-    (errors.InvalidInput("Too blue"), 400, "Too blue"),
-    (errors.AuthenticationFailed("Who?"), 401, "Who?"),
+    (errors.InvalidInput("title_required"), 400, "Title is required"),
+    (errors.AuthenticationFailed("invalid_credentials"), 401, "Invalid credentials"),
     (errors.NotAllowed(), 403, "You are not allowed to do this"),
-    (errors.NotFound("Post not found"), 404, "Post not found"),
+    (errors.NotFound("post_not_found"), 404, "Post not found"),
     (errors.TooLarge(), 413, "The request is too large"),
     (errors.Overloaded(), 429, "Too many requests. Please try again later."),
     (errors.Unavailable(), 503, "This service is not available at the moment"),
@@ -199,7 +199,7 @@ class TestRequests:
         def fail(*_: object) -> None:
             raise RuntimeError("hunter2")
 
-        monkeypatch.setattr("posts.rest.views.files.image_id_of", fail)
+        monkeypatch.setattr("posts.rest.views.access.image_id_of", fail)
         response = Client(raise_request_exception=False).get("/uploads/posts/a.jpg")
         assert_error(response, 500, "Internal server error")
 
@@ -232,7 +232,7 @@ class TestRequests:
         def refuse(*_: object, **__: object) -> None:
             raise error
 
-        monkeypatch.setattr("posts.rest.views.files.may_fetch", refuse)
+        monkeypatch.setattr("posts.rest.views.access.can_view", refuse)
         assert_error(api().get("/uploads/posts/a.jpg"), status, text)
         page = client.get("/uploads/posts/a.jpg")
         assert page.status_code == status

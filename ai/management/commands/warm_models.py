@@ -34,5 +34,5 @@ class Command(BaseCommand):
 
         if not current.preset.key:
             raise CommandError(f"{current.clip_name} is no preset: nothing is compared with it")
-        path = self_test.record(current.clip.get(), current.preset)
+        path = self_test.record_golden(current.clip.get(), current.preset)
         self.stdout.write(f"{current.preset.key}: recorded in {path}")
