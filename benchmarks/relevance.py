@@ -37,7 +37,7 @@ from ai.demo_models.scenes import Scene  # noqa: E402
 from ai.worker import get_engine  # noqa: E402
 from benchmarks.data import judged  # noqa: E402
 from benchmarks.data.drawn import WIDTH, drawn  # noqa: E402
-from posts.full_text import fold  # noqa: E402
+from posts.full_text import strip_diacritics  # noqa: E402
 from posts.models import Post  # noqa: E402
 from search import retrieval, services  # noqa: E402
 from search.query import Query, parse  # noqa: E402
@@ -50,7 +50,7 @@ SCENES, QUERIES = 2_400, 60
 LANGUAGES = {
     "English": ("en", str),
     "Vietnamese": ("vi", str),
-    "Vietnamese without marks": ("vi", fold),
+    "Vietnamese without marks": ("vi", strip_diacritics),
 }
 Find = Callable[[str], list[int]]
 

@@ -6,7 +6,7 @@ from django.db.models import Exists, OuterRef
 
 from importer.report import EXAMPLES, TableReport
 from posts.models import Post, PostImage
-from posts.recount import correct
+from posts.recount import recount_posts
 
 _FIRST = UUID(int=0)
 
@@ -18,7 +18,7 @@ def correct_counters(report: TableReport, *, batch: int) -> None:
         ids = list(rows.values_list("pk", flat=True)[:batch])
         if not ids:
             return
-        for post_id in correct(ids):
+        for post_id in recount_posts(ids):
             report.note("like_count or comment_count corrected from the rows", str(post_id))
         last = ids[-1]
 

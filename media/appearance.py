@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image
 
 HASH_SIDE, HASH_FREQUENCIES = 32, 8  # pixels; the lowest frequencies of each axis: 64 bits
-LEAST_CONTRAST = 2.0  # standard deviation of the greys, 0..255; below it the hash is noise
+MIN_CONTRAST = 2.0  # standard deviation of the greys, 0..255; below it the hash is noise
 COLOR_SIDE = 48  # pixels on the longer side
-LEAST_SHARE = 0.05  # of the picture's area
+MIN_SHARE = 0.05  # of the picture's area
 COLORS = (
     *("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink"),
     *("brown", "black", "grey", "white"),
@@ -32,32 +32,32 @@ def perceptual_hash(picture: Image.Image) -> int | None:
     size = (HASH_SIDE, HASH_SIDE)
     grey = picture.convert("L").resize(size, Image.Resampling.LANCZOS)
     pixels = np.asarray(grey, dtype=np.float64)
-    if pixels.std() < LEAST_CONTRAST:
+    if pixels.std() < MIN_CONTRAST:
         return None
-    frequencies = _COSINES @ pixels @ _COSINES.T
+    frequencies = _DCT @ pixels @ _DCT.T
     bits = frequencies > np.median(frequencies)
     return int.from_bytes(np.packbits(bits).tobytes(), "big", signed=True)
 
 
-def _cosines() -> np.ndarray:
+def _dct_matrix() -> np.ndarray:
     """The first rows of the discrete cosine transform (DCT-II), float64 [8, 32]."""
     places = np.pi * (2 * np.arange(HASH_SIDE) + 1) / (2 * HASH_SIDE)
     return np.cos(np.arange(HASH_FREQUENCIES)[:, None] * places)
 
 
-_COSINES = _cosines()
+_DCT = _dct_matrix()
 
 
 def color_names(picture: Image.Image) -> list[str]:
     """Those of COLORS that cover at least LEAST_SHARE of an RGB picture, most area first."""
     small = picture.convert("RGB")
     small.thumbnail((COLOR_SIDE, COLOR_SIDE), Image.Resampling.BOX)
-    named = _named(np.asarray(small, dtype=np.float64).reshape(-1, 3) / 255)
+    named = _color_indexes(np.asarray(small, dtype=np.float64).reshape(-1, 3) / 255)
     shares = np.bincount(named, minlength=len(COLORS)) / len(named)
-    return [COLORS[n] for n in np.argsort(-shares, kind="stable") if shares[n] >= LEAST_SHARE]
+    return [COLORS[n] for n in np.argsort(-shares, kind="stable") if shares[n] >= MIN_SHARE]
 
 
-def _named(rgb: np.ndarray) -> np.ndarray:
+def _color_indexes(rgb: np.ndarray) -> np.ndarray:
     """sRGB 0..1, float64 [n, 3] → positions in COLORS, int [n]."""
     lightness, a, b = _oklab(rgb).T
     chroma = np.hypot(a, b)

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.utils.cache import get_conditional_response
 from django.utils.http import http_date, quote_etag
 
-PIECE = 256 * 1024  # bytes
+CHUNK_SIZE = 256 * 1024  # bytes
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")  # several ranges at once may be ignored
 
 
@@ -28,8 +28,8 @@ def file_response(
     etag = quote_etag(f"{modified:x}-{size:x}")
     response: HttpResponseBase | None = get_conditional_response(request, etag, modified)
     if response is None:
-        asked = _range_of(request, size, fresh={etag, http_date(modified)})
-        response = _content(request, name, size, asked, content_type)
+        asked = _requested_range(request, size, fresh={etag, http_date(modified)})
+        response = _build_response(request, name, size, asked, content_type)
         if not inline:
             response["Content-Disposition"] = f'attachment; filename="{PurePath(name).name}"'
     response["ETag"] = etag
@@ -38,7 +38,7 @@ def file_response(
     return response
 
 
-def _range_of(request: HttpRequest, size: int, fresh: set[str]) -> range | None:
+def _requested_range(request: HttpRequest, size: int, fresh: set[str]) -> range | None:
     """The bytes asked for; empty when the file has none of them, None when all are."""
     match = _RANGE.fullmatch(request.headers.get("Range", "").strip())
     condition = request.headers.get("If-Range")
@@ -52,7 +52,7 @@ def _range_of(request: HttpRequest, size: int, fresh: set[str]) -> range | None:
     return range(max(0, size - int(last)), size) if last else None
 
 
-def _content(
+def _build_response(
     request: HttpRequest, name: str, size: int, asked: range | None, content_type: str
 ) -> HttpResponseBase:
     if asked is not None and not asked:
@@ -80,7 +80,7 @@ class _FileStream(StreamingHttpResponse):
         super().__init__(self._pieces(), content_type=content_type)
 
     def _read(self) -> bytes:
-        data: bytes = self._file.read(min(PIECE, self._left))
+        data: bytes = self._file.read(min(CHUNK_SIZE, self._left))
         self._left -= len(data)
         return data
 

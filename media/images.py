@@ -19,7 +19,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from media.appearance import color_names, perceptual_hash
-from media.metadata import without_metadata
+from media.metadata import strip_metadata
 from smimso.errors import InvalidInput
 from smimso.machine import available_cores, available_memory
 
@@ -38,20 +38,22 @@ MODEL_SIDE = 768  # pixels; twice what the largest model input needs
 FINGERPRINT_SIDE = 480  # pixels
 # Pixels of the shorter side that are decoded for the models, at least: the larger of the two looks
 # at 384. An eighth of a photograph of 12 megapixels has 375, and a quarter takes 11 ms more.
-LEAST_SIDE = 360
-MOST_SIDE = 8 * LEAST_SIDE  # pixels of the longer side that are kept for the models
+MIN_SIDE = 360
+MAX_SIDE = 8 * MIN_SIDE  # pixels of the longer side that are kept for the models
 PLACEHOLDER_WIDTH = 20  # pixels
-WEBP_SIDE = 16_383  # pixels; more is beyond the format
+MAX_WEBP_SIDE = 16_383  # pixels; more is beyond the format
 
 
-def number_of_decoders() -> int:
+def _decoder_count() -> int:
     """As many as cores, but a picture of the most pixels takes 200 MB while it is decoded: a tenth
     of the machine's memory, if all of them do."""
     return max(2, min(available_cores(), available_memory() // (2 * 1024**3)))
 
 
-DECODERS = number_of_decoders()
-_DECODERS = ThreadPoolExecutor(DECODERS, thread_name_prefix="decode")  # Pillow releases the GIL
+DECODER_COUNT = _decoder_count()
+_DECODERS = ThreadPoolExecutor(
+    DECODER_COUNT, thread_name_prefix="decode"
+)  # Pillow releases the GIL
 
 Image.MAX_IMAGE_PIXELS = None  # _opened has the limit, and refuses before anything is decoded
 
@@ -98,29 +100,29 @@ class Fingerprint:
 
 def check_images(uploads: Sequence[Upload]) -> list[CheckedImage]:
     """All of `uploads` decoded and checked, in order; InvalidInput names what is wrong."""
-    check_number(uploads)
-    return list(_DECODERS.map(_check_image, [_read(upload) for upload in uploads]))
+    check_count(uploads)
+    return list(_DECODERS.map(_check_image, [read_upload(upload) for upload in uploads]))
 
 
-def check_number(uploads: Sequence[Upload]) -> None:
+def check_count(uploads: Sequence[Upload]) -> None:
     if len(uploads) > settings.UPLOAD_MAX_FILES:
         raise InvalidInput("too_many_files", number=settings.UPLOAD_MAX_FILES)
 
 
-def fingerprints(uploads: Sequence[Upload]) -> list[Fingerprint]:
+def compute_fingerprints(uploads: Sequence[Upload]) -> list[Fingerprint]:
     """As `check_images` would give them, in order, without what a picture to be stored needs."""
-    check_number(uploads)
-    return list(_DECODERS.map(_fingerprint, [_read(upload) for upload in uploads]))
+    check_count(uploads)
+    return list(_DECODERS.map(_compute_fingerprint, [read_upload(upload) for upload in uploads]))
 
 
-def _fingerprint(data: bytes) -> Fingerprint:
+def _compute_fingerprint(data: bytes) -> Fingerprint:
     checksum = hashlib.sha256(data).hexdigest()
-    return Fingerprint(checksum, perceptual_hash(_seen(data, FINGERPRINT_SIDE)))
+    return Fingerprint(checksum, perceptual_hash(_decode_to_fit(data, FINGERPRINT_SIDE)))
 
 
 def decode_upload(upload: Upload, side: int = MODEL_SIDE) -> Image.Image:
     """A picture that is only looked at (search, caption), as `decode_bytes` gives it."""
-    return decode_bytes(_read(upload), side)
+    return decode_bytes(read_upload(upload), side)
 
 
 def decode_bytes(data: bytes, side: int = MODEL_SIDE) -> Image.Image:
@@ -129,7 +131,7 @@ def decode_bytes(data: bytes, side: int = MODEL_SIDE) -> Image.Image:
     Raises InvalidInput when the bytes are not an acceptable image.
     """
     # A few at a time: one of the most pixels takes 200 MB while it is decoded.
-    return _DECODERS.submit(_seen, data, side).result()
+    return _DECODERS.submit(_decode_to_fit, data, side).result()
 
 
 def decode_ahead(read: Callable[[], bytes]) -> Future[Image.Image]:
@@ -139,28 +141,28 @@ def decode_ahead(read: Callable[[], bytes]) -> Future[Image.Image]:
     there are so many, MOST_SIDE on the longer one at most: 6 MB. The future raises InvalidInput on
     bad bytes, and what `read` raises.
     """
-    return _DECODERS.submit(lambda: _for_models(read()))
+    return _DECODERS.submit(lambda: _decode_for_models(read()))
 
 
-def _for_models(data: bytes) -> Image.Image:
-    image = _decoded(io.BytesIO(data), LEAST_SIDE)
+def _decode_for_models(data: bytes) -> Image.Image:
+    image = _decode(io.BytesIO(data), MIN_SIDE)
     if image.mode in ("1", "P"):
-        image = _flattened(image)
-    longer = round(2 * LEAST_SIDE * max(image.size) / min(image.size))
-    side = min(longer, MOST_SIDE)  # a long strip of 50 megapixels would stay as it is
+        image = _flatten(image)
+    longer = round(2 * MIN_SIDE * max(image.size) / min(image.size))
+    side = min(longer, MAX_SIDE)  # a long strip of 50 megapixels would stay as it is
     image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
-    return _flattened(image)
+    return _flatten(image)
 
 
-def _seen(data: bytes, side: int) -> Image.Image:
-    image = _decoded(io.BytesIO(data), side)
+def _decode_to_fit(data: bytes, side: int) -> Image.Image:
+    image = _decode(io.BytesIO(data), side)
     if image.mode in ("1", "P"):  # which Pillow resizes without smoothing
-        image = _flattened(image)
+        image = _flatten(image)
     image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
-    return _flattened(image)
+    return _flatten(image)
 
 
-def _read(upload: Upload) -> bytes:
+def read_upload(upload: Upload) -> bytes:
     megabytes = settings.UPLOAD_MAX_BYTES // (1024 * 1024)
     if (upload.size or 0) > settings.UPLOAD_MAX_BYTES:
         raise InvalidInput("file_too_large", number=megabytes)
@@ -168,15 +170,15 @@ def _read(upload: Upload) -> bytes:
 
 
 def _check_image(data: bytes) -> CheckedImage:
-    image_format = _opened(io.BytesIO(data)).format or ""
+    image_format = _open_header(io.BytesIO(data)).format or ""
     checksum = hashlib.sha256(data).hexdigest()
-    data = _upright(data)
+    data = _make_upright(data)
     try:
-        data = without_metadata(data, image_format)
+        data = strip_metadata(data, image_format)
     except ValueError as error:
-        raise _unreadable() from error
-    size = _opened(io.BytesIO(data)).size
-    renditions, placeholder, seen = _renditions(data)
+        raise _unreadable_error() from error
+    size = _open_header(io.BytesIO(data)).size
+    renditions, placeholder, seen = _make_renditions(data)
     return CheckedImage(
         data=data,
         extension=EXTENSIONS[image_format],
@@ -190,26 +192,26 @@ def _check_image(data: bytes) -> CheckedImage:
     )
 
 
-def _renditions(data: bytes) -> tuple[dict[str, bytes], str, Image.Image]:
+def _make_renditions(data: bytes) -> tuple[dict[str, bytes], str, Image.Image]:
     """WebP files no wider than settings.UPLOAD_THUMBNAIL_WIDTHS, the blurred placeholder, and the
     smallest of them in RGB."""
     widths = settings.UPLOAD_THUMBNAIL_WIDTHS
-    image = _decoded(io.BytesIO(data), max(widths.values()))
+    image = _decode(io.BytesIO(data), max(widths.values()))
     # The profile of a grey or CMYK picture does not fit what it is converted to.
     profile = image.info.get("icc_profile") if image.mode in ("RGB", "RGBA", "P") else None
     image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     files = {}
     for name, width in sorted(widths.items(), key=lambda item: -item[1]):
-        image = _reduced(image, width, WEBP_SIDE)
+        image = _shrink(image, width, MAX_WEBP_SIDE)
         # method 0: a third of the time of the default for 4 % more bytes
         options = {"quality": 80, "method": 0, "icc_profile": profile}
-        files[name] = _encoded(image, "WEBP", **options)
-    tiny = _reduced(image, PLACEHOLDER_WIDTH, 4 * PLACEHOLDER_WIDTH)
-    encoded = base64.b64encode(_encoded(tiny, "WEBP", quality=50)).decode()
-    return files, f"data:image/webp;base64,{encoded}", _flattened(image)
+        files[name] = _encode(image, "WEBP", **options)
+    tiny = _shrink(image, PLACEHOLDER_WIDTH, 4 * PLACEHOLDER_WIDTH)
+    encoded = base64.b64encode(_encode(tiny, "WEBP", quality=50)).decode()
+    return files, f"data:image/webp;base64,{encoded}", _flatten(image)
 
 
-def _reduced(image: Image.Image, most_width: int, most_height: int) -> Image.Image:
+def _shrink(image: Image.Image, most_width: int, most_height: int) -> Image.Image:
     scale = min(most_width / image.width, most_height / image.height)
     if scale >= 1:
         return image
@@ -217,48 +219,48 @@ def _reduced(image: Image.Image, most_width: int, most_height: int) -> Image.Ima
     return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
 
 
-def _encoded(image: Image.Image, image_format: str, **options: object) -> bytes:
+def _encode(image: Image.Image, image_format: str, **options: object) -> bytes:
     file = io.BytesIO()
     image.save(file, image_format, **options)
     return file.getvalue()
 
 
-def _upright(data: bytes) -> bytes:
+def _make_upright(data: bytes) -> bytes:
     """Encoded again if the EXIF orientation asks for it: the one case in which pixels change."""
-    with _refusing_broken_images():
-        image = _opened(io.BytesIO(data))
-        turn = _turn(image)
+    with _raise_invalid_input():
+        image = _open_header(io.BytesIO(data))
+        turn = _required_transpose(image)
         if turn is None:
             return data
         options = {"icc_profile": image.info.get("icc_profile")}
         if image.format in ("JPEG", "WEBP"):
             options["quality"] = 95
-        return _encoded(image.transpose(turn), image.format or "", **options)
+        return _encode(image.transpose(turn), image.format or "", **options)
 
 
-def _turn(image: Image.Image) -> Image.Transpose | None:
+def _required_transpose(image: Image.Image) -> Image.Transpose | None:
     """What makes the picture upright. Not ImageOps.exif_transpose: it also writes the EXIF data
     anew, and stumbles over what was odd in it. An animation would lose its other frames."""
     turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
     return None if turn is None or getattr(image, "is_animated", False) else turn
 
 
-def _decoded(file: IO[bytes], side: int) -> Image.Image:
+def _decode(file: IO[bytes], side: int) -> Image.Image:
     """Fully decoded and upright; JPEGs at the smallest scale that still has `side` pixels."""
-    with _refusing_broken_images():
-        image = _opened(file)
+    with _raise_invalid_input():
+        image = _open_header(file)
         if image.format == "JPEG":
             image.draft(None, (side, side))
         image.load()
-        turn = _turn(image)
+        turn = _required_transpose(image)
     if turn is not None:
         image = image.transpose(turn)
-    return _with_eight_bits(image)
+    return _to_eight_bits(image)
 
 
-def _opened(file: IO[bytes]) -> Image.Image:
+def _open_header(file: IO[bytes]) -> Image.Image:
     """The header only. Refuses other formats and sizes before any pixel is decoded."""
-    with _refusing_broken_images():
+    with _raise_invalid_input():
         image: Image.Image = Image.open(file, formats=tuple(EXTENSIONS))
         if image.format == "MPO":  # a JPEG with more pictures behind it, as some cameras make it
             file.seek(0)
@@ -269,7 +271,7 @@ def _opened(file: IO[bytes]) -> Image.Image:
     return image
 
 
-def _with_eight_bits(image: Image.Image) -> Image.Image:
+def _to_eight_bits(image: Image.Image) -> Image.Image:
     """Greys of 16 bits scaled down: Pillow's own conversion cuts them off at 255."""
     if not image.mode.startswith("I"):
         return image
@@ -277,7 +279,7 @@ def _with_eight_bits(image: Image.Image) -> Image.Image:
     return image.point(lambda grey: grey * (1 / 256)).convert("L")
 
 
-def _flattened(image: Image.Image) -> Image.Image:
+def _flatten(image: Image.Image) -> Image.Image:
     if not image.has_transparency_data:
         return image.convert("RGB")
     ground = Image.new("RGBA", image.size, "white")
@@ -285,13 +287,13 @@ def _flattened(image: Image.Image) -> Image.Image:
 
 
 @contextmanager
-def _refusing_broken_images() -> Iterator[None]:
+def _raise_invalid_input() -> Iterator[None]:
     """Turns whatever Pillow raises on bad data into one clear InvalidInput."""
     try:
         yield
     except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
-        raise _unreadable() from error
+        raise _unreadable_error() from error
 
 
-def _unreadable() -> InvalidInput:
+def _unreadable_error() -> InvalidInput:
     return InvalidInput("image_unreadable")

@@ -27,7 +27,7 @@ _WEBP_EXIF_FLAG, _WEBP_XMP_FLAG = 0x08, 0x04
 _GIF_LOOPING = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 
 
-def without_metadata(data: bytes, image_format: str) -> bytes:
+def strip_metadata(data: bytes, image_format: str) -> bytes:
     """`data` of format JPEG, PNG, WEBP or GIF, less everything that is not the picture."""
     try:
         return _STRIP[image_format](data)

@@ -112,9 +112,9 @@ def delete_account(*, user: User, password: str = "", google_token: str = "") ->
         urls = (member.avatar_url, member.cover_url)
         member.delete()
         transaction.on_commit(partial(_remove_files, images, urls), robust=True)
-        transaction.on_commit(partial(attachments.remove_all_of, user.pk), robust=True)
+        transaction.on_commit(partial(attachments.remove_attachments_of, user.pk), robust=True)
         transaction.on_commit(leaderboards.clear_cache, robust=True)
-        feed.forget_total()
+        feed.invalidate_total()
 
 
 def _lock_posts(member: User) -> None:

@@ -13,16 +13,16 @@ from uuid import UUID
 
 from django.db import connection
 
-from posts.keyset import Place
-from posts.models import BAND_MASKS, BAND_SHIFTS, NEAR_BITS, PostImage
+from posts.keyset import Cursor
+from posts.models import BAND_MASKS, BAND_SHIFTS, MAX_HASH_DISTANCE, PostImage
 
-GROUPS = 20  # of a page, at most some more
-AT_ONCE, BATCHES = 100, 10  # images that a page looks at
-MOST_IMAGES = 30  # of a group that are shown, beside its newest
+GROUPS_PER_PAGE = 20  # of a page, at most some more
+BATCH_SIZE, MAX_BATCHES = 100, 10  # images that a page looks at
+MAX_GROUP_IMAGES = 30  # of a group that are shown, beside its newest
 
 
 @dataclass(frozen=True)
-class Group:
+class DuplicateGroup:
     """The newest image first. exact: all are the same file."""
 
     images: list[PostImage]
@@ -58,40 +58,44 @@ _QUERY = """
 """
 
 
-def duplicate_groups(after: Place | None = None) -> tuple[list[Group], Place | None]:
+def find_duplicate_groups(
+    after: Cursor | None = None,
+) -> tuple[list[DuplicateGroup], Cursor | None]:
     """Groups that come after a place, and the place where the next page goes on, None at the end.
 
     A page may have no group and yet be followed by another: it looks at AT_ONCE · BATCHES images.
     """
     found: list[tuple[list[UUID], bool]] = []
-    for _ in range(BATCHES):
-        rows = _rows(after)
-        found += list(_grouped(rows))
+    for _ in range(MAX_BATCHES):
+        rows = _fetch_rows(after)
+        found += list(_group_rows(rows))
         last = rows[-1] if rows else None
-        after = Place(last[1], last[0]) if last else None
-        if after is None or len(found) >= GROUPS:
+        after = Cursor(last[1], last[0]) if last else None
+        if after is None or len(found) >= GROUPS_PER_PAGE:
             break
     images = PostImage.objects.without_vectors().select_related("post__user")
     known = images.in_bulk([pk for pks, _ in found for pk in pks])
-    return [Group([known[pk] for pk in pks if pk in known], exact) for pks, exact in found], after
+    return [
+        DuplicateGroup([known[pk] for pk in pks if pk in known], exact) for pks, exact in found
+    ], after
 
 
-def _rows(after: Place | None) -> list[tuple[UUID, datetime, UUID | None, bool, bool]]:
+def _fetch_rows(after: Cursor | None) -> list[tuple[UUID, datetime, UUID | None, bool, bool]]:
     near = " UNION ".join(_NEAR.format(shift=shift) for shift in BAND_SHIFTS)
     values: dict[str, Any] = {
         "masks": list(BAND_MASKS),
-        "bits": NEAR_BITS,
+        "bits": MAX_HASH_DISTANCE,
         "created_at": after.created_at if after else None,
         "pk": after.pk if after else None,
-        "at_once": AT_ONCE,
-        "most": MOST_IMAGES,
+        "at_once": BATCH_SIZE,
+        "most": MAX_GROUP_IMAGES,
     }
     with connection.cursor() as cursor:
         cursor.execute(_QUERY.format(near=near), values)
         return cursor.fetchall()
 
 
-def _grouped(
+def _group_rows(
     rows: list[tuple[UUID, datetime, UUID | None, bool, bool]],
 ) -> Iterator[tuple[list[UUID], bool]]:
     for pk, of_one in groupby(rows, key=lambda row: row[0]):

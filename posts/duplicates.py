@@ -7,13 +7,13 @@ from typing import Any, Literal
 from django.db.models import BooleanField, ExpressionWrapper, F, Q
 from django.db.models.expressions import OrderBy
 
-from media.images import Fingerprint, Upload, fingerprints
+from media.images import Fingerprint, Upload, compute_fingerprints
 from posts.models import Post, PostImage
 
-Kind = Literal["exact", "near"]
+MatchKind = Literal["exact", "near"]
 
-MOST_FOUND = 5  # posts for each picture
-_MOST_IMAGES = 50
+MAX_PER_PICTURE = 5  # posts for each picture
+_MAX_IMAGES = 50
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Duplicate:
     own: the asking member's post, else one that the member may see.
     """
 
-    kind: Kind
+    kind: MatchKind
     post: Post
     image: PostImage
     own: bool
@@ -37,7 +37,7 @@ def find_duplicates(
     checksums: of the files that the uploads are small renditions of. What the member may not see
     is as if it were not there. Raises InvalidInput as posting would; nothing is stored.
     """
-    seen = fingerprints(uploads)
+    seen = compute_fingerprints(uploads)
     claimed = [*checksums, *[""] * len(seen)]
     return [
         _duplicates(member, Fingerprint(claimed[n] or each.checksum, each.perceptual_hash))
@@ -48,7 +48,7 @@ def find_duplicates(
 def _duplicates(member: Any, wanted: Fingerprint) -> list[Duplicate]:
     images = (
         PostImage.objects.visible_to(member)
-        .repeating(wanted.checksum, wanted.perceptual_hash)
+        .near_duplicates(wanted.checksum, wanted.perceptual_hash)
         .without_vectors()
         .select_related("post__user")
         .order_by(
@@ -60,11 +60,11 @@ def _duplicates(member: Any, wanted: Fingerprint) -> list[Duplicate]:
         )
     )
     found: dict[Any, Duplicate] = {}
-    for image in images[:_MOST_IMAGES]:
-        kind: Kind = "exact" if image.checksum == wanted.checksum else "near"
+    for image in images[:_MAX_IMAGES]:
+        kind: MatchKind = "exact" if image.checksum == wanted.checksum else "near"
         own = image.post.user_id == member.pk
         found.setdefault(image.post_id, Duplicate(kind, image.post, image, own))
-    return list(found.values())[:MOST_FOUND]
+    return list(found.values())[:MAX_PER_PICTURE]
 
 
 def _first(condition: Q) -> OrderBy:

@@ -20,13 +20,13 @@ from posts.models import Post
 KEY_LIFETIME = timedelta(days=1)
 
 
-def digest(words: Mapping[str, Any], checksums: Iterable[str], key: str) -> str:
+def compute_digest(words: Mapping[str, Any], checksums: Iterable[str], key: str) -> str:
     """SHA-256 (hex) of what was sent: key, words, and pictures in their order."""
     sent = [key, sorted(words.items()), list(checksums)]
     return hashlib.sha256(json.dumps(sent, default=str).encode()).hexdigest()
 
 
-def earlier_post(author: Any, request_digest: str, *, keyed: bool) -> Post | None:
+def find_previous(author: Any, request_digest: str, *, keyed: bool) -> Post | None:
     """The post that the same request made before."""
     lifetime = KEY_LIFETIME if keyed else timedelta(seconds=settings.POST_RETRY_SECONDS)
     recent = Post.objects.filter(user=author, created_at__gt=timezone.now() - lifetime)

@@ -16,7 +16,7 @@ from notifications.services import notify, retract
 from posts.models import Activity, ActivityType, Comment, Like, Post, SavedPost
 from smimso.errors import InvalidInput, NotAllowed, NotFound
 
-MOST_COMMENTS = 500  # of one answer
+MAX_COMMENTS = 500  # of one answer
 # Not by following Django's cascade, which goes as deep as the thread.
 _THREAD = """
     WITH RECURSIVE thread AS (
@@ -31,11 +31,11 @@ _THREAD = """
 def like_post(*, user: Any, post_id: UUID) -> None:
     """Idempotent. Raises NotFound for what the member may not see."""
     with transaction.atomic():
-        post = _locked(user, post_id)
+        post = _lock_post(user, post_id)
         _, created = Like.objects.get_or_create(user=user, post=post)
         if not created:
             return
-        _count(post_id, like_count=1)
+        _change_counters(post_id, like_count=1)
         Activity.objects.create(user=user, post=post, activity_type=ActivityType.LIKE)
         notify(
             recipient_id=post.user_id,
@@ -48,10 +48,10 @@ def like_post(*, user: Any, post_id: UUID) -> None:
 
 def unlike_post(*, user: Any, post_id: UUID) -> None:
     with transaction.atomic():
-        post = _locked(user, post_id)
+        post = _lock_post(user, post_id)
         removed, _ = Like.objects.filter(user=user, post=post).delete()
         if removed:
-            _count(post_id, like_count=-1)
+            _change_counters(post_id, like_count=-1)
             retract(
                 recipient_id=post.user_id, actor=user, type=NotificationType.LIKE, post_id=post.pk
             )
@@ -59,7 +59,7 @@ def unlike_post(*, user: Any, post_id: UUID) -> None:
 
 def save_post(*, user: Any, post_id: UUID) -> None:
     with transaction.atomic():
-        post = _locked(user, post_id)
+        post = _lock_post(user, post_id)
         _, created = SavedPost.objects.get_or_create(user=user, post=post)
         if created:
             Activity.objects.create(user=user, post=post, activity_type=ActivityType.SAVE)
@@ -67,7 +67,7 @@ def save_post(*, user: Any, post_id: UUID) -> None:
 
 def unsave_post(*, user: Any, post_id: UUID) -> None:
     with transaction.atomic():
-        SavedPost.objects.filter(user=user, post=_locked(user, post_id)).delete()
+        SavedPost.objects.filter(user=user, post=_lock_post(user, post_id)).delete()
 
 
 def add_comment(
@@ -78,14 +78,14 @@ def add_comment(
     if not text:
         raise InvalidInput("comment_required")
     with transaction.atomic():
-        post = _locked(user, post_id)
+        post = _lock_post(user, post_id)
         parent = None
         if parent_comment_id:
             parent = Comment.objects.filter(pk=parent_comment_id, post=post).first()
             if parent is None:
                 raise InvalidInput("reply_to_other_post")
         comment = Comment.objects.create(user=user, post=post, parent_comment=parent, content=text)
-        _count(post_id, comment_count=1)
+        _change_counters(post_id, comment_count=1)
         Activity.objects.create(user=user, post=post, activity_type=ActivityType.COMMENT)
         _notify_of_comment(comment, post, parent)
     return comment
@@ -117,7 +117,7 @@ def _notify_of_comment(comment: Comment, post: Post, parent: Comment | None) -> 
 def delete_comment(*, user: Any, post_id: UUID, comment_id: UUID) -> None:
     """By its author or the post's; replies to it go too, and the counter with them."""
     with transaction.atomic():
-        post = _locked(user, post_id)
+        post = _lock_post(user, post_id)
         comment = Comment.objects.filter(pk=comment_id, post=post).first()
         if comment is None:
             raise NotFound("comment_not_found")
@@ -125,11 +125,11 @@ def delete_comment(*, user: Any, post_id: UUID, comment_id: UUID) -> None:
             raise NotAllowed("cannot_delete_comment")
         thread = [reply.pk for reply in Comment.objects.raw(_THREAD, [comment.pk])]
         Comment.objects.filter(pk__in=thread).delete()
-        _count(post_id, comment_count=-len(thread))
+        _change_counters(post_id, comment_count=-len(thread))
 
 
 def comments_of(
-    viewer: Any, post_id: UUID, *, page: int | None = None, limit: int = MOST_COMMENTS
+    viewer: Any, post_id: UUID, *, page: int | None = None, limit: int = MAX_COMMENTS
 ) -> list[Comment]:
     """Oldest first: one page, or without `page` the latest `limit`. None of an invisible post.
 
@@ -144,7 +144,7 @@ def comments_of(
     return list(comments.order_by("created_at", "id")[(page - 1) * limit : page * limit])
 
 
-def _locked(user: Any, post_id: UUID) -> Post:
+def _lock_post(user: Any, post_id: UUID) -> Post:
     """The post if the member may see it, locked until the transaction ends."""
     posts = Post.objects.visible_to(user).select_for_update(of=("self",), no_key=True)
     post = posts.filter(pk=post_id).first()
@@ -153,7 +153,7 @@ def _locked(user: Any, post_id: UUID) -> Post:
     return post
 
 
-def _count(post_id: UUID, **changes: int) -> int:
+def _change_counters(post_id: UUID, **changes: int) -> int:
     """The number of posts changed."""
     return Post.objects.filter(pk=post_id).update(
         **{name: F(name) + change for name, change in changes.items()}

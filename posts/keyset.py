@@ -5,7 +5,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 
-class Place(NamedTuple):
+class Cursor(NamedTuple):
     """Of a row, which may be gone by now."""
 
     created_at: datetime
@@ -15,12 +15,12 @@ class Place(NamedTuple):
         return f"{self.created_at.isoformat()}_{self.pk}"
 
 
-def place_of(text: str) -> Place | None:
+def parse_cursor(text: str) -> Cursor | None:
     """What `str` made of a place; None for any other text."""
     when, _, pk = text.partition("_")
     try:
         moment = datetime.fromisoformat(when)
         # PostgreSQL knows fewer zones than Python, and UTC has no more years than it.
-        return Place(moment.astimezone(UTC), UUID(pk)) if moment.tzinfo else None
+        return Cursor(moment.astimezone(UTC), UUID(pk)) if moment.tzinfo else None
     except (ValueError, OverflowError):
         return None

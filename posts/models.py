@@ -17,16 +17,18 @@ from django.db.models.functions import Left
 from pgvector.django import CosineDistance, VectorField
 
 from accounts.models import Category, Follow, User
-from posts.keyset import Place
+from posts.keyset import Cursor
 
 EMBEDDING_DIMENSIONS = 512
 AUTHOR = "author"  # a source of captions; no model is called so
 BAND_SHIFTS = (48, 32, 16, 0)  # the four 16-bit bands of a perceptual hash, each with an index
 BAND_MASKS = (0, *(1 << bit for bit in range(16)))  # what a band of a near hash may differ in
-NEAR_BITS = 7  # the most that this finds: four bands that differ in two bits each are missed
+MAX_HASH_DISTANCE = (
+    7  # the most that this finds: four bands that differ in two bits each are missed
+)
 
 
-def hash_band(shift: int) -> CombinedExpression:
+def phash_band(shift: int) -> CombinedExpression:
     return F("perceptual_hash").bitrightshift(shift).bitand(0xFFFF)
 
 
@@ -106,7 +108,7 @@ class PostQuerySet(models.QuerySet["Post"]):
         counted = [self.filter(part).values("user_id") for part in parts]
         return counted[0].union(*counted[1:], all=True).count()
 
-    def older_than(self, place: Place) -> "PostQuerySet":
+    def older_than(self, place: Cursor) -> "PostQuerySet":
         """What follows `place` when the newest come first; ids tell equal times apart."""
         return self.filter(created_at__lte=place.created_at).exclude(
             created_at=place.created_at, id__gte=place.pk
@@ -145,8 +147,14 @@ class Post(models.Model):
     like_count = models.IntegerField(default=0)
     comment_count = models.IntegerField(default=0)
     caption = models.TextField(null=True, blank=True, help_text="AI caption of the first image")
-    # Names of the fields that the author left open; only these may the AI fill.
-    open_fields = ArrayField(models.CharField(max_length=20), default=list, blank=True)
+    # Fields that the author left empty. The AI writes no others.
+    ai_writable_fields = ArrayField(
+        models.CharField(max_length=20),
+        verbose_name="fields the AI may fill in",
+        db_column="open_fields",
+        default=list,
+        blank=True,
+    )
     # Of the request that made it; rows of bulk imports have none.
     request_digest = models.CharField(
         max_length=64, default="", db_default="", blank=True, editable=False
@@ -179,13 +187,15 @@ class Post(models.Model):
         return self.title
 
 
-class PostWords(models.Model):
+class PostSearchDocument(models.Model):
     """What is searched for words; PostgreSQL's triggers write it (migration 0003, ADR 5).
 
     A table of its own: rows of posts stay small, and change without touching this index.
     """
 
-    post = models.OneToOneField(Post, models.CASCADE, primary_key=True, related_name="words")
+    post = models.OneToOneField(
+        Post, models.CASCADE, primary_key=True, related_name="search_document"
+    )
     document = SearchVectorField()
 
     class Meta:
@@ -212,27 +222,28 @@ class PostImageQuerySet(models.QuerySet["PostImage"]):
         """Embedded by `model`: vectors of two models are never compared."""
         return self.filter(embedding__isnull=False, embedding_model=model)
 
-    def unseen(self) -> "PostImageQuerySet":
+    def without_appearance(self) -> "PostImageQuerySet":
         """Stored here, but nobody has looked yet for their colours and perceptual hash."""
         return self.filter(colors__isnull=True).exclude(image_path="")
 
-    def repeating(self, checksum: str, perceptual_hash: int | None) -> "PostImageQuerySet":
-        """The same file, or a hash that differs in at most NEAR_BITS bits (`hash_distance`).
+    def near_duplicates(self, checksum: str, perceptual_hash: int | None) -> "PostImageQuerySet":
+        """Return images of the same file, or whose hash differs in few bits (`hash_distance`).
 
-        By multi-index hashing: Norouzi et al. 2012, "Fast Search in Hamming Space with
-        Multi-Index Hashing". Neither a blank checksum nor a hash of None has repetitions.
+        At most MAX_HASH_DISTANCE bits, found by multi-index hashing (Norouzi et al. 2012, "Fast
+        Search in Hamming Space with Multi-Index Hashing"). A blank checksum and a hash of None
+        match nothing.
         """
         same = Q(checksum=checksum) if checksum else Q(pk__in=[])
         if perceptual_hash is None:
             return self.filter(same).annotate(
                 hash_distance=Value(None, output_field=models.IntegerField())
             )
-        bands = {f"band_{shift}": hash_band(shift) for shift in BAND_SHIFTS}
+        bands = {f"band_{shift}": phash_band(shift) for shift in BAND_SHIFTS}
         either = [
             Q(**{f"band_{shift}__in": [perceptual_hash >> shift & 0xFFFF ^ m for m in BAND_MASKS]})
             for shift in BAND_SHIFTS
         ]
-        near = reduce(or_, either) & Q(hash_distance__lte=NEAR_BITS)
+        near = reduce(or_, either) & Q(hash_distance__lte=MAX_HASH_DISTANCE)
         distance = _HashDistance("perceptual_hash", Value(perceptual_hash))
         return self.alias(**bands).annotate(hash_distance=distance).filter(same | near)
 
@@ -252,10 +263,13 @@ class PostImage(models.Model):
     checksum = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the upload")
     placeholder = models.TextField(blank=True, help_text="Blurred preview as a data: URL")
     perceptual_hash = models.BigIntegerField(
-        null=True, blank=True, help_text="64 bits that change little when the picture does"
+        null=True, blank=True, help_text="64-bit hash; similar pictures differ in few bits"
     )
     colors = ArrayField(
-        models.CharField(max_length=20), null=True, blank=True, help_text="Names, most area first"
+        models.CharField(max_length=20),
+        null=True,
+        blank=True,
+        help_text="Color names, largest area first",
     )
     caption = models.TextField(null=True, blank=True, help_text="Legacy AI caption (imports)")
     ai_caption = models.TextField(null=True, blank=True)
@@ -269,7 +283,7 @@ class PostImage(models.Model):
     next_embedding = VectorField(dimensions=EMBEDDING_DIMENSIONS, null=True, blank=True)
     next_embedding_model = models.CharField(max_length=200, blank=True)
     fill_attempts = models.PositiveSmallIntegerField(
-        default=0, db_default=0, help_text="to make a vector that was missing beside another one"
+        default=0, db_default=0, help_text="Attempts to compute the vector of the secondary column"
     )
     caption_model = models.CharField(max_length=200, blank=True)
     ai_status = models.CharField(
@@ -280,7 +294,7 @@ class PostImage(models.Model):
     ai_queued_at = models.DateTimeField("queued for the AI at", null=True)
 
     distance: float  # cosine, 0..2; only on what `nearest` returns
-    hash_distance: int | None  # bits; only on what `repeating` returns
+    hash_distance: int | None  # bits; only on what `near_duplicates` returns
 
     objects = PostImageQuerySet.as_manager()
 
@@ -314,10 +328,10 @@ class PostImage(models.Model):
             models.Index(
                 fields=["checksum"], condition=~Q(checksum=""), name="idx_post_images_checksum"
             ),
-            models.Index(hash_band(48), name="idx_post_images_hash_1"),
-            models.Index(hash_band(32), name="idx_post_images_hash_2"),
-            models.Index(hash_band(16), name="idx_post_images_hash_3"),
-            models.Index(hash_band(0), name="idx_post_images_hash_4"),
+            models.Index(phash_band(48), name="idx_post_images_hash_1"),
+            models.Index(phash_band(32), name="idx_post_images_hash_2"),
+            models.Index(phash_band(16), name="idx_post_images_hash_3"),
+            models.Index(phash_band(0), name="idx_post_images_hash_4"),
         ]
 
     def __str__(self) -> str:

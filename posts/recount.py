@@ -31,10 +31,10 @@ def recount() -> int:
     with connection.cursor() as cursor:
         cursor.execute(_DIFFERING)
         differing = [post_id for (post_id,) in cursor.fetchall()]
-    return len(correct(differing))
+    return len(recount_posts(differing))
 
 
-def correct(post_ids: Iterable[UUID]) -> list[UUID]:
+def recount_posts(post_ids: Iterable[UUID]) -> list[UUID]:
     """The posts among them that needed it."""
     with transaction.atomic():
         # Locked first, then counted: a like that is just being added waits, and adds itself.

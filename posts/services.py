@@ -19,7 +19,7 @@ from smimso.errors import InvalidInput, NotAllowed, NotFound
 from smimso.queues import EMBED
 
 UNTITLED = "Untitled Post"
-QUEUED_AT_ONCE = 500  # images whose retry is asked for together
+MAX_QUEUED_AT_ONCE = 500  # images whose retry is asked for together
 
 
 def create_post(
@@ -34,11 +34,11 @@ def create_post(
     user_captions: list[str] | None = None,
     request_key: str = "",
 ) -> Post:
-    """Saves the post with its images and queues them for the AI; does not wait for it.
+    """Store the post with its images and queue them for the AI, without waiting for it.
 
-    What the author leaves open is noted in `open_fields` and filled from caption and category
-    later. When the same request comes again (`posts.idempotency`), the post that it made before is
-    returned. Raises InvalidInput; then nothing has changed.
+    Fields that the author left empty are listed in `ai_writable_fields`; the AI fills them in
+    later. If the request is a repetition (`posts.idempotency`), return the post that the first one
+    created. Raises InvalidInput; then nothing was changed.
     """
     if not uploads:
         raise InvalidInput("images_required")
@@ -46,9 +46,9 @@ def create_post(
     checked = check_images(uploads)
     written = {"title": title, "description": description, "category": category_id, "tags": tags}
     sent = written | {"visibility": visibility, "user_captions": user_captions}
-    digest = idempotency.digest(sent, [image.checksum for image in checked], request_key)
+    digest = idempotency.compute_digest(sent, [image.checksum for image in checked], request_key)
     keyed = bool(request_key)
-    if earlier := idempotency.earlier_post(author, digest, keyed=keyed):
+    if earlier := idempotency.find_previous(author, digest, keyed=keyed):
         return earlier
     post = Post(
         user=author,
@@ -57,7 +57,7 @@ def create_post(
         category_id=category_id,
         tags=tags or None,
         visibility=visibility,
-        open_fields=[name for name, value in written.items() if not value],
+        ai_writable_fields=[name for name, value in written.items() if not value],
         request_digest=digest,
     )
     return _save_post(post, checked, user_captions or [], keyed=keyed)
@@ -76,11 +76,11 @@ def _save_post(
         with transaction.atomic():
             # An author's posts are saved one by one: a retry may overtake the first request.
             User.objects.select_for_update(no_key=True).get(pk=post.user_id)
-            earlier = idempotency.earlier_post(post.user, post.request_digest, keyed=keyed)
+            earlier = idempotency.find_previous(post.user, post.request_digest, keyed=keyed)
             if earlier is None:
                 post.save(force_insert=True)
                 PostImage.objects.bulk_create(images)
-                feed.forget_total()
+                feed.invalidate_total()
     except BaseException:
         _remove_images(image_ids)
         raise
@@ -135,13 +135,13 @@ def update_post(*, user: Any, post_id: UUID, **changes: Any) -> None:
         closed = {"category" if name == "category_id" else name for name in written}
         for name, value in changes.items():
             setattr(post, name, value)
-        post.open_fields = [name for name in post.open_fields if name not in closed]
+        post.ai_writable_fields = [name for name in post.ai_writable_fields if name not in closed]
         post.ai_fields = [name for name in post.ai_fields if name not in closed]
-        post.save(update_fields=[*changes, "open_fields", "ai_fields", "updated_at"])
-        feed.forget_total()
+        post.save(update_fields=[*changes, "ai_writable_fields", "ai_fields", "updated_at"])
+        feed.invalidate_total()
 
 
-def write_captions(*, user: Any, post_id: UUID, captions: Mapping[UUID, str | None]) -> None:
+def set_captions(*, user: Any, post_id: UUID, captions: Mapping[UUID, str | None]) -> None:
     """The author's words about images of a post; none: the AI's words stand again.
 
     Raises NotFound for what the member may not see or an image of another post, and NotAllowed
@@ -181,7 +181,7 @@ def delete_post(*, user: Any, post_id: UUID) -> None:
         post = _own_post(user, post_id, "cannot_delete_post")
         image_ids = list(post.images.values_list("pk", flat=True))
         post.delete()
-        feed.forget_total()
+        feed.invalidate_total()
         for image_id in image_ids:
             transaction.on_commit(partial(access.remove_image, image_id), robust=True)
 
@@ -202,7 +202,7 @@ def _check_category(category_id: UUID | None) -> None:
         raise InvalidInput("category_not_found")
 
 
-def visible_post(viewer: Any, post_id: UUID) -> Post:
+def get_visible_post(viewer: Any, post_id: UUID) -> Post:
     """With all that a page shows. Raises NotFound for what the viewer may not see."""
     post = Post.objects.visible_to(viewer).for_display(viewer).filter(pk=post_id).first()
     if post is None:
@@ -210,9 +210,9 @@ def visible_post(viewer: Any, post_id: UUID) -> Post:
     return post
 
 
-def visible_image(viewer: Any, post_id: UUID, image_id: UUID) -> PostImage:
+def get_visible_image(viewer: Any, post_id: UUID, image_id: UUID) -> PostImage:
     """An image of a visible post. Raises NotFound for what the viewer may not see."""
-    for image in visible_post(viewer, post_id).images.all():
+    for image in get_visible_post(viewer, post_id).images.all():
         if image.pk == image_id:
             return image
     raise NotFound("image_not_found")
@@ -238,7 +238,7 @@ def retry_failed(reason: str | None = None) -> int:
         images = PostImage.objects.failed().exclude(image_path="")
         if reason is not None:
             images = images.filter(reason=reason)  # type: ignore[misc]
-        first = list(images.values_list("pk", flat=True)[:QUEUED_AT_ONCE])
+        first = list(images.values_list("pk", flat=True)[:MAX_QUEUED_AT_ONCE])
         count = images.update(
             ai_status=AIStatus.PENDING, ai_error="", ai_attempts=0, ai_queued_at=None
         )

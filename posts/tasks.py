@@ -72,13 +72,13 @@ def fill_appearance() -> None:
 @shared_task(ignore_result=True)
 @one_at_a_time
 def write_views() -> None:
-    view_counter.write_waiting_views()
+    view_counter.flush_views()
 
 
-@shared_task(ignore_result=True)
-def keep_house() -> None:
+@shared_task(name="posts.tasks.keep_house", ignore_result=True)
+def nightly_cleanup() -> None:
     """Every night."""
-    removed, corrected = cleanup.remove_unused_files(), recount.recount()
+    removed, corrected = cleanup.remove_orphan_files(), recount.recount()
     logger.info("Removed %d unused files, corrected counters of %d posts", removed, corrected)
 
 

@@ -36,7 +36,7 @@ class _View(NamedTuple):
     post_id: UUID
 
 
-def note_view(*, user: Any, post: Post) -> None:
+def record_view(*, user: Any, post: Post) -> None:
     """Not of one's own posts; not again within SEEN_SECONDS."""
     if user.pk == post.user_id:
         return
@@ -50,7 +50,7 @@ def note_view(*, user: Any, post: Post) -> None:
         _write([view])
 
 
-def write_waiting_views() -> int:
+def flush_views() -> int:
     """The number of views written; those of posts and members that are gone are dropped."""
     client = redis_client()
     lock = client.lock(_LOCK, timeout=300)

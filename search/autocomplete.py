@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from accounts.models import Category
-from posts.full_text import TITLE_AND_TAGS, beginning, fold
+from posts.full_text import TITLE_AND_TAGS, prefix_query, strip_diacritics
 from posts.models import Post
 
 Kind = Literal["category", "tag", "title"]
@@ -32,18 +32,22 @@ def suggestions(viewer: Any, typed: str) -> list[Suggestion]:
 
     Each has a word that begins with the last word of `typed`, and the others before it.
     """
-    words = beginning(typed, TITLE_AND_TAGS)
+    words = prefix_query(typed, TITLE_AND_TAGS)
     if words is None:
         return []
-    asked = re.findall(r"[^\W_]+", fold(typed))
+    asked = re.findall(r"[^\W_]+", strip_diacritics(typed))
     visible = Post.objects.visible_to(viewer)
     latest = visible.order_by("-created_at", "-id").values("pk")[:NEWEST]
     rows = list(
-        Post.objects.filter(pk__in=latest, words__document=words).values_list("title", "tags")
+        Post.objects.filter(pk__in=latest, search_document__document=words).values_list(
+            "title", "tags"
+        )
     )
     found = _chosen(rows, asked)
     if len(found) < MOST and len(asked[-1]) >= LEAST_RARE:
-        rows += list(visible.filter(words__document=words).values_list("title", "tags")[:RARE])
+        rows += list(
+            visible.filter(search_document__document=words).values_list("title", "tags")[:RARE]
+        )
         found = _chosen(rows, asked)
     return found
 
@@ -59,11 +63,11 @@ def _chosen(rows: list[tuple[str, list[str] | None]], asked: list[str]) -> list[
         ("title", [text for text, _ in titles.most_common(MOST)]),
     ):
         for text in texts:
-            found.setdefault(fold(text), Suggestion(text, kind))  # type: ignore[arg-type]
+            found.setdefault(strip_diacritics(text), Suggestion(text, kind))  # type: ignore[arg-type]
     return list(found.values())[:MOST]
 
 
 def _begins(text: str, asked: list[str]) -> bool:
-    words = re.findall(r"[^\W_]+", fold(text))
+    words = re.findall(r"[^\W_]+", strip_diacritics(text))
     begun = any(word.startswith(asked[-1]) for word in words)
     return begun and all(word in words for word in asked[:-1])

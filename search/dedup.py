@@ -5,7 +5,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from posts.models import NEAR_BITS
+from posts.models import MAX_HASH_DISTANCE
 
 COPY_BITS, COPY_COSINE = 10, 0.95  # together; a crop or a brighter copy, where vectors are known
 
@@ -45,7 +45,7 @@ def compared(pictures: Sequence[Picture]) -> tuple[np.ndarray, np.ndarray]:
     named = np.array([bool(each.checksum) for each in pictures], dtype=bool)
     bits = np.bitwise_count(hashes[:, None] ^ hashes)
     both = hashed[:, None] & hashed
-    same = np.eye(len(pictures), dtype=bool) | both & (bits <= NEAR_BITS)
+    same = np.eye(len(pictures), dtype=bool) | both & (bits <= MAX_HASH_DISTANCE)
     same |= named[:, None] & named & (files[:, None] == files)
     return same, both & ~same & (bits <= COPY_BITS)
 

@@ -9,9 +9,9 @@ from redis import RedisError
 
 from ai import services as ai
 from ai.calibration import MIN_SCORES, Modality, scale_for
-from posts.full_text import Term, terms_of
+from posts.full_text import Term, parse_terms
 from posts.models import PostImage
-from posts.services import visible_post
+from posts.services import get_visible_post
 from search.composed_query import PICTURE_WEIGHT, changed
 from search.query import Query
 from search.score_calibration import Sample, sample_of, scores
@@ -84,11 +84,11 @@ def meaning_of(viewer: Any, query: Query) -> Meaning:
             vectors |= {"available": False, "redis_away": away}
         return _with(found, **vectors)
     if main is None:
-        words = tuple(terms_of(caption)) if query.picture is not None else ()
+        words = tuple(parse_terms(caption)) if query.picture is not None else ()
         return _with(
             found, main=seen, kind="image", excluded=excluded, terms=words, caption=caption
         )
-    terms = tuple(terms_of(text)) if seen is not None else query.terms
+    terms = tuple(parse_terms(text)) if seen is not None else query.terms
     return _with(found, main=main, beside=seen, excluded=excluded, terms=terms, caption=caption)
 
 
@@ -98,7 +98,7 @@ def _with(meaning: Meaning, **changes: Any) -> Meaning:
 
 def _of_post(viewer: Any, post_id: UUID, model: str) -> tuple[np.ndarray | None, str]:
     """Of the post's first embedded image; None while it has none."""
-    post = visible_post(viewer, post_id)
+    post = get_visible_post(viewer, post_id)
     images = PostImage.objects.filter(post=post).searchable(model).order_by("display_order")
     image = images.values_list("embedding", "ai_caption").first()
     if image is None:

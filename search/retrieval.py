@@ -12,9 +12,9 @@ import numpy as np
 from django.contrib.postgres.search import SearchQuery
 from django.db.models import BooleanField, ExpressionWrapper, Q
 
-from posts.full_text import Term, all_of, any_of, rank_by
+from posts.full_text import Term, match_all, match_any, rank_by
 from posts.ingest.embeddings import AsNumpy
-from posts.models import EMBEDDING_DIMENSIONS, Post, PostImage, PostQuerySet, PostWords
+from posts.models import EMBEDDING_DIMENSIONS, Post, PostImage, PostQuerySet, PostSearchDocument
 from search.ann.nearest import Near, nearest_images, planned_rows
 from search.dedup import are_copies, compared, first_copies
 from search.query import Query
@@ -87,8 +87,8 @@ def with_words(found: list[Candidate], terms: Sequence[Term]) -> list[Candidate]
     if not (found and terms):
         return found
     having = _having(terms, "")
-    rows = PostWords.objects.filter(pk__in=[each.post_id for each in found])
-    rows = rows.filter(document=any_of(terms)).annotate(**having)
+    rows = PostSearchDocument.objects.filter(pk__in=[each.post_id for each in found])
+    rows = rows.filter(document=match_any(terms)).annotate(**having)
     matched = {pk: _as_bits(has) for pk, *has in rows.values_list("pk", *having)}
     return [
         replace(each, matched=bits) if (bits := matched.get(each.post_id)) else each
@@ -112,15 +112,15 @@ def by_words(
     seen = {each.post_id for each in near if each.matched}
     everything = (1 << len(terms)) - 1
     told = sum(each.matched == everything or each.meaning >= least_score for each in near)
-    with_all, *with_each = _posts_with(all_of(terms), *(all_of([term]) for term in terms))
+    with_all, *with_each = _posts_with(match_all(terms), *(match_all([term]) for term in terms))
     newest = NEWEST_BESIDE if near else NEWEST
-    found = _ranked(posts, terms, all_of(terms), with_all, MOST, newest, seen)
+    found = _ranked(posts, terms, match_all(terms), with_all, MOST, newest, seen)
     if len(found) + told < FEW and len(terms) > 1:
         # Beside rarer words, one that very many posts have says little of any of them.
         rarer = [term for term, n in zip(terms, with_each, strict=True) if n <= SOME_RANKED]
         with_some = sum(n for n in with_each if n <= SOME_RANKED or not rarer)
         seen |= {each.post_id for each in found}
-        found += _ranked(posts, terms, any_of(rarer or terms), with_some, SOME, newest, seen)
+        found += _ranked(posts, terms, match_any(rarer or terms), with_some, SOME, newest, seen)
     share = coverages([*near, *found], len(terms))
     return sorted(found, key=lambda each: -share[each.matched])[:MOST]
 
@@ -134,7 +134,7 @@ def newest(viewer: Any, query: Query) -> list[Candidate]:
 
 def _posts_with(*words: SearchQuery) -> list[int]:
     """As many as the planner expects: counting them takes the longer the more there are."""
-    return planned_rows(*(PostWords.objects.filter(document=each) for each in words))
+    return planned_rows(*(PostSearchDocument.objects.filter(document=each) for each in words))
 
 
 def _ranked(
@@ -150,8 +150,8 @@ def _ranked(
     if expected > MOST_RANKED:
         latest = posts.order_by("-created_at", "-id").values("pk")
         posts = Post.objects.filter(pk__in=latest[:newest])
-    having = _having(terms, "words__")
-    found = posts.filter(words__document=words).annotate(rank=rank_by(words), **having)
+    having = _having(terms, "search_document__")
+    found = posts.filter(search_document__document=words).annotate(rank=rank_by(words), **having)
     rows = found.order_by("-rank", "-created_at").values_list("pk", "rank", *having)
     return [
         Candidate(pk, word_rank=rank, matched=_as_bits(has))
@@ -161,10 +161,10 @@ def _ranked(
 
 
 def _having(terms: Sequence[Term], prefix: str) -> dict[str, ExpressionWrapper]:
-    """Annotations, one for each term; prefix leads to PostWords."""
+    """Annotations, one for each term; prefix leads to PostSearchDocument."""
     return {
         f"has_{number}": ExpressionWrapper(
-            Q(**{f"{prefix}document": all_of([term])}), output_field=BooleanField()
+            Q(**{f"{prefix}document": match_all([term])}), output_field=BooleanField()
         )
         for number, term in enumerate(terms)
     }

@@ -11,7 +11,7 @@ from accounts import options
 from accounts.models import User
 from members.pages.follow import member_context
 from posts.models import Post
-from posts.pages.grids import grid_page
+from posts.pages.grids import render_grid
 from smimso.web.pages import PageRequest
 
 
@@ -22,4 +22,4 @@ def member(request: PageRequest, member_id: UUID) -> HttpResponse:
     posts = Post.objects.visible_to(request.user).filter(user=author)
     job = options.job_name(author.job or "")
     more = {"author": author, "job": job, **member_context(request.user, author)}
-    return grid_page(request, "members/member.html", posts, more)
+    return render_grid(request, "members/member.html", posts, more)

@@ -8,7 +8,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from posts import recount
-from posts.admin.content import link
+from posts.admin.content import admin_link
 from posts.models import Comment, Post
 
 
@@ -40,7 +40,7 @@ class CommentAdmin(admin.ModelAdmin):
             # As everybody who changes a post: it first, then what hangs on it.
             list(Post.objects.select_for_update().filter(pk__in=post_ids).order_by("pk"))
             queryset.delete()
-            recount.correct(post_ids)
+            recount.recount_posts(post_ids)
 
     @admin.display(description=_("comment"))
     def excerpt(self, comment: Comment) -> str:
@@ -48,8 +48,8 @@ class CommentAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("author"), ordering="user__first_name")
     def author(self, comment: Comment) -> SafeString:
-        return link("accounts_user", comment.user)
+        return admin_link("accounts_user", comment.user)
 
     @admin.display(description=_("post"), ordering="post__title")
     def post_link(self, comment: Comment) -> SafeString:
-        return link("posts_post", comment.post)
+        return admin_link("posts_post", comment.post)

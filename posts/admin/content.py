@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from posts import feed, services
 from posts.admin.duplicates import duplicates_page
 from posts.files import access
-from posts.full_text import matching
+from posts.full_text import filter_by_words
 from posts.models import Post, PostImage
 
 RETRY = _("Give the AI another try")
@@ -36,7 +36,7 @@ def _thumbnail(post: Post, image: PostImage, *, large: bool = False) -> SafeStri
     )
 
 
-def link(model: str, row: models.Model) -> SafeString:
+def admin_link(model: str, row: models.Model) -> SafeString:
     """To a row's own page; model: as in "posts_post"."""
     url = reverse(f"admin:{model}_change", args=[row.pk])
     return format_html('<a href="{}">{}</a>', url, Truncator(str(row)).chars(60))
@@ -52,14 +52,14 @@ def _retry(request: HttpRequest, image_ids: list[UUID]) -> None:
         messages.warning(request, text)
 
 
-def _posts_found(text: str) -> models.QuerySet[Post]:
+def _find_posts(text: str) -> models.QuerySet[Post]:
     """As members search by words, whoever may see them; or exactly, by an e-mail or an id."""
     if re.fullmatch(r"\S+@\S+", text):
         return Post.objects.filter(user__email=text.lower())
     try:
         pk = UUID(text)
     except ValueError:
-        return matching(Post.objects.all(), text)
+        return filter_by_words(Post.objects.all(), text)
     of_image = PostImage.objects.filter(pk=pk).values_list("post", flat=True)
     return Post.objects.filter(Q(pk__in=[pk, *of_image]) | Q(user=pk))
 
@@ -77,7 +77,7 @@ class _ContentAdmin(admin.ModelAdmin):
         text = search_term.strip()
         if not text:
             return queryset, False
-        return queryset.filter(**{f"{self.post_path}__in": _posts_found(text).values("pk")}), False
+        return queryset.filter(**{f"{self.post_path}__in": _find_posts(text).values("pk")}), False
 
     def images_of(self, queryset: models.QuerySet) -> models.QuerySet[PostImage]:
         raise NotImplementedError
@@ -93,7 +93,7 @@ class _ContentAdmin(admin.ModelAdmin):
         with transaction.atomic():
             image_ids = list(self.images_of(queryset).values_list("pk", flat=True))
             queryset.delete()
-            feed.forget_total()
+            feed.invalidate_total()
             for image_id in image_ids:
                 transaction.on_commit(partial(access.remove_image, image_id))
 
@@ -139,7 +139,7 @@ class PostAdmin(_ContentAdmin):
     readonly_fields = [
         "user",
         "caption",
-        "open_fields",
+        "ai_writable_fields",
         "view_count",
         "like_count",
         "comment_count",
@@ -165,9 +165,11 @@ class PostAdmin(_ContentAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
         """What was edited here is no longer for the AI to fill in."""
         post = Post.objects.select_for_update().get(pk=obj.pk)
-        obj.open_fields = [name for name in post.open_fields if name not in form.changed_data]
+        obj.ai_writable_fields = [
+            name for name in post.ai_writable_fields if name not in form.changed_data
+        ]
         obj.ai_fields = [name for name in post.ai_fields if name not in form.changed_data]
-        fields = [*form.changed_data, "open_fields", "ai_fields", "updated_at"]
+        fields = [*form.changed_data, "ai_writable_fields", "ai_fields", "updated_at"]
         obj.save(update_fields=fields)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -184,7 +186,7 @@ class PostAdmin(_ContentAdmin):
 
     @admin.display(description=_("author"), ordering="user__first_name")
     def author(self, post: Post) -> SafeString:
-        return link("accounts_user", post.user)
+        return admin_link("accounts_user", post.user)
 
     @admin.display(description=_("AI states"))
     def ai_states(self, post: Post) -> str:
@@ -268,7 +270,7 @@ class PostImageAdmin(_ContentAdmin):
 
     @admin.display(description=_("post"), ordering="post__title")
     def post_link(self, image: PostImage) -> SafeString:
-        return link("posts_post", image.post)
+        return admin_link("posts_post", image.post)
 
     @admin.action(description=RETRY, permissions=["change"])
     def retry_ai(self, request: HttpRequest, queryset: models.QuerySet[PostImage]) -> None:

@@ -25,10 +25,12 @@ from posts.models import PostImage, Visibility
 FOLDER = "posts"
 _EXPIRY = re.compile("[0-9]{1,12}")  # seconds since 1970
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_OPEN_FOLDER = rf"(?:avatars|covers|chat(?:/{_UUID})?)"  # of older attachments no sender is known
+_UNGUARDED_FOLDER = (
+    rf"(?:avatars|covers|chat(?:/{_UUID})?)"  # of older attachments no sender is known
+)
 _NAME = re.compile(rf"{FOLDER}/({_UUID})(?:\.[a-z]+)?\.(?:jpg|png|webp|gif)")
-_OPEN_NAME = re.compile(rf"{_OPEN_FOLDER}/{_UUID}(?:\.[a-z]+)?\.[a-z0-9]{{2,4}}")
-_SHOWN = re.compile("(image/(jpeg|png|webp|gif)|audio/|video/)")  # all others are downloaded
+_UNGUARDED_NAME = re.compile(rf"{_UNGUARDED_FOLDER}/{_UUID}(?:\.[a-z]+)?\.[a-z0-9]{{2,4}}")
+_INLINE_TYPE = re.compile("(image/(jpeg|png|webp|gif)|audio/|video/)")  # all others are downloaded
 _UNKNOWN = "application/octet-stream"
 _SIGNER = Signer(salt="posts.files")
 
@@ -63,17 +65,17 @@ def file_url(image: PostImage, visibility: str, rendition: str | None = None) ->
     return f"{url}?expires={expires}&signature={_signature(str(image.pk), expires)}"
 
 
-def open_url(name: str) -> str:
+def unguarded_url(name: str) -> str:
     """Of a file in one of the other folders."""
     return f"{settings.MEDIA_URL}{name}"
 
 
-def is_open(name: str) -> bool:
+def is_unguarded(name: str) -> bool:
     """Whether it is the name of a file in one of the other folders."""
-    return bool(_OPEN_NAME.fullmatch(name))
+    return bool(_UNGUARDED_NAME.fullmatch(name))
 
 
-def content_type(name: str) -> str:
+def content_type_of(name: str) -> str:
     """By the extension, which is that of the file's real type."""
     extension = PurePath(name).suffix[1:]
     if extension == "txt":
@@ -82,14 +84,14 @@ def content_type(name: str) -> str:
     return kind.mime if kind else _UNKNOWN
 
 
-def is_shown(content_type: str) -> bool:
+def is_inline(content_type: str) -> bool:
     """Whether a browser may show it on this site, rather than save it."""
-    return bool(_SHOWN.match(content_type))
+    return bool(_INLINE_TYPE.match(content_type))
 
 
-def may_fetch(viewer: Any, name: str, *, expires: str, signature: str) -> bool:
+def can_view(viewer: Any, name: str, *, expires: str, signature: str) -> bool:
     """Whether `name` is one of ours, and the viewer may have it: by signature or by the rule."""
-    if is_open(name):
+    if is_unguarded(name):
         return True
     image_id = image_id_of(name)
     if image_id is None:

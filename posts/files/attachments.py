@@ -41,7 +41,7 @@ def store_attachment(user_id: UUID | None, upload: UploadedFile) -> str:
     return default_storage.save(f"{FOLDER}/{user_id}/{uuid4()}.{extension}", ContentFile(data))
 
 
-def remove_all_of(user_id: UUID) -> None:
+def remove_attachments_of(user_id: UUID) -> None:
     folder = f"{FOLDER}/{user_id}"
     if not default_storage.exists(folder):
         return

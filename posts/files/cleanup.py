@@ -11,16 +11,16 @@ from accounts.models import User
 from posts.files import access, attachments
 from posts.models import PostImage
 
-LEAST_AGE = timedelta(days=1)  # what is younger may belong to a row that is about to be committed
+MIN_AGE = timedelta(days=1)  # what is younger may belong to a row that is about to be committed
 _BATCH = 1000  # files
 
 
-def remove_unused_files() -> int:
+def remove_orphan_files() -> int:
     """The number of files removed. What this site never named like that is left alone."""
     removed = 0
     for name in (*_images_without_a_row(), *_pictures_of_nobody(), *_attachments_of_nobody()):
         try:
-            old = default_storage.get_modified_time(name) < timezone.now() - LEAST_AGE
+            old = default_storage.get_modified_time(name) < timezone.now() - MIN_AGE
         except FileNotFoundError:
             continue
         if old:
@@ -44,20 +44,20 @@ def _pictures_of_nobody() -> Iterator[str]:
         used.update(url for url in urls if url and url.startswith(settings.MEDIA_URL))
     for folder in ("avatars", "covers"):
         for name in _names_in(folder):
-            if access.is_open(name) and access.open_url(name) not in used:
+            if access.is_unguarded(name) and access.unguarded_url(name) not in used:
                 yield name
 
 
 def _attachments_of_nobody() -> Iterator[str]:
     """Of members who are gone, and older ones that name no sender."""
     folder = attachments.FOLDER
-    yield from (name for name in _names_in(folder) if access.is_open(name))
+    yield from (name for name in _names_in(folder) if access.is_unguarded(name))
     if not default_storage.exists(folder):
         return
     senders = set(default_storage.listdir(folder)[0])
     senders -= {str(user_id) for user_id in User.objects.values_list("pk", flat=True).iterator()}
     for sender in senders:
-        yield from (name for name in _names_in(f"{folder}/{sender}") if access.is_open(name))
+        yield from (name for name in _names_in(f"{folder}/{sender}") if access.is_unguarded(name))
 
 
 def _names_in(folder: str) -> list[str]:

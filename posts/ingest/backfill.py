@@ -28,7 +28,7 @@ def backfill_appearance(*, seconds: float = 5.0) -> int:
     """
     deadline, last, filled = time.monotonic() + seconds, None, 0
     while time.monotonic() < deadline:
-        rows = PostImage.objects.unseen().order_by("pk")
+        rows = PostImage.objects.without_appearance().order_by("pk")
         if last is not None:
             rows = rows.filter(pk__gt=last)  # what the storage refused is for the next run
         images = list(rows.only("pk", "image_path", *_COLUMNS)[:_BATCH])
@@ -41,7 +41,7 @@ def backfill_appearance(*, seconds: float = 5.0) -> int:
 
 
 def _write(images: Sequence[PostImage]) -> int:
-    return PostImage.objects.unseen().bulk_update(images, _COLUMNS) if images else 0
+    return PostImage.objects.without_appearance().bulk_update(images, _COLUMNS) if images else 0
 
 
 def _compute(image: PostImage) -> bool:

@@ -64,7 +64,7 @@ def reclassify_all(progress: Callable[[int], Any] = lambda count: None) -> Outco
 
 def ai_classified() -> Q:
     """Posts whose category the author left open, or the AI filled in."""
-    return Q(open_fields__contains=[FIELD]) | Q(ai_fields__contains=[FIELD])
+    return Q(ai_writable_fields__contains=[FIELD]) | Q(ai_fields__contains=[FIELD])
 
 
 def _blocks(model: str) -> Iterator[tuple[list[Any], np.ndarray]]:
@@ -85,7 +85,9 @@ def _blocks(model: str) -> Iterator[tuple[list[Any], np.ndarray]]:
 
 def _assign(post_ids: Sequence[Any], category: Category | None) -> int:
     """The author may have chosen meanwhile: the condition is looked at again, on the locked row."""
-    filled, left = ("ai_fields", "open_fields") if category else ("open_fields", "ai_fields")
+    filled, left = (
+        ("ai_fields", "ai_writable_fields") if category else ("ai_writable_fields", "ai_fields")
+    )
     posts = Post.objects.filter(ai_classified(), pk__in=post_ids)
     differ = posts.exclude(category=category) if category else posts.exclude(category=None)
     return differ.update(

@@ -120,13 +120,15 @@ def fill_open_fields(post_id: UUID, caption: str, category: Category | None) -> 
         post = Post.objects.select_for_update().filter(pk=post_id).first()
         if post is None:
             return
-        filled = [name for name in post.open_fields if values.get(name)]
+        filled = [name for name in post.ai_writable_fields if values.get(name)]
         for name in filled:
             setattr(post, name, values[name])
         post.caption = caption
-        post.open_fields = [name for name in post.open_fields if name not in filled]
+        post.ai_writable_fields = [name for name in post.ai_writable_fields if name not in filled]
         post.ai_fields = [*post.ai_fields, *filled]
-        post.save(update_fields=[*filled, "caption", "open_fields", "ai_fields", "updated_at"])
+        post.save(
+            update_fields=[*filled, "caption", "ai_writable_fields", "ai_fields", "updated_at"]
+        )
 
 
 def reconcile(*, most: int = 500) -> int:

@@ -19,7 +19,7 @@ from media.images import EXTENSIONS
 from posts import services
 from posts.duplicates import Duplicate, find_duplicates
 from posts.models import Post, PostImage, Visibility
-from posts.pages.post import own_post
+from posts.pages.post import get_own_post_or_404
 from posts.rest.serializers import (
     CAPTION_LENGTH_MAX,
     ImageCaptionSerializer,
@@ -62,7 +62,7 @@ def upload(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_http_methods(FORM_METHODS)
 def edit(request: HttpRequest, post_id: UUID) -> HttpResponse:
-    shown = own_post(request, post_id)
+    shown = get_own_post_or_404(request, post_id)
     chosen, error = _written(shown), ""
     if request.method == "POST":
         chosen = request.POST.dict()
@@ -85,7 +85,7 @@ def edit(request: HttpRequest, post_id: UUID) -> HttpResponse:
 @require_http_methods(FORM_METHODS)
 def delete(request: HttpRequest, post_id: UUID) -> HttpResponse:
     """Asks first; the POST deletes."""
-    shown = own_post(request, post_id)
+    shown = get_own_post_or_404(request, post_id)
     if request.method != "POST":
         return render(request, "posts/delete.html", {"post": shown})
     with suppress(NotFound):  # a second click was faster
@@ -141,7 +141,7 @@ def _change_post(request: HttpRequest, shown: Post) -> None:
         if changes:
             services.update_post(user=request.user, post_id=shown.pk, **changes)
         if captions:
-            services.write_captions(user=request.user, post_id=shown.pk, captions=captions)
+            services.set_captions(user=request.user, post_id=shown.pk, captions=captions)
 
 
 def _changed_captions(request: HttpRequest, shown: Post) -> dict[UUID, str | None]:

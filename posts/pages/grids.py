@@ -11,7 +11,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from accounts.models import Category
 from posts import feed as lists
-from posts.keyset import Place, place_of
+from posts.keyset import Cursor, parse_cursor
 from posts.models import Post, PostQuerySet
 from smimso.web.pages import PageRequest
 from smimso.web.responses import page_number
@@ -31,7 +31,7 @@ def feed(request: PageRequest) -> HttpResponse:
     elif slug:
         raise Http404
     more = {"categories": categories, "chosen": chosen}
-    return grid_page(request, "posts/feed.html", posts, more)
+    return render_grid(request, "posts/feed.html", posts, more)
 
 
 @require_safe
@@ -63,11 +63,11 @@ def _list_page(
     return render(request, "posts/_grid.html" if partial else template, page)
 
 
-def grid_page(
+def render_grid(
     request: PageRequest, template: str, posts: PostQuerySet, more: dict[str, Any] | None = None
 ) -> HttpResponse:
     """One page of a grid that goes on as one scrolls, newest first, by the last post's key."""
-    last = place_of(request.GET.get("before", ""))
+    last = parse_cursor(request.GET.get("before", ""))
     if last is not None:
         posts = posts.older_than(last)
     found = list(posts.for_display(request.user).order_by("-created_at", "-id")[: PAGE_SIZE + 1])
@@ -84,5 +84,5 @@ def grid_page(
 def _query(request: PageRequest, last: Post) -> str:
     """Of the page that goes on after `last`, with the same category."""
     query = request.GET.copy()
-    query["before"] = str(Place(last.created_at, last.pk))
+    query["before"] = str(Cursor(last.created_at, last.pk))
     return query.urlencode()

@@ -14,7 +14,7 @@ from rest_framework.exceptions import ValidationError
 from accounts.models import User
 from posts import interactions, services
 from posts.models import Comment
-from posts.pages.post import render_post, thread_of, visible_post
+from posts.pages.post import comment_context, get_post_or_404, render_post
 from posts.rest.serializers import NewCommentSerializer
 from smimso.errors import InvalidInput
 from smimso.web.pages import PageRequest, error_text, member_action
@@ -40,8 +40,8 @@ def save(request: PageRequest, post_id: UUID) -> HttpResponse:
 @require_safe
 def comments(request: PageRequest, post_id: UUID) -> HttpResponse:
     """The part of the post's page alone, with the form made a reply to `reply`."""
-    thread = thread_of(
-        request, visible_post(request, post_id), reply_to=request.GET.get("reply", "")
+    thread = comment_context(
+        request, get_post_or_404(request, post_id), reply_to=request.GET.get("reply", "")
     )
     return render(request, "posts/_comments.html", thread)
 
@@ -54,7 +54,7 @@ def add_comment(request: PageRequest, post_id: UUID) -> HttpResponse:
         return _refused_comment(request, post_id, refusal)
     if not request.htmx:
         return redirect(f"{resolve_url('post', post_id)}#comment-{comment.pk}")
-    thread = thread_of(request, visible_post(request, post_id))
+    thread = comment_context(request, get_post_or_404(request, post_id))
     return render(request, "posts/_comments.html", {**thread, "added": comment})
 
 
@@ -63,14 +63,14 @@ def delete_comment(request: PageRequest, post_id: UUID, comment_id: UUID) -> Htt
     interactions.delete_comment(user=request.user, post_id=post_id, comment_id=comment_id)
     if not request.htmx:
         return redirect(f"{resolve_url('post', post_id)}#comments")
-    thread = thread_of(request, visible_post(request, post_id))
+    thread = comment_context(request, get_post_or_404(request, post_id))
     return render(request, "posts/_comments.html", {**thread, "removed": True})
 
 
 def _button(request: PageRequest, template: str, post_id: UUID) -> HttpResponse:
     if not request.htmx:
         return redirect("post", post_id)
-    return render(request, template, {"post": services.visible_post(request.user, post_id)})
+    return render(request, template, {"post": services.get_visible_post(request.user, post_id)})
 
 
 def _new_comment(request: PageRequest, post_id: UUID) -> Comment:
@@ -88,7 +88,9 @@ def _refused_comment(
         "text": request.POST.get("content", ""),
         "error": error_text(refusal),
     }
-    shown = visible_post(request, post_id)
+    shown = get_post_or_404(request, post_id)
     if not request.htmx:
         return render_post(request, shown, status=400, **form)
-    return render(request, "posts/_comments.html", thread_of(request, shown, **form), status=400)
+    return render(
+        request, "posts/_comments.html", comment_context(request, shown, **form), status=400
+    )

@@ -16,7 +16,7 @@ from smimso.errors import NotFound
 UNFINISHED = {AIStatus.PENDING, AIStatus.EMBEDDED}
 
 
-class ShownComment(NamedTuple):
+class CommentRow(NamedTuple):
     comment: Comment
     parent: Comment | None  # what it replies to
     deletable: bool
@@ -24,10 +24,10 @@ class ShownComment(NamedTuple):
 
 @require_safe
 def post(request: HttpRequest, post_id: UUID) -> HttpResponse:
-    shown = visible_post(request, post_id)
-    opened = request.method == "GET" and not _comes_from_itself(request)
+    shown = get_post_or_404(request, post_id)
+    opened = request.method == "GET" and not _is_reload(request)
     if opened and request.user.is_authenticated:
-        view_counter.note_view(user=request.user, post=shown)
+        view_counter.record_view(user=request.user, post=shown)
     return render_post(request, shown, reply_to=request.GET.get("reply", ""))
 
 
@@ -35,8 +35,8 @@ def post(request: HttpRequest, post_id: UUID) -> HttpResponse:
 @login_required
 def ai_state(request: HttpRequest, post_id: UUID) -> HttpResponse:
     """What the AI has done so far; empty (204) while that is what the page knows already."""
-    shown = own_post(request, post_id)
-    state = _state_of(request, shown)
+    shown = get_own_post_or_404(request, post_id)
+    state = _ai_context(request, shown)
     known = request.GET.get("known")
     if known == state["known"]:
         return HttpResponse(status=204)
@@ -46,15 +46,15 @@ def ai_state(request: HttpRequest, post_id: UUID) -> HttpResponse:
     return response
 
 
-def visible_post(request: HttpRequest, post_id: UUID) -> Post:
+def get_post_or_404(request: HttpRequest, post_id: UUID) -> Post:
     try:
-        return services.visible_post(request.user, post_id)
+        return services.get_visible_post(request.user, post_id)
     except NotFound as error:
         raise Http404 from error
 
 
-def own_post(request: HttpRequest, post_id: UUID) -> Post:
-    shown = visible_post(request, post_id)
+def get_own_post_or_404(request: HttpRequest, post_id: UUID) -> Post:
+    shown = get_post_or_404(request, post_id)
     if shown.user_id != request.user.pk:
         raise Http404
     return shown
@@ -63,11 +63,11 @@ def own_post(request: HttpRequest, post_id: UUID) -> Post:
 def render_post(
     request: HttpRequest, shown: Post, *, status: int = 200, **thread: Any
 ) -> HttpResponse:
-    page = {**_state_of(request, shown), **thread_of(request, shown, **thread)}
+    page = {**_ai_context(request, shown), **comment_context(request, shown, **thread)}
     return render(request, "posts/post.html", page, status=status)
 
 
-def thread_of(
+def comment_context(
     request: HttpRequest, shown: Post, *, reply_to: str = "", text: str = "", error: str = ""
 ) -> dict[str, Any]:
     """The comments, flat and oldest first, and the form for one more."""
@@ -76,7 +76,7 @@ def thread_of(
     return {
         "post": shown,
         "thread": [
-            ShownComment(
+            CommentRow(
                 comment,
                 comments.get(str(comment.parent_comment_id)),
                 viewer is not None and viewer in (comment.user_id, shown.user_id),
@@ -89,12 +89,12 @@ def thread_of(
     }
 
 
-def _comes_from_itself(request: HttpRequest) -> bool:
+def _is_reload(request: HttpRequest) -> bool:
     """Whether the page was open already: a reload, or back from a form on it."""
     return urlsplit(request.headers.get("Referer", "")).path.startswith(request.path)
 
 
-def _state_of(request: HttpRequest, shown: Post) -> dict[str, Any]:
+def _ai_context(request: HttpRequest, shown: Post) -> dict[str, Any]:
     """For the author: what the page knows of the AI's work, and whether there is more to come."""
     states = [image.ai_status for image in shown.images.all()]
     own = shown.user_id == request.user.pk

@@ -39,7 +39,7 @@ class SaveView(APIView):
 class CommentListView(APIView):
     @documented("Comments of a post", CommentSerializer(many=True), query=PAGING)
     def get(self, request: Request, post_id: UUID) -> Response:
-        most = interactions.MOST_COMMENTS
+        most = interactions.MAX_COMMENTS
         page, limit = page_and_limit(request.query_params, default=most, max_limit=most)
         paged = page if "page" in request.query_params else None
         comments = interactions.comments_of(request.user, post_id, page=paged, limit=limit)

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from ai.rest.serializers import ImageFormSerializer
-from media.images import check_number, decode_upload
+from media.images import check_count, decode_upload
 from posts import duplicates
 from posts.files import access, attachments
 from posts.ingest import suggestions
@@ -39,7 +39,7 @@ class UploadView(APIView):
     def post(self, request: Request) -> Response:
         upload = _checked_uploads(request, "file", missing="file_required")[0]
         name = attachments.store_attachment(request.user.pk, upload)
-        data = {"url": access.open_url(name), "filename": PurePath(name).name}
+        data = {"url": access.unguarded_url(name), "filename": PurePath(name).name}
         return success(data, "File uploaded successfully")
 
 
@@ -97,5 +97,5 @@ class GenerateMetadataView(APIView):
 def _checked_uploads(request: Request, field: str, *, missing: str) -> list[UploadedFile]:
     """Return one or more files, no more than a post may have. Raises InvalidInput."""
     uploads = uploaded_files(request, field, missing=missing)
-    check_number(uploads)
+    check_count(uploads)
     return uploads

@@ -55,7 +55,7 @@ class PostListView(APIView):
         query = FeedQuerySerializer(data=request.query_params)
         if not query.is_valid():
             raise InvalidInput("posts_query_invalid")
-        fetch = partial(feed.feed, request.user, **query.validated_data)
+        fetch = partial(feed.list_feed, request.user, **query.validated_data)
         return respond_with_page(request.query_params, fetch, PostListItemSerializer)
 
     @documented(
@@ -81,8 +81,8 @@ class PostListView(APIView):
 class PostView(APIView):
     @documented("A post", PostDetailSerializer)
     def get(self, request: Request, post_id: UUID) -> Response:
-        post = services.visible_post(request.user, post_id)
-        view_counter.note_view(user=request.user, post=post)
+        post = services.get_visible_post(request.user, post_id)
+        view_counter.record_view(user=request.user, post=post)
         return success(PostDetailSerializer(post).data)
 
     @documented("Change my post", PostDetailSerializer, body=PostChangesSerializer)
@@ -104,8 +104,8 @@ class ImageView(APIView):
         form = ImageCaptionSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         captions = {image_id: form.validated_data["user_caption"]}
-        services.write_captions(user=request.user, post_id=post_id, captions=captions)
-        image = services.visible_image(request.user, post_id, image_id)
+        services.set_captions(user=request.user, post_id=post_id, captions=captions)
+        image = services.get_visible_image(request.user, post_id, image_id)
         return success(PostImageSerializer(image).data, "Caption updated successfully")
 
 
@@ -140,7 +140,7 @@ def _idempotency_key(request: Request) -> str:
 
 
 def _detail(request: Request, post_id: UUID, message: str, **options: Any) -> Response:
-    post = services.visible_post(request.user, post_id)
+    post = services.get_visible_post(request.user, post_id)
     return success(PostDetailSerializer(post).data, message, **options)
 
 
@@ -163,12 +163,12 @@ def uploaded_file(request: HttpRequest, name: str) -> HttpResponseBase:
     """For whom `files.may_fetch` lets through; all others learn nothing, not even that it is."""
     signature = request.GET.get("signature", "")
     expires = request.GET.get("expires", "")
-    if not access.may_fetch(request.user, name, expires=expires, signature=signature):
+    if not access.can_view(request.user, name, expires=expires, signature=signature):
         raise Http404
-    content_type = access.content_type(name)
+    content_type = access.content_type_of(name)
     try:
         response = file_response(
-            request, name, content_type=content_type, inline=access.is_shown(content_type)
+            request, name, content_type=content_type, inline=access.is_inline(content_type)
         )
     except FileNotFoundError as error:
         raise Http404 from error

@@ -13,7 +13,7 @@ from posts.services import UNTITLED
 register = template.Library()
 
 # Beyond these a picture is cropped in a grid, so that no row is a sliver or a tower.
-NARROWEST, WIDEST = 0.66, 2.2
+MIN_RATIO, MAX_RATIO = 0.66, 2.2
 VISIBILITIES = {
     Visibility.PUBLIC: gettext_lazy("Everyone"),
     Visibility.FRIENDS: gettext_lazy("Friends"),
@@ -54,7 +54,7 @@ def picture_url(post: Post, image: PostImage, rendition: str | None = None) -> s
 
 
 @register.filter
-def ratio(image: PostImage | None) -> str:
+def aspect_ratio(image: PostImage | None) -> str:
     """Width over height, for CSS. A template has "" for the first image of a post without any."""
     if not image or not image.width or not image.height:
         return "1.333"
@@ -63,11 +63,11 @@ def ratio(image: PostImage | None) -> str:
 
 @register.filter
 def grid_ratio(image: PostImage | None) -> str:
-    return f"{min(max(float(ratio(image)), NARROWEST), WIDEST):.3f}"
+    return f"{min(max(float(aspect_ratio(image)), MIN_RATIO), MAX_RATIO):.3f}"
 
 
 @register.filter
-def shown_title(post: Post) -> str:
+def display_title(post: Post) -> str:
     return gettext("Untitled") if post.title == UNTITLED else post.title
 
 

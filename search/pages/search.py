@@ -17,7 +17,7 @@ from accounts.profiles import get_active_member
 from media.appearance import COLORS
 from media.images import decode_upload
 from posts.models import Visibility
-from posts.services import visible_post
+from posts.services import get_visible_post
 from search import services
 from search.autocomplete import suggestions
 from search.rest.serializers import MOST_CHARACTERS, FiltersSerializer, SearchSerializer
@@ -129,7 +129,7 @@ def _results(
     try:
         page["found"] = found = find()
         if page["post_id"]:
-            page["source"] = visible_post(request.user, UUID(page["post_id"]))
+            page["source"] = get_visible_post(request.user, UUID(page["post_id"]))
         if found and found.cursor:
             page["older"] = _address(request, found.cursor)
     except NotFound as error:

@@ -1,6 +1,6 @@
-"""How the API describes itself (OpenAPI 3.1): the envelope, the errors, views that are no APIView.
+"""The OpenAPI 3.1 document: the envelope, the errors, and views that are no APIView.
 
-Views say what they take and give with `@documented`; what every route has in common is derived here.
+`@documented` names what a view takes and returns; what all routes have in common is derived here.
 """
 
 import re

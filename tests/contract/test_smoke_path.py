@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from ai.demo_models.drawing import draw_scene
 from ai.demo_models.scenes import choose_demo_scenes
-from posts.view_counter import write_waiting_views
+from posts.view_counter import flush_views
 from tests.contract.frontend import Frontend, registration
 from tests.notifications.web import web_process
 
@@ -305,7 +305,7 @@ def test_the_leaderboard_and_following_twice(visit: Visit, photos: list[bytes]) 
     author, reader = visit("Mai"), visit("Nam")
     post_id = new_post(author, photos[0])
     reader.data(f"/posts/{post_id}")
-    write_waiting_views()  # as the clock does it
+    flush_views()  # as the clock does it
     author_id = author.user["id"]
     viewed, active = (
         reader.data(f"/users/{name}?limit=50") for name in ("most-viewed", "most-active")

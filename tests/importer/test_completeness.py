@@ -110,7 +110,7 @@ def test_a_vietnamese_category_is_described_by_its_slug(node: NodeDatabase, run_
 def test_the_ai_never_fills_in_imported_posts(node: NodeDatabase, run_import):
     post = node.post(title="x", description=None)
     run_import(node)
-    assert Post.objects.get(pk=post).open_fields == []
+    assert Post.objects.get(pk=post).ai_writable_fields == []
 
 
 def test_counters_follow_the_rows(node: NodeDatabase, run_import):

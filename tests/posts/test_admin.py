@@ -230,7 +230,7 @@ def test_what_an_administrator_wrote_is_no_longer_for_the_ai_to_fill(
     assert response.status_code == 302
     post.refresh_from_db()
     assert post.title == "By hand"
-    assert post.open_fields == ["description", "category", "tags"]
+    assert post.ai_writable_fields == ["description", "category", "tags"]
 
 
 @pytest.mark.django_db(transaction=True)

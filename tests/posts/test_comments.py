@@ -162,7 +162,7 @@ class TestList:
     def test_holds_the_latest_when_there_are_too_many(
         self, api: Api, owner: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(interactions, "MOST_COMMENTS", 4)
+        monkeypatch.setattr(interactions, "MAX_COMMENTS", 4)
         post = make_post(owner)
         write(owner, post, 6)
 

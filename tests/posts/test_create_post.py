@@ -149,7 +149,7 @@ def test_ten_pictures_keep_their_order(api: Api, owner: User) -> None:
 def test_what_the_author_leaves_open_is_noted(api: Api, owner: User) -> None:
     create(api(owner), upload("red"), title="", description="  ", tags="[]", category_id="")
     post = Post.objects.get()
-    assert set(post.open_fields) == {"title", "description", "category", "tags"}
+    assert set(post.ai_writable_fields) == {"title", "description", "category", "tags"}
     assert (post.description, post.tags, post.category, post.visibility) == (
         None,
         None,
@@ -168,7 +168,7 @@ def test_what_the_author_writes_is_not_open(api: Api, owner: User) -> None:
         tags="a",
         category_id=str(category.pk),
     )
-    assert Post.objects.get().open_fields == []
+    assert Post.objects.get().ai_writable_fields == []
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_a_title_comes_from_a_telling_file_name_until_the_ai_has_one(
     if title is not None:
         assert post.title == title
     assert 0 < len(post.title) <= 255
-    assert "title" in post.open_fields
+    assert "title" in post.ai_writable_fields
 
 
 @pytest.mark.parametrize(

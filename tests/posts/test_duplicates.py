@@ -165,7 +165,7 @@ def test_copies_are_found_in_the_indexes_not_by_reading_all_images(owner: User) 
             [post.pk],
         )
         cursor.execute("ANALYZE post_images")
-    found = PostImage.objects.repeating(image.checksum, image.perceptual_hash)
+    found = PostImage.objects.near_duplicates(image.checksum, image.perceptual_hash)
     plan = found.explain()
     assert "Seq Scan on post_images" not in plan
     assert all(f"idx_post_images_hash_{n}" in plan for n in (1, 2, 3, 4))
@@ -177,9 +177,9 @@ def test_a_hash_with_seven_other_bits_is_near_and_with_eight_is_not(owner: User)
     (image,) = PostImage.objects.filter(post=post_drawing(owner))
     value = image.perceptual_hash or 0
     seven = sum(1 << bit for bit in (0, 1, 17, 18, 33, 34, 49))
-    assert image in PostImage.objects.repeating("", value ^ seven)
-    assert image not in PostImage.objects.repeating("", value ^ seven ^ 1 << 50)
-    assert image not in PostImage.objects.repeating("", None)
+    assert image in PostImage.objects.near_duplicates("", value ^ seven)
+    assert image not in PostImage.objects.near_duplicates("", value ^ seven ^ 1 << 50)
+    assert image not in PostImage.objects.near_duplicates("", None)
     assert len(BAND_MASKS) == 17
 
 

@@ -296,7 +296,7 @@ def test_the_form_works_without_scripts(
     assert response.headers["Location"] == f"/post/{post.pk}"
     assert (post.user, post.title, post.tags) == (owner, "Phố cổ", ["Hà Nội", "mưa"])
     assert (post.visibility, post.images.count()) == ("friends", 2)
-    assert post.open_fields == ["description"]
+    assert post.ai_writable_fields == ["description"]
 
 
 def test_a_form_sent_twice_makes_one_post_and_a_form_opened_again_another(

@@ -423,7 +423,7 @@ def test_the_first_images_caption_fills_what_was_left_open(
     assert post.description == post.caption == "a red picture of nothing"
     assert post.tags == ["picture", "nothing"]
     assert post.category == category
-    assert post.open_fields == []
+    assert post.ai_writable_fields == []
 
 
 def test_the_categories_of_a_batch_are_two_queries_and_one_call(
@@ -465,7 +465,7 @@ def test_a_category_is_set_only_when_sure(
     work(engine, post)
     post.refresh_from_db()
     assert post.category is None
-    assert post.open_fields == ["category"]
+    assert post.ai_writable_fields == ["category"]
 
 
 def test_a_vector_of_another_model_says_nothing_about_the_category(
@@ -497,7 +497,7 @@ def test_an_empty_caption_fills_nothing_and_leaves_it_open(new_post: NewPost) ->
     fill_open_fields(post.pk, "", None)
     post.refresh_from_db()
     assert post.title == "Untitled Post"
-    assert set(post.open_fields) == {"title", "description", "category", "tags"}
+    assert set(post.ai_writable_fields) == {"title", "description", "category", "tags"}
 
 
 def test_a_post_that_is_gone_is_no_obstacle() -> None:
@@ -521,13 +521,13 @@ def test_what_the_author_writes_in_between_stays(new_post: NewPost) -> None:
         worker.start()
         time.sleep(0.2)
         edited.title = "The author's"
-        edited.open_fields.remove("title")
-        edited.save(update_fields=["title", "open_fields"])
+        edited.ai_writable_fields.remove("title")
+        edited.save(update_fields=["title", "ai_writable_fields"])
     worker.join(120)
     post.refresh_from_db()
     assert post.title == "The author's"
     assert post.description == "a caption of the machine"
-    assert post.open_fields == ["category"]
+    assert post.ai_writable_fields == ["category"]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -98,8 +98,8 @@ def test_a_save_weighs_more_than_a_like_and_an_old_deed_less_than_a_new_one(
     interactions.save_post(user=viewer, post_id=saved.pk)
     interactions.like_post(user=viewer, post_id=liked.pk)
     interactions.like_post(user=viewer, post_id=old.pk)
-    view_counter.note_view(user=viewer, post=seen)
-    view_counter.write_waiting_views()
+    view_counter.record_view(user=viewer, post=seen)
+    view_counter.flush_views()
     Like.objects.filter(post=old).update(created_at=timezone.now() - 2 * interests.HALF_LIFE)
     deeds = interests.deeds_of(viewer, MODEL)
     assert [deed.post_id for deed in deeds] == [saved.pk, liked.pk, old.pk, seen.pk]
@@ -132,8 +132,8 @@ def test_own_liked_saved_and_seen_posts_are_not_recommended(
     vector_post(like_it(0.8), author=author, title="new")
     interactions.like_post(user=viewer, post_id=liked.pk)
     interactions.save_post(user=viewer, post_id=saved.pk)
-    view_counter.note_view(user=viewer, post=seen)
-    view_counter.write_waiting_views()
+    view_counter.record_view(user=viewer, post=seen)
+    view_counter.flush_views()
     assert titles(fetch(api(viewer))) == ["new"]
 
 

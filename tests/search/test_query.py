@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posts.full_text import MOST_TERMS
+from posts.full_text import MAX_TERMS
 from search.composed_query import changed, subject_of
 from search.query import MOST_EXCLUDED, parse
 
@@ -54,7 +54,7 @@ def test_words_that_say_nothing_count_only_alone() -> None:
 @given(st.text())
 def test_any_text_can_be_read(typed: str) -> None:
     query = parse(typed)
-    assert len(query.terms) <= MOST_TERMS
+    assert len(query.terms) <= MAX_TERMS
     assert all(all(term.words) for term in query.terms)
 
 

@@ -238,7 +238,7 @@ class TestRequests:
         def refuse(*_: object, **__: object) -> None:
             raise error
 
-        monkeypatch.setattr("posts.rest.views.access.may_fetch", refuse)
+        monkeypatch.setattr("posts.rest.views.access.can_view", refuse)
         assert_error(api().get("/uploads/posts/a.jpg"), status, text)
         page = client.get("/uploads/posts/a.jpg")
         assert page.status_code == status
