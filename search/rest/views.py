@@ -12,9 +12,9 @@ from rest_framework.views import APIView
 from ai.rest.serializers import ImageFormSerializer
 from media.images import decode_upload
 from search import services
-from search.autocomplete import suggestions
+from search.autocomplete import suggest
 from search.rest.serializers import (
-    MOST_CHARACTERS,
+    MAX_QUERY_LENGTH,
     FoundByImageSerializer,
     FoundByTextSerializer,
     FoundSerializer,
@@ -36,7 +36,7 @@ def min_similarity(default: float) -> OpenApiParameter:
     return query_param("minSimilarity", "number", minimum=0, maximum=1, default=default)
 
 
-LEAST_SCORE = query_param("minSimilarity", "number", minimum=0, maximum=1)
+MIN_SIMILARITY = query_param("minSimilarity", "number", minimum=0, maximum=1)
 
 
 class SearchView(APIView):
@@ -47,7 +47,7 @@ class SearchView(APIView):
     @documented(
         "Search by words, a post and filters",
         SearchPageSerializer,
-        query=[SearchSerializer, limit_param(20), LEAST_SCORE],
+        query=[SearchSerializer, limit_param(20), MIN_SIMILARITY],
         errors=[404],
     )
     def get(self, request: Request) -> Response:
@@ -59,7 +59,7 @@ class SearchView(APIView):
         "Search by a picture, and all of the above",
         SearchPageSerializer,
         form=SearchFormSerializer,
-        query=[limit_param(20), LEAST_SCORE],
+        query=[limit_param(20), MIN_SIMILARITY],
         errors=[404, 503],
     )
     def post(self, request: Request) -> Response:
@@ -79,7 +79,7 @@ class SuggestionsView(APIView):
         typed = request.query_params.get("q", "")
         if "\0" in typed:
             raise InvalidInput("null_characters")
-        found = suggestions(request.user, typed[:MOST_CHARACTERS])
+        found = suggest(request.user, typed[:MAX_QUERY_LENGTH])
         return success([{"text": one.text, "kind": one.kind} for one in found])
 
 
@@ -90,7 +90,7 @@ class TextSearchView(APIView):
         "Search by text",
         FoundByTextSerializer,
         body=TextSearchSerializer,
-        query=[limit_param(20), min_similarity(services.TEXT_SCORE)],
+        query=[limit_param(20), min_similarity(services.MIN_TEXT_SCORE)],
     )
     def post(self, request: Request) -> Response:
         form = TextSearchSerializer(data=request.data)
@@ -101,7 +101,7 @@ class TextSearchView(APIView):
             request.user,
             query,
             limit=limit_of(request.query_params),
-            least_score=_score(request, services.TEXT_SCORE),
+            least_score=_score(request, services.MIN_TEXT_SCORE),
         )
         message = "Text search completed successfully"
         if not found.by_meaning:
@@ -118,7 +118,7 @@ class ImageSearchView(APIView):
         "Search by an image",
         FoundByImageSerializer,
         form=ImageFormSerializer,
-        query=[limit_param(20), min_similarity(services.IMAGE_SCORE)],
+        query=[limit_param(20), min_similarity(services.MIN_IMAGE_SCORE)],
         errors=[503],
     )
     def post(self, request: Request) -> Response:
@@ -126,7 +126,7 @@ class ImageSearchView(APIView):
             request.user,
             decode_upload(uploaded_file(request)),
             limit=limit_of(request.query_params),
-            least_score=_score(request, services.IMAGE_SCORE),
+            least_score=_score(request, services.MIN_IMAGE_SCORE),
         )
         data = {
             **_results(found.matches),
@@ -153,7 +153,7 @@ def _page(request: Request, form: SearchSerializer, **parts: Any) -> Response:
     if cursor := form.validated_data.get("cursor"):
         return success(page_data(services.next_page(request.user, cursor, limit=limit)))
     given = request.query_params.get("minSimilarity")
-    least = _score(request, services.TEXT_SCORE) if given else None
+    least = _score(request, services.MIN_TEXT_SCORE) if given else None
     query = form.query(**parts)
     found = services.search(request.user, query, limit=limit, least_score=least)
     return success(page_data(found))
