@@ -76,7 +76,7 @@ ASGI_APPLICATION = "smimso.asgi.application"
 APPEND_SLASH = False  # the frontend's bodies and preflights do not survive a redirect
 MIDDLEWARE = [
     "smimso.metrics.metrics_middleware",
-    "smimso.web.middleware.edge",
+    "smimso.web.middleware.request_middleware",
     "corsheaders.middleware.CorsMiddleware",  # above what may redirect: preflights never are
     "django.middleware.security.SecurityMiddleware",
     "smimso.web.csp.ContentSecurityPolicyMiddleware",
@@ -283,9 +283,9 @@ REST_FRAMEWORK = {
         "rest_framework.parsers.MultiPartParser",
         "smimso.web.parsers.LimitedFormParser",
     ],
-    "DEFAULT_THROTTLE_CLASSES": ["smimso.web.throttling.ScopeThrottle"],
+    "DEFAULT_THROTTLE_CLASSES": ["smimso.web.throttling.SharedScopeThrottle"],
     "NUM_PROXIES": TRUSTED_PROXIES,
-    "DEFAULT_SCHEMA_CLASS": "smimso.web.openapi.Schema",
+    "DEFAULT_SCHEMA_CLASS": "smimso.web.openapi.EnvelopeSchema",
     "EXCEPTION_HANDLER": "smimso.web.responses.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
@@ -298,7 +298,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/",
     "COMPONENT_SPLIT_REQUEST": True,
     "PATH_CONVERTER_OVERRIDES": {"any_id": {"type": "string", "format": "uuid"}},
-    "PREPROCESSING_HOOKS": ["smimso.web.openapi.without_repetition"],
+    "PREPROCESSING_HOOKS": ["smimso.web.openapi.drop_duplicate_mounts"],
 }
 
 # --- Security (check --deploy) ---------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,12 +12,15 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 from rest_framework.views import set_rollback
 
 from smimso import errors
-from smimso.web.pages import first_error, not_found_page, server_error_page, wants_page
+from smimso.web.pages import first_error, render_not_found, render_server_error, wants_page
 
 logger = logging.getLogger(__name__)
+
+MAX_PAGE = 10_000
 
 
 def success(data: Any = None, message: str | None = None, *, status: int = 200) -> Response:
@@ -27,7 +30,7 @@ def success(data: Any = None, message: str | None = None, *, status: int = 200) 
     return Response({**body, "data": data}, status=status)
 
 
-def paginated(data: Any, *, page: int, limit: int, total: int) -> Response:
+def page_response(data: Any, *, page: int, limit: int, total: int) -> Response:
     pagination = {
         "page": page,
         "limit": limit,
@@ -38,21 +41,43 @@ def paginated(data: Any, *, page: int, limit: int, total: int) -> Response:
 
 
 def page_and_limit(
-    query: Mapping[str, str], *, default: int = 20, most: int = 100
+    query: Mapping[str, str], *, default: int = 20, max_limit: int = 100
 ) -> tuple[int, int]:
-    """`page` and `limit` of a query string; what is missing, odd or out of range is clamped."""
-    return (
-        clamped_int(query.get("page"), default=1, least=1, most=10_000),
-        clamped_int(query.get("limit"), default=default, least=1, most=most),
-    )
+    """Return `page` and `limit` of a query string; missing, odd and excessive ones are clamped."""
+    return page_number(query), limit_of(query, default=default, max_limit=max_limit)
 
 
-def clamped_int(text: str | None, *, default: int, least: int, most: int) -> int:
+def page_number(query: Mapping[str, str]) -> int:
+    return clamp_int(query.get("page"), default=1, min_value=1, max_value=MAX_PAGE)
+
+
+def limit_of(query: Mapping[str, str], *, default: int = 20, max_limit: int = 100) -> int:
+    return clamp_int(query.get("limit"), default=default, min_value=1, max_value=max_limit)
+
+
+def clamp_int(text: str | None, *, default: int, min_value: int, max_value: int) -> int:
     try:
         number = int(text or default)
     except ValueError:
         number = default
-    return max(least, min(most, number))
+    return max(min_value, min(max_value, number))
+
+
+def respond_with_page(
+    query: Mapping[str, str],
+    fetch: Callable[..., tuple[Sequence[Any], int]],
+    serializer: type[BaseSerializer],
+    *,
+    default: int = 20,
+) -> Response:
+    """Return the page of a list that a query string asks for.
+
+    fetch: called with `page` and `limit`, returns the items of the page and the total of all pages.
+    """
+    page, limit = page_and_limit(query, default=default)
+    items, total = fetch(page=page, limit=limit)
+    data = serializer(items, many=True).data
+    return page_response(data, page=page, limit=limit, total=total)
 
 
 def error_body(text: str) -> dict[str, Any]:
@@ -120,31 +145,31 @@ def _of_the_framework(error: exceptions.APIException) -> errors.SmimsoError:
     return known
 
 
-def route_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+def handle_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     if wants_page(request):
-        return not_found_page(request)
+        return render_not_found(request)
     return error_response(errors.NotFound("route_not_found"))
 
 
-def server_error(request: HttpRequest) -> HttpResponse:
+def handle_server_error(request: HttpRequest) -> HttpResponse:
     if wants_page(request):
-        return server_error_page()
+        return render_server_error()
     return error_response(errors.SmimsoError())
 
 
-def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+def handle_bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     if wants_page(request):
         return defaults.bad_request(request, exception)  # type: ignore[arg-type]
     return error_response(errors.InvalidInput())
 
 
-def not_allowed(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+def handle_forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     if wants_page(request):
         return defaults.permission_denied(request, exception)  # type: ignore[arg-type]
     return error_response(errors.NotAllowed())
 
 
-def with_envelope(request: HttpRequest, response: HttpResponseNotAllowed) -> None:
+def fill_empty_response(request: HttpRequest, response: HttpResponseNotAllowed) -> None:
     """Fills Django's own empty answer to a wrong method, for all but a browser's navigation."""
     if not wants_page(request):
         answer = JsonResponse(error_body(f'Method "{request.method}" not allowed.'))
