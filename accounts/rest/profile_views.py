@@ -21,7 +21,8 @@ from accounts.rest.serializers import (
 )
 from smimso.web.file_fields import uploaded_file
 from smimso.web.openapi import documented, documented_page, query_param
-from smimso.web.responses import respond_with_page, success
+from smimso.web.paging import respond_with_page
+from smimso.web.responses import success
 
 
 class ProfileView(APIView):

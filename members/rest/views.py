@@ -33,7 +33,8 @@ from posts.models import ActivityType
 from posts.rest.serializers import PostListItemSerializer
 from smimso.errors import InvalidInput
 from smimso.web.openapi import documented, documented_page, limit_param, query_param
-from smimso.web.responses import limit_of, respond_with_page, success
+from smimso.web.paging import page_limit, respond_with_page
+from smimso.web.responses import success
 from smimso.web.throttling import AccountThrottle
 
 
@@ -156,4 +157,4 @@ class MostActiveView(LeaderboardView):
 
 
 def _limit(request: Request) -> int:
-    return limit_of(request.query_params, default=10, max_limit=leaderboards.MAX_ENTRIES)
+    return page_limit(request.query_params, default=10, max_limit=leaderboards.MAX_ENTRIES)

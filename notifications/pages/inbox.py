@@ -11,7 +11,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from notifications import services
 from smimso.web.pages import PageRequest, member_action
-from smimso.web.responses import page_number
+from smimso.web.paging import page_number
 
 PAGE_SIZE = 30
 

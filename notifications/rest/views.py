@@ -14,7 +14,8 @@ from notifications.rest.serializers import (
 )
 from smimso.web.auth import BACKGROUND_AUTHENTICATION
 from smimso.web.openapi import PAGING, documented
-from smimso.web.responses import page_and_limit, success
+from smimso.web.paging import page_and_limit
+from smimso.web.responses import success
 
 
 class NotificationListView(APIView):

@@ -14,7 +14,7 @@ from posts import feed as lists
 from posts.keyset import Cursor, parse_cursor
 from posts.models import Post, PostQuerySet
 from smimso.web.pages import PageRequest
-from smimso.web.responses import page_number
+from smimso.web.paging import page_number
 
 PAGE_SIZE = 24
 

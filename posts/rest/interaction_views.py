@@ -9,7 +9,8 @@ from rest_framework.views import APIView
 from posts import interactions
 from posts.rest.serializers import CommentSerializer, NewCommentSerializer
 from smimso.web.openapi import PAGING, documented
-from smimso.web.responses import page_and_limit, success
+from smimso.web.paging import page_and_limit
+from smimso.web.responses import success
 
 
 class LikeView(APIView):

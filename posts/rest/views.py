@@ -32,7 +32,8 @@ from posts.rest.serializers import (
 from smimso.errors import InvalidInput
 from smimso.web.file_fields import uploaded_files
 from smimso.web.openapi import documented, documented_page, documented_plain, query_param
-from smimso.web.responses import respond_with_page, success
+from smimso.web.paging import respond_with_page
+from smimso.web.responses import success
 
 FAVORITES = (
     100  # posts; the frontend's pages of liked and saved posts ask for no more than one page

@@ -12,7 +12,7 @@ from django.views.decorators.vary import vary_on_headers
 from accounts.models import User
 from recommendations import feed
 from smimso.web.pages import PageRequest, member_action
-from smimso.web.responses import page_number
+from smimso.web.paging import page_number
 from smimso.web.throttling import throttled
 
 PAGE_SIZE = 24

@@ -16,7 +16,8 @@ from recommendations.rest.serializers import (
 from recommendations.similar_members import similar_members
 from search.rest.legacy_ai_views import LegacyAIView, checked_body, results_data
 from smimso.web.openapi import documented, documented_page, limit_param
-from smimso.web.responses import limit_of, page_and_limit, page_response, success
+from smimso.web.paging import page_and_limit, page_limit, page_response
+from smimso.web.responses import success
 
 IN_BACKEND = "Recommendation logic should be implemented in the backend based on user activities"
 
@@ -45,7 +46,7 @@ class SimilarMembersView(APIView):
         "Members with like interests", SimilarMemberSerializer(many=True), query=[limit_param(10)]
     )
     def get(self, request: MemberRequest) -> Response:
-        limit = limit_of(request.query_params, default=10)
+        limit = page_limit(request.query_params, default=10)
         found = similar_members(request.user, limit=limit)
         return success(found)
 

@@ -29,7 +29,8 @@ from search.rest.serializers import (
 from smimso.errors import InvalidInput
 from smimso.web.file_fields import uploaded_file
 from smimso.web.openapi import documented, limit_param, query_param
-from smimso.web.responses import limit_of, success
+from smimso.web.paging import page_limit
+from smimso.web.responses import success
 
 
 def min_similarity(default: float) -> OpenApiParameter:
@@ -100,7 +101,7 @@ class TextSearchView(APIView):
         found = services.search_text(
             request.user,
             query,
-            limit=limit_of(request.query_params),
+            limit=page_limit(request.query_params),
             least_score=_score(request, services.MIN_TEXT_SCORE),
         )
         message = "Text search completed successfully"
@@ -125,7 +126,7 @@ class ImageSearchView(APIView):
         found = services.search_image(
             request.user,
             decode_upload(uploaded_file(request)),
-            limit=limit_of(request.query_params),
+            limit=page_limit(request.query_params),
             least_score=_score(request, services.MIN_IMAGE_SCORE),
         )
         data = {
@@ -143,13 +144,13 @@ class SimilarPostsView(APIView):
     @documented("Similar posts", FoundSerializer, query=[limit_param(12)])
     def get(self, request: Request, post_id: UUID) -> Response:
         matches = services.similar_posts(
-            request.user, post_id, limit=limit_of(request.query_params, default=12)
+            request.user, post_id, limit=page_limit(request.query_params, default=12)
         )
         return success(_results(matches))
 
 
 def _page(request: Request, form: SearchSerializer, **parts: Any) -> Response:
-    limit = limit_of(request.query_params)
+    limit = page_limit(request.query_params)
     if cursor := form.validated_data.get("cursor"):
         return success(page_data(services.next_page(request.user, cursor, limit=limit)))
     given = request.query_params.get("minSimilarity")

@@ -1,8 +1,8 @@
-"""The envelope of every JSON answer, and the one place where an error becomes a response."""
+"""The envelope of all JSON responses, and the one place that turns errors into responses."""
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,15 +12,12 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
-from rest_framework.serializers import BaseSerializer
 from rest_framework.views import set_rollback
 
 from smimso import errors
 from smimso.web.pages import first_error, render_not_found, render_server_error, wants_page
 
 logger = logging.getLogger(__name__)
-
-MAX_PAGE = 10_000
 
 
 def success(data: Any = None, message: str | None = None, *, status: int = 200) -> Response:
@@ -30,58 +27,11 @@ def success(data: Any = None, message: str | None = None, *, status: int = 200) 
     return Response({**body, "data": data}, status=status)
 
 
-def page_response(data: Any, *, page: int, limit: int, total: int) -> Response:
-    pagination = {
-        "page": page,
-        "limit": limit,
-        "total": total,
-        "totalPages": math.ceil(total / limit),
-    }
-    return Response({"success": True, "data": data, "pagination": pagination})
-
-
-def page_and_limit(
-    query: Mapping[str, str], *, default: int = 20, max_limit: int = 100
-) -> tuple[int, int]:
-    """Return `page` and `limit` of a query string; missing, odd and excessive ones are clamped."""
-    return page_number(query), limit_of(query, default=default, max_limit=max_limit)
-
-
-def page_number(query: Mapping[str, str]) -> int:
-    return clamp_int(query.get("page"), default=1, min_value=1, max_value=MAX_PAGE)
-
-
-def limit_of(query: Mapping[str, str], *, default: int = 20, max_limit: int = 100) -> int:
-    return clamp_int(query.get("limit"), default=default, min_value=1, max_value=max_limit)
-
-
-def clamp_int(text: str | None, *, default: int, min_value: int, max_value: int) -> int:
-    try:
-        number = int(text or default)
-    except ValueError:
-        number = default
-    return max(min_value, min(max_value, number))
-
-
-def respond_with_page(
-    query: Mapping[str, str],
-    fetch: Callable[..., tuple[Sequence[Any], int]],
-    serializer: type[BaseSerializer],
-    *,
-    default: int = 20,
-) -> Response:
-    """Return the page of a list that a query string asks for.
-
-    fetch: called with `page` and `limit`, returns the items of the page and the total of all pages.
-    """
-    page, limit = page_and_limit(query, default=default)
-    items, total = fetch(page=page, limit=limit)
-    data = serializer(items, many=True).data
-    return page_response(data, page=page, limit=limit, total=total)
+# --- Errors -----------------------------------------------------------------------------------
 
 
 def error_body(text: str) -> dict[str, Any]:
-    """`error` and `message` both: the frontend reads the one here and the other there."""
+    """Return the envelope of an error; the frontend reads `error` or `message`."""
     return {"success": False, "error": text, "message": text}
 
 
@@ -92,6 +42,7 @@ def error_response(error: errors.SmimsoError) -> JsonResponse:
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
+    """Return the response to any error of a REST view; unexpected ones are logged."""
     set_rollback()
     known = error if isinstance(error, errors.SmimsoError) else _as_smimso_error(error)
     if known.status >= 500 and known is not error:
@@ -105,7 +56,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
 
 
 def _code_headers(error: errors.SmimsoError) -> dict[str, str]:
-    """`Error-Code`, and the values in the text as a query string in `Error-Parameters`."""
+    """Return `Error-Code` and, as a query string, the values in the text: `Error-Parameters`."""
     headers = {"Error-Code": error.code}
     if error.params:
         headers["Error-Parameters"] = urlencode(error.params)
@@ -119,7 +70,7 @@ def _as_smimso_error(error: Exception) -> errors.SmimsoError:
         case exceptions.Throttled():
             return errors.Overloaded()
         case exceptions.APIException():
-            return _of_the_framework(error)
+            return _from_rest_framework(error)
         case Http404():
             return errors.NotFound()
         case PermissionDenied():
@@ -128,13 +79,13 @@ def _as_smimso_error(error: Exception) -> errors.SmimsoError:
             return errors.TooLarge()
         case SuspiciousOperation():  # a form of a hundred files, a thousand fields
             return errors.InvalidInput()
-        case OperationalError():  # the database is away, or all connections are taken
+        case OperationalError():  # the database is unreachable, or all connections are in use
             return errors.Unavailable()
     return errors.SmimsoError()
 
 
-def _of_the_framework(error: exceptions.APIException) -> errors.SmimsoError:
-    """DRF has translated the text when it raised the error, and knows no codes of ours."""
+def _from_rest_framework(error: exceptions.APIException) -> errors.SmimsoError:
+    """Return the error with DRF's code and with its text, which is translated already."""
     field, message = first_error(error.detail)
     codes = error.get_codes()
     known = errors.SmimsoError(
@@ -143,6 +94,9 @@ def _of_the_framework(error: exceptions.APIException) -> errors.SmimsoError:
     )
     known.status = error.status_code
     return known
+
+
+# --- Outside of the REST framework: a page for browsers, the envelope for programs ------------
 
 
 def handle_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -169,10 +123,10 @@ def handle_forbidden(request: HttpRequest, exception: Exception | None = None) -
     return error_response(errors.NotAllowed())
 
 
-def fill_empty_response(request: HttpRequest, response: HttpResponseNotAllowed) -> None:
-    """Fills Django's own empty answer to a wrong method, for all but a browser's navigation."""
+def fill_method_not_allowed(request: HttpRequest, response: HttpResponseNotAllowed) -> None:
+    """Put the envelope into Django's empty response, unless a browser navigates."""
     if not wants_page(request):
-        answer = JsonResponse(error_body(f'Method "{request.method}" not allowed.'))
-        response.content = answer.content
-        response["Content-Type"] = answer["Content-Type"]
-        response["Content-Length"] = str(len(answer.content))
+        body = JsonResponse(error_body(f'Method "{request.method}" not allowed.'))
+        response.content = body.content
+        response["Content-Type"] = body["Content-Type"]
+        response["Content-Length"] = str(len(body.content))

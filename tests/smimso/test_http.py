@@ -15,13 +15,8 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from smimso import errors
-from smimso.web.responses import (
-    clamp_int,
-    exception_handler,
-    page_and_limit,
-    page_response,
-    success,
-)
+from smimso.web.paging import clamp_int, page_and_limit, page_response
+from smimso.web.responses import exception_handler, success
 
 Api = Callable[..., APIClient]
 
