@@ -22,9 +22,9 @@ from accounts.rest.serializers import (
 )
 from smimso.errors import InvalidInput
 from smimso.web.auth import issue_token
-from smimso.web.openapi import answers
+from smimso.web.openapi import documented
 from smimso.web.responses import success
-from smimso.web.throttling import AccountThrottle, ScopeThrottle
+from smimso.web.throttling import AccountThrottle, SharedScopeThrottle
 
 
 class PublicView(APIView):
@@ -37,7 +37,7 @@ class PublicView(APIView):
 class RegisterView(PublicView):
     throttle_scope = "register"
 
-    @answers("Register", SessionSerializer, body=RegistrationSerializer, status=201)
+    @documented("Register", SessionSerializer, body=RegistrationSerializer, status=201)
     def post(self, request: Request) -> Response:
         form = RegistrationSerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -46,10 +46,10 @@ class RegisterView(PublicView):
 
 
 class LoginView(PublicView):
-    throttle_classes = [ScopeThrottle, AccountThrottle]
+    throttle_classes = [SharedScopeThrottle, AccountThrottle]
     throttle_scope = "login"
 
-    @answers("Log in", SessionSerializer, body=LoginSerializer, errors=[401])
+    @documented("Log in", SessionSerializer, body=LoginSerializer, errors=[401])
     def post(self, request: Request) -> Response:
         form = LoginSerializer(data=request.data)
         if not form.is_valid():
@@ -61,7 +61,7 @@ class LoginView(PublicView):
 class GoogleLoginView(PublicView):
     throttle_scope = "login"
 
-    @answers(
+    @documented(
         "Log in with Google", GoogleSessionSerializer, body=GoogleLoginSerializer, errors=[401, 501]
     )
     def post(self, request: Request) -> Response:
@@ -72,7 +72,7 @@ class GoogleLoginView(PublicView):
 
 
 class MeView(APIView):
-    @answers("Who am I", OwnUserSerializer)
+    @documented("Who am I", OwnUserSerializer)
     def get(self, request: MemberRequest) -> Response:
         return success(OwnUserSerializer(request.user).data)
 
@@ -80,7 +80,7 @@ class MeView(APIView):
 class ChangePasswordView(APIView):
     throttle_classes = [AccountThrottle]
 
-    @answers("Change the password", TokenSerializer, body=NewPasswordSerializer, errors=[501])
+    @documented("Change the password", TokenSerializer, body=NewPasswordSerializer, errors=[501])
     def post(self, request: MemberRequest) -> Response:
         """The answer has a new token: the one that it was asked with is void, too."""
         form = NewPasswordSerializer(data=request.data)

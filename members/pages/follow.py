@@ -11,10 +11,10 @@ from accounts.profiles import get_active_member
 from accounts.services import follow_user, unfollow_user
 from members import services
 from smimso.errors import NotFound
-from smimso.web.pages import PageRequest, action
+from smimso.web.pages import PageRequest, member_action
 
 
-@action("member", "member_id")
+@member_action("member", "member_id")
 def follow(request: PageRequest, member_id: UUID) -> HttpResponse:
     """Also takes it back: the form says which of the two."""
     viewer = cast(User, request.user)

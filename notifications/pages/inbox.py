@@ -10,8 +10,8 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from notifications import services
-from smimso.web.pages import PageRequest, action
-from smimso.web.responses import clamped_int
+from smimso.web.pages import PageRequest, member_action
+from smimso.web.paging import page_number
 
 PAGE_SIZE = 30
 
@@ -21,7 +21,7 @@ PAGE_SIZE = 30
 @never_cache
 @vary_on_headers("HX-Request")
 def inbox(request: PageRequest) -> HttpResponse:
-    number = clamped_int(request.GET.get("page"), default=1, least=1, most=10_000)
+    number = page_number(request.GET)
     start = (number - 1) * PAGE_SIZE
     found = list(services.notifications_of(request.user.pk)[start : start + PAGE_SIZE + 1])
     page = {
@@ -60,7 +60,7 @@ def open_notification(request: HttpRequest, notification_id: UUID) -> HttpRespon
     return redirect("inbox")
 
 
-@action("inbox")
+@member_action("inbox")
 def read_all(request: PageRequest) -> HttpResponse:
     services.mark_all_read(user=request.user)
     return redirect("inbox")
