@@ -1,4 +1,4 @@
-"""REST: a member's own profile, finding members, following them."""
+"""REST: edit the own profile, search for members, follow them."""
 
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import profiles, services
-from accounts.profile_images import ImageKind
+from accounts.profile_images import ProfileImageField
 from accounts.rest.requests import MemberRequest
 from accounts.rest.serializers import (
     AvatarFormSerializer,
@@ -35,16 +35,16 @@ class ProfileView(APIView):
 class _ProfileImageView(APIView):
     parser_classes = [MultiPartParser]
     throttle_scope = "uploads"
-    kind: ImageKind
+    field: ProfileImageField
     message: str
 
     def post(self, request: MemberRequest) -> Response:
-        if set(request.FILES) - {self.kind}:
+        if set(request.FILES) - {self.field}:
             raise InvalidInput("unexpected_file_field")
-        upload = request.FILES.get(self.kind)
+        upload = request.FILES.get(self.field)
         if upload is None:
             raise InvalidInput("file_required")
-        user = profiles.update_profile(user=request.user, uploads={self.kind: upload})
+        user = profiles.update_profile(user=request.user, uploads={self.field: upload})
         return success(OwnProfileSerializer(user).data, self.message)
 
 
@@ -52,7 +52,7 @@ class _ProfileImageView(APIView):
     post=answers("Upload my avatar", OwnProfileSerializer, form=AvatarFormSerializer)
 )
 class AvatarView(_ProfileImageView):
-    kind = "avatar"
+    field = "avatar"
     message = "Avatar uploaded successfully"
 
 
@@ -60,7 +60,7 @@ class AvatarView(_ProfileImageView):
     post=answers("Upload my cover picture", OwnProfileSerializer, form=CoverFormSerializer)
 )
 class CoverView(_ProfileImageView):
-    kind = "cover"
+    field = "cover"
     message = "Cover image uploaded successfully"
 
 
@@ -71,12 +71,12 @@ class UserSearchView(APIView):
         query=[in_query("q", "string", "Name or e-mail")],
     )
     def get(self, request: MemberRequest) -> Response:
-        found = profiles.search_members(request.query_params.get("q", ""))
-        return success(UserCardSerializer(found, many=True).data)
+        members = profiles.search_members(request.query_params.get("q", ""))
+        return success(UserCardSerializer(members, many=True).data)
 
 
 class FollowView(APIView):
-    """Both are idempotent: the frontend does not look before it asks."""
+    """Follow and unfollow. Both are idempotent, because the frontend does not check first."""
 
     @answers("Follow a member")
     def post(self, request: MemberRequest, user_id: UUID) -> Response:
@@ -93,8 +93,8 @@ class FollowersView(APIView):
     @answers_page("Who follows a member", ListedUserSerializer)
     def get(self, request: MemberRequest, user_id: UUID) -> Response:
         page, limit = page_and_limit(request.query_params)
-        found, total = profiles.followers(request.user, user_id, page=page, limit=limit)
-        data = ListedUserSerializer(found, many=True).data
+        members, total = profiles.followers(request.user, user_id, page=page, limit=limit)
+        data = ListedUserSerializer(members, many=True).data
         return paginated(data, page=page, limit=limit, total=total)
 
 
@@ -102,6 +102,6 @@ class FollowingView(APIView):
     @answers_page("Whom a member follows", ListedUserSerializer)
     def get(self, request: MemberRequest, user_id: UUID) -> Response:
         page, limit = page_and_limit(request.query_params)
-        found, total = profiles.following(request.user, user_id, page=page, limit=limit)
-        data = ListedUserSerializer(found, many=True).data
+        members, total = profiles.following(request.user, user_id, page=page, limit=limit)
+        data = ListedUserSerializer(members, many=True).data
         return paginated(data, page=page, limit=limit, total=total)
