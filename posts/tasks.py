@@ -41,8 +41,8 @@ def embed_images(requests: list[SimpleRequest]) -> None:
     def embed(image_ids: list[UUID]) -> None:
         current, *others = get_engines()
         current.clip.get()  # missing weights are nobody's failed attempt
-        beside = [other for other in others if other.clip.loaded]
-        pipeline.embed_images(image_ids, current, beside)
+        secondary = [other for other in others if other.clip.loaded]
+        pipeline.embed_images(image_ids, current, secondary)
 
     _run(embed, requests)
 

@@ -14,19 +14,19 @@ from django.utils.translation import gettext_lazy
 from ai.admin.page import PERMISSION
 from smimso import admin_i18n
 from smimso.errors import Overloaded
-from smimso.web.throttling import seconds_to_wait_for_login
+from smimso.web.throttling import login_retry_after
 
 
 class LoginForm(AdminAuthenticationForm):
     """A guess here counts as one on the login page."""
 
     def clean(self) -> dict[str, Any]:
-        if seconds_to_wait_for_login(self.request, self.data.get("username", "")):
+        if login_retry_after(self.request, self.data.get("username", "")):
             raise ValidationError(str(Overloaded()))
         return super().clean()
 
 
-class Site(AdminSite):
+class SmimsoAdminSite(AdminSite):
     login_form = LoginForm
     site_header = "SMIMSO"
     site_title = "SMIMSO"
@@ -38,7 +38,7 @@ class Site(AdminSite):
             model_or_iterable if isinstance(model_or_iterable, Iterable) else [model_or_iterable]
         )
         for model in models:
-            admin_i18n.translate(model)
+            admin_i18n.translate_labels(model)
 
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None

@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy, override
 
 
-def translate(model: type[Model]) -> None:
+def translate_labels(model: type[Model]) -> None:
     """Makes the labels, helps and choices of a model lazy; those of Django's own are so already."""
     options: Any = model._meta
     with override(None):  # the text itself: Django makes a plural by adding an s to any language's

@@ -22,7 +22,7 @@ class OneHopHandler(ASGIHandler):
     """
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
-        refused = body_limit.refusal(scope)
+        refused = body_limit.check_body_size(scope)
         if refused is None:
             await super().handle(scope, receive, send)
         else:

@@ -14,7 +14,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts import services
 from accounts.pages.forms import LoginForm, RegistrationForm
 from smimso.errors import AuthenticationFailed, InvalidInput, Overloaded
-from smimso.web.throttling import client_address, seconds_to_wait, seconds_to_wait_for_login
+from smimso.web import throttling
+from smimso.web.throttling import client_address, login_retry_after
 
 FORM_METHODS = ["GET", "HEAD", "POST"]
 
@@ -27,7 +28,7 @@ def log_in(request: HttpRequest) -> HttpResponse:
         return redirect(_safe_next_url(request))
     form = LoginForm(_post_data(request), label_suffix="")
     account = request.POST.get("email_or_phone", "")
-    if form.is_bound and (seconds := seconds_to_wait_for_login(request, account)):
+    if form.is_bound and (seconds := login_retry_after(request, account)):
         return throttled_form(request, "accounts/login.html", form, seconds)
     if form.is_valid():
         try:
@@ -77,7 +78,7 @@ def retry_after(request: HttpRequest, *limits: tuple[str, ...]) -> float:
     """
     if request.method != "POST":
         return 0.0
-    return max([seconds_to_wait(*limit) for limit in limits], default=0.0)
+    return max([throttling.retry_after(*limit) for limit in limits], default=0.0)
 
 
 def throttled_form(request: HttpRequest, template: str, form: Form, seconds: float) -> HttpResponse:

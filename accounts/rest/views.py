@@ -20,9 +20,9 @@ from accounts.rest.serializers import (
 )
 from smimso.errors import InvalidInput
 from smimso.web.auth import issue_token
-from smimso.web.openapi import answers
+from smimso.web.openapi import documented
 from smimso.web.responses import success
-from smimso.web.throttling import AccountThrottle, ScopeThrottle
+from smimso.web.throttling import AccountThrottle, SharedScopeThrottle
 
 
 class PublicView(APIView):
@@ -35,7 +35,7 @@ class PublicView(APIView):
 class RegisterView(PublicView):
     throttle_scope = "register"
 
-    @answers("Register", SessionSerializer, body=RegistrationSerializer, status=201)
+    @documented("Register", SessionSerializer, body=RegistrationSerializer, status=201)
     def post(self, request: Request) -> Response:
         form = RegistrationSerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -44,10 +44,10 @@ class RegisterView(PublicView):
 
 
 class LoginView(PublicView):
-    throttle_classes = [ScopeThrottle, AccountThrottle]
+    throttle_classes = [SharedScopeThrottle, AccountThrottle]
     throttle_scope = "login"
 
-    @answers("Log in", SessionSerializer, body=LoginSerializer, errors=[401])
+    @documented("Log in", SessionSerializer, body=LoginSerializer, errors=[401])
     def post(self, request: Request) -> Response:
         form = LoginSerializer(data=request.data)
         if not form.is_valid():
@@ -59,7 +59,7 @@ class LoginView(PublicView):
 class GoogleLoginView(PublicView):
     throttle_scope = "login"
 
-    @answers(
+    @documented(
         "Log in with Google", GoogleSessionSerializer, body=GoogleLoginSerializer, errors=[401, 501]
     )
     def post(self, request: Request) -> Response:
@@ -70,7 +70,7 @@ class GoogleLoginView(PublicView):
 
 
 class MeView(APIView):
-    @answers("Who am I", OwnUserSerializer)
+    @documented("Who am I", OwnUserSerializer)
     def get(self, request: MemberRequest) -> Response:
         return success(OwnUserSerializer(request.user).data)
 
@@ -78,7 +78,7 @@ class MeView(APIView):
 class ChangePasswordView(APIView):
     throttle_classes = [AccountThrottle]
 
-    @answers("Change the password", TokenSerializer, body=NewPasswordSerializer, errors=[501])
+    @documented("Change the password", TokenSerializer, body=NewPasswordSerializer, errors=[501])
     def post(self, request: MemberRequest) -> Response:
         """Return a new token, because the one of this request is invalid now, too."""
         form = NewPasswordSerializer(data=request.data)

@@ -12,10 +12,10 @@ from accounts.services import follow_user, unfollow_user
 from accounts.viewer import Viewer
 from members import services
 from smimso.errors import NotFound
-from smimso.web.pages import action
+from smimso.web.pages import member_action
 
 
-@action("member", "member_id")
+@member_action("member", "member_id")
 def follow(request: MemberPageRequest, member_id: UUID) -> HttpResponse:
     """Follow a member, or unfollow if the form says `on=0`."""
     member = get_active_member(member_id)

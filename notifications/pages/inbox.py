@@ -11,8 +11,8 @@ from django.views.decorators.vary import vary_on_headers
 
 from notifications import services
 from smimso.web.auth import member_id
-from smimso.web.pages import PageRequest, action
-from smimso.web.responses import clamped_int
+from smimso.web.pages import PageRequest, member_action
+from smimso.web.paging import page_number
 
 PAGE_SIZE = 30
 
@@ -22,7 +22,7 @@ PAGE_SIZE = 30
 @never_cache
 @vary_on_headers("HX-Request")
 def inbox(request: PageRequest) -> HttpResponse:
-    number = clamped_int(request.GET.get("page"), default=1, least=1, most=10_000)
+    number = page_number(request.GET)
     start = (number - 1) * PAGE_SIZE
     rows = list(services.notifications_of(member_id(request))[start : start + PAGE_SIZE + 1])
     page = {
@@ -61,7 +61,7 @@ def open_notification(request: HttpRequest, notification_id: UUID) -> HttpRespon
     return redirect("inbox")
 
 
-@action("inbox")
+@member_action("inbox")
 def read_all(request: PageRequest) -> HttpResponse:
     services.mark_all_read(user_id=member_id(request))
     return redirect("inbox")

@@ -31,7 +31,7 @@ from notifications.rest.serializers import NotificationSerializer, notification_
 from smimso.errors import AuthenticationFailed, Overloaded
 from smimso.redis import async_redis_client
 from smimso.web.auth import user_for_token
-from smimso.web.openapi import JSON, ErrorSerializer, answers_plainly, in_query
+from smimso.web.openapi import JSON, ErrorSerializer, documented_plain, query_param
 from smimso.web.responses import error_response
 
 logger = logging.getLogger(__name__)
@@ -44,9 +44,9 @@ MAX_STREAMS = 20  # open streams per member
 SNAPSHOT_SIZE = 50  # notifications
 
 
-@answers_plainly(
+@documented_plain(
     "My notifications as they come (server-sent events)",
-    parameters=[in_query("token", "string", "Instead of the header")],
+    parameters=[query_param("token", "string", "Instead of the header")],
     responses={(200, "text/event-stream"): OpenApiTypes.STR, (401, JSON): ErrorSerializer},
 )
 @require_GET

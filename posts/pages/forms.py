@@ -28,14 +28,14 @@ from posts.rest.serializers import (
 )
 from smimso.errors import TEXTS, NotFound, SmimsoError
 from smimso.web.pages import error_text
-from smimso.web.throttling import counted
+from smimso.web.throttling import throttled
 
 FORM_METHODS = ["GET", "HEAD", "POST"]
 
 
 @login_required
 @require_http_methods(FORM_METHODS)
-@counted("uploads")
+@throttled("uploads")
 def upload(request: HttpRequest) -> HttpResponse:
     """The form; its script sends to the REST API, a browser without scripts sends here."""
     error, repeats, created = "", None, None

@@ -17,10 +17,10 @@ from posts.models import Comment
 from posts.pages.post import comment_context, get_post_or_404, render_post
 from posts.rest.serializers import NewCommentSerializer
 from smimso.errors import InvalidInput
-from smimso.web.pages import PageRequest, action, error_text
+from smimso.web.pages import PageRequest, error_text, member_action
 
 
-@action("post", "post_id")
+@member_action("post", "post_id")
 def like(request: PageRequest, post_id: UUID) -> HttpResponse:
     """Also takes it back: the form says which of the two."""
     wanted = request.POST.get("on") != "0"
@@ -29,7 +29,7 @@ def like(request: PageRequest, post_id: UUID) -> HttpResponse:
     return _button(request, "posts/_like.html", post_id)
 
 
-@action("post", "post_id")
+@member_action("post", "post_id")
 def save(request: PageRequest, post_id: UUID) -> HttpResponse:
     wanted = request.POST.get("on") != "0"
     change = interactions.save_post if wanted else interactions.unsave_post
@@ -46,7 +46,7 @@ def comments(request: PageRequest, post_id: UUID) -> HttpResponse:
     return render(request, "posts/_comments.html", thread)
 
 
-@action("post", "post_id")
+@member_action("post", "post_id")
 def add_comment(request: PageRequest, post_id: UUID) -> HttpResponse:
     try:
         comment = _new_comment(request, post_id)
@@ -58,7 +58,7 @@ def add_comment(request: PageRequest, post_id: UUID) -> HttpResponse:
     return render(request, "posts/_comments.html", {**thread, "added": comment})
 
 
-@action("post", "post_id")
+@member_action("post", "post_id")
 def delete_comment(request: PageRequest, post_id: UUID, comment_id: UUID) -> HttpResponse:
     interactions.delete_comment(user=request.user, post_id=post_id, comment_id=comment_id)
     if not request.htmx:

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from smimso.web.openapi import answers_plainly, description
+from smimso.web.openapi import documented_plain, openapi_document
 
 VERSION = "1.0.0"
 ENDPOINTS = {
@@ -53,7 +53,7 @@ class SchemaView(APIView):
 
     @extend_schema(exclude=True)
     def get(self, request: Request) -> Response:
-        return Response(description())
+        return Response(openapi_document())
 
 
 @require_safe
@@ -62,7 +62,7 @@ def docs(request: HttpRequest) -> HttpResponse:
     return render(request, "docs.html")
 
 
-@answers_plainly("Where everything is", responses={200: IndexSerializer})
+@documented_plain("Where everything is", responses={200: IndexSerializer})
 @require_safe
 def api_index(request: HttpRequest) -> JsonResponse:
     return JsonResponse(
@@ -75,7 +75,7 @@ def api_index(request: HttpRequest) -> JsonResponse:
     )
 
 
-@answers_plainly("May this page use the API", responses={200: CorsSerializer})
+@documented_plain("May this page use the API", responses={200: CorsSerializer})
 @require_safe
 def test_cors(request: HttpRequest) -> JsonResponse:
     """A page that can read this may use the API. Nothing of the request is sent back."""

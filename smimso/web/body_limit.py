@@ -10,7 +10,7 @@ from smimso.errors import LengthRequired, SmimsoError, TooLarge
 from smimso.web.responses import error_response
 
 
-def refusal(scope: Mapping[str, Any]) -> HttpResponse | None:
+def check_body_size(scope: Mapping[str, Any]) -> HttpResponse | None:
     """The answer to a request (ASGI) whose body is too large, or does not say how large it is."""
     headers = dict(scope["headers"])
     if b"transfer-encoding" in headers:

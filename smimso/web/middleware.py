@@ -8,7 +8,7 @@ from typing import Any
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 
-from smimso.web.responses import with_envelope
+from smimso.web.responses import fill_method_not_allowed
 
 _CHARSETS = {"utf-8", "ascii", "iso8859-1"}
 _SLASHES = re.compile(r"/{2,}")
@@ -17,7 +17,7 @@ _CORS = re.compile("access-control-|vary$", re.IGNORECASE)
 _OPEN_TO_ALL = re.compile(r"/uploads/|/(api/)?notifications/stream$")
 
 
-def edge(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+def request_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
     """Duplicate slashes collapse (a base URL that ends in one); OPTIONS succeeds on every path."""
 
     def answer(request: HttpRequest) -> HttpResponseBase:
@@ -44,7 +44,7 @@ def _finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseB
         kept = {name: value for name, value in response.items() if _CORS.match(name)}
         response = HttpResponse(status=204, headers=kept)
     if isinstance(response, HttpResponseNotAllowed):
-        with_envelope(request, response)
+        fill_method_not_allowed(request, response)
     if _OPEN_TO_ALL.match(request.path_info):
         response["Access-Control-Allow-Origin"] = "*"
     return response

@@ -1,6 +1,6 @@
-"""How the API describes itself (OpenAPI 3.1): the envelope, the errors, views that are no APIView.
+"""The OpenAPI 3.1 document: the envelope, the errors, and views that are no APIView.
 
-Views say what they take and give with `@answers`; what every route has in common is derived here.
+`@documented` names what a view takes and returns; what all routes have in common is derived here.
 """
 
 import re
@@ -18,7 +18,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.views import APIView
 
 from smimso.web.auth import BACKGROUND_AUTHENTICATION
-from smimso.web.throttling import AccountThrottle, is_counted
+from smimso.web.throttling import AccountThrottle, is_throttled
 
 JSON, FORM = "application/json", "multipart/form-data"
 API = "/api/"
@@ -45,7 +45,7 @@ Shape = type[serializers.BaseSerializer] | serializers.BaseSerializer
 # --- What views say ---------------------------------------------------------------------------
 
 
-def answers(
+def documented(
     summary: str,
     data: Shape | None = None,
     *,
@@ -72,7 +72,7 @@ def answers(
     )
 
 
-def answers_page(
+def documented_page(
     summary: str,
     item: type[serializers.Serializer],
     *,
@@ -87,7 +87,7 @@ def answers_page(
     )
 
 
-def answers_plainly(summary: str, **description: Any) -> Callable[[View], View]:
+def documented_plain(summary: str, **description: Any) -> Callable[[View], View]:
     """Describes the GET of a Django view that is no APIView, as `extend_schema` would."""
 
     def describe(function: View) -> View:
@@ -106,15 +106,15 @@ def answers_plainly(summary: str, **description: Any) -> Callable[[View], View]:
     return describe
 
 
-def in_query(name: str, kind: str, description: str = "", **schema: Any) -> OpenApiParameter:
+def query_param(name: str, kind: str, description: str = "", **schema: Any) -> OpenApiParameter:
     return OpenApiParameter(name, {"type": kind, **schema}, description=description)
 
 
-def at_most(default: int) -> OpenApiParameter:
-    return in_query("limit", "integer", minimum=1, default=default)
+def limit_param(default: int) -> OpenApiParameter:
+    return query_param("limit", "integer", minimum=1, default=default)
 
 
-PAGING = (in_query("page", "integer", minimum=1, default=1), at_most(20))
+PAGING = (query_param("page", "integer", minimum=1, default=1), limit_param(20))
 
 
 # --- Shapes -----------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ def _shape(name: str, **fields: serializers.Field) -> type[serializers.Serialize
 # --- What is derived --------------------------------------------------------------------------
 
 
-class Schema(AutoSchema):
+class EnvelopeSchema(AutoSchema):
     """An operation's name, its error answers, and which fields an answer always has."""
 
     def get_operation_id(self) -> str:
@@ -238,7 +238,7 @@ class Schema(AutoSchema):
             404: bool(_PARAMETER.search(self.path)),
             413: changes and bool(self.get_request_serializer()),
             415: changes and bool(self.get_request_serializer()),
-            429: is_counted(self.view, self.method) or (changes and guarded),
+            429: is_throttled(self.view, self.method) or (changes and guarded),
         }
         return [status for status, is_likely in likely.items() if is_likely]
 
@@ -274,13 +274,13 @@ class BackgroundBearerScheme(OpenApiAuthenticationExtension):
         return []
 
 
-def without_repetition(endpoints: list[Any], **_: Any) -> list[Any]:
+def drop_duplicate_mounts(endpoints: list[Any], **_: Any) -> list[Any]:
     """Routes are served under `/api/` and `/`; one of the two is enough to read about."""
     paths = {path for path, *_ in endpoints}
     return [endpoint for endpoint in endpoints if f"/api{endpoint[0]}" not in paths]
 
 
 @cache
-def description() -> dict[str, Any]:
+def openapi_document() -> dict[str, Any]:
     """The whole document. It changes with the code alone."""
     return SchemaGenerator().get_schema(request=None, public=True)

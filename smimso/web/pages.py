@@ -41,7 +41,7 @@ class PageRequest(HttpRequest):
     htmx: HtmxDetails
 
 
-def action(page: str, *keys: str) -> Callable[[Callable[..., HttpResponse]], Any]:
+def member_action(page: str, *keys: str) -> Callable[[Callable[..., HttpResponse]], Any]:
     """Makes a view that changes something: only a member's POST reaches it.
 
     Others log in first and come back to the named page, whose arguments are the route's `keys`.
@@ -91,10 +91,10 @@ def wants_page(request: HttpRequest) -> bool:
     return not request.path.startswith("/api/") and "text/html" in request.headers.get("Accept", "")
 
 
-def not_found_page(request: HttpRequest) -> HttpResponse:
+def render_not_found(request: HttpRequest) -> HttpResponse:
     return render(request, "404.html", status=404)
 
 
-def server_error_page() -> HttpResponse:
+def render_server_error() -> HttpResponse:
     """Without the request: what failed may be the session or the database."""
     return HttpResponse(render_to_string("500.html"), status=500)

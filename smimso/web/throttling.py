@@ -28,7 +28,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _RATE = re.compile(r"(\d+)/(\d*)([smh])")
 
 
-def seconds_to_wait(scope: str, *who: str) -> float:
+def retry_after(scope: str, *who: str) -> float:
     """Counts one request of `who`; 0 when it may pass, else seconds until the next one may."""
     rate = settings.THROTTLES.get(scope, "")
     match = _RATE.fullmatch(rate)
@@ -49,14 +49,14 @@ def seconds_to_wait(scope: str, *who: str) -> float:
     return window - now % window if is_over else 0.0
 
 
-def seconds_to_wait_for_login(request: Any, account: str) -> float:
-    """As `seconds_to_wait`, of one guess at a password: at this account, and at any from there.
+def login_retry_after(request: Any, account: str) -> float:
+    """As `retry_after`, of one guess at a password: at this account, and at any from there.
 
     Every form that logs somebody in asks here, so that no door takes more guesses than another.
     """
     address = client_address(request)
-    at_account = seconds_to_wait("password", address, account.strip().lower())
-    return max(at_account, seconds_to_wait("login", address))
+    at_account = retry_after("password", address, account.strip().lower())
+    return max(at_account, retry_after("login", address))
 
 
 def client_address(request: Any) -> str:
@@ -85,7 +85,7 @@ def _client(request: Any) -> str:
     return str(user.pk) if user and user.is_authenticated else client_address(request)
 
 
-def counted(scope: str, *, reads: bool = False) -> Callable[[Callable[..., HttpResponse]], Any]:
+def throttled(scope: str, *, reads: bool = False) -> Callable[[Callable[..., HttpResponse]], Any]:
     """Decorates a page that counts together with the API's views of the same `throttle_scope`.
 
     reads: GET, too, as `throttle_reads` says there.
@@ -96,7 +96,7 @@ def counted(scope: str, *, reads: bool = False) -> Callable[[Callable[..., HttpR
         def limited(request: PageRequest, **route: Any) -> HttpResponse:
             if request.method in ("GET", "HEAD") and not reads:
                 return view(request, **route)
-            wait = seconds_to_wait(scope, _client(request))
+            wait = retry_after(scope, _client(request))
             return _too_many(request, wait) if wait else view(request, **route)
 
         return limited
@@ -121,8 +121,8 @@ class _Throttle(BaseThrottle):
         return max(1, math.ceil(self._wait))
 
 
-def is_counted(view: Any, method: str | None) -> bool:
-    """Whether `ScopeThrottle` counts it: what changes something, or computes much.
+def is_throttled(view: Any, method: str | None) -> bool:
+    """Whether `SharedScopeThrottle` counts it: what changes something, or computes much.
 
     Views say of the latter that they `throttle_reads`.
     """
@@ -130,13 +130,13 @@ def is_counted(view: Any, method: str | None) -> bool:
     return hasattr(view, "throttle_scope") and method != "OPTIONS" and not reads
 
 
-class ScopeThrottle(_Throttle):
+class SharedScopeThrottle(_Throttle):
     """By the view's `throttle_scope`, if it has one."""
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        if not is_counted(view, request.method):
+        if not is_throttled(view, request.method):
             return True
-        self._wait = seconds_to_wait(view.throttle_scope, _client(request))
+        self._wait = retry_after(view.throttle_scope, _client(request))
         return not self._wait
 
 
@@ -150,5 +150,5 @@ class AccountThrottle(_Throttle):
         account = str(fields.get("emailOrPhone", "")).strip().lower()
         if request.user and request.user.is_authenticated:
             account = str(request.user.pk)
-        self._wait = seconds_to_wait("password", client_address(request), account)
+        self._wait = retry_after("password", client_address(request), account)
         return not self._wait

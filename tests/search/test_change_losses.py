@@ -32,6 +32,7 @@ Knows = Callable[..., None]
 
 class NextModel:
     clip_name = SECOND
+    embed_batch_size = 16
 
     def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray:
         return np.array([pointing(0, 1)] * len(images))

@@ -1,4 +1,4 @@
-"""When `manage.py up` believes that the web server answers."""
+"""`manage.py up` waits for a web server that answers its health check."""
 
 import threading
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def test_only_a_health_check_that_succeeds_is_an_answer(
     stack: Stack, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Site, "status", status)
-    assert stack._web_answers() is (status == 200)
+    assert stack.web_answers() is (status == 200)
 
 
 @pytest.mark.parametrize(
@@ -50,5 +50,5 @@ def test_it_is_asked_by_a_name_that_the_site_answers_to(
     stack: Stack, settings: Any, hosts: list[str], asked: str
 ) -> None:
     settings.ALLOWED_HOSTS = hosts
-    assert stack._web_answers()
+    assert stack.web_answers()
     assert Site.asked[-1] == asked

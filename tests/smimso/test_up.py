@@ -145,7 +145,7 @@ def test_it_starts_restarts_what_crashes_stops_and_keeps_its_data(
     again = start()
     # Ten seconds on an idle machine; on a busy one, never longer than with a database to make.
     assert again.until("SMIMSO is ready") < max(10, first)
-    assert "Making a new database" not in again.output.read_text()
+    assert "Creating a new database" not in again.output.read_text()
     assert again.stop() == 0
     assert gone(again.data_dir)
 
@@ -174,7 +174,7 @@ def test_a_second_start_on_the_same_data_is_refused(start: Callable[..., Up]) ->
 
 def test_it_stops_cleanly_in_the_middle_of_a_start(start: Callable[..., Up]) -> None:
     up = start()
-    up.until("Making a new database")
+    up.until("Creating a new database")
     assert up.stop(signal.SIGINT) == 0
     assert gone(up.data_dir)
 
