@@ -237,7 +237,7 @@ def test_who_logs_in_with_google_gets_a_password_too(
     user.set_unusable_password()
     user.save()
     message = letter(user.email, mailoutbox)
-    assert "Until now you have logged in with Google alone" in message.body
+    assert "So far you have logged in with Google" in message.body
     choose(client, link_in(message))
     assert log_in(user, NEW) == 302
     user.refresh_from_db()
