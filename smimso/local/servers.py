@@ -127,7 +127,7 @@ def prepare_directories(data_dir: Path, account: pwd.struct_passwd | None) -> li
     if account is None:
         return []
     paths = (data_dir / "redis", postgres_program("postgres"), redis_program())
-    return [folder for path in paths for folder in _allow_traversal(path)]
+    return [folder for path in paths for folder in allow_traversal(path)]
 
 
 def _make_private(path: Path, account: pwd.struct_passwd | None) -> None:
@@ -136,7 +136,7 @@ def _make_private(path: Path, account: pwd.struct_passwd | None) -> None:
     path.chmod(0o700)
 
 
-def _allow_traversal(path: Path) -> list[Path]:
+def allow_traversal(path: Path) -> list[Path]:
     """Give other accounts execute (not read) permission for the parents of `path`, like /root.
 
     Return the parents that were changed.
