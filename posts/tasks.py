@@ -88,7 +88,7 @@ def nightly_cleanup() -> None:
 def classify_posts() -> None:
     """What staff asked for waits up to an hour for a worker that knows the model."""
     found = classification.reclassify_all()
-    logger.info("Classified %d posts, %d changed", found.looked_at, found.changed)
+    logger.info("Classified %d posts, %d changed", found.classified, found.changed)
 
 
 @shared_task(bind=True, ignore_result=True)

@@ -21,4 +21,4 @@ class Command(BaseCommand):
                 found = reclassify_all(bar.update)
             except SmimsoError as error:
                 raise CommandError(str(error)) from error
-        self.stdout.write(f"{found.looked_at} posts classified, {found.changed} changed")
+        self.stdout.write(f"{found.classified} posts classified, {found.changed} changed")
