@@ -8,8 +8,9 @@ from importer.categories import Categories
 from importer.rows import Row, with_owners
 from importer.staging import Target
 from importer.table_import import Step
-from posts.models import Activity, Comment, Like, Post, SavedPost, Visibility
+from posts.models import Activity, Comment, Like, Post, SavedPost
 from posts.services import UNTITLED
+from posts.visibility import Visibility
 
 
 class Posts(Step):

@@ -18,7 +18,7 @@ from accounts.models import Category, User
 from media.images import EXTENSIONS
 from posts import services
 from posts.duplicates import Duplicate, find_duplicates
-from posts.models import Post, PostImage, Visibility
+from posts.models import Post, PostImage
 from posts.pages.post import get_own_post_or_404
 from posts.rest.serializers import (
     CAPTION_LENGTH_MAX,
@@ -26,6 +26,7 @@ from posts.rest.serializers import (
     NewPostSerializer,
     PostChangesSerializer,
 )
+from posts.visibility import Visibility
 from smimso.errors import TEXTS, NotFound, SmimsoError
 from smimso.web.pages import error_text
 from smimso.web.throttling import counted

@@ -8,7 +8,8 @@ from rest_framework import serializers
 
 from accounts.rest.serializers import CategoryBriefSerializer, UserBriefSerializer
 from posts.files import access
-from posts.models import Comment, Post, PostImage, Visibility
+from posts.models import Comment, Post, PostImage
+from posts.visibility import Visibility
 from smimso.web.parsers import parse_json
 
 CAPTION_LENGTH_MAX = 2_000  # of what an author writes about an image

@@ -7,8 +7,9 @@ from django.conf import settings
 from django.utils.translation import gettext, gettext_lazy
 
 from posts.files.access import file_url
-from posts.models import AIStatus, Post, PostImage, Visibility
+from posts.models import AIStatus, Post, PostImage
 from posts.services import UNTITLED
+from posts.visibility import Visibility
 
 register = template.Library()
 

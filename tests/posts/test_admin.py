@@ -15,7 +15,8 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from posts import interactions, services
-from posts.models import AIStatus, Comment, Post, PostImage, Visibility
+from posts.models import AIStatus, Comment, Post, PostImage
+from posts.visibility import Visibility
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
