@@ -9,8 +9,6 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 
-from accounts import hashers
-
 
 class UserManager(BaseUserManager["User"]):
     def get_queryset(self) -> "UserQuerySet":
@@ -86,14 +84,6 @@ class User(AbstractBaseUser, PermissionsMixin):
             if kwargs.get("update_fields") is not None:
                 kwargs["update_fields"] = {*kwargs["update_fields"], "tokens_valid_from"}
         super().save(*args, **kwargs)
-
-    def check_password(self, raw_password: str | None) -> bool:
-        self.password = hashers.with_algorithm(self.password)
-        return super().check_password(raw_password)
-
-    async def acheck_password(self, raw_password: str | None) -> bool:
-        self.password = hashers.with_algorithm(self.password)
-        return await super().acheck_password(raw_password)
 
     @property
     def full_name(self) -> str:

@@ -89,7 +89,7 @@ def related_members(viewer: User, *, limit: int) -> list[User]:
     return found or list(others.order_by("-created_at", "-pk")[:limit])
 
 
-# --- The end of an account ------------------------------------------------------------------
+# --- The end of an account ----------------------------------------------------------------------
 
 
 def delete_account(*, user: User, password: str = "", google_token: str = "") -> None:

@@ -29,8 +29,8 @@ from posts.models import PostImage
 
 Sort = Literal["relevance", "date"]
 Orientation = Literal["landscape", "portrait", "square"]
-MOST_EXCLUDED = 5  # each is embedded
-SQUARE = 1.1  # of the longer side to the shorter one, at most
+MAX_EXCLUDED = 5  # each is embedded
+MAX_SQUARE_RATIO = 1.1  # of the longer side to the shorter one, at most
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,12 @@ class Filters:
             if value:
                 condition &= Q(**{f"{prefix}{name}": value})
         if self.author and isinstance(self.author, str):
-            condition &= _by_name(self.author, prefix)
+            condition &= _author_condition(self.author, prefix)
         if self.followed:
             known = viewer is not None and viewer.is_authenticated
             followed = Follow.objects.filter(follower=viewer.pk if known else None)
             condition &= Q(**{f"{prefix}user_id__in": followed.values("following_id")})
-        for words in map(_tag_words, self.tags):
+        for words in map(_tag_query, self.tags):
             condition &= Q(**{f"{prefix}search_document__document": words})
         return condition
 
@@ -92,22 +92,25 @@ class Filters:
         condition = Q(colors__contains=[self.color]) if self.color else Q()
         match self.orientation:
             case "landscape":
-                condition &= Q(width__gt=F("height") * SQUARE)
+                condition &= Q(width__gt=F("height") * MAX_SQUARE_RATIO)
             case "portrait":
-                condition &= Q(height__gt=F("width") * SQUARE)
+                condition &= Q(height__gt=F("width") * MAX_SQUARE_RATIO)
             case "square":
-                condition &= Q(width__lte=F("height") * SQUARE, height__lte=F("width") * SQUARE)
+                condition &= Q(
+                    width__lte=F("height") * MAX_SQUARE_RATIO,
+                    height__lte=F("width") * MAX_SQUARE_RATIO,
+                )
         return condition
 
 
-def _tag_words(tag: str) -> SearchQuery:
+def _tag_query(tag: str) -> SearchQuery:
     """From the index of words, where tags have a weight of their own; nothing has one of signs."""
     composed = unicodedata.normalize("NFC", tag)
     words = tuple(strip_diacritics(word) for word in re.findall(r"[^\W_]+", composed))
     return match_all([Term(tag, words, is_phrase=True)], weights=TAGS) if words else EMPTY_QUERY
 
 
-def _by_name(name: str, prefix: str) -> Q:
+def _author_condition(name: str, prefix: str) -> Q:
     """The index of words has the names of categories in the same place; so the author's is read."""
     words = prefix_query(name, NAMES) or EMPTY_QUERY
     authors = (F(f"{prefix}user__first_name"), Value(" "), F(f"{prefix}user__last_name"))
@@ -171,23 +174,23 @@ class Query:
 _EXCLUDED = re.compile(r'(?:(?<=\s)|^)[-−](?:"([^"]+)"|(\w[^\s"]*))')
 
 
-def parse(text: str, *, negative: str = "", **parts: Any) -> Query:
+def parse_query(text: str, *, negative: str = "", **parts: Any) -> Query:
     """A query as members type it: `sunset "red boat" -people -"two cars"`.
 
     negative: more that must not be there, separated by commas.
     """
-    typed = " ".join(text.translate(_STRAIGHT).split())
+    typed = " ".join(text.translate(_STRAIGHT_QUOTES).split())
     excluded = [phrase or word for phrase, word in _EXCLUDED.findall(typed)]
     excluded += [" ".join(part.split()) for part in negative.split(",")]
-    excluded = [part for part in dict.fromkeys(excluded) if parse_terms(part)][:MOST_EXCLUDED]
+    excluded = [part for part in dict.fromkeys(excluded) if parse_terms(part)][:MAX_EXCLUDED]
     wanted = " ".join(_EXCLUDED.sub(" ", typed).split())
     meant = " ".join(wanted.replace('"', " ").split())
-    if not any(unicodedata.category(sign) in _TELLING for sign in meant):
+    if not any(unicodedata.category(sign) in _CONTENT_CATEGORIES for sign in meant):
         meant = ""
     terms = tuple(parse_terms(wanted)) if meant else ()
     return Query(text=meant, terms=terms, excluded=tuple(excluded), **parts)
 
 
 # Letters, numbers, and pictures in text; the rest is punctuation.
-_TELLING = frozenset(["Ll", "Lu", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "So"])
-_STRAIGHT = str.maketrans("“”„«»", '"""""')
+_CONTENT_CATEGORIES = frozenset(["Ll", "Lu", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "So"])
+_STRAIGHT_QUOTES = str.maketrans("“”„«»", '"""""')

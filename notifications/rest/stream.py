@@ -108,7 +108,7 @@ async def _live_events(
                 yield _format_event("notification", data=notification)
 
 
-# --- Places: how many streams a member has open ----------------------------------------------
+# --- Places: how many streams a member has open -------------------------------------------------
 # A sorted set per member, scored by when the place lapses: a process that dies leaves none behind.
 
 
@@ -147,7 +147,7 @@ async def _release_on_exit(user_id: UUID, place: str) -> AsyncIterator[redis.asy
             await client.zrem(slots_key(user_id), place)
 
 
-# --- The database ----------------------------------------------------------------------------
+# --- The database -------------------------------------------------------------------------------
 # A stream stays open for long: each of these gives its connection to the database back.
 
 

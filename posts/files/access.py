@@ -52,7 +52,7 @@ def remove_image(image_id: UUID) -> None:
 
 
 def file_url(image: PostImage, visibility: str, rendition: str | None = None) -> str:
-    """Return the path of a picture or its rendition ("thumbnail", "preview"), or its external URL."""
+    """Return the path of a picture or rendition ("thumbnail", "preview"), or its external URL."""
     if not image.image_path:
         return image.image_url
     name = f"{FOLDER}/{image.pk}.{rendition}.webp" if rendition else image.image_path

@@ -22,9 +22,9 @@ PAGE_SIZE = 24
 @login_required
 @vary_on_headers("HX-Request")
 @counted("ai", reads=True)
-def recommended(request: PageRequest) -> HttpResponse:
+def for_you(request: PageRequest) -> HttpResponse:
     number = clamped_int(request.GET.get("page"), default=1, least=1, most=10_000)
-    found, total = feed.for_you(cast(User, request.user), page=number, limit=PAGE_SIZE)
+    found, total = feed.recommendation_page(cast(User, request.user), page=number, limit=PAGE_SIZE)
     page = {
         "recommendations": found,
         "first": number == 1,
@@ -37,6 +37,6 @@ def recommended(request: PageRequest) -> HttpResponse:
 
 
 @action("for-you")
-def forget_taste(request: PageRequest) -> HttpResponse:
-    feed.forget_taste(cast(User, request.user))
+def reset_recommendations(request: PageRequest) -> HttpResponse:
+    feed.reset_recommendations(cast(User, request.user))
     return redirect(f"{reverse('for-you')}?forgotten=1")

@@ -28,7 +28,7 @@ class ForYouView(APIView):
     @answers_page("Posts that I may like, and why", RecommendationSerializer)
     def get(self, request: MemberRequest) -> Response:
         page, limit = page_and_limit(request.query_params)
-        found, total = feed.for_you(request.user, page=page, limit=limit)
+        found, total = feed.recommendation_page(request.user, page=page, limit=limit)
         data = [recommendation_data(each) for each in found]
         return paginated(data, page=page, limit=limit, total=total)
 
@@ -36,7 +36,7 @@ class ForYouView(APIView):
 class TasteView(APIView):
     @answers("Forget what was learned of my taste until now")
     def delete(self, request: MemberRequest) -> Response:
-        feed.forget_taste(request.user)
+        feed.reset_recommendations(request.user)
         return success(None, "Recommendations reset successfully")
 
 
@@ -60,7 +60,9 @@ class RecommendationsView(LegacyAIView):
     )
     def post(self, request: Request) -> Response:
         fields = checked_body(MemberQuery, request)
-        found = legacy.recommended_to(fields["user_id"], viewer=request.user, limit=fields["limit"])
+        found = legacy.recommended_posts_of(
+            fields["user_id"], viewer=request.user, limit=fields["limit"]
+        )
         body = {"user_id": fields["user_id"], "limit": fields["limit"], "message": IN_BACKEND}
         return Response(
             {**body, "post_ids": [match.post.pk for match in found], **results_data(found)}

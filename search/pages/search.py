@@ -19,14 +19,14 @@ from media.images import decode_upload
 from posts.services import get_visible_post
 from posts.visibility import Visibility
 from search import services
-from search.autocomplete import suggestions
-from search.rest.serializers import MOST_CHARACTERS, FiltersSerializer, SearchSerializer
+from search.autocomplete import suggest
+from search.rest.serializers import MAX_QUERY_LENGTH, FiltersSerializer, SearchSerializer
 from smimso.errors import InvalidInput, NotFound, SmimsoError
 from smimso.web.pages import PageRequest, error_text
 from smimso.web.throttling import counted
 
 PAGE_SIZE = 24
-MOST_SIMILAR = 12
+MAX_SIMILAR = 12
 FILTERS = tuple(FiltersSerializer().fields)  # each has a control on the page
 COLOR_NAMES = {
     "red": gettext_lazy("Red"),
@@ -60,10 +60,10 @@ def search(request: PageRequest) -> HttpResponse:
 
 
 @require_safe
-def suggest(request: HttpRequest) -> HttpResponse:
+def suggestions(request: HttpRequest) -> HttpResponse:
     """The options of the box's list, for who may see them."""
-    typed = request.GET.get("q", "").replace("\0", "")[:MOST_CHARACTERS]
-    found = suggestions(request.user, typed)
+    typed = request.GET.get("q", "").replace("\0", "")[:MAX_QUERY_LENGTH]
+    found = suggest(request.user, typed)
     return render(request, "search/_options.html", {"suggestions": found})
 
 
@@ -72,7 +72,7 @@ def suggest(request: HttpRequest) -> HttpResponse:
 @counted("ai", reads=True)
 def similar(request: HttpRequest, post_id: UUID) -> HttpResponse:
     try:
-        matches = services.similar_posts(request.user, post_id, limit=MOST_SIMILAR)
+        matches = services.similar_posts(request.user, post_id, limit=MAX_SIMILAR)
     except NotFound as error:
         raise Http404 from error
     page = {"matches": matches, "post_id": post_id}
@@ -82,7 +82,7 @@ def similar(request: HttpRequest, post_id: UUID) -> HttpResponse:
 def _form(request: PageRequest, given: QueryDict) -> dict[str, Any]:
     """What the form shows of what was asked for."""
     chosen = {name: given.get(name, "") for name in FILTERS}
-    chosen["author"] = _name_of(chosen["author"])
+    chosen["author"] = _author_name(chosen["author"])
     return {
         "query": " ".join(given.get("q", "").split()),
         "post_id": given.get("post", ""),
@@ -95,7 +95,7 @@ def _form(request: PageRequest, given: QueryDict) -> dict[str, Any]:
     }
 
 
-def _name_of(author: str) -> str:
+def _author_name(author: str) -> str:
     """Of the member with this id; any other text is a name already."""
     try:
         return get_active_member(UUID(author)).full_name

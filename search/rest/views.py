@@ -12,9 +12,9 @@ from rest_framework.views import APIView
 from ai.rest.serializers import ImageFormSerializer
 from media.images import decode_upload
 from search import services
-from search.autocomplete import suggestions
+from search.autocomplete import suggest
 from search.rest.serializers import (
-    MOST_CHARACTERS,
+    MAX_QUERY_LENGTH,
     FoundByImageSerializer,
     FoundByTextSerializer,
     FoundSerializer,
@@ -35,7 +35,7 @@ def min_similarity(default: float) -> OpenApiParameter:
     return in_query("minSimilarity", "number", minimum=0, maximum=1, default=default)
 
 
-LEAST_SCORE = in_query("minSimilarity", "number", minimum=0, maximum=1)
+MIN_SIMILARITY = in_query("minSimilarity", "number", minimum=0, maximum=1)
 
 
 class SearchView(APIView):
@@ -46,7 +46,7 @@ class SearchView(APIView):
     @answers(
         "Search by words, a post and filters",
         SearchPageSerializer,
-        query=[SearchSerializer, at_most(20), LEAST_SCORE],
+        query=[SearchSerializer, at_most(20), MIN_SIMILARITY],
         errors=[404],
     )
     def get(self, request: Request) -> Response:
@@ -58,7 +58,7 @@ class SearchView(APIView):
         "Search by a picture, and all of the above",
         SearchPageSerializer,
         form=SearchFormSerializer,
-        query=[at_most(20), LEAST_SCORE],
+        query=[at_most(20), MIN_SIMILARITY],
         errors=[404, 503],
     )
     def post(self, request: Request) -> Response:
@@ -78,7 +78,7 @@ class SuggestionsView(APIView):
         typed = request.query_params.get("q", "")
         if "\0" in typed:
             raise InvalidInput("null_characters")
-        found = suggestions(request.user, typed[:MOST_CHARACTERS])
+        found = suggest(request.user, typed[:MAX_QUERY_LENGTH])
         return success([{"text": one.text, "kind": one.kind} for one in found])
 
 
@@ -89,7 +89,7 @@ class TextSearchView(APIView):
         "Search by text",
         FoundByTextSerializer,
         body=TextSearchSerializer,
-        query=[at_most(20), min_similarity(services.TEXT_SCORE)],
+        query=[at_most(20), min_similarity(services.MIN_TEXT_SCORE)],
     )
     def post(self, request: Request) -> Response:
         form = TextSearchSerializer(data=request.data)
@@ -100,7 +100,7 @@ class TextSearchView(APIView):
             request.user,
             query,
             limit=_limit(request),
-            least_score=_score(request, services.TEXT_SCORE),
+            least_score=_score(request, services.MIN_TEXT_SCORE),
         )
         message = "Text search completed successfully"
         if not found.by_meaning:
@@ -117,7 +117,7 @@ class ImageSearchView(APIView):
         "Search by an image",
         FoundByImageSerializer,
         form=ImageFormSerializer,
-        query=[at_most(20), min_similarity(services.IMAGE_SCORE)],
+        query=[at_most(20), min_similarity(services.MIN_IMAGE_SCORE)],
         errors=[503],
     )
     def post(self, request: Request) -> Response:
@@ -125,7 +125,7 @@ class ImageSearchView(APIView):
             request.user,
             decode_upload(_uploaded(request)),
             limit=_limit(request),
-            least_score=_score(request, services.IMAGE_SCORE),
+            least_score=_score(request, services.MIN_IMAGE_SCORE),
         )
         data = {
             **_results(found.matches),
@@ -150,7 +150,7 @@ def _page(request: Request, form: SearchSerializer, **parts: Any) -> Response:
     if cursor := form.validated_data.get("cursor"):
         return success(page_data(services.next_page(request.user, cursor, limit=limit)))
     given = request.query_params.get("minSimilarity")
-    least = _score(request, services.TEXT_SCORE) if given else None
+    least = _score(request, services.MIN_TEXT_SCORE) if given else None
     query = form.query(**parts)
     found = services.search(request.user, query, limit=limit, least_score=least)
     return success(page_data(found))

@@ -41,7 +41,7 @@ class Stack:
         self.with_ai = self.with_ai and self._has_torch()
         web = processes.web(self.environment, host=self.host, port=self.port)
         front = [processes.interactive_worker(self.environment)] if self.with_ai else []
-        await supervisor.start(web, *front)
+        supervisor.start(web, *front)
         waiting = [self._wait_for_web(supervisor, web)]
         waiting += [self._wait_for_worker(supervisor, worker) for worker in front]
         if self.demo:
@@ -54,7 +54,7 @@ class Stack:
         workers = [processes.maintenance_worker(self.environment)]
         if self.with_ai:
             workers.append(processes.bulk_worker(self.environment))
-        await supervisor.start(*workers, processes.beat(self.environment))
+        supervisor.start(*workers, processes.beat(self.environment))
         await asyncio.gather(*(self._wait_for_worker(supervisor, worker) for worker in workers))
 
     async def _start_servers(self, supervisor: Supervisor) -> None:
@@ -71,13 +71,13 @@ class Stack:
         redis_server = postgres = None
         if redis_wanted:
             redis_server = processes.redis(self.data_dir, account)
-            await supervisor.start(redis_server)
+            supervisor.start(redis_server)
         if database_wanted:
             if not (self.data_dir / "postgres").exists():
                 self.log("Making a new database")
             await asyncio.to_thread(servers.init_postgres, self.data_dir, account)
             postgres = processes.postgres(self.data_dir, account)
-            await supervisor.start(postgres)
+            supervisor.start(postgres)
         await supervisor.wait_until(redis_responds, redis_server, what="Redis", seconds=30)
         await supervisor.wait_until(
             self._database_answers, postgres, what="PostgreSQL", seconds=120 if postgres else 15

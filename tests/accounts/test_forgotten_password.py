@@ -69,7 +69,7 @@ def deliver(servers: Path, broker_at: Callable[[str], None]) -> Iterator[Callabl
         queue.flushdb()
 
 
-# --- Asking ---------------------------------------------------------------------------------
+# --- Asking -------------------------------------------------------------------------------------
 
 
 def test_a_member_asks_and_gets_a_letter(
@@ -168,7 +168,7 @@ def test_without_redis_the_page_says_so(client: Client, owner: User) -> None:
     assert owner.email in response.text
 
 
-# --- Choosing -------------------------------------------------------------------------------
+# --- Choosing -----------------------------------------------------------------------------------
 
 
 def test_the_link_gives_a_new_password_and_logs_in(

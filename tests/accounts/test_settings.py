@@ -54,7 +54,7 @@ def test_who_has_no_password_is_told_how_to_get_one(client: Client, owner: User)
     assert f'value="{owner.email}"' in client.get("/password/forgotten").text
 
 
-# --- Another password -----------------------------------------------------------------------
+# --- Another password ---------------------------------------------------------------------------
 
 
 def test_another_password_ends_every_other_session_and_token(
@@ -114,7 +114,7 @@ def test_guesses_end_as_in_the_api_and_then_nothing_is_told(
     assert has_password(owner, PASSWORD)
 
 
-# --- The end --------------------------------------------------------------------------------
+# --- The end ------------------------------------------------------------------------------------
 
 
 def test_an_account_ends_with_the_password(browser: Client, owner: User, stranger: User) -> None:

@@ -190,7 +190,7 @@ def test_a_stream_ends_in_the_end(owner: User, monkeypatch: pytest.MonkeyPatch) 
     assert stream.HEARTBEAT in asyncio.run(asyncio.wait_for(whole(), PATIENCE))
 
 
-# --- Races ----------------------------------------------------------------------------------
+# --- Races --------------------------------------------------------------------------------------
 
 
 async def first_events(user: User, number: int) -> list[dict[str, Any]]:

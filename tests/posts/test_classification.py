@@ -182,7 +182,7 @@ def test_a_label_s_vector_is_the_mean_of_its_prompts() -> None:
         "never/measured",
     )
     mean = labels.vectors[0]
-    count = len(zero_shot.TEMPLATES["en"])
+    count = len(zero_shot.PROMPT_TEMPLATES["en"])
     assert mean[1] / mean[0] == pytest.approx(1 / (count - 1))
     assert np.linalg.norm(labels.vectors, axis=1) == pytest.approx(1.0, abs=1e-5)
 

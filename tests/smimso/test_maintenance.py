@@ -18,7 +18,7 @@ from django.utils import timezone
 from posts.models import Post, PostImage
 from posts.tasks import reconcile_images
 from recommendations.models import UserEmbedding
-from recommendations.tasks import learn_tastes
+from recommendations.tasks import refresh_user_embeddings
 from smimso.celery import app as celery_app
 from smimso.celery import one_at_a_time
 from smimso.local.processes import maintenance_worker, node_name
@@ -52,7 +52,7 @@ def test_the_reconciler_does_not_wait_for_what_takes_long(owner: Any, tmp_path: 
     with transaction.atomic(), connection.cursor() as cursor:
         # Like a build of the index, this waits for the database.
         cursor.execute(f"LOCK TABLE {UserEmbedding._meta.db_table} IN ACCESS EXCLUSIVE MODE")
-        learn_tastes.apply_async(queue=QUEUE)
+        refresh_user_embeddings.apply_async(queue=QUEUE)
         until(lambda: waiting_for_locks() == 1)
         reconcile_images.apply_async(queue=QUEUE)
         until(lambda: PostImage.objects.filter(pk=image.pk, ai_queued_at=None).count() == 0)

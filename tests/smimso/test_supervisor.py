@@ -1,14 +1,18 @@
-"""Programs that fail are started again, ever more slowly, and said so."""
+"""Programs are restarted when they end, ever more slowly if they fail, and stopped in order."""
 
 import asyncio
 import platform
+import signal
 import sys
 import textwrap
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from smimso.local import supervisor as supervisor_module
 from smimso.local.servers import CannotStart
 from smimso.local.supervisor import Program, Supervisor
 
@@ -30,7 +34,6 @@ def supervised(
             supervisor = Supervisor(
                 logs, log=said.append, inherited_fd=lock.fileno(), verbose=verbose
             )
-            await supervisor.open()
             try:
                 await work(supervisor)
             finally:
@@ -44,7 +47,7 @@ def test_a_program_that_fails_at_its_start_is_given_up_with_its_last_words(tmp_p
     broken = python("broken", "raise SystemExit('no such thing')")
 
     async def work(supervisor: Supervisor) -> None:
-        await supervisor.start(broken)
+        supervisor.start(broken)
         with pytest.raises(CannotStart, match=r"fails at its start.* no such thing .*broken.log"):
             await supervisor.wait_until(lambda: False, broken, what="It", seconds=300)
 
@@ -61,7 +64,7 @@ def test_a_program_that_never_answers_is_given_up_after_a_while(tmp_path: Path) 
     silent = python("silent", "import time; time.sleep(60)")
 
     async def work(supervisor: Supervisor) -> None:
-        await supervisor.start(silent)
+        supervisor.start(silent)
         with pytest.raises(CannotStart, match="It gave no answer in 0 s"):
             await supervisor.wait_until(lambda: False, silent, what="It", seconds=0.3)
 
@@ -85,7 +88,7 @@ def test_verbose_shows_what_the_programs_log(tmp_path: Path) -> None:
     talking = python("talking", "import time; print('hello', flush=True); time.sleep(60)")
 
     async def work(supervisor: Supervisor) -> None:
-        await supervisor.start(talking)
+        supervisor.start(talking)
         log = supervisor.log_path("talking")
         await supervisor.wait_until(
             lambda: log.read_text() == "hello\n", talking, what="It", seconds=300
@@ -107,7 +110,7 @@ def test_letters_are_always_shown(tmp_path: Path) -> None:
     postman = python("postman", textwrap.dedent(code))
 
     async def work(supervisor: Supervisor) -> None:
-        await supervisor.start(postman)
+        supervisor.start(postman)
         log = supervisor.log_path("postman")
         await supervisor.wait_until(
             lambda: "hai" in log.read_text(), postman, what="It", seconds=300
@@ -137,7 +140,7 @@ ctypes.CDLL(None).syscall({EXIT_THREAD[platform.machine()]}, 0)
     )
 
     async def work(supervisor: Supervisor) -> None:
-        await supervisor.start(dying)
+        supervisor.start(dying)
         log = supervisor.log_path("dying")
         started = "started\nstarted\n"
         await supervisor.wait_until(
@@ -146,3 +149,103 @@ ctypes.CDLL(None).syscall({EXIT_THREAD[platform.machine()]}, 0)
 
     said = supervised(tmp_path, work)
     assert said == [f"dying ended with exit code 5; starting it again ({tmp_path / 'dying.log'})"]
+
+
+def test_backing_services_are_stopped_after_the_programs_that_use_them(tmp_path: Path) -> None:
+    code = """
+import signal, sys, time
+
+def end(*_):
+    time.sleep({})
+    print("ended", time.monotonic(), flush=True)
+    sys.exit()
+
+signal.signal(signal.{}, end)
+print("ready", flush=True)
+time.sleep(60)
+"""
+    server = replace(
+        python("server", code.format(0, "SIGINT")),
+        stop_signal=signal.SIGINT,
+        is_backing_service=True,
+    )
+    slow, quick = (python(n, code.format(s, "SIGTERM")) for n, s in (("slow", 0.5), ("quick", 0)))
+    programs = [server, slow, quick]
+    logs = {program.name: tmp_path / f"{program.name}.log" for program in programs}
+
+    async def work(supervisor: Supervisor) -> None:
+        supervisor.start(*programs)
+        for program in programs:
+            log = logs[program.name]
+            await supervisor.wait_until(
+                lambda log=log: log.read_text() == "ready\n", program, what="It", seconds=300
+            )
+
+    assert supervised(tmp_path, work) == []
+    ends = {name: float(log.read_text().split()[-1]) for name, log in logs.items()}
+    assert ends["quick"] < ends["slow"] < ends["server"]
+
+
+def test_a_program_that_ignores_its_stop_signal_is_killed(tmp_path: Path) -> None:
+    code = (
+        "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True)"
+    )
+    stubborn = replace(python("stubborn", f"{code}; signal.pause()"), stop_seconds=0.2)
+
+    async def work(supervisor: Supervisor) -> None:
+        supervisor.start(stubborn)
+        log = supervisor.log_path("stubborn")
+        await supervisor.wait_until(
+            lambda: log.read_text() == "ready\n", stubborn, what="It", seconds=300
+        )
+
+    started = time.monotonic()
+    assert supervised(tmp_path, work) == []
+    assert time.monotonic() - started < 60
+
+
+def test_a_program_is_restarted_while_its_own_children_keep_its_output_open(tmp_path: Path) -> None:
+    code = """
+import os, subprocess, sys
+
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(20)"])
+os._exit(4)
+"""
+    parent = python("parent", code)
+
+    async def work(supervisor: Supervisor) -> None:
+        supervisor.start(parent)
+        started = time.monotonic()
+        with pytest.raises(CannotStart, match="fails at its start"):
+            await supervisor.wait_until(lambda: False, parent, what="It", seconds=300)
+        assert time.monotonic() - started < 20
+
+    assert "parent ended with exit code 4" in supervised(tmp_path, work)[0]
+
+
+def test_a_program_that_cannot_be_started_is_tried_again(tmp_path: Path) -> None:
+    absent = replace(
+        python("absent", ""), environment={"a": 200_000 * "x"}
+    )  # Argument list too long
+
+    async def work(supervisor: Supervisor) -> None:
+        supervisor.start(absent)
+        with pytest.raises(CannotStart, match="fails at its start"):
+            await supervisor.wait_until(lambda: False, absent, what="It", seconds=300)
+
+    assert "absent could not be started" in supervised(tmp_path, work)[0]
+
+
+def test_a_log_file_is_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor_module, "MAX_LOG_BYTES", 1000)
+    talking = python("talking", "for n in range(1000): print(n)")
+
+    async def work(supervisor: Supervisor) -> None:
+        assert await supervisor.run(talking, on_line=lambda line: None) == 0
+
+    supervised(tmp_path, work)
+    assert {path.name for path in tmp_path.glob("talking*")} == {
+        *("talking.log", "talking.log.1", "talking.log.2")
+    }
+    assert (tmp_path / "talking.log").read_text().endswith("\n999\n")
+    assert all(path.stat().st_size <= 1000 for path in tmp_path.glob("talking*"))

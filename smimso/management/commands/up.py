@@ -2,7 +2,6 @@
 
 import asyncio
 import fcntl
-import importlib.util
 import os
 import shutil
 import signal
@@ -31,8 +30,6 @@ class Command(BaseCommand):
         parser.add_argument("--verbose", action="store_true", help="also print all logs")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if importlib.util.find_spec("circus") is None:
-            raise CannotStart("circus is not installed: pip install '.[embedded]'")
         self.began = time.monotonic()
         data_dir: Path = settings.DATA_DIR
         host = os.environ.get("SMIMSO_HOST") or "127.0.0.1"
@@ -73,7 +70,6 @@ class Command(BaseCommand):
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await supervisor.open()
         try:
             if await run_until_stopped(stack.start(supervisor), stop):
                 self.log(
