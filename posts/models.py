@@ -23,9 +23,12 @@ AUTHOR = "author"  # a caption source; no model has this name
 
 class AIStatus(models.TextChoices):
     PENDING = "pending", "waiting"
-    EMBEDDED = "embedded", "searchable, caption to come"
+    EMBEDDED = "embedded", "searchable, caption pending"
     DONE = "done", "done"
     FAILED = "failed", "failed"
+
+
+UNFINISHED = frozenset({AIStatus.PENDING, AIStatus.EMBEDDED})
 
 
 class PostQuerySet(models.QuerySet["Post"]):

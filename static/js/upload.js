@@ -50,10 +50,10 @@ async function checkDuplicates(body) {
 
 function problemOf(file) {
   if (!limits.contentTypes.split(",").includes(file.type)) return `${text("type")} ${file.name}.`;
-  if (file.size > Number(limits.mostMegabytes) * 1024 * 1024) {
+  if (file.size > Number(limits.maxMegabytes) * 1024 * 1024) {
     return `${text("large")} ${file.name}.`;
   }
-  return chosen.files.size >= Number(limits.mostFiles) ? text("many") : "";
+  return chosen.files.size >= Number(limits.maxFiles) ? text("many") : "";
 }
 
 form.addEventListener("submit", (event) => {
