@@ -47,7 +47,7 @@ class CacheClient(Redis):
 
     _paused_until: WeakKeyDictionary[ConnectionPool, float] = WeakKeyDictionary()
 
-    def execute_command(self, *args: Any, **options: Any) -> Any:
+    def execute_command(self, *args: object, **options: object) -> Any:
         if time.monotonic() < self._paused_until.get(self.connection_pool, 0.0):
             raise ConnectionError("it failed a moment ago")
         try:

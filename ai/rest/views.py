@@ -35,7 +35,7 @@ from ai.rest.serializers import (
 )
 from media.images import decode_upload
 from smimso.errors import InvalidInput, Unavailable
-from smimso.web.openapi import answers
+from smimso.web.openapi import documented
 
 VERSION = "1.0.0"  # of the API
 PROBE_TIMEOUT = 2.0  # seconds
@@ -48,7 +48,7 @@ class ImageFeaturesView(APIView):
     permission_classes = [IsAuthenticatedUnlessPublic]
     throttle_scope = "ai"
 
-    @answers(
+    @documented(
         "An image's vector and caption",
         ImageFeaturesSerializer,
         form=ImageFormSerializer,
@@ -66,7 +66,7 @@ class ClassifyView(APIView):
     permission_classes = [IsAuthenticatedUnlessPublic]
     throttle_scope = "ai"
 
-    @answers(
+    @documented(
         "Which label fits an image",
         PredictionsSerializer,
         form=ClassifyFormSerializer,
@@ -88,7 +88,7 @@ class TextEmbeddingView(APIView):
     permission_classes = [IsAuthenticatedUnlessPublic]
     throttle_scope = "ai"
 
-    @answers(
+    @documented(
         "A text's vector",
         TextVectorSerializer,
         body=TextQuerySerializer,
@@ -111,7 +111,7 @@ class ServiceView(APIView):
     authentication_classes = ()
     permission_classes = [AllowAny]
 
-    @answers("Which models the AI uses", ServiceSerializer, envelope=False)
+    @documented("Which models the AI uses", ServiceSerializer, envelope=False)
     def get(self, request: Request) -> Response:
         workers, _ = _workers()
         return Response(

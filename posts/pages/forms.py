@@ -30,7 +30,7 @@ from posts.rest.serializers import (
 from posts.visibility import Visibility
 from smimso.errors import TEXTS, NotFound, SmimsoError
 from smimso.web.pages import error_text
-from smimso.web.throttling import counted
+from smimso.web.throttling import throttled
 
 FORM_METHODS = ["GET", "HEAD", "POST"]
 
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 @login_required
 @require_http_methods(FORM_METHODS)
-@counted("uploads")
+@throttled("uploads")
 def upload(request: MemberPageRequest) -> HttpResponse:
     """Show the upload form. Its script uses the REST API; without scripts it is posted here."""
     error, duplicates, created = "", None, None

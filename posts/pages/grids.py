@@ -14,7 +14,7 @@ from posts.feed import NEWEST_FIRST, liked_posts, saved_posts
 from posts.keyset import Cursor, parse_cursor
 from posts.models import Post, PostQuerySet
 from smimso.web.pages import PageRequest
-from smimso.web.responses import clamped_int
+from smimso.web.paging import page_number
 
 PAGE_SIZE = 24
 
@@ -52,7 +52,7 @@ def _list_page(
     request: PageRequest, template: str, fetch: Callable[..., tuple[list[Post], int]]
 ) -> HttpResponse:
     """Render a page of the member's own list, by page number."""
-    number = clamped_int(request.GET.get("page"), default=1, least=1, most=10_000)
+    number = page_number(request.GET)
     posts, total = fetch(request.user, page=number, limit=PAGE_SIZE)
     context = {
         "posts": posts,

@@ -16,10 +16,10 @@ from posts.models import Comment
 from posts.pages.post import comment_context, get_post_or_404, render_post
 from posts.rest.serializers import NewCommentSerializer
 from smimso.errors import InvalidInput
-from smimso.web.pages import PageRequest, action, error_text
+from smimso.web.pages import PageRequest, error_text, member_action
 
 
-@action("post", "post_id")
+@member_action("post", "post_id")
 def like(request: MemberPageRequest, post_id: UUID) -> HttpResponse:
     """Like the post, or unlike it if the form has `on=0`."""
     turn_on = request.POST.get("on") != "0"
@@ -28,7 +28,7 @@ def like(request: MemberPageRequest, post_id: UUID) -> HttpResponse:
     return _render_button(request, "posts/_like.html", post_id)
 
 
-@action("post", "post_id")
+@member_action("post", "post_id")
 def save(request: MemberPageRequest, post_id: UUID) -> HttpResponse:
     """Save the post, or unsave it if the form has `on=0`."""
     turn_on = request.POST.get("on") != "0"
@@ -45,7 +45,7 @@ def comments(request: PageRequest, post_id: UUID) -> HttpResponse:
     return render(request, "posts/_comments.html", context)
 
 
-@action("post", "post_id")
+@member_action("post", "post_id")
 def add_comment(request: MemberPageRequest, post_id: UUID) -> HttpResponse:
     try:
         comment = _create_comment(request, post_id)
@@ -57,7 +57,7 @@ def add_comment(request: MemberPageRequest, post_id: UUID) -> HttpResponse:
     return render(request, "posts/_comments.html", {**context, "added": comment})
 
 
-@action("post", "post_id")
+@member_action("post", "post_id")
 def delete_comment(request: MemberPageRequest, post_id: UUID, comment_id: UUID) -> HttpResponse:
     interactions.delete_comment(user=request.user, post_id=post_id, comment_id=comment_id)
     if not request.htmx:

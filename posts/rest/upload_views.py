@@ -24,8 +24,8 @@ from posts.rest.serializers import (
     MetadataSerializer,
     StoredFileSerializer,
 )
-from smimso.errors import InvalidInput
-from smimso.web.openapi import answers
+from smimso.web.file_fields import uploaded_files
+from smimso.web.openapi import documented
 from smimso.web.responses import success
 
 FALLBACK_CAPTION = "Beautiful Image"  # the frontend treats it as "no caption"
@@ -35,9 +35,9 @@ class UploadView(APIView):
     parser_classes = [MultiPartParser]
     throttle_scope = "uploads"
 
-    @answers("Upload a file for a message", StoredFileSerializer, form=FileFormSerializer)
+    @documented("Upload a file for a message", StoredFileSerializer, form=FileFormSerializer)
     def post(self, request: MemberRequest) -> Response:
-        upload = _uploads(request, "file", missing="file_required")[0]
+        upload = _checked_uploads(request, "file", missing="file_required")[0]
         name = attachments.store_attachment(request.user.pk, upload)
         data = {"url": access.unguarded_url(name), "filename": PurePath(name).name}
         return success(data, "File uploaded successfully")
@@ -47,13 +47,13 @@ class CheckDuplicatesView(APIView):
     parser_classes = [MultiPartParser]
     throttle_scope = "ai"
 
-    @answers(
+    @documented(
         "Find earlier posts of pictures",
         DuplicatesSerializer(many=True),
         form=DuplicatesFormSerializer,
     )
     def post(self, request: MemberRequest) -> Response:
-        uploads = _uploads(request, "images", missing="images_required")
+        uploads = _checked_uploads(request, "images", missing="images_required")
         form = ChecksumsSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         results = duplicates.find_duplicates(request.user, uploads, **form.validated_data)
@@ -65,9 +65,9 @@ class GenerateCaptionView(APIView):
     parser_classes = [MultiPartParser]
     throttle_scope = "ai"
 
-    @answers("Suggest a caption", CaptionSerializer, form=ImageFormSerializer)
+    @documented("Suggest a caption", CaptionSerializer, form=ImageFormSerializer)
     def post(self, request: MemberRequest) -> Response:
-        upload = _uploads(request, "image", missing="image_required")[0]
+        upload = _checked_uploads(request, "image", missing="image_required")[0]
         caption, guess = suggestions.suggest_caption(decode_upload(upload))
         data: dict[str, Any] = {"caption": caption or FALLBACK_CAPTION}
         if guess:
@@ -80,13 +80,13 @@ class GenerateMetadataView(APIView):
     parser_classes = [MultiPartParser]
     throttle_scope = "ai"
 
-    @answers(
+    @documented(
         "Suggest texts and a category for a post",
         MetadataSerializer,
         form=ImagesFormSerializer,
     )
     def post(self, request: MemberRequest) -> Response:
-        upload = _uploads(request, "images", missing="images_required")[0]
+        upload = _checked_uploads(request, "images", missing="images_required")[0]
         suggestion = suggestions.suggest_metadata(decode_upload(upload), upload.name or "")
         data: dict[str, Any] = {
             "caption": suggestion.caption,
@@ -98,12 +98,8 @@ class GenerateMetadataView(APIView):
         return success(data, "Metadata generated successfully")
 
 
-def _uploads(request: MemberRequest, field: str, *, missing: str) -> list[UploadedFile]:
-    """One or more. Raises InvalidInput."""
-    if set(request.FILES) - {field}:
-        raise InvalidInput("unexpected_file_field")
-    uploads = request.FILES.getlist(field)
-    if not uploads:
-        raise InvalidInput(missing)
+def _checked_uploads(request: MemberRequest, field: str, *, missing: str) -> list[UploadedFile]:
+    """Return one or more files, no more than a post may have. Raises InvalidInput."""
+    uploads = uploaded_files(request, field, missing=missing)
     check_count(uploads)
     return uploads

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -29,8 +30,10 @@ from posts.rest.serializers import (
     PostListItemSerializer,
 )
 from smimso.errors import InvalidInput
-from smimso.web.openapi import answers, answers_page, answers_plainly, in_query
-from smimso.web.responses import page_and_limit, paginated, success
+from smimso.web.file_fields import uploaded_files
+from smimso.web.openapi import documented, documented_page, documented_plain, query_param
+from smimso.web.paging import respond_with_page
+from smimso.web.responses import success
 
 FAVORITES_LIMIT = 100  # posts; the frontend requests only one page of liked or saved posts
 IDEMPOTENCY_KEY = OpenApiParameter(
@@ -46,17 +49,15 @@ class PostListView(APIView):
     parser_classes = [MultiPartParser]
     throttle_scope = "uploads"
 
-    @answers_page("The feed", PostListItemSerializer, query=[FeedQuerySerializer])
+    @documented_page("The feed", PostListItemSerializer, query=[FeedQuerySerializer])
     def get(self, request: MemberRequest) -> Response:
         query = FeedQuerySerializer(data=request.query_params)
         if not query.is_valid():
             raise InvalidInput("posts_query_invalid")
-        return _page_of_posts(
-            request,
-            lambda **page: feed.list_feed(request.user, **query.validated_data, **page),
-        )
+        fetch = partial(feed.list_feed, request.user, **query.validated_data)
+        return respond_with_page(request.query_params, fetch, PostListItemSerializer)
 
-    @answers(
+    @documented(
         "Post pictures",
         PostDetailSerializer,
         form=NewPostFormSerializer,
@@ -64,13 +65,12 @@ class PostListView(APIView):
         status=201,
     )
     def post(self, request: MemberRequest) -> Response:
-        if set(request.FILES) - {"images"}:
-            raise InvalidInput("unexpected_file_field")
+        uploads = uploaded_files(request, "images")
         form = NewPostSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         post = services.create_post(
             author=request.user,
-            uploads=request.FILES.getlist("images"),
+            uploads=uploads,
             request_key=_idempotency_key(request),
             **form.validated_data,
         )
@@ -78,27 +78,27 @@ class PostListView(APIView):
 
 
 class PostView(APIView):
-    @answers("A post", PostDetailSerializer)
+    @documented("A post", PostDetailSerializer)
     def get(self, request: MemberRequest, post_id: UUID) -> Response:
         post = services.get_visible_post(request.user, post_id)
         view_counter.record_view(user=request.user, post=post)
         return success(PostDetailSerializer(post).data)
 
-    @answers("Change my post", PostDetailSerializer, body=PostChangesSerializer)
+    @documented("Change my post", PostDetailSerializer, body=PostChangesSerializer)
     def put(self, request: MemberRequest, post_id: UUID) -> Response:
         form = PostChangesSerializer(data=request.data, partial=True)
         form.is_valid(raise_exception=True)
         services.update_post(user=request.user, post_id=post_id, **form.validated_data)
         return _detail(request, post_id, "Post updated successfully")
 
-    @answers("Delete my post")
+    @documented("Delete my post")
     def delete(self, request: MemberRequest, post_id: UUID) -> Response:
         services.delete_post(user=request.user, post_id=post_id)
         return success(None, "Post deleted successfully")
 
 
 class ImageView(APIView):
-    @answers("Set the caption of my image", PostImageSerializer, body=ImageCaptionSerializer)
+    @documented("Set the caption of my image", PostImageSerializer, body=ImageCaptionSerializer)
     def patch(self, request: MemberRequest, post_id: UUID, image_id: UUID) -> Response:
         form = ImageCaptionSerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -109,28 +109,26 @@ class ImageView(APIView):
 
 
 class LikedPostsView(APIView):
-    @answers_page("Posts that I like", PostListItemSerializer)
+    @documented_page("Posts that I like", PostListItemSerializer)
     def get(self, request: MemberRequest) -> Response:
-        return _page_of_posts(
-            request, lambda **page: feed.liked_posts(request.user, **page), default=FAVORITES_LIMIT
-        )
+        return _respond_with_favorites(request, feed.liked_posts)
 
 
 class SavedPostsView(APIView):
-    @answers_page("Posts that I saved", PostListItemSerializer)
+    @documented_page("Posts that I saved", PostListItemSerializer)
     def get(self, request: MemberRequest) -> Response:
-        return _page_of_posts(
-            request, lambda **page: feed.saved_posts(request.user, **page), default=FAVORITES_LIMIT
-        )
+        return _respond_with_favorites(request, feed.saved_posts)
 
 
-def _page_of_posts(
-    request: MemberRequest, fetch: Callable[..., tuple[list[Post], int]], *, default: int = 20
+def _respond_with_favorites(
+    request: MemberRequest, fetch: Callable[..., tuple[list[Post], int]]
 ) -> Response:
-    page, limit = page_and_limit(request.query_params, default=default)
-    posts, total = fetch(page=page, limit=limit)
-    data = PostListItemSerializer(posts, many=True).data
-    return paginated(data, page=page, limit=limit, total=total)
+    return respond_with_page(
+        request.query_params,
+        partial(fetch, request.user),
+        PostListItemSerializer,
+        default=FAVORITES_LIMIT,
+    )
 
 
 def _idempotency_key(request: MemberRequest) -> str:
@@ -145,12 +143,12 @@ def _detail(request: MemberRequest, post_id: UUID, message: str, **options: Any)
     return success(PostDetailSerializer(post).data, message, **options)
 
 
-@answers_plainly(
+@documented_plain(
     "A file",
     parameters=[
         OpenApiParameter("name", str, OpenApiParameter.PATH, description="Path, with slashes"),
-        in_query("expires", "string", "From a signed URL"),
-        in_query("signature", "string", "From a signed URL"),
+        query_param("expires", "string", "From a signed URL"),
+        query_param("signature", "string", "From a signed URL"),
     ],
     responses={
         (200, "*/*"): OpenApiTypes.BINARY,

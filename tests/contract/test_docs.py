@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from smimso.web.openapi import description
+from smimso.web.openapi import openapi_document
 
 UNDESCRIBED = {"api/schema", "api/docs"}
 
@@ -29,7 +29,7 @@ def test_every_route_is_described() -> None:
 
 
 def paths() -> dict[str, dict]:
-    return description()["paths"]
+    return openapi_document()["paths"]
 
 
 def api_routes(patterns: list[URLPattern | URLResolver], prefix: str = "") -> set[str]:

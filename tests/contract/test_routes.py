@@ -12,7 +12,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import URLPattern, URLResolver
 from rest_framework.test import APIClient
 
-from smimso.urls import rest
+from smimso.urls import api_patterns
 from tests.contract import routes, shapes
 from tests.contract.conftest import FRONTEND, World
 from tests.contract.routes import Route, without_names
@@ -368,4 +368,4 @@ def test_the_table_has_every_route_of_the_contract() -> None:
 
 def test_every_route_that_is_served_is_in_the_table() -> None:
     listed = {route.anonymous for route in routes.ALL}
-    assert set(served(rest)) - ELSEWHERE == listed - {""}
+    assert set(served(api_patterns)) - ELSEWHERE == listed - {""}

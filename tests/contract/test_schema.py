@@ -16,7 +16,7 @@ from PIL import Image
 from schemathesis import checks
 
 from smimso.web.auth import issue_token
-from smimso.web.openapi import JSON, description
+from smimso.web.openapi import JSON, openapi_document
 from tests.contract import routes
 from tests.contract.conftest import World
 from tests.contract.routes import Route, without_names
@@ -89,7 +89,9 @@ def test_answers_of_the_contract_are_described_to_the_last_field(
     operation = described()[route.method, without_names(f"{mount}/{route.pattern}")]
     response = send(world, route, mount)
     shape = operation["responses"][str(response.status_code)]["content"][JSON]["schema"]
-    validator = Draft202012Validator({**shape, "components": closed(description()["components"])})
+    validator = Draft202012Validator(
+        {**shape, "components": closed(openapi_document()["components"])}
+    )
     assert [error.message for error in validator.iter_errors(response.json())] == []
 
 
@@ -97,7 +99,7 @@ def described() -> dict[tuple[str, str], dict[str, Any]]:
     """The operations by their method and their path without the names of its parameters."""
     return {
         (method.upper(), without_names(path)): operation
-        for path, methods in description()["paths"].items()
+        for path, methods in openapi_document()["paths"].items()
         for method, operation in methods.items()
     }
 

@@ -15,7 +15,8 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from smimso import errors
-from smimso.web.responses import clamped_int, exception_handler, page_and_limit, paginated, success
+from smimso.web.paging import clamp_int, page_and_limit, page_response
+from smimso.web.responses import exception_handler, success
 
 Api = Callable[..., APIClient]
 
@@ -47,7 +48,7 @@ def test_success_has_data_always_and_a_message_only_if_there_is_one() -> None:
 
 @pytest.mark.parametrize(("total", "pages"), [(0, 0), (1, 1), (20, 1), (21, 2)])
 def test_pagination_counts_pages(total: int, pages: int) -> None:
-    assert paginated([], page=3, limit=20, total=total).data["pagination"] == {
+    assert page_response([], page=3, limit=20, total=total).data["pagination"] == {
         "page": 3,
         "limit": 20,
         "total": total,
@@ -121,8 +122,8 @@ def test_page_and_limit_are_clamped(query: dict[str, str], expected: tuple[int, 
 
 
 def test_a_clamped_number_has_its_own_bounds() -> None:
-    assert clamped_int("7", default=3, least=1, most=5) == 5
-    assert clamped_int(None, default=3, least=1, most=5) == 3
+    assert clamp_int("7", default=3, min_value=1, max_value=5) == 5
+    assert clamp_int(None, default=3, min_value=1, max_value=5) == 3
 
 
 # --- Over HTTP ------------------------------------------------------------------------------

@@ -43,9 +43,9 @@ def test_every_label_of_the_admin_is_translated() -> None:
 
 def test_labels_are_found_in_the_source_whatever_the_language_at_that_moment() -> None:
     with translation.override("vi"):
-        labels_of_models.translate(Post)
-        labels_of_models.translate(User)
-        labels_of_models.translate(Group)  # Django's own, translated by Django
+        labels_of_models.translate_labels(Post)
+        labels_of_models.translate_labels(User)
+        labels_of_models.translate_labels(Group)  # Django's own, translated by Django
     with translation.override("en"):
         plurals = [str(model._meta.verbose_name_plural) for model in (Post, User, Group)]
     assert plurals == ["posts", "users", "groups"]

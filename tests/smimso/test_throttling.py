@@ -12,8 +12,8 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from posts.models import Post
-from smimso.web.openapi import description
-from smimso.web.throttling import client_address, seconds_to_wait
+from smimso.web.openapi import openapi_document
+from smimso.web.throttling import client_address, retry_after
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -127,7 +127,7 @@ def test_who_asks_too_often_gets_a_page_in_the_readers_language(
     assert "<nav" in page.text
     part = client.get("/search?q=cat", headers={"HX-Request": "true"})
     assert part.status_code == 429
-    assert "That was a lot at once" in part.text
+    assert "Too many requests" in part.text
     assert "<html" not in part.text
     assert "HX-Request" in part.headers["Vary"]
 
@@ -144,7 +144,7 @@ def test_sending_pictures_without_scripts_counts_as_an_upload(
 
 
 def test_the_description_says_where_requests_are_counted() -> None:
-    paths = description()["paths"]
+    paths = openapi_document()["paths"]
     counted = {
         (path, method)
         for path in paths
@@ -165,19 +165,19 @@ def test_the_window_ends(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None
     settings.THROTTLES = {"login": "1/2m"}
     now = 1_000_000.0
     monkeypatch.setattr("smimso.web.throttling.time.time", lambda: now)
-    assert seconds_to_wait("login", "a") == 0
-    wait = seconds_to_wait("login", "a")
+    assert retry_after("login", "a") == 0
+    wait = retry_after("login", "a")
     assert 0 < wait <= 120
     now += wait
-    assert seconds_to_wait("login", "a") == 0
+    assert retry_after("login", "a") == 0
 
 
 def test_a_limit_may_be_off_and_must_be_one(settings: Any) -> None:
     settings.THROTTLES = {"off": "", "odd": "often"}
     cache.clear()
-    assert not any(seconds_to_wait("off", "a") or seconds_to_wait("unknown", "a") for _ in range(9))
+    assert not any(retry_after("off", "a") or retry_after("unknown", "a") for _ in range(9))
     with pytest.raises(ValueError, match="is no rate"):
-        seconds_to_wait("odd", "a")
+        retry_after("odd", "a")
 
 
 def test_without_redis_requests_pass(
