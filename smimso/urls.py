@@ -1,7 +1,6 @@
-"""The map of routes: the REST API under both `/api/` and `/`, the pages, files and the admin."""
+"""All routes: the REST API under both `/api/` and `/`, pages, uploaded files and the admin."""
 
 from functools import wraps
-from typing import Any
 
 from django.contrib import admin
 from django.http import HttpResponse
@@ -15,7 +14,7 @@ from search.admin.ai_sections import change_model
 from smimso.metrics import metrics_view
 from smimso.web.api_index import SchemaView, api_index, docs, test_cors
 from smimso.web.converters import AnyIdConverter
-from smimso.web.pages import wants_page
+from smimso.web.pages import PageRequest, wants_page
 
 register_converter(AnyIdConverter, "any_id")
 
@@ -31,9 +30,9 @@ api_patterns: list[URLPattern | URLResolver] = [
 ]
 
 
-@wraps(api_index)  # the description of the API sees through it
-def home(request: Any) -> HttpResponse:
-    """The site's address: the feed for people, the API's index for programs."""
+@wraps(api_index)  # so that it is documented as the index of the API
+def home(request: PageRequest) -> HttpResponse:
+    """Show the feed to browsers, and return the index of the API to programs."""
     return feed(request) if request.htmx or wants_page(request) else api_index(request)
 
 

@@ -127,7 +127,7 @@ def test_who_asks_too_often_gets_a_page_in_the_readers_language(
     assert "<nav" in page.text
     part = client.get("/search?q=cat", headers={"HX-Request": "true"})
     assert part.status_code == 429
-    assert "That was a lot at once" in part.text
+    assert "Too many requests" in part.text
     assert "<html" not in part.text
     assert "HX-Request" in part.headers["Vary"]
 
