@@ -39,7 +39,7 @@ def like_post(*, user: Any, post_id: UUID) -> None:
         Activity.objects.create(user=user, post=post, activity_type=ActivityType.LIKE)
         notify(
             recipient_id=post.user_id,
-            actor=user,
+            actor_id=user.pk,
             type=NotificationType.LIKE,
             content=f'{user.full_name} liked your post "{post.title}"',
             post_id=post.pk,
@@ -53,7 +53,10 @@ def unlike_post(*, user: Any, post_id: UUID) -> None:
         if removed:
             _change_counters(post_id, like_count=-1)
             retract(
-                recipient_id=post.user_id, actor=user, type=NotificationType.LIKE, post_id=post.pk
+                recipient_id=post.user_id,
+                actor_id=user.pk,
+                type=NotificationType.LIKE,
+                post_id=post.pk,
             )
 
 
@@ -95,7 +98,7 @@ def _notify_of_comment(comment: Comment, post: Post, parent: Comment | None) -> 
     author = comment.user
     notify(
         recipient_id=post.user_id,
-        actor=author,
+        actor_id=author.pk,
         type=NotificationType.COMMENT,
         content=f'{author.full_name} commented on your post "{post.title}"',
         post_id=post.pk,
@@ -106,7 +109,7 @@ def _notify_of_comment(comment: Comment, post: Post, parent: Comment | None) -> 
     if Post.objects.visible_to(parent.user).filter(pk=post.pk).exists():
         notify(
             recipient_id=parent.user_id,
-            actor=author,
+            actor_id=author.pk,
             type=NotificationType.COMMENT,
             content=f"{author.full_name} replied to your comment",
             post_id=post.pk,

@@ -1,4 +1,4 @@
-"""REST: the choices of forms, and the survey."""
+"""REST: choices of forms, and the survey."""
 
 from rest_framework.request import Request
 from rest_framework.response import Response

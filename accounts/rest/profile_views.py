@@ -1,4 +1,4 @@
-"""REST: a member's own profile, finding members, following them."""
+"""REST: edit the own profile, search for members, follow them."""
 
 from functools import partial
 from uuid import UUID
@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import profiles, services
-from accounts.profile_images import ImageKind
+from accounts.profile_images import ProfileImageField
 from accounts.rest.requests import MemberRequest
 from accounts.rest.serializers import (
     AvatarFormSerializer,
@@ -37,12 +37,12 @@ class ProfileView(APIView):
 class _ProfileImageView(APIView):
     parser_classes = [MultiPartParser]
     throttle_scope = "uploads"
-    kind: ImageKind
+    field: ProfileImageField
     message: str
 
     def post(self, request: MemberRequest) -> Response:
-        upload = uploaded_file(request, self.kind, missing="file_required")
-        user = profiles.update_profile(user=request.user, uploads={self.kind: upload})
+        upload = uploaded_file(request, self.field, missing="file_required")
+        user = profiles.update_profile(user=request.user, uploads={self.field: upload})
         return success(OwnProfileSerializer(user).data, self.message)
 
 
@@ -50,7 +50,7 @@ class _ProfileImageView(APIView):
     post=documented("Upload my avatar", OwnProfileSerializer, form=AvatarFormSerializer)
 )
 class AvatarView(_ProfileImageView):
-    kind = "avatar"
+    field = "avatar"
     message = "Avatar uploaded successfully"
 
 
@@ -58,7 +58,7 @@ class AvatarView(_ProfileImageView):
     post=documented("Upload my cover picture", OwnProfileSerializer, form=CoverFormSerializer)
 )
 class CoverView(_ProfileImageView):
-    kind = "cover"
+    field = "cover"
     message = "Cover image uploaded successfully"
 
 
@@ -69,12 +69,12 @@ class UserSearchView(APIView):
         query=[query_param("q", "string", "Name or e-mail")],
     )
     def get(self, request: MemberRequest) -> Response:
-        found = profiles.search_members(request.query_params.get("q", ""))
-        return success(UserCardSerializer(found, many=True).data)
+        members = profiles.search_members(request.query_params.get("q", ""))
+        return success(UserCardSerializer(members, many=True).data)
 
 
 class FollowView(APIView):
-    """Both are idempotent: the frontend does not look before it asks."""
+    """Follow and unfollow. Both are idempotent, because the frontend does not check first."""
 
     @documented("Follow a member")
     def post(self, request: MemberRequest, user_id: UUID) -> Response:

@@ -1,6 +1,4 @@
-"""REST: register, log in, who am I, another password."""
-
-from typing import Any
+"""REST: register, log in, the own account, change the password."""
 
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -28,7 +26,7 @@ from smimso.web.throttling import AccountThrottle, SharedScopeThrottle
 
 
 class PublicView(APIView):
-    """Needs no token, and asks nothing about one that has expired."""
+    """Needs no token, and ignores one that has expired."""
 
     permission_classes = [AllowAny]
     authentication_classes = []
@@ -82,12 +80,12 @@ class ChangePasswordView(APIView):
 
     @documented("Change the password", TokenSerializer, body=NewPasswordSerializer, errors=[501])
     def post(self, request: MemberRequest) -> Response:
-        """The answer has a new token: the one that it was asked with is void, too."""
+        """Return a new token, because the one of this request is invalid now, too."""
         form = NewPasswordSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         services.change_password(user=request.user, **form.validated_data)
         return success({"token": issue_token(request.user)}, "Password changed successfully")
 
 
-def _session(user: User) -> dict[str, Any]:
+def _session(user: User) -> dict[str, object]:
     return {"user": OwnUserSerializer(user).data, "token": issue_token(user)}

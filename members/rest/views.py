@@ -1,4 +1,4 @@
-"""REST: profiles with their statistics, members' posts, leaderboards, the end of an account."""
+"""REST: profiles with statistics, members' posts, leaderboards, deleting an account."""
 
 from collections.abc import Callable
 from functools import partial
@@ -72,15 +72,15 @@ class MemberPostsView(APIView):
 
 
 class PostsOfMemberView(MemberPostsView):
-    """The older route, which the contract lets answer a malformed id in its own way."""
+    """The older route, with its own error for a malformed id."""
 
     @documented_page("A member's posts, by the older route", PostListItemSerializer)
     def get(self, request: MemberRequest, user_id: str) -> Response:  # type: ignore[override]
         try:
-            known = UUID(user_id)
+            member_id = UUID(user_id)
         except ValueError as error:
             raise InvalidInput("posts_query_invalid") from error
-        return super().get(request, known)
+        return super().get(request, member_id)
 
 
 class OwnPostsView(APIView):
@@ -111,47 +111,49 @@ class ActivitiesView(APIView):
         query=[query_param("type", "string", enum=ActivityType.values)],
     )
     def get(self, request: MemberRequest) -> Response:
-        kind = request.query_params.get("type", "")
-        found = services.activities_of(request.user, kind)
-        return success(ActivitySerializer(found, many=True).data)
+        activity_type = request.query_params.get("type", "")
+        activities = services.activities_of(request.user, activity_type)
+        return success(ActivitySerializer(activities, many=True).data)
 
 
 class RelatedMembersView(APIView):
     @documented("Who likes what I like", UserCardSerializer(many=True), query=[limit_param(10)])
     def get(self, request: MemberRequest) -> Response:
-        found = services.related_members(request.user, limit=_limit(request))
-        return success(UserCardSerializer(found, many=True).data)
+        members = services.related_members(request.user, limit=_limit(request))
+        return success(UserCardSerializer(members, many=True).data)
 
 
-def _board(
+def _document_leaderboard(
     summary: str, entry: type[serializers.Serializer]
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return documented(summary, entry(many=True), query=[limit_param(10)])
 
 
 class LeaderboardView(PublicView):
-    board: Callable[[], list[dict[str, Any]]]
+    board: Callable[[], list[leaderboards.Entry]]
 
     def get(self, request: Request) -> Response:
         return success(self.board()[: _limit(request)])
 
 
-@extend_schema_view(get=_board("Most liked members", TopCreatorSerializer))
+@extend_schema_view(get=_document_leaderboard("Most liked members", TopCreatorSerializer))
 class TopCreatorsView(LeaderboardView):
     board = staticmethod(leaderboards.top_creators)
 
 
-@extend_schema_view(get=_board("Most liked members with their totals", FavoriteMemberSerializer))
+@extend_schema_view(
+    get=_document_leaderboard("Most liked members with their totals", FavoriteMemberSerializer)
+)
 class MostFavoriteView(LeaderboardView):
     board = staticmethod(leaderboards.most_favorite)
 
 
-@extend_schema_view(get=_board("Most viewed members", ViewedMemberSerializer))
+@extend_schema_view(get=_document_leaderboard("Most viewed members", ViewedMemberSerializer))
 class MostViewedView(LeaderboardView):
     board = staticmethod(leaderboards.most_viewed)
 
 
-@extend_schema_view(get=_board("Most active members", ActiveMemberSerializer))
+@extend_schema_view(get=_document_leaderboard("Most active members", ActiveMemberSerializer))
 class MostActiveView(LeaderboardView):
     board = staticmethod(leaderboards.most_active)
 

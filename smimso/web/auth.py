@@ -1,12 +1,13 @@
 """JSON Web Tokens as the Node backend issued them (RFC 7519; HS256; claims id, email, iat, exp)."""
 
-from typing import Protocol
+from typing import Protocol, cast
 from uuid import UUID
 
 import jwt
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
@@ -40,6 +41,11 @@ def issue_token(user: TokenOwner) -> str:
         "exp": (now + settings.JWT_LIFETIME).timestamp(),
     }
     return jwt.encode(claims, settings.JWT_SECRET, algorithm=ALGORITHM)
+
+
+def member_id(request: HttpRequest | Request) -> UUID:
+    """Return the id of the member who is logged in, for views that let nobody else in."""
+    return cast(UUID, request.user.pk)
 
 
 def user_for_token(token: str) -> AbstractBaseUser:

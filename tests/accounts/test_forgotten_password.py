@@ -81,10 +81,10 @@ def test_a_member_asks_and_gets_a_letter(
     deliver()
     [message] = mailoutbox
     assert response.headers["Location"] == "/password/sent"
-    assert "Look into your mailbox" in client.get("/password/sent").text
+    assert "Check your e-mail" in client.get("/password/sent").text
     assert message.to == [owner.email]
     assert message.subject == "Choose a new password for SMIMSO"
-    assert "The link works once, for one hour." in message.body
+    assert "The link works once, within one hour." in message.body
     assert owner.first_name not in message.body  # whoever registered an e-mail may have written it
     assert open_link(client, link_in(message)).status_code == 200
 
@@ -187,7 +187,7 @@ def test_the_link_works_once(client: Client, owner: User, mailoutbox: Outbox) ->
     path = link_in(letter(owner.email, mailoutbox))
     choose(client, path)
     page = open_link(Client(), path)
-    assert "This link does not work any more" in page.text
+    assert "This link no longer works" in page.text
     assert choose(Client(), path, new_password1="x" * 9, new_password2="x" * 9).status_code == 200
     assert log_in(owner, NEW) == 302
 
@@ -237,7 +237,7 @@ def test_who_logs_in_with_google_gets_a_password_too(
     user.set_unusable_password()
     user.save()
     message = letter(user.email, mailoutbox)
-    assert "Until now you have logged in with Google alone" in message.body
+    assert "So far you have logged in with Google" in message.body
     choose(client, link_in(message))
     assert log_in(user, NEW) == 302
     user.refresh_from_db()
@@ -247,7 +247,7 @@ def test_who_logs_in_with_google_gets_a_password_too(
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"new_password2": "another one"}, "The two passwords are not the same."),
+        ({"new_password2": "another one"}, "The two passwords do not match."),
         ({"new_password1": "short", "new_password2": "short"}, "at least 6 characters"),
         ({"new_password1": "x" * 129, "new_password2": "x" * 129}, "at most 128 characters"),
         ({"new_password1": "", "new_password2": ""}, "This field is required."),
@@ -265,7 +265,7 @@ def test_a_password_that_will_not_do_is_refused(
 
 def assert_useless(client: Client, path: str) -> None:
     page = open_link(client, path)
-    assert "This link does not work any more" in page.text
+    assert "This link no longer works" in page.text
     assert "<form method" not in page.text.partition("<main")[2].partition("</main")[0]
     client.post(f"{path.rpartition('/')[0]}/set-password", BOTH)
 
@@ -297,6 +297,6 @@ def test_the_link_of_who_has_been_deactivated_since_does_nothing(
     form = open_link(opened, path).request["PATH_INFO"]
     User.objects.filter(pk=owner.pk).update(is_active=False)
     assert_useless(client, path)
-    assert "This link does not work any more" in opened.post(form, BOTH).text
+    assert "This link no longer works" in opened.post(form, BOTH).text
     owner.refresh_from_db()
     assert owner.check_password(PASSWORD)

@@ -34,7 +34,7 @@ def test_a_visitor_registers_and_is_logged_in(client: Client) -> None:
 def test_two_different_passwords_register_nobody(client: Client) -> None:
     response = client.post("/register", {**NEW_MEMBER, "password_again": "other"})
     assert response.status_code == 400
-    assert "The two passwords are not the same." in response.text
+    assert "The two passwords do not match." in response.text
     assert not User.objects.exists()
 
 

@@ -84,7 +84,7 @@ def test_values_of_another_time_stay(browser: Client, member: Callable[..., User
         ("first_name", "x" * 101, "Trường này có nhiều nhất 100 ký tự."),
         ("phone", "call me", "Hãy nhập số điện thoại hợp lệ"),
         ("phone", "0912345678", "Số điện thoại này đã được sử dụng"),
-        ("date_of_birth", "2999-01-01", "Ngày này ở tương lai."),
+        ("date_of_birth", "2999-01-01", "Không được chọn ngày trong tương lai."),
         ("date_of_birth", "31/12/1999", "Ngày sai định dạng."),
         ("bio", "x" * 5001, "Trường này có nhiều nhất 5000 ký tự."),
         ("bio", "nul\0", "Không được dùng ký tự null."),

@@ -76,7 +76,7 @@ def test_another_password_ends_every_other_session_and_token(
     [
         ({"password": "wrong"}, "Mật khẩu không đúng"),
         ({"password": ""}, "Trường này là bắt buộc"),
-        ({"new_password2": "another one"}, "Hai mật khẩu không giống nhau."),
+        ({"new_password2": "another one"}, "Hai mật khẩu không khớp."),
         ({"new_password1": "short", "new_password2": "short"}, "ít nhất 6 ký tự"),
     ],
 )

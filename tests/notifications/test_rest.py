@@ -25,7 +25,7 @@ def post(owner: User) -> Post:
 
 
 def tell(user: User, actor: User, kind: str = "like", **about: Any) -> None:
-    notify(recipient_id=user.pk, actor=actor, type=kind, content=f"{actor} {kind}", **about)
+    notify(recipient_id=user.pk, actor_id=actor.pk, type=kind, content=f"{actor} {kind}", **about)
 
 
 def test_the_list_is_what_the_frontend_reads(
@@ -131,7 +131,7 @@ def test_doing_it_again_tells_nobody_twice(owner: User, stranger: User, post: Po
         tell(owner, stranger, "follow")
     tell(owner, owner, post_id=post.pk)
     assert Notification.objects.count() == 2
-    retract(recipient_id=owner.pk, actor=stranger, type="follow")
+    retract(recipient_id=owner.pk, actor_id=stranger.pk, type="follow")
     assert [found.type for found in Notification.objects.all()] == ["like"]
 
 
@@ -202,5 +202,5 @@ def test_a_withdrawal_never_fails_the_action(
             cursor.execute("SELECT 1 / 0")
 
     monkeypatch.setattr("notifications.models.NotificationQuerySet.delete", fail)
-    retract(recipient_id=owner.pk, actor=stranger, type="follow")
+    retract(recipient_id=owner.pk, actor_id=stranger.pk, type="follow")
     assert Notification.objects.count() == 1
