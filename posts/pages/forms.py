@@ -38,25 +38,25 @@ FORM_METHODS = ["GET", "HEAD", "POST"]
 @throttled("uploads")
 def upload(request: HttpRequest) -> HttpResponse:
     """The form; its script sends to the REST API, a browser without scripts sends here."""
-    error, repeats, created = "", None, None
+    error, duplicates, created = "", None, None
     if request.method == "POST":
-        repeats, error = _try(lambda: _repeats(request))
-        if not repeats and not error:
+        duplicates, error = _try(lambda: _find_duplicates(request))
+        if not duplicates and not error:
             created, error = _try(lambda: _create_post(request))
         if created:
             return redirect("post", created.pk)
     page = {
         **_choices(),
-        "repeats": repeats,
+        "duplicates": duplicates,
         "chosen": request.POST,
         "request_key": get_random_string(32),
         "error": error,
-        "most_files": settings.UPLOAD_MAX_FILES,
-        "most_megabytes": settings.UPLOAD_MAX_BYTES // (1024 * 1024),
+        "max_files": settings.UPLOAD_MAX_FILES,
+        "max_megabytes": settings.UPLOAD_MAX_BYTES // (1024 * 1024),
         "content_types": [f"image/{name.lower()}" for name in EXTENSIONS],
         "error_texts": TEXTS,
     }
-    return render(request, "posts/upload.html", page, status=400 if error or repeats else 200)
+    return render(request, "posts/upload.html", page, status=400 if error or duplicates else 200)
 
 
 @login_required
@@ -113,7 +113,7 @@ def _create_post(request: HttpRequest) -> Post:
     )
 
 
-def _repeats(request: HttpRequest) -> list[Duplicate]:
+def _find_duplicates(request: HttpRequest) -> list[Duplicate]:
     """What was posted before and is sent for the first time, without the confirmation."""
     uploads: list[Any] = request.FILES.getlist("images")
     if "anyway" in request.POST or not uploads:

@@ -176,7 +176,7 @@ def test_a_limit_may_be_off_and_must_be_one(settings: Any) -> None:
     settings.THROTTLES = {"off": "", "odd": "often"}
     cache.clear()
     assert not any(retry_after("off", "a") or retry_after("unknown", "a") for _ in range(9))
-    with pytest.raises(ValueError, match="is no rate"):
+    with pytest.raises(ValueError, match="is not a rate"):
         retry_after("odd", "a")
 
 
