@@ -17,6 +17,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from smimso.web.auth import INVALID_TOKEN, issue_token, user_for_token
+from tests.conftest import UNKNOWN_ID
 
 REQUIRED = "Authentication required. Please provide a valid token."
 pytestmark = pytest.mark.django_db
@@ -167,8 +168,8 @@ PROTECTED = [
     ("get", "/api/auth/me"),
     ("get", "/api/posts"),
     ("post", "/api/posts"),
-    ("get", f"/api/posts/{uuid4()}"),
-    ("get", f"/api/posts/{uuid4()}/similar"),
+    ("get", f"/api/posts/{UNKNOWN_ID}"),
+    ("get", f"/api/posts/{UNKNOWN_ID}/similar"),
     ("post", "/api/search/text"),
     ("post", "/api/search/image"),
 ]
