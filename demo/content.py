@@ -15,8 +15,9 @@ from accounts.services import follow_user
 from ai.demo_models.descriptions import describe_fully
 from ai.demo_models.drawing import draw_scene
 from ai.demo_models.scenes import Scene, choose_demo_scenes
-from posts.models import Post, Visibility
+from posts.models import Post
 from posts.services import create_post
+from posts.visibility import Visibility
 
 DOMAIN = "demo.smimso.test"
 PASSWORD = "smimso-demo"  # noqa: S105 - public, for the demo only

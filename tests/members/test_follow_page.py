@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import Follow, User
-from posts.models import Visibility
+from posts.visibility import Visibility
 from tests.posts.rows import make_post
 
 pytestmark = pytest.mark.django_db
