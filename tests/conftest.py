@@ -38,6 +38,7 @@ from smimso.web.auth import issue_token
 from tests import properties  # noqa: F401 - loads the profile of Hypothesis
 
 PASSWORD = "correct horse"
+UNKNOWN_ID = "6f9d4c1e-0000-4000-8000-000000000000"  # fixed: both lanes collect the same names
 WORKER = "test@smimso"
 SERVED_QUEUES = (
     queues.INTERACTIVE,

@@ -34,9 +34,9 @@ class Stack:
     log: Callable[[str], None]
 
     async def start(self, supervisor: Supervisor) -> None:
-        """Start everything that users need, and wait for it.
+        """Start everything that users wait for, and wait until it answers.
 
-        Workers follow in `start_background`: importing torch takes seconds of a core each.
+        The other workers follow in `start_background`: importing torch takes seconds of a core.
         """
         await self._start_servers(supervisor)
         await asyncio.to_thread(self._prepare_database)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from django.core.files.storage import default_storage
@@ -17,6 +17,7 @@ from rest_framework.test import APIClient
 from accounts.models import Category, User
 from posts.models import AIStatus, Post, PostImage
 from posts.services import create_post
+from tests.conftest import UNKNOWN_ID
 from tests.posts.conftest import Queues, png, stored_files, upload
 
 pytestmark = pytest.mark.django_db
@@ -242,7 +243,7 @@ def test_captions_of_the_author_belong_to_the_images_by_position(
 
 
 REFUSED: list[tuple[dict[str, Any], str | None]] = [
-    ({"category_id": str(uuid4())}, "The category does not exist"),
+    ({"category_id": UNKNOWN_ID}, "The category does not exist"),
     ({"category_id": "7"}, None),
     ({"visibility": "everyone"}, 'visibility: "everyone" is not a valid choice.'),
     ({"title": "x" * 256}, None),

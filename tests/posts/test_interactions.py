@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import redis
@@ -18,6 +17,7 @@ from posts import view_counter
 from posts.models import Activity, Comment, Like, Post, SavedPost
 from posts.view_counter import flush_views
 from smimso.redis import redis_client
+from tests.conftest import UNKNOWN_ID
 from tests.posts.rows import invalid, make_post, same_as_before
 
 pytestmark = pytest.mark.django_db
@@ -169,7 +169,7 @@ class TestWhatAStrangerMayNotSee:
         for model in (Like, SavedPost, Comment, Activity, Notification):
             assert not model.objects.exists()
 
-    @pytest.mark.parametrize("post_id", ["liked-by-nobody", str(uuid4())])
+    @pytest.mark.parametrize("post_id", ["liked-by-nobody", UNKNOWN_ID])
     @pytest.mark.parametrize("path", ["", "/like", "/save"])
     def test_is_answered_like_an_id_that_nothing_has(
         self, api: Api, owner: User, post_id: str, path: str
@@ -265,7 +265,7 @@ class TestView:
     ) -> None:
         post = make_post(owner)
         api(stranger).get(f"/api/posts/{post.pk}")
-        with redis_client().lock(view_counter._LOCK, timeout=300):
+        with redis_client().lock(view_counter.LOCK_KEY, timeout=300):
             assert flush_views() == 0
         assert flush_views() == 1
 

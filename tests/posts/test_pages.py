@@ -15,8 +15,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import Category, User
-from posts.models import AIStatus, Like, Post, PostImage, Visibility
+from posts.models import AIStatus, Like, Post, PostImage
 from posts.pages import grids
+from posts.visibility import Visibility
+from tests.conftest import UNKNOWN_ID
 
 pytestmark = pytest.mark.django_db
 BROWSER = {"Accept": "text/html"}
@@ -120,8 +122,8 @@ def test_without_scripts_the_older_link_opens_a_whole_page(
 @pytest.mark.parametrize(
     "before",
     [
-        *("nonsense", "\0", "2026-01-01_x", f"2026-01-01T00:00:00_{uuid4()}"),
-        *(f"0001-01-01T00:00:00+23:59_{uuid4()}", f"9999-12-31T23:59:59-23:59_{uuid4()}"),
+        *("nonsense", "\0", "2026-01-01_x", f"2026-01-01T00:00:00_{UNKNOWN_ID}"),
+        *(f"0001-01-01T00:00:00+23:59_{UNKNOWN_ID}", f"9999-12-31T23:59:59-23:59_{UNKNOWN_ID}"),
     ],
 )
 def test_a_broken_place_in_the_feed_is_the_beginning(

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from rest_framework.test import APIClient
@@ -10,6 +9,7 @@ from rest_framework.test import APIClient
 from accounts.models import Category, User
 from posts.ingest.pipeline import fill_writable_fields
 from posts.models import Like, Post
+from tests.conftest import UNKNOWN_ID
 from tests.posts.rows import invalid, make_post, same_as_before
 
 pytestmark = pytest.mark.django_db
@@ -89,7 +89,7 @@ class TestChanging:
             ({"tags": {"0": "x"}}, 'tags: Expected a list of items but got type "dict".'),
             ({"visibility": "all"}, 'visibility: "all" is not a valid choice.'),
             ({"category_id": "x"}, "category_id: Must be a valid UUID."),
-            ({"category_id": str(uuid4())}, "The category does not exist"),
+            ({"category_id": UNKNOWN_ID}, "The category does not exist"),
         ],
     )
     def test_refuses(self, api: Api, owner: User, body: Any, text: str) -> None:
