@@ -8,8 +8,9 @@ from importer.categories import Categories
 from importer.rows import Row, drop_orphans
 from importer.staging import CleanRow, Target
 from importer.table_import import TableImport
-from posts.models import Activity, Comment, Like, Post, SavedPost, Visibility
+from posts.models import Activity, Comment, Like, Post, SavedPost
 from posts.services import UNTITLED
+from posts.visibility import Visibility
 
 _Columns = dict[str, Any]
 

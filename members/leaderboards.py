@@ -10,7 +10,7 @@ from django.db.models import Aggregate, Count, Q, Sum
 from django.utils import timezone
 
 from accounts.models import User
-from posts.models import Visibility
+from posts.visibility import Visibility
 
 MAX_ENTRIES = 100
 RECENT_PERIOD = timedelta(days=28)

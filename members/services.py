@@ -19,15 +19,8 @@ from accounts.viewer import Viewer
 from members import leaderboards
 from posts import feed
 from posts.files import access, attachments
-from posts.models import (
-    Activity,
-    ActivityType,
-    Comment,
-    Like,
-    Post,
-    PostImage,
-    visible_posts,
-)
+from posts.models import Activity, ActivityType, Comment, Like, Post, PostImage
+from posts.visibility import visible_posts
 from smimso.errors import InvalidInput
 
 MAX_ACTIVITIES = 100

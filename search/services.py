@@ -74,7 +74,7 @@ def search(
         "ai": meaning.available,
         "caption": meaning.caption if query.picture is not None else "",
         "kind": query.kind,
-        "words": [term.typed for term in meaning.terms],
+        "words": [term.text for term in meaning.terms],
     }
     found = ResultList(ranked, about)
     if len(ranked) > limit and goes_on:

@@ -16,8 +16,8 @@ from accounts.models import Category
 from accounts.profiles import get_active_member
 from media.appearance import COLORS
 from media.images import decode_upload
-from posts.models import Visibility
 from posts.services import get_visible_post
+from posts.visibility import Visibility
 from search import services
 from search.autocomplete import suggest
 from search.rest.serializers import MAX_QUERY_LENGTH, FiltersSerializer, SearchSerializer

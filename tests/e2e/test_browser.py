@@ -158,6 +158,6 @@ def test_staff_see_the_images_and_try_one_again(visitor: Visitor) -> None:
     page.get_by_role("button", name="Log in").click()
     expect(page.locator("#result_list img").first).to_be_visible()
     page.locator("#result_list input.action-select").first.check()
-    page.locator("select[name=action]").select_option(label="Give the AI another try")
+    page.locator("select[name=action]").select_option(label="Retry AI processing")
     page.get_by_role("button", name="Go").click()
     expect(page.locator(".messagelist")).to_contain_text("1")

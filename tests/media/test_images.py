@@ -513,4 +513,4 @@ def test_decoders_follow_the_cores_as_far_as_there_is_memory(
 ) -> None:
     monkeypatch.setattr(images, "available_cores", lambda: cores)
     monkeypatch.setattr(images, "available_memory", lambda: gigabytes * 1024**3)
-    assert images._decoder_count() == threads
+    assert images.count_decoders() == threads

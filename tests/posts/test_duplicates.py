@@ -17,7 +17,8 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from ai.demo_models.drawing import draw_scene
 from ai.demo_models.scenes import choose_demo_scenes
-from posts.models import BAND_MASKS, Post, PostImage
+from posts.models import Post, PostImage
+from posts.phash import BAND_MASKS
 from posts.services import create_post
 from tests.conftest import PASSWORD
 from tests.media.test_images import encoded

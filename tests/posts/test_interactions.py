@@ -265,7 +265,7 @@ class TestView:
     ) -> None:
         post = make_post(owner)
         api(stranger).get(f"/api/posts/{post.pk}")
-        with redis_client().lock(view_counter._LOCK, timeout=300):
+        with redis_client().lock(view_counter.LOCK_KEY, timeout=300):
             assert flush_views() == 0
         assert flush_views() == 1
 

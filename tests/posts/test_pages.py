@@ -15,8 +15,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import Category, User
-from posts.models import AIStatus, Like, Post, PostImage, Visibility
+from posts.models import AIStatus, Like, Post, PostImage
 from posts.pages import grids
+from posts.visibility import Visibility
 from tests.conftest import UNKNOWN_ID
 
 pytestmark = pytest.mark.django_db

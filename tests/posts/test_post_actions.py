@@ -9,8 +9,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Category, User
-from posts.models import Activity, Comment, Like, Post, SavedPost, Visibility
+from posts.models import Activity, Comment, Like, Post, SavedPost
 from posts.view_counter import flush_views
+from posts.visibility import Visibility
 from tests.conftest import UNKNOWN_ID
 from tests.posts.rows import make_post, same_as_before
 
