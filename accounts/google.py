@@ -1,4 +1,4 @@
-"""Login with Google: whom an ID token names (OpenID Connect Core 1.0, section 2)."""
+"""Login with Google: verify an ID token (OpenID Connect Core 1.0, section 2)."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -11,23 +11,26 @@ from google.oauth2 import id_token
 
 from smimso.errors import AuthenticationFailed, SmimsoError, Unavailable
 
-CERTIFICATE_TIMEOUT = 5  # for Google's certificates; else a request would wait for two minutes
+CERTIFICATE_TIMEOUT = 5  # seconds to fetch Google's certificates; the default is two minutes
 
 
 class NotConfigured(SmimsoError):
     status = 501
-    default = "Login with Google is not configured on this server"
+    code = "google_not_configured"
 
 
 class LoginRefused(AuthenticationFailed):
-    """One text for every reason: which one it was, is nobody's business."""
+    """Has one text for every reason, so that it reveals nothing about accounts."""
 
-    default = "Google authentication failed"
+    code = "google_refused"
 
 
 @dataclass(frozen=True)
 class Identity:
-    """subject: Google's id of the person. email: lower case. picture: an https URL or None."""
+    """Claims of a verified token.
+
+    subject: Google's id of the person. email: lower case. picture: an https URL or None.
+    """
 
     subject: str
     email: str
@@ -38,7 +41,10 @@ class Identity:
 
 
 def verify_id_token(token: str) -> Identity:
-    """Raises NotConfigured, Refused, or Unavailable when Google cannot be asked for its keys."""
+    """Return the claims of an ID token for this site.
+
+    Raises NotConfigured, LoginRefused, or Unavailable if Google's keys cannot be fetched.
+    """
     if not settings.GOOGLE_CLIENT_ID:
         raise NotConfigured
     try:
@@ -49,7 +55,7 @@ def verify_id_token(token: str) -> Identity:
             clock_skew_in_seconds=10,
         )
     except exceptions.TransportError as error:
-        raise Unavailable("Google cannot be reached at the moment") from error
+        raise Unavailable("google_unreachable") from error
     except (ValueError, RecursionError, exceptions.GoogleAuthError, jwt.PyJWTError) as error:
         raise LoginRefused from error
     subject, email = str(claims.get("sub", "")), str(claims.get("email", "")).strip().lower()

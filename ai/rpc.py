@@ -28,9 +28,7 @@ from smimso.redis import REPLY_TIMEOUT, redis_client
 
 logger = logging.getLogger(__name__)
 
-NOT_AVAILABLE = "The AI is not available at the moment. Please try again later."
-BUSY = "The AI has too much to do at the moment. Please try again later."
-_UNAVAILABLE = {"error": "Unavailable", "message": NOT_AVAILABLE}
+_UNAVAILABLE = {"error": "Unavailable", "code": "ai_unavailable"}
 REPLY_KEY = "smimso:ai:answer:{}"
 _REPLY_TTL_SECONDS = 60  # for replies whose caller has given up
 
@@ -67,7 +65,7 @@ def _call(task: RemoteTask, arguments: dict[str, Any]) -> Any:
         connection.close()  # the wait needs no database, others need the pool's connections
     try:
         if redis_client().llen(task.queue) >= settings.AI_QUEUE_LIMIT:
-            raise errors.Unavailable(BUSY)
+            raise errors.Unavailable("ai_busy")
         app.send_task(
             task.value,
             kwargs=arguments,
@@ -82,13 +80,14 @@ def _call(task: RemoteTask, arguments: dict[str, Any]) -> Any:
         result = _await_reply(REPLY_KEY.format(call_id), settings.AI_TIMEOUT)
     except (RedisError, kombu.exceptions.OperationalError) as error:
         logger.warning("Redis is unreachable: %s", error)
-        raise errors.Unavailable(NOT_AVAILABLE) from error
+        raise errors.Unavailable("ai_unavailable") from error
     if result is None:
         logger.warning("%s: no reply within %s s", task.value, settings.AI_TIMEOUT)
-        raise errors.Unavailable(NOT_AVAILABLE)
+        raise errors.Unavailable("ai_unavailable")
     if "error" in result:
         is_refusal = result["error"] == errors.InvalidInput.__name__
-        raise (errors.InvalidInput if is_refusal else errors.Unavailable)(result["message"])
+        error_class = errors.InvalidInput if is_refusal else errors.Unavailable
+        raise error_class(result["code"], **result.get("params", {}))
     return result["value"]
 
 
@@ -102,7 +101,7 @@ def reply(task: Task, compute: Callable[[], Any]) -> None:
     try:
         result = {"value": compute()}
     except errors.InvalidInput as error:
-        result = {"error": type(error).__name__, "message": str(error)}
+        result = {"error": type(error).__name__, "code": error.code, "params": error.params}
     except errors.Unavailable as error:
         logger.warning("%s", error)  # names directories: for the log, not for members
         result = _UNAVAILABLE

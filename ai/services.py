@@ -21,7 +21,7 @@ from redis import RedisError
 
 from ai import heartbeat, image_codec, model_ids, rpc, vector_space
 from ai.heartbeat import WorkerState
-from ai.rpc import NOT_AVAILABLE, RemoteTask
+from ai.rpc import RemoteTask
 from ai.zero_shot import LocalizedTexts, predict
 from smimso import errors
 from smimso.queues import INTERACTIVE
@@ -61,7 +61,7 @@ def worker_states() -> list[WorkerState]:
     try:
         return heartbeat.live_workers()
     except RedisError as error:
-        raise errors.Unavailable(NOT_AVAILABLE) from error
+        raise errors.Unavailable("ai_unavailable") from error
 
 
 def embed_text(text: str) -> list[float]:
@@ -71,7 +71,7 @@ def embed_text(text: str) -> list[float]:
     """
     text = " ".join(unicodedata.normalize("NFC", text).split())[:MAX_TEXT_LENGTH]
     if not text:
-        raise errors.InvalidInput("Text is required")
+        raise errors.InvalidInput("text_required")
     workers = worker_states()  # before the cache, which has no time-out when Redis hangs
     model = clip_name()
     digest = hashlib.sha256(f"{model}\n{text}".encode()).hexdigest()
@@ -104,7 +104,7 @@ def classify_image(image: Image.Image, labels: Sequence[str] = DEFAULT_LABELS) -
     Raises InvalidInput without labels.
     """
     if not labels:
-        raise errors.InvalidInput("At least one label is required")
+        raise errors.InvalidInput("labels_required")
     workers, model = worker_states(), clip_name()
     arguments = {
         "image": image_codec.encode(image),
@@ -149,7 +149,7 @@ def embed_texts(texts: Sequence[str]) -> NDArray[np.float32]:
 def _call(task: RemoteTask, workers: list[WorkerState], model: str, **arguments: Any) -> Any:
     """Call a worker, provided that one that serves calls has this CLIP model loaded."""
     if not any(INTERACTIVE in worker.queues and worker.has_clip(model) for worker in workers):
-        raise errors.Unavailable(NOT_AVAILABLE)
+        raise errors.Unavailable("ai_unavailable")
     return rpc.call(task, model=model, **arguments)
 
 
@@ -161,4 +161,4 @@ def _vector(result: dict[str, Any], model: str) -> list[float]:
 def _check_space(result: dict[str, Any], model: str) -> None:
     if result["model"] != model:  # never mix two vector spaces
         logger.error("A worker replied with a vector of %s instead of %s", result["model"], model)
-        raise errors.Unavailable(NOT_AVAILABLE)
+        raise errors.Unavailable("ai_unavailable")

@@ -174,12 +174,12 @@ def feed_of_node(viewer: Any, page: int, limit: int) -> list[dict[str, Any]]:
 
 def compare_feeds(community: Community, rounds: int = 10) -> None:
     from accounts.models import User
-    from posts.feed import feed
+    from posts.feed import list_feed
 
     viewer = User.objects.get(pk=community.members[VIEWER])
     ways: dict[str, Callable[[], Any]] = {
         "as the Node backend did": lambda: feed_of_node(viewer, 1, PAGE),
-        "posts.feed": lambda: feed(viewer, page=1, limit=PAGE),
+        "posts.feed": lambda: list_feed(viewer, page=1, limit=PAGE),
     }
     print(f"\nThe feed without HTTP and JSON, median of {rounds}")
     medians = []

@@ -27,9 +27,9 @@ django.setup()
 
 from ai.calibration import MIN_SCORES, Modality, scale_for  # noqa: E402
 from ai.demo_models.descriptions import (  # noqa: E402
-    full_description,
-    label_description,
-    partial_description,
+    describe_as_label,
+    describe_fully,
+    describe_partly,
 )
 from ai.demo_models.drawing import draw_scene  # noqa: E402
 from ai.demo_models.scenes import TEST_SEEDS, Scene, sample_scenes  # noqa: E402
@@ -46,7 +46,7 @@ def main() -> None:
     unrelated = unrelated_pairs(scenes)
     matches, others, all_cosines = [], [], []
     for language in ("en", "vi"):
-        for describe in (full_description, partial_description, label_description):
+        for describe in (describe_fully, describe_partly, describe_as_label):
             cosines = texts_of(scenes, language, describe) @ images.T
             matches.append(np.diag(cosines))
             others.append(cosines[unrelated])

@@ -33,10 +33,10 @@ os.environ |= {"SMIMSO_CLIP_MODEL": f"local-dir:{MODEL}", "SMIMSO_AI_DTYPE": "fp
 django.setup()
 
 from ai.demo_models.drawing import draw_scene  # noqa: E402
-from ai.demo_models.scenes import demo_scenes  # noqa: E402
+from ai.demo_models.scenes import choose_demo_scenes  # noqa: E402
 from ai.engine import Engine  # noqa: E402
 from media.appearance import perceptual_hash  # noqa: E402
-from posts.models import BAND_MASKS, BAND_SHIFTS, NEAR_BITS  # noqa: E402
+from posts.phash import BAND_MASKS, BAND_SHIFTS, MAX_HASH_DISTANCE  # noqa: E402
 from search.dedup import COPY_BITS, COPY_COSINE  # noqa: E402
 from smimso.local import servers  # noqa: E402
 from smimso.local.processes import postgres  # noqa: E402
@@ -81,7 +81,7 @@ def vectors(pictures: list[Image.Image]) -> np.ndarray:
 
 
 def report(name: str, bits: np.ndarray, cosines: np.ndarray) -> None:
-    near, loose = bits <= NEAR_BITS, (bits <= COPY_BITS) & (cosines >= COPY_COSINE)
+    near, loose = bits <= MAX_HASH_DISTANCE, (bits <= COPY_BITS) & (cosines >= COPY_COSINE)
     shares = [100 * each.mean() for each in (near, near | loose, cosines >= COPY_COSINE)]
     print(
         f"{name:20}{np.median(bits):8.0f}{np.percentile(bits, 95):7.0f}{np.median(cosines):9.3f}",
@@ -90,11 +90,11 @@ def report(name: str, bits: np.ndarray, cosines: np.ndarray) -> None:
 
 
 def tell_apart() -> np.ndarray:
-    scenes = demo_scenes(DRAWINGS)
+    scenes = choose_demo_scenes(DRAWINGS)
     pictures = [draw_scene(scene, WIDTH) for scene in scenes]
     known, meant = hashes(pictures), vectors(pictures)
     print(f"{'':20}{'bits p50':>8}{'p95':>7}{'cosine':>9}", end=" ")
-    print(f"{f'≤ {NEAR_BITS} bits':>12}{'or with CLIP':>13}{'CLIP alone':>13}")
+    print(f"{f'≤ {MAX_HASH_DISTANCE} bits':>12}{'or with CLIP':>13}{'CLIP alone':>13}")
     copies = {name: [make(each) for each in pictures] for name, make in COPIES.items()}
     anew = [draw_scene(replace(each, seed=each.seed + 1_000_000), WIDTH) for each in scenes]
     for name, made in {**copies, "same scene anew": anew}.items():
@@ -128,7 +128,7 @@ def by_bands(value: int) -> str:
 
 
 def by_all(value: int) -> str:
-    return f"bit_count((hash # {value})::bit(64)) <= {NEAR_BITS}"
+    return f"bit_count((hash # {value})::bit(64)) <= {MAX_HASH_DISTANCE}"
 
 
 def find(connection: Any, stored: np.ndarray) -> None:

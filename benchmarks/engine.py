@@ -148,7 +148,7 @@ class Ours:
         from media.images import decode_ahead
 
         coming = [decode_ahead(lambda data=data: data) for data in files]  # type: ignore[misc]
-        at_once = self.engine.embed_batch
+        at_once = self.engine.embed_batch_size
         for start in range(0, len(coming), at_once):
             yield [future.result() for future in coming[start : start + at_once]]
 
@@ -236,7 +236,7 @@ def utilisation(ours: Ours, files: list[bytes], torch: Any) -> None:
     print(f"peak: {peak / 1e9:.0f} GFLOPS ({clip.dtype}, {PEAK_SIZE}² · {PEAK_SIZE}²)")
     pictures = next(ours.chunks(files))
     small = clip.upload([clip.resize(picture) for picture in pictures])
-    some = pictures[: blip.batch.now]
+    some = pictures[: blip.batch.size]
     large = blip.upload([picture.resize(blip.size, blip.resample) for picture in some])
     length = {"max_new_tokens": NEW_TOKENS, "min_new_tokens": NEW_TOKENS}
     towers: tuple[tuple[str, Callable[[], Any], float, int], ...] = (
@@ -262,7 +262,7 @@ def by_batch_size(ours: Ours, files: list[bytes]) -> None:
     for size in CUDA_BATCHES:
         many = [pictures[i % len(pictures)] for i in range(2 * size)]
         for name, compute in (("CLIP", ours.engine.embed_images), ("BLIP", ours.captions)):
-            getattr(ours.engine, name.lower()).get().batch.most = size
+            getattr(ours.engine, name.lower()).get().batch.max_size = size
             compute(many)
             print(f"{name}, batches of {size}: {len(many) / seconds(compute, many):.0f}/s")
 

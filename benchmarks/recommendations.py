@@ -73,7 +73,7 @@ def in_the_application(member: Any, model: str) -> None:
     from posts.models import PostImage
     from recommendations import interests
 
-    mean = interests.mean_of(interests.deeds_of(member, model))
+    mean = interests.weighted_mean(interests.interactions_of(member, model))
     images = PostImage.objects.filter(post__visibility="public").searchable(model)
     rows = list(images.values_list("post_id", "embedding"))
     vectors = np.array([vector for _, vector in rows])

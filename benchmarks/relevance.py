@@ -37,11 +37,11 @@ from ai.demo_models.scenes import Scene  # noqa: E402
 from ai.worker import get_engine  # noqa: E402
 from benchmarks.data import judged  # noqa: E402
 from benchmarks.data.drawn import WIDTH, drawn  # noqa: E402
-from posts.full_text import fold  # noqa: E402
+from posts.full_text import strip_diacritics  # noqa: E402
 from posts.models import Post  # noqa: E402
 from search import retrieval, services  # noqa: E402
-from search.query import Query, parse  # noqa: E402
-from search.query_embedding import meaning_of  # noqa: E402
+from search.query import Query, parse_query  # noqa: E402
+from search.query_embedding import encode_query  # noqa: E402
 from smimso.local import servers  # noqa: E402
 from smimso.local.processes import postgres  # noqa: E402
 from smimso.local.processes import redis as redis_server  # noqa: E402
@@ -50,7 +50,7 @@ SCENES, QUERIES = 2_400, 60
 LANGUAGES = {
     "English": ("en", str),
     "Vietnamese": ("vi", str),
-    "Vietnamese without marks": ("vi", fold),
+    "Vietnamese without marks": ("vi", strip_diacritics),
 }
 Find = Callable[[str], list[int]]
 
@@ -96,17 +96,17 @@ class Collection:
         self._numbers = {post.pk: number for number, post in enumerate(posts)}
 
     def hybrid(self, text: str) -> list[int]:
-        page = services.search(None, parse(text), limit=10, least_score=0.0)
+        page = services.search(None, parse_query(text), limit=10, least_score=0.0)
         return [self._numbers[match.post.pk] for match in page.matches]
 
     def meaning(self, text: str) -> list[int]:
-        query = parse(text)
-        found = retrieval.by_meaning(None, query, meaning_of(None, query))
+        query = parse_query(text)
+        found = retrieval.by_vector(None, query, encode_query(None, query))
         return [self._numbers[candidate.post_id] for candidate in found[:10]]
 
     def words(self, text: str) -> list[int]:
-        query = parse(text)
-        found = retrieval.by_words(None, query, query.terms, [], 0.0)
+        query = parse_query(text)
+        found = retrieval.by_keywords(None, query, query.terms, [], 0.0)
         return [self._numbers[candidate.post_id] for candidate in found[:10]]
 
     def shown(self, query: Query, limit: int = 10) -> list[Scene]:
@@ -174,7 +174,7 @@ def report_cut(collection: Collection) -> None:
     recalls, precisions, sizes = [], [], []
     for language in ("en", "vi"):
         for query in judged.queries(collection.scenes, 25, language, seed=2):
-            shown = collection.shown(parse(query.text), limit=400)
+            shown = collection.shown(parse_query(query.text), limit=400)
             relevant = sum(judged.fits(scene, query) for scene in collection.scenes)
             right = sum(judged.fits(scene, query) for scene in shown)
             sizes.append(len(shown))
@@ -194,10 +194,10 @@ def report_composed(collection: Collection) -> None:
         source = next(n for n, scene in enumerate(collection.scenes) if change.is_new(scene))
         post = collection.posts[source]
         if number % 4:  # by the post, and every fourth by a picture that is not in the collection
-            query = parse(change.text, post_id=post.pk)
+            query = parse_query(change.text, post_id=post.pk)
         else:
             picture = draw_scene(collection.scenes[source], WIDTH - 80)
-            query = parse(change.text, picture=picture)
+            query = parse_query(change.text, picture=picture)
         shown = collection.shown(query, limit=3)
         met = sum(change.is_met(scene) for scene in shown) >= 2
         done += met
@@ -209,7 +209,7 @@ def report_excluding(collection: Collection) -> None:
     """None of the first ten shows what must not be there; eight are what was wanted."""
     done, failed = 0, []
     for case in judged.EXCLUSIONS:
-        shown = collection.shown(parse(case.text))
+        shown = collection.shown(parse_query(case.text))
         wrong = sum(case.is_excluded(scene) for scene in shown)
         wanted = sum(case.is_wanted(scene) for scene in shown)
         met = wrong == 0 and wanted >= 8
@@ -219,7 +219,7 @@ def report_excluding(collection: Collection) -> None:
 
 
 def report_nonsense(collection: Collection) -> None:
-    found = {text: len(collection.shown(parse(text))) for text in judged.NONSENSE}
+    found = {text: len(collection.shown(parse_query(text))) for text in judged.NONSENSE}
     failed = [f"{text} ({count})" for text, count in found.items() if count]
     report("nonsense, nothing found", len(found) - len(failed), len(found), failed)
 

@@ -177,7 +177,7 @@ def exactly() -> Find:
 
     images = PostImage.objects.visible_to(viewer()).searchable(MODEL)
     return lambda vector: [
-        row_of(near.post_id) for near in nearest.exactly(images, vector.tolist(), BEST)
+        row_of(near.post_id) for near in nearest.exact_knn(images, vector.tolist(), BEST)
     ]
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from ai.demo_models.scenes import demo_scenes
+from ai.demo_models.scenes import choose_demo_scenes
 from tests.e2e.site import Site, drawn, running_site
 
 ROUNDS = 10
@@ -36,7 +36,7 @@ def photograph(seed: int) -> bytes:
 
 def keep_busy(site: Site, token: str, stop: threading.Event) -> None:
     """Images for the bulk worker, captions for the interactive one."""
-    picture = drawn(demo_scenes(1, seed=3)[0], 640)
+    picture = drawn(choose_demo_scenes(1, seed=3)[0], 640)
     for _ in range(8):
         site.upload(token, *[picture] * 10)
     while not stop.is_set():

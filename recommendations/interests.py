@@ -23,23 +23,23 @@ from posts.models import Activity, ActivityType, Like, PostImage, SavedPost
 from recommendations.models import UserEmbedding
 from smimso.celery import send_task
 
-Kind = Literal["liked", "saved", "viewed"]
+InteractionKind = Literal["liked", "saved", "viewed"]
 
-WEIGHTS: dict[Kind, float] = {"saved": 1.5, "liked": 1.0, "viewed": 0.2}
+WEIGHTS: dict[InteractionKind, float] = {"saved": 1.5, "liked": 1.0, "viewed": 0.2}
 HALF_LIFE = timedelta(days=30)
-MOST_OF_A_KIND, MOST_DEEDS = 200, 80  # the newest of each kind; of these the weightiest
-MOST_KNOWN = 500  # posts of a kind that need no recommendation
-MOST_INTERESTS = 4
-AT_ONCE = 10_000  # members
-LEAST_ALIKE = 0.4  # similarity score, 0..1, of a deed and the first of its interest
+MAX_PER_KIND, MAX_INTERACTIONS = 200, 80  # the newest of each kind; of these the weightiest
+MAX_SEEN_PER_KIND = 500  # posts of a kind that need no recommendation
+MAX_INTERESTS = 4
+BATCH_SIZE = 10_000  # members
+MIN_SIMILARITY = 0.4  # similarity score, 0..1, of a deed and the first of its interest
 
 
 @dataclass(frozen=True)
-class Deed:
+class Interaction:
     """vector: float32 [512], of unit length. kind: the weightiest that was done with the post."""
 
     post_id: UUID
-    kind: Kind
+    kind: InteractionKind
     weight: float
     vector: np.ndarray
 
@@ -52,56 +52,56 @@ class Interest:
     share: float
 
 
-def deeds_of(member: User, model: str) -> list[Deed]:
+def interactions_of(member: User, model: str) -> list[Interaction]:
     """The weightiest first; of other members' posts that the member may still see.
 
     Only vectors of `model`, and nothing from before the member asked to forget.
     """
     weights: dict[UUID, float] = {}
-    kinds: dict[UUID, Kind] = {}
+    kinds: dict[UUID, InteractionKind] = {}
     now = timezone.now()
-    for kind, rows in _newest(member):
+    for kind, rows in _newest_rows(member):
         for post_id, when in rows:
             age = max(0.0, (now - when) / HALF_LIFE)
             weights[post_id] = weights.get(post_id, 0.0) + WEIGHTS[kind] * 0.5**age
             kinds.setdefault(post_id, kind)
-    chosen = sorted(weights, key=lambda post_id: -weights[post_id])[:MOST_DEEDS]
-    vectors = _vectors(member, chosen, model)
+    chosen = sorted(weights, key=lambda post_id: -weights[post_id])[:MAX_INTERACTIONS]
+    vectors = _post_vectors(member, chosen, model)
     return [
-        Deed(post_id, kinds[post_id], weights[post_id], vectors[post_id])
+        Interaction(post_id, kinds[post_id], weights[post_id], vectors[post_id])
         for post_id in chosen
         if post_id in vectors
     ]
 
 
-def _newest(member: User) -> Iterator[tuple[Kind, Any]]:
+def _newest_rows(member: User) -> Iterator[tuple[InteractionKind, Any]]:
     """Post and time of the newest deeds, the weightiest kind first."""
     views = Activity.objects.filter(activity_type=ActivityType.VIEW)
-    tables: list[tuple[Kind, QuerySet]] = [
+    tables: list[tuple[InteractionKind, QuerySet]] = [
         ("saved", SavedPost.objects.all()),
         ("liked", Like.objects.all()),
         ("viewed", views),
     ]
-    since = forgotten_at(member)
+    since = last_reset_at(member)
     for kind, table in tables:
         rows = table.filter(user=member)
         if since is not None:
             rows = rows.filter(created_at__gt=since)
         newest = rows.order_by("-created_at").values_list("post_id", "created_at")
-        yield kind, newest[:MOST_OF_A_KIND]
+        yield kind, newest[:MAX_PER_KIND]
 
 
-def known_to(member: User) -> set[UUID]:
+def seen_posts(member: User) -> set[UUID]:
     """Posts that the member liked, saved or saw lately: they need no recommendation."""
     views = Activity.objects.filter(activity_type=ActivityType.VIEW)
     known: set[UUID] = set()
     for rows in (Like.objects.all(), SavedPost.objects.all(), views):
         mine = rows.filter(user=member).order_by("-created_at")
-        known.update(mine.values_list("post_id", flat=True)[:MOST_KNOWN])
+        known.update(mine.values_list("post_id", flat=True)[:MAX_SEEN_PER_KIND])
     return known
 
 
-def newest_choice(member: User) -> datetime | None:
+def last_interaction_at(member: User) -> datetime | None:
     """When the member last liked or saved a post."""
     tables: tuple[QuerySet, ...] = (Like.objects.all(), SavedPost.objects.all())
     moments = [
@@ -111,42 +111,42 @@ def newest_choice(member: User) -> datetime | None:
     return max((moment for some in moments for moment in some), default=None)
 
 
-def _vectors(member: User, post_ids: list[UUID], model: str) -> dict[UUID, np.ndarray]:
+def _post_vectors(member: User, post_ids: list[UUID], model: str) -> dict[UUID, np.ndarray]:
     """Of each post's first embedded image."""
     images = PostImage.objects.visible_to(member).searchable(model).filter(post_id__in=post_ids)
     first = images.exclude(post__user=member).order_by("post_id", "display_order", "pk")
     return dict(first.distinct("post_id").values_list("post_id", AsNumpy("embedding")))
 
 
-def interests_of(deeds: list[Deed], model: str) -> list[Interest]:
+def interests_of(deeds: list[Interaction], model: str) -> list[Interest]:
     """At most MOST_INTERESTS, the weightiest first.
 
     Leader clustering (Hartigan 1975): a deed joins the first interest whose first deed is like it.
     """
     vectors = np.array([deed.vector for deed in deeds])
-    alike = (vectors @ vectors.T >= score_to_cosine(LEAST_ALIKE, "image", model)).tolist()
-    groups: dict[int, list[Deed]] = {}  # by the number of the first deed
+    alike = (vectors @ vectors.T >= score_to_cosine(MIN_SIMILARITY, "image", model)).tolist()
+    groups: dict[int, list[Interaction]] = {}  # by the number of the first deed
     for n, deed in enumerate(deeds):
         first = next((first for first in groups if alike[first][n]), n)
         groups.setdefault(first, []).append(deed)
     total = sum(deed.weight for deed in deeds)
     interests = [
-        Interest(mean_of(group), sum(deed.weight for deed in group) / total)
+        Interest(weighted_mean(group), sum(deed.weight for deed in group) / total)
         for group in groups.values()
     ]
-    return sorted(interests, key=lambda interest: -interest.share)[:MOST_INTERESTS]
+    return sorted(interests, key=lambda interest: -interest.share)[:MAX_INTERESTS]
 
 
-def mean_of(deeds: list[Deed]) -> np.ndarray:
+def weighted_mean(deeds: list[Interaction]) -> np.ndarray:
     """Weighted, float32 [512], of unit length."""
     mean = np.sum([deed.weight * deed.vector for deed in deeds], axis=0)
     return mean / max(float(np.linalg.norm(mean)), 1e-9)
 
 
-def learn(member: User, deeds: list[Deed], model: str) -> None:
+def update_embedding(member: User, deeds: list[Interaction], model: str) -> None:
     """Keeps the mean of all deeds, by which members are compared; none without deeds."""
     learned = {
-        "vector": mean_of(deeds).tolist() if deeds else None,
+        "vector": weighted_mean(deeds).tolist() if deeds else None,
         "vector_model": model if deeds else "",
         "learned_at": timezone.now(),
     }
@@ -158,7 +158,7 @@ def learn(member: User, deeds: list[Deed], model: str) -> None:
     )
 
 
-def learn_of_the_active(*, most: int = AT_ONCE) -> int:
+def refresh_stale(*, most: int = BATCH_SIZE) -> int:
     """Learns anew of members who did something since it was last learned; their number.
 
     And of those whose taste is in the space of a former model, in which nobody is compared now.
@@ -175,26 +175,26 @@ def learn_of_the_active(*, most: int = AT_ONCE) -> int:
     due = User.objects.active().filter(Exists(newer) | former).order_by(longest_ago, "pk")
     members = list(due[:most])
     for member in members:
-        _learn_of(member)
+        _refresh(member)
     return len(members)
 
 
-def learn_soon() -> None:
+def schedule_refresh() -> None:
     """Queue the update now. If Redis is unreachable, the nightly run does it."""
     send_task("search.tasks.learn_tastes")
 
 
 @in_one_vector_space
-def _learn_of(member: User) -> None:
+def _refresh(member: User) -> None:
     model = ai.clip_name()
-    learn(member, deeds_of(member, model), model)
+    update_embedding(member, interactions_of(member, model), model)
 
 
-def forgotten_at(member: User) -> datetime | None:
+def last_reset_at(member: User) -> datetime | None:
     return UserEmbedding.objects.filter(user=member).values_list("forgotten_at", flat=True).first()
 
 
-def forget(member: User) -> None:
+def reset(member: User) -> None:
     """What the member did until now says nothing any more. Likes and saves stay."""
     forgotten = {"forgotten_at": timezone.now(), "vector": None, "vector_model": ""}
     UserEmbedding.objects.update_or_create(user=member, defaults=forgotten)

@@ -13,12 +13,12 @@ from ai.vector_space import in_one_vector_space
 from posts.models import Post
 from recommendations import interests
 from search.ann.nearest import nearest_images
-from search.fusion import Ranked
-from search.services import Match, matches_of
+from search.fusion import Hit
+from search.services import Match, load_matches
 from smimso.errors import NotFound
 
 
-def recommended_to(user_id: UUID, *, viewer: Any, limit: int) -> list[Match]:
+def recommended_posts_of(user_id: UUID, *, viewer: Any, limit: int) -> list[Match]:
     """`recommended_posts` of a member, as far as the viewer sees them.
 
     Raises NotFound for an unknown member, and for another than the viewer: what somebody likes is
@@ -26,7 +26,7 @@ def recommended_to(user_id: UUID, *, viewer: Any, limit: int) -> list[Match]:
     """
     member = User.objects.filter(pk=user_id, is_active=True).first()
     if member is None or (member != viewer and not settings.AI_PUBLIC):
-        raise NotFound("User not found")
+        raise NotFound("user_not_found")
     found = recommended_posts(member, limit)
     if member == viewer:
         return found
@@ -42,19 +42,19 @@ def recommended_posts(user: User, limit: int) -> list[Match]:
     Others' posts alone, and none that the member knows. Empty while nothing is known of the taste.
     """
     model = ai.clip_name()
-    deeds = interests.deeds_of(user, model)
+    deeds = interests.interactions_of(user, model)
     if not deeds:
         return []
-    known = interests.known_to(user)
+    known = interests.seen_posts(user)
     near = nearest_images(
         user,
-        interests.mean_of(deeds).tolist(),
+        interests.weighted_mean(deeds).tolist(),
         model=model,
         limit=limit + len(known),
         where=~Q(post__user=user),
     )
     ranked = [
-        Ranked(
+        Hit(
             image.post_id,
             image.pk,
             similarity_score(1.0 - image.distance, "image", model),
@@ -63,4 +63,4 @@ def recommended_posts(user: User, limit: int) -> list[Match]:
         for image in near
         if image.post_id not in known
     ]
-    return matches_of(user, ranked[:limit])
+    return load_matches(user, ranked[:limit])

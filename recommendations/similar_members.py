@@ -12,13 +12,14 @@ from accounts.models import Survey, User
 from ai import services as ai
 from ai.calibration import similarity_score
 from ai.vector_space import in_one_vector_space
-from posts.models import Like, visible_posts
+from posts.models import Like
+from posts.visibility import visible_posts
 from recommendations import interests
 from recommendations.models import UserEmbedding
 
 CATEGORIES_WEIGHT, PURPOSES_WEIGHT = 0.6, 0.4
-LIKED_LATELY = timedelta(days=90)  # what names the interests that two members share by taste
-MOST_SHARED = 3
+SHARED_LIKES_WINDOW = timedelta(days=90)  # what names the interests that two members share by taste
+MAX_SHARED = 3
 
 # Jaccard index of each list; what either has left open weighs nothing, and the rest all the more.
 _QUERY = """
@@ -71,7 +72,7 @@ def similar_members(viewer: User, *, limit: int) -> list[dict[str, Any]]:
     found = _by_survey(viewer, limit)
     if found or Survey.objects.filter(user=viewer).exists():
         return found
-    return _by_taste(viewer, limit)
+    return _by_embedding(viewer, limit)
 
 
 def _by_survey(viewer: User, limit: int) -> list[dict[str, Any]]:
@@ -88,13 +89,13 @@ def _by_survey(viewer: User, limit: int) -> list[dict[str, Any]]:
 
 
 @in_one_vector_space
-def _by_taste(viewer: User, limit: int) -> list[dict[str, Any]]:
+def _by_embedding(viewer: User, limit: int) -> list[dict[str, Any]]:
     """Tastes that were learned with the same model."""
     model = ai.clip_name()
-    deeds = interests.deeds_of(viewer, model)
+    deeds = interests.interactions_of(viewer, model)
     if not deeds:
         return []
-    distance = CosineDistance("vector", interests.mean_of(deeds).tolist())
+    distance = CosineDistance("vector", interests.weighted_mean(deeds).tolist())
     tastes = UserEmbedding.objects.filter(vector_model=model, user__is_active=True).exclude(
         user=viewer
     )
@@ -120,11 +121,11 @@ _CARD = ("id", "first_name", "last_name", "avatar_url", "job")
 
 def _shared_categories(viewer: User, others: list[User]) -> dict[UUID, list[str]]:
     """Names of categories of which the viewer and the other liked posts lately."""
-    since = timezone.now() - LIKED_LATELY
+    since = timezone.now() - SHARED_LIKES_WINDOW
     likes = Like.objects.filter(visible_posts(viewer, "post__"), created_at__gt=since)
     rows = likes.filter(user__in=[viewer, *others]).exclude(post__category=None)
     liked: dict[UUID, set[str]] = {}
     for user_id, name in rows.values_list("user_id", "post__category__name").distinct():
         liked.setdefault(user_id, set()).add(name)
     mine = liked.get(viewer.pk, set())
-    return {user_id: sorted(mine & names)[:MOST_SHARED] for user_id, names in liked.items()}
+    return {user_id: sorted(mine & names)[:MAX_SHARED] for user_id, names in liked.items()}

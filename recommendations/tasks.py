@@ -11,9 +11,9 @@ logger = logging.getLogger(__name__)
 
 # The name under which running installations have it in their queues and schedules.
 @shared_task(name="search.tasks.learn_tastes", ignore_result=True)
-def learn_tastes() -> None:
+def refresh_user_embeddings() -> None:
     """Every night, and after a change of the model; until all have been learned."""
-    learned = interests.learn_of_the_active()
+    learned = interests.refresh_stale()
     logger.info("Learned the tastes of %d members", learned)
-    if learned == interests.AT_ONCE:
-        interests.learn_soon()
+    if learned == interests.BATCH_SIZE:
+        interests.schedule_refresh()

@@ -8,10 +8,10 @@ by benchmarks/relevance.py; figures in ADR 10.
 
 import re
 
-PICTURE_WEIGHT = 0.2  # beside 1 for the changed text, both with the same spread
-_MOST_WORDS = 4
+TIE_BREAKER_WEIGHT = 0.2  # beside 1 for the changed text, both with the same spread
+_MAX_WORDS = 4
 # Where the subject of an English caption ends.
-_ENDS = frozenset(
+_SUBJECT_ENDS = frozenset(
     re.findall(
         r"\w+",
         """in on at by near with and or of under over beside behind before after among between while
@@ -30,7 +30,7 @@ _ATTRIBUTES = frozenset(
 )
 
 
-def changed(caption: str, text: str) -> str:
+def compose_text(caption: str, text: str) -> str:
     """The text that says what is looked for; `text` alone when the caption has no subject."""
     subject = subject_of(caption)
     return f"{text} {subject}" if subject else text
@@ -40,9 +40,9 @@ def subject_of(caption: str) -> str:
     """Of an English caption: "two large red boats by a lake" is about "boats"."""
     words: list[str] = []
     for word in re.findall(r"[\w-]+|,", caption.lower()):
-        if word == "," or word in _ENDS or (words and word.endswith("ing")):
+        if word == "," or word in _SUBJECT_ENDS or (words and word.endswith("ing")):
             if words:
                 break
         elif word not in _ATTRIBUTES:
             words.append(word)
-    return " ".join(words[:_MOST_WORDS])
+    return " ".join(words[:_MAX_WORDS])

@@ -5,12 +5,12 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from posts.models import NEAR_BITS
+from posts.phash import MAX_HASH_DISTANCE
 
 COPY_BITS, COPY_COSINE = 10, 0.95  # together; a crop or a brighter copy, where vectors are known
 
 
-class Picture(Protocol):
+class HashedImage(Protocol):
     """What PostImage has. perceptual_hash: 64 bits, signed, or None."""
 
     @property
@@ -19,23 +19,23 @@ class Picture(Protocol):
     def perceptual_hash(self) -> int | None: ...
 
 
-P = TypeVar("P", bound=Picture)
+H = TypeVar("H", bound=HashedImage)
 
 
-def collapse(pictures: Sequence[P], vectors: np.ndarray | None = None) -> list[P]:
+def collapse(pictures: Sequence[H], vectors: np.ndarray | None = None) -> list[H]:
     """Without those that repeat an earlier, better ranked one; the order stays.
 
     vectors: float32 [n, 512] in one space, of unit length or zeros where unknown. Without them
     only hashes and checksums count.
     """
-    same, doubtful = compared(pictures)
+    same, doubtful = compare(pictures)
     if vectors is not None and len(vectors):
         same |= doubtful & are_copies(vectors)
     first = first_copies(same)
     return [picture for n, picture in enumerate(pictures) if first[n] == n]
 
 
-def compared(pictures: Sequence[Picture]) -> tuple[np.ndarray, np.ndarray]:
+def compare(pictures: Sequence[HashedImage]) -> tuple[np.ndarray, np.ndarray]:
     """bool [n, n] each, symmetric: which are copies of which, each of itself; and which are if
     their vectors say so too."""
     hashes = np.array([(each.perceptual_hash or 0) % 2**64 for each in pictures], dtype=np.uint64)
@@ -45,7 +45,7 @@ def compared(pictures: Sequence[Picture]) -> tuple[np.ndarray, np.ndarray]:
     named = np.array([bool(each.checksum) for each in pictures], dtype=bool)
     bits = np.bitwise_count(hashes[:, None] ^ hashes)
     both = hashed[:, None] & hashed
-    same = np.eye(len(pictures), dtype=bool) | both & (bits <= NEAR_BITS)
+    same = np.eye(len(pictures), dtype=bool) | both & (bits <= MAX_HASH_DISTANCE)
     same |= named[:, None] & named & (files[:, None] == files)
     return same, both & ~same & (bits <= COPY_BITS)
 

@@ -14,13 +14,23 @@ from django.db.models.functions import Concat
 from PIL import Image
 
 from accounts.models import Follow
-from posts.full_text import NAMES, NOTHING, TAGS, Term, all_of, any_of, beginning, fold, terms_of
+from posts.full_text import (
+    EMPTY_QUERY,
+    NAMES,
+    TAGS,
+    Term,
+    match_all,
+    match_any,
+    parse_terms,
+    prefix_query,
+    strip_diacritics,
+)
 from posts.models import PostImage
 
 Sort = Literal["relevance", "date"]
 Orientation = Literal["landscape", "portrait", "square"]
-MOST_EXCLUDED = 5  # each is embedded
-SQUARE = 1.1  # of the longer side to the shorter one, at most
+MAX_EXCLUDED = 5  # each is embedded
+MAX_SQUARE_RATIO = 1.1  # of the longer side to the shorter one, at most
 
 
 @dataclass(frozen=True)
@@ -68,13 +78,13 @@ class Filters:
             if value:
                 condition &= Q(**{f"{prefix}{name}": value})
         if self.author and isinstance(self.author, str):
-            condition &= _by_name(self.author, prefix)
+            condition &= _author_condition(self.author, prefix)
         if self.followed:
             known = viewer is not None and viewer.is_authenticated
             followed = Follow.objects.filter(follower=viewer.pk if known else None)
             condition &= Q(**{f"{prefix}user_id__in": followed.values("following_id")})
-        for words in map(_tag_words, self.tags):
-            condition &= Q(**{f"{prefix}words__document": words})
+        for words in map(_tag_query, self.tags):
+            condition &= Q(**{f"{prefix}search_document__document": words})
         return condition
 
     def of_picture(self) -> Q:
@@ -82,27 +92,30 @@ class Filters:
         condition = Q(colors__contains=[self.color]) if self.color else Q()
         match self.orientation:
             case "landscape":
-                condition &= Q(width__gt=F("height") * SQUARE)
+                condition &= Q(width__gt=F("height") * MAX_SQUARE_RATIO)
             case "portrait":
-                condition &= Q(height__gt=F("width") * SQUARE)
+                condition &= Q(height__gt=F("width") * MAX_SQUARE_RATIO)
             case "square":
-                condition &= Q(width__lte=F("height") * SQUARE, height__lte=F("width") * SQUARE)
+                condition &= Q(
+                    width__lte=F("height") * MAX_SQUARE_RATIO,
+                    height__lte=F("width") * MAX_SQUARE_RATIO,
+                )
         return condition
 
 
-def _tag_words(tag: str) -> SearchQuery:
+def _tag_query(tag: str) -> SearchQuery:
     """From the index of words, where tags have a weight of their own; nothing has one of signs."""
     composed = unicodedata.normalize("NFC", tag)
-    words = tuple(fold(word) for word in re.findall(r"[^\W_]+", composed))
-    return all_of([Term(tag, words, is_phrase=True)], weights=TAGS) if words else NOTHING
+    words = tuple(strip_diacritics(word) for word in re.findall(r"[^\W_]+", composed))
+    return match_all([Term(tag, words, is_phrase=True)], weights=TAGS) if words else EMPTY_QUERY
 
 
-def _by_name(name: str, prefix: str) -> Q:
+def _author_condition(name: str, prefix: str) -> Q:
     """The index of words has the names of categories in the same place; so the author's is read."""
-    words = beginning(name, NAMES) or NOTHING
+    words = prefix_query(name, NAMES) or EMPTY_QUERY
     authors = (F(f"{prefix}user__first_name"), Value(" "), F(f"{prefix}user__last_name"))
     named = SearchVectorExact(_FoldedWords(Concat(*authors)), words)
-    return Q(**{f"{prefix}words__document": words}) & Q(named)
+    return Q(**{f"{prefix}search_document__document": words}) & Q(named)
 
 
 class _FoldedWords(Func):
@@ -150,10 +163,10 @@ class Query:
         """What the words of a post must and must not have; prefix leads to the post."""
         condition = Q()
         if self.required:
-            condition &= Q(**{f"{prefix}words__document": all_of(self.required)})
-        excluded = [terms for text in self.excluded if (terms := terms_of(f'"{text}"'))]
+            condition &= Q(**{f"{prefix}search_document__document": match_all(self.required)})
+        excluded = [terms for text in self.excluded if (terms := parse_terms(f'"{text}"'))]
         for terms in excluded:
-            condition &= ~Q(**{f"{prefix}words__document": any_of(terms)})
+            condition &= ~Q(**{f"{prefix}search_document__document": match_any(terms)})
         return condition
 
 
@@ -161,23 +174,23 @@ class Query:
 _EXCLUDED = re.compile(r'(?:(?<=\s)|^)[-−](?:"([^"]+)"|(\w[^\s"]*))')
 
 
-def parse(text: str, *, negative: str = "", **parts: Any) -> Query:
+def parse_query(text: str, *, negative: str = "", **parts: Any) -> Query:
     """A query as members type it: `sunset "red boat" -people -"two cars"`.
 
     negative: more that must not be there, separated by commas.
     """
-    typed = " ".join(text.translate(_STRAIGHT).split())
+    typed = " ".join(text.translate(_STRAIGHT_QUOTES).split())
     excluded = [phrase or word for phrase, word in _EXCLUDED.findall(typed)]
     excluded += [" ".join(part.split()) for part in negative.split(",")]
-    excluded = [part for part in dict.fromkeys(excluded) if terms_of(part)][:MOST_EXCLUDED]
+    excluded = [part for part in dict.fromkeys(excluded) if parse_terms(part)][:MAX_EXCLUDED]
     wanted = " ".join(_EXCLUDED.sub(" ", typed).split())
     meant = " ".join(wanted.replace('"', " ").split())
-    if not any(unicodedata.category(sign) in _TELLING for sign in meant):
+    if not any(unicodedata.category(sign) in _CONTENT_CATEGORIES for sign in meant):
         meant = ""
-    terms = tuple(terms_of(wanted)) if meant else ()
+    terms = tuple(parse_terms(wanted)) if meant else ()
     return Query(text=meant, terms=terms, excluded=tuple(excluded), **parts)
 
 
 # Letters, numbers, and pictures in text; the rest is punctuation.
-_TELLING = frozenset(["Ll", "Lu", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "So"])
-_STRAIGHT = str.maketrans("“”„«»", '"""""')
+_CONTENT_CATEGORIES = frozenset(["Ll", "Lu", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "So"])
+_STRAIGHT_QUOTES = str.maketrans("“”„«»", '"""""')

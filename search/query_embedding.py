@@ -9,17 +9,17 @@ from redis import RedisError
 
 from ai import services as ai
 from ai.calibration import MIN_SCORES, Modality, scale_for
-from posts.full_text import Term, terms_of
+from posts.full_text import Term, parse_terms
 from posts.models import PostImage
-from posts.services import visible_post
-from search.composed_query import PICTURE_WEIGHT, changed
+from posts.services import get_visible_post
+from search.composed_query import TIE_BREAKER_WEIGHT, compose_text
 from search.query import Query
-from search.score_calibration import Sample, sample_of, scores
+from search.score_calibration import CollectionSample, calibrated_scores, collection_sample
 from smimso.errors import Unavailable
 
 
 @dataclass(frozen=True)
-class Meaning:
+class EncodedQuery:
     """vectors, excluded: 512 floats of unit length each, in the space of `model`.
 
     main: what tells relevance; beside it, `beside` breaks ties. terms: the words that go with it.
@@ -35,7 +35,9 @@ class Meaning:
     caption: str = ""
     available: bool = True
     redis_away: bool = False
-    sample: Sample = field(default_factory=lambda: Sample(np.empty((0, 0), np.float32)))
+    sample: CollectionSample = field(
+        default_factory=lambda: CollectionSample(np.empty((0, 0), np.float32))
+    )
 
     @property
     def vector(self) -> np.ndarray | None:
@@ -44,7 +46,7 @@ class Meaning:
             return self.main
         main = self.main / self.sample.spread(self.main, scale_for("text", self.model))
         spread = self.sample.spread(self.beside, scale_for("image", self.model))
-        both = main + PICTURE_WEIGHT * self.beside / spread
+        both = main + TIE_BREAKER_WEIGHT * self.beside / spread
         return both / np.linalg.norm(both)
 
     @property
@@ -56,23 +58,25 @@ class Meaning:
         """0..1, for cosines to `main`."""
         if self.main is None:
             return np.zeros(len(cosines))
-        return scores(cosines, self.main, kind=self.kind, model=self.model, sample=self.sample)
+        return calibrated_scores(
+            cosines, self.main, kind=self.kind, model=self.model, sample=self.sample
+        )
 
 
-def meaning_of(viewer: Any, query: Query) -> Meaning:
+def encode_query(viewer: Any, query: Query) -> EncodedQuery:
     """Raises NotFound for a post that the viewer may not see, and Unavailable when only a picture
     is looked for and no worker can see it; without the AI, words are all that a text means."""
     model = ai.clip_name()
-    sample = sample_of(model)
-    seen, caption = _of_post(viewer, query.post_id, model) if query.post_id else (None, "")
+    sample = collection_sample(model)
+    seen, caption = _post_embedding(viewer, query.post_id, model) if query.post_id else (None, "")
     if query.vector is not None:
         seen = query.vector
-    found = Meaning(model, terms=query.terms, caption=caption, sample=sample)
+    found = EncodedQuery(model, terms=query.terms, caption=caption, sample=sample)
     try:
         if query.picture is not None:
             vector, described = ai.describe_image(query.picture)
             seen, caption = np.asarray(vector), described or ""
-        text = changed(caption, query.text) if seen is not None and query.text else query.text
+        text = compose_text(caption, query.text) if seen is not None and query.text else query.text
         main = np.asarray(ai.embed_text(text)) if text else None
         excluded = tuple(np.asarray(ai.embed_text(part)) for part in query.excluded)
     except Unavailable as error:
@@ -84,21 +88,21 @@ def meaning_of(viewer: Any, query: Query) -> Meaning:
             vectors |= {"available": False, "redis_away": away}
         return _with(found, **vectors)
     if main is None:
-        words = tuple(terms_of(caption)) if query.picture is not None else ()
+        words = tuple(parse_terms(caption)) if query.picture is not None else ()
         return _with(
             found, main=seen, kind="image", excluded=excluded, terms=words, caption=caption
         )
-    terms = tuple(terms_of(text)) if seen is not None else query.terms
+    terms = tuple(parse_terms(text)) if seen is not None else query.terms
     return _with(found, main=main, beside=seen, excluded=excluded, terms=terms, caption=caption)
 
 
-def _with(meaning: Meaning, **changes: Any) -> Meaning:
-    return Meaning(**{**meaning.__dict__, **changes})
+def _with(meaning: EncodedQuery, **changes: Any) -> EncodedQuery:
+    return EncodedQuery(**{**meaning.__dict__, **changes})
 
 
-def _of_post(viewer: Any, post_id: UUID, model: str) -> tuple[np.ndarray | None, str]:
+def _post_embedding(viewer: Any, post_id: UUID, model: str) -> tuple[np.ndarray | None, str]:
     """Of the post's first embedded image; None while it has none."""
-    post = visible_post(viewer, post_id)
+    post = get_visible_post(viewer, post_id)
     images = PostImage.objects.filter(post=post).searchable(model).order_by("display_order")
     image = images.values_list("embedding", "ai_caption").first()
     if image is None:

@@ -12,21 +12,29 @@ import numpy as np
 from django.contrib.postgres.search import SearchQuery
 from django.db.models import BooleanField, ExpressionWrapper, Q
 
-from posts.full_text import Term, all_of, any_of, rank_by
+from posts.full_text import Term, match_all, match_any, rank_by
 from posts.ingest.embeddings import AsNumpy
-from posts.models import EMBEDDING_DIMENSIONS, Post, PostImage, PostQuerySet, PostWords
-from search.ann.nearest import Near, nearest_images, planned_rows
-from search.dedup import are_copies, compared, first_copies
+from posts.models import EMBEDDING_DIMENSIONS, Post, PostImage, PostQuerySet, PostSearchDocument
+from search.ann.nearest import Neighbor, estimated_rows, nearest_images
+from search.dedup import are_copies, compare, first_copies
 from search.query import Query
-from search.query_embedding import Meaning
-from search.score_calibration import scores
+from search.query_embedding import EncodedQuery
+from search.score_calibration import calibrated_scores
 
-MOST = 400  # of each kind; who wants more asks for something else
-MOST_RANKED = 5_000  # posts that have a word; above that, only the newest posts are looked at
-NEWEST, NEWEST_BESIDE = 20_000, 2_000  # the latter beside those that are near by meaning
-FEW = 20  # posts with all words; with fewer, posts with some of them are looked for too
-SOME, SOME_RANKED = 1_000, 2_000  # with some of the words; rather not those that more posts have
-EXCLUDED_SCORE = 0.3  # so much like what must not be there
+MAX_CANDIDATES = 400  # of each kind; who wants more asks for something else
+MAX_RANKED_POSTS = 5_000  # posts that have a word; above that, only the newest posts are looked at
+NEWEST_POSTS, NEWEST_POSTS_WITH_VECTORS = (
+    20_000,
+    2_000,
+)  # the latter beside those that are near by meaning
+MIN_FULL_MATCHES = (
+    20  # posts with all words; with fewer, posts with some of them are looked for too
+)
+MAX_PARTIAL_MATCHES, MAX_TERM_POSTS = (
+    1_000,
+    2_000,
+)  # with some of the words; rather not those that more posts have
+MIN_EXCLUDED_SCORE = 0.3  # so much like what must not be there
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,9 @@ class Candidate:
     picture: int | None = None
 
 
-def by_meaning(viewer: Any, query: Query, meaning: Meaning, most: int = MOST) -> list[Candidate]:
+def by_vector(
+    viewer: Any, query: Query, meaning: EncodedQuery, most: int = MAX_CANDIDATES
+) -> list[Candidate]:
     """Best first, one per post."""
     if meaning.vector is None:
         return []
@@ -69,7 +79,7 @@ def by_meaning(viewer: Any, query: Query, meaning: Meaning, most: int = MOST) ->
     ]
 
 
-def _with_image(candidate: Candidate, image: Near, meaning: float) -> Candidate:
+def _with_image(candidate: Candidate, image: Neighbor, meaning: float) -> Candidate:
     return Candidate(  # `replace` takes several times as long
         candidate.post_id,
         image.pk,
@@ -82,13 +92,13 @@ def _with_image(candidate: Candidate, image: Near, meaning: float) -> Candidate:
     )
 
 
-def with_words(found: list[Candidate], terms: Sequence[Term]) -> list[Candidate]:
+def attach_matches(found: list[Candidate], terms: Sequence[Term]) -> list[Candidate]:
     """Each with those of the words that its post has."""
     if not (found and terms):
         return found
-    having = _having(terms, "")
-    rows = PostWords.objects.filter(pk__in=[each.post_id for each in found])
-    rows = rows.filter(document=any_of(terms)).annotate(**having)
+    having = _term_flags(terms, "")
+    rows = PostSearchDocument.objects.filter(pk__in=[each.post_id for each in found])
+    rows = rows.filter(document=match_any(terms)).annotate(**having)
     matched = {pk: _as_bits(has) for pk, *has in rows.values_list("pk", *having)}
     return [
         replace(each, matched=bits) if (bits := matched.get(each.post_id)) else each
@@ -96,7 +106,7 @@ def with_words(found: list[Candidate], terms: Sequence[Term]) -> list[Candidate]
     ]
 
 
-def by_words(
+def by_keywords(
     viewer: Any, query: Query, terms: Sequence[Term], near: Sequence[Candidate], least_score: float
 ) -> list[Candidate]:
     """Posts with all words that are not among `near`, best first.
@@ -112,32 +122,38 @@ def by_words(
     seen = {each.post_id for each in near if each.matched}
     everything = (1 << len(terms)) - 1
     told = sum(each.matched == everything or each.meaning >= least_score for each in near)
-    with_all, *with_each = _posts_with(all_of(terms), *(all_of([term]) for term in terms))
-    newest = NEWEST_BESIDE if near else NEWEST
-    found = _ranked(posts, terms, all_of(terms), with_all, MOST, newest, seen)
-    if len(found) + told < FEW and len(terms) > 1:
+    with_all, *with_each = _estimated_posts(
+        match_all(terms), *(match_all([term]) for term in terms)
+    )
+    newest = NEWEST_POSTS_WITH_VECTORS if near else NEWEST_POSTS
+    found = _rank_by_keywords(
+        posts, terms, match_all(terms), with_all, MAX_CANDIDATES, newest, seen
+    )
+    if len(found) + told < MIN_FULL_MATCHES and len(terms) > 1:
         # Beside rarer words, one that very many posts have says little of any of them.
-        rarer = [term for term, n in zip(terms, with_each, strict=True) if n <= SOME_RANKED]
-        with_some = sum(n for n in with_each if n <= SOME_RANKED or not rarer)
+        rarer = [term for term, n in zip(terms, with_each, strict=True) if n <= MAX_TERM_POSTS]
+        with_some = sum(n for n in with_each if n <= MAX_TERM_POSTS or not rarer)
         seen |= {each.post_id for each in found}
-        found += _ranked(posts, terms, any_of(rarer or terms), with_some, SOME, newest, seen)
-    share = coverages([*near, *found], len(terms))
-    return sorted(found, key=lambda each: -share[each.matched])[:MOST]
+        found += _rank_by_keywords(
+            posts, terms, match_any(rarer or terms), with_some, MAX_PARTIAL_MATCHES, newest, seen
+        )
+    share = idf_coverage([*near, *found], len(terms))
+    return sorted(found, key=lambda each: -share[each.matched])[:MAX_CANDIDATES]
 
 
 def newest(viewer: Any, query: Query) -> list[Candidate]:
     """Where nothing is looked for but filters hold."""
     posts = Post.objects.visible_to(viewer).filter(query.filters.of_posts(viewer))
     posts = posts.filter(query.words("")).order_by("-created_at", "-id")
-    return [Candidate(pk) for pk in posts.values_list("pk", flat=True)[:MOST]]
+    return [Candidate(pk) for pk in posts.values_list("pk", flat=True)[:MAX_CANDIDATES]]
 
 
-def _posts_with(*words: SearchQuery) -> list[int]:
+def _estimated_posts(*words: SearchQuery) -> list[int]:
     """As many as the planner expects: counting them takes the longer the more there are."""
-    return planned_rows(*(PostWords.objects.filter(document=each) for each in words))
+    return estimated_rows(*(PostSearchDocument.objects.filter(document=each) for each in words))
 
 
-def _ranked(
+def _rank_by_keywords(
     posts: PostQuerySet,
     terms: Sequence[Term],
     words: SearchQuery,
@@ -147,11 +163,11 @@ def _ranked(
     seen: set[UUID],
 ) -> list[Candidate]:
     """Bounded: of words that very many posts have, only the newest posts are looked at."""
-    if expected > MOST_RANKED:
+    if expected > MAX_RANKED_POSTS:
         latest = posts.order_by("-created_at", "-id").values("pk")
         posts = Post.objects.filter(pk__in=latest[:newest])
-    having = _having(terms, "words__")
-    found = posts.filter(words__document=words).annotate(rank=rank_by(words), **having)
+    having = _term_flags(terms, "search_document__")
+    found = posts.filter(search_document__document=words).annotate(rank=rank_by(words), **having)
     rows = found.order_by("-rank", "-created_at").values_list("pk", "rank", *having)
     return [
         Candidate(pk, word_rank=rank, matched=_as_bits(has))
@@ -160,11 +176,11 @@ def _ranked(
     ][:most]
 
 
-def _having(terms: Sequence[Term], prefix: str) -> dict[str, ExpressionWrapper]:
-    """Annotations, one for each term; prefix leads to PostWords."""
+def _term_flags(terms: Sequence[Term], prefix: str) -> dict[str, ExpressionWrapper]:
+    """Annotations, one for each term; prefix leads to PostSearchDocument."""
     return {
         f"has_{number}": ExpressionWrapper(
-            Q(**{f"{prefix}document": all_of([term])}), output_field=BooleanField()
+            Q(**{f"{prefix}document": match_all([term])}), output_field=BooleanField()
         )
         for number, term in enumerate(terms)
     }
@@ -174,14 +190,14 @@ def _as_bits(flags: Iterable[bool]) -> int:
     return sum(has << number for number, has in enumerate(flags))
 
 
-def coverages(found: Sequence[Candidate], terms: int) -> dict[int, float]:
+def idf_coverage(found: Sequence[Candidate], terms: int) -> dict[int, float]:
     """For each set of words, as bits: its share by inverse document frequency among the found.
 
     A word that nothing has counts most. Where enough posts have all words, some are worth nothing.
     """
     everything = (1 << terms) - 1
     having = Counter(each.matched for each in found)
-    if everything and having[everything] >= FEW:
+    if everything and having[everything] >= MIN_FULL_MATCHES:
         return {bits: float(bits == everything) for bits in having}
     having[0] = 0
     telling = []
@@ -195,23 +211,23 @@ def coverages(found: Sequence[Candidate], terms: int) -> dict[int, float]:
 # --- What is known of candidates ----------------------------------------------------------------
 
 
-def with_images(found: list[Candidate], query: Query, meaning: Meaning) -> list[Candidate]:
+def attach_images(found: list[Candidate], query: Query, meaning: EncodedQuery) -> list[Candidate]:
     """Each with the best image that passes the filters, or the first such; others are left out."""
     lacking = [candidate.post_id for candidate in found if candidate.image_id is None]
     if not lacking:
         return found
     pictures = PostImage.objects.filter(query.filters.of_picture())
-    best: dict[UUID, Near] = {}
+    best: dict[UUID, Neighbor] = {}
     if meaning.main is not None:
         images = pictures.filter(post__in=lacking).searchable(meaning.model)
         near = images.nearest(meaning.main.tolist())
-        for image in map(Near._make, near.values_list(*Near._fields)):
+        for image in map(Neighbor._make, near.values_list(*Neighbor._fields)):
             best.setdefault(image.post_id, image)
     cosines = np.array([1.0 - image.distance for image in best.values()])
     score = dict(zip(best, meaning.scores(cosines), strict=True))
     firsts = pictures.filter(post__in=set(lacking) - best.keys())
-    for row in firsts.order_by("display_order", "created_at").values_list(*Near._fields[:-1]):
-        best.setdefault(row[1], Near._make([*row, math.inf]))
+    for row in firsts.order_by("display_order", "created_at").values_list(*Neighbor._fields[:-1]):
+        best.setdefault(row[1], Neighbor._make([*row, math.inf]))
     completed = []
     for candidate in found:
         if candidate.image_id is None and candidate.post_id in best:
@@ -222,9 +238,9 @@ def with_images(found: list[Candidate], query: Query, meaning: Meaning) -> list[
     return completed
 
 
-def as_pictures(found: Sequence[Candidate], model: str) -> list[Candidate]:
+def group_duplicates(found: Sequence[Candidate], model: str) -> list[Candidate]:
     """Copies get one number, and the place and meaning of the best; the oldest stands first."""
-    same, doubtful = compared(found)
+    same, doubtful = compare(found)
     if doubtful.any():
         same |= doubtful & are_copies(_vectors(found, np.flatnonzero(doubtful.any(axis=0)), model))
     first = first_copies(same).tolist()
@@ -257,20 +273,22 @@ def _vectors(found: Sequence[Candidate], wanted: np.ndarray, model: str) -> np.n
     return vectors
 
 
-def without_excluded(found: list[Candidate], meaning: Meaning) -> list[Candidate]:
+def drop_excluded(found: list[Candidate], meaning: EncodedQuery) -> list[Candidate]:
     """Leaves out whose image shows what must not be there."""
     ids = [candidate.image_id for candidate in found if candidate.image_id]
     shown: set[UUID] = set()
     for vector in meaning.excluded:
         near = _distances(meaning, vector, ids)
         cosines = np.array([1.0 - distance for distance in near.values()])
-        like = scores(cosines, vector, kind="text", model=meaning.model, sample=meaning.sample)
-        shown |= {pk for pk, score in zip(near, like, strict=True) if score >= EXCLUDED_SCORE}
+        like = calibrated_scores(
+            cosines, vector, kind="text", model=meaning.model, sample=meaning.sample
+        )
+        shown |= {pk for pk, score in zip(near, like, strict=True) if score >= MIN_EXCLUDED_SCORE}
     return [candidate for candidate in found if candidate.image_id not in shown]
 
 
 def _distances(
-    meaning: Meaning, vector: np.ndarray | None, ids: Iterable[UUID]
+    meaning: EncodedQuery, vector: np.ndarray | None, ids: Iterable[UUID]
 ) -> dict[UUID, float]:
     """Cosine distances, 0..2, of those images that have a vector of the same model."""
     if vector is None:

@@ -18,14 +18,14 @@ from django.db import connection
 
 from ai.calibration import Modality, Scale, scale_for, similarity_scores
 
-SAMPLE = 1_000  # images
-ENOUGH = 50  # images; so many say as much about a query as the model's scale does
+SAMPLE_SIZE = 1_000  # images
+PRIOR_STRENGTH = 50  # images; so many say as much about a query as the model's scale does
 SAMPLE_SECONDS = 600.0
-SPREAD_WEIGHT, NEARNESS_WEIGHT = 2.0, 0.5
+SPREAD_WEIGHT, MEDIAN_WEIGHT = 2.0, 0.5
 
 
 @dataclass(frozen=True)
-class Sample:
+class CollectionSample:
     """vectors: float32 [n, 512] of unit length, of images drawn at random."""
 
     vectors: np.ndarray
@@ -34,7 +34,7 @@ class Sample:
     def weight(self) -> float:
         """0..1, of what the sample says beside what is usual; two images are the fewest."""
         known = max(len(self.vectors) - 1, 0)
-        return known / (known + ENOUGH)
+        return known / (known + PRIOR_STRENGTH)
 
     def cosines(self, vector: np.ndarray) -> np.ndarray:
         return self.vectors @ vector.astype(np.float32)
@@ -53,12 +53,12 @@ class Sample:
         cosines = self.cosines(vector)
         wider = float(cosines.std()) - scale.spread
         nearer = max(float(np.median(cosines)) - scale.unrelated, 0.0)
-        shift = SPREAD_WEIGHT * wider - NEARNESS_WEIGHT * nearer
+        shift = SPREAD_WEIGHT * wider - MEDIAN_WEIGHT * nearer
         return self.weight * min(max(shift, -scale.spread), scale.spread)
 
 
-def scores(
-    cosines: np.ndarray, vector: np.ndarray, *, kind: Modality, model: str, sample: Sample
+def calibrated_scores(
+    cosines: np.ndarray, vector: np.ndarray, *, kind: Modality, model: str, sample: CollectionSample
 ) -> np.ndarray:
     """Scores, 0..1, of images with these cosines (-1..1) to `vector`; they rise with the cosine."""
     shift = sample.shift(vector, scale_for(kind, model))
@@ -68,30 +68,30 @@ def scores(
 # --- The sample -------------------------------------------------------------------------------
 
 _lock = threading.Lock()
-_kept: dict[str, tuple[float, Sample]] = {}
+_samples: dict[str, tuple[float, CollectionSample]] = {}
 
 
-def sample_of(model: str) -> Sample:
+def collection_sample(model: str) -> CollectionSample:
     """Of the collection's vectors of `model`; each process keeps one for SAMPLE_SECONDS.
 
     Ids are random (UUID 4), so those that follow a random id are a random sample.
     """
-    began, sample = _kept.get(model, (0.0, None))
+    began, sample = _samples.get(model, (0.0, None))
     if sample is not None and time.monotonic() - began < SAMPLE_SECONDS:
         return sample
-    sample = Sample(_drawn(model))
-    if len(sample.vectors) >= ENOUGH:  # a small collection grows fast: it is sampled anew
+    sample = CollectionSample(_draw_vectors(model))
+    if len(sample.vectors) >= PRIOR_STRENGTH:  # a small collection grows fast: it is sampled anew
         with _lock:
-            _kept[model] = (time.monotonic(), sample)
+            _samples[model] = (time.monotonic(), sample)
     return sample
 
 
-def forget_samples() -> None:
+def clear_samples() -> None:
     """For tests: the collection is another one."""
-    _kept.clear()
+    _samples.clear()
 
 
-_SAMPLE = """
+_DRAW = """
     SELECT count(*), string_agg(vector_send(embedding), ''::bytea) FROM (
         (SELECT embedding FROM post_images
          WHERE id >= %(start)s AND embedding_model = %(model)s AND embedding IS NOT NULL
@@ -105,10 +105,10 @@ _SAMPLE = """
 """
 
 
-def _drawn(model: str) -> np.ndarray:
+def _draw_vectors(model: str) -> np.ndarray:
     """float32 [n, 512], n at most SAMPLE; pgvector sends two int16 before the floats."""
     with connection.cursor() as cursor:
-        cursor.execute(_SAMPLE, {"start": uuid4(), "model": model, "size": SAMPLE})
+        cursor.execute(_DRAW, {"start": uuid4(), "model": model, "size": SAMPLE_SIZE})
         count, data = cursor.fetchone()
     if not count:
         return np.empty((0, 0), np.float32)

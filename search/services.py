@@ -14,15 +14,15 @@ from posts.models import Post, PostImage
 from search import fusion, result_store, retrieval
 from search.ann import recall
 from search.dedup import collapse
-from search.fusion import Method, Ranked
-from search.query import Query, parse
-from search.query_embedding import Meaning, meaning_of
-from search.result_store import Found
+from search.fusion import Hit, Method
+from search.query import Query, parse_query
+from search.query_embedding import EncodedQuery, encode_query
+from search.result_store import ResultList
 from smimso.errors import InvalidInput
 
 # The least that counts, unless a program asks for another.
-TEXT_SCORE, IMAGE_SCORE = MIN_SCORES["text"], MIN_SCORES["image"]
-SIMILAR_SCORE = 0.0
+MIN_TEXT_SCORE, MIN_IMAGE_SCORE = MIN_SCORES["text"], MIN_SCORES["image"]
+MIN_SIMILAR_SCORE = 0.0
 
 
 @dataclass(frozen=True)
@@ -68,28 +68,28 @@ def search(
     only a picture is looked for and the AI is away.
     """
     if not (query.looks_for_something or query.excluded or query.filters):
-        raise InvalidInput("Search query is required")
-    meaning, ranked = _ranked(viewer, query, least_score, None if goes_on else limit)
+        raise InvalidInput("search_query_required")
+    meaning, ranked = _rank(viewer, query, least_score, None if goes_on else limit)
     about = {
         "ai": meaning.available,
         "caption": meaning.caption if query.picture is not None else "",
         "kind": query.kind,
-        "words": [term.typed for term in meaning.terms],
+        "words": [term.text for term in meaning.terms],
     }
-    found = Found(ranked, about)
+    found = ResultList(ranked, about)
     if len(ranked) > limit and goes_on:
-        found = result_store.keep(found, redis_away=meaning.redis_away)
+        found = result_store.store(found, redis_away=meaning.redis_away)
     return _page(viewer, found, limit, goes_on=goes_on)
 
 
 def next_page(viewer: Any, cursor: str, *, limit: int) -> Page:
     """Raises InvalidInput for a cursor that is none, another's or too old."""
-    return _page(viewer, result_store.found_by(viewer, cursor), limit)
+    return _page(viewer, result_store.load(viewer, cursor), limit)
 
 
 def search_text(viewer: Any, text: str, *, limit: int, least_score: float) -> Page:
     """By meaning and words; by words alone when no worker can embed the query."""
-    query = parse(text)
+    query = parse_query(text)
     return search(viewer, query, limit=limit, least_score=least_score, goes_on=False)
 
 
@@ -105,16 +105,16 @@ def similar_posts(viewer: Any, post_id: UUID, *, limit: int) -> list[Match]:
     Empty while the post has not been embedded. Raises NotFound for an invisible post.
     """
     query = Query(post_id=post_id)
-    found = search(viewer, query, limit=limit, least_score=SIMILAR_SCORE, goes_on=False)
+    found = search(viewer, query, limit=limit, least_score=MIN_SIMILAR_SCORE, goes_on=False)
     return found.matches
 
 
-def similar_to_vector(viewer: Any, vector: Sequence[float], *, limit: int) -> list[Match]:
+def search_vector(viewer: Any, vector: Sequence[float], *, limit: int) -> list[Match]:
     """vector: 512 floats, of any length but 0, in the space that the collection is searched in."""
     numbers = np.asarray(vector, dtype=np.float64)
     numbers = numbers / np.abs(numbers).max()  # the squares of very large ones are infinite
     query = Query(vector=numbers / np.linalg.norm(numbers))
-    found = search(viewer, query, limit=limit, least_score=SIMILAR_SCORE, goes_on=False)
+    found = search(viewer, query, limit=limit, least_score=MIN_SIMILAR_SCORE, goes_on=False)
     return found.matches
 
 
@@ -122,51 +122,51 @@ def similar_to_vector(viewer: Any, vector: Sequence[float], *, limit: int) -> li
 
 
 @in_one_vector_space
-def _ranked(
+def _rank(
     viewer: Any, query: Query, least_score: float | None, most: int | None
-) -> tuple[Meaning, list[Ranked]]:
+) -> tuple[EncodedQuery, list[Hit]]:
     """The one place that asks the AI for vectors and compares them with the collection's.
 
     most: so many are asked for; None for all.
     """
-    meaning = meaning_of(viewer, query)
+    meaning = encode_query(viewer, query)
     if not query.looks_for_something:
-        found = retrieval.with_images(retrieval.newest(viewer, query), query, meaning)
-        found = collapse(retrieval.without_excluded(found, meaning))
+        found = retrieval.attach_images(retrieval.newest(viewer, query), query, meaning)
+        found = collapse(retrieval.drop_excluded(found, meaning))
         return meaning, [_by_filters(candidate) for candidate in found]
     if query.kind == "text" and meaning.main is not None:
-        recall.remember_text(meaning.main.tolist(), meaning.model)
+        recall.record_text_query(meaning.main.tolist(), meaning.model)
     least = meaning.least_score if least_score is None else least_score
-    near = retrieval.by_meaning(viewer, query, meaning, _drawn(query, most))
-    near = retrieval.without_excluded(retrieval.with_words(near, meaning.terms), meaning)
+    near = retrieval.by_vector(viewer, query, meaning, _candidate_count(query, most))
+    near = retrieval.drop_excluded(retrieval.attach_matches(near, meaning.terms), meaning)
     ranked = _fused(near, meaning, least) if most else []
     if most is None or len(ranked) < most:
-        worded = retrieval.by_words(viewer, query, meaning.terms, near, least)
-        worded = fusion.telling(worded, near, meaning, least)
-        others = retrieval.with_images(worded, query, meaning)
-        others = retrieval.without_excluded(others, meaning)
+        worded = retrieval.by_keywords(viewer, query, meaning.terms, near, least)
+        worded = fusion.relevant_keyword_hits(worded, near, meaning, least)
+        others = retrieval.attach_images(worded, query, meaning)
+        others = retrieval.drop_excluded(others, meaning)
         ranked = _fused([*near, *others], meaning, least)
-    return meaning, _newest_first(ranked) if query.sort == "date" else ranked
+    return meaning, _sort_newest_first(ranked) if query.sort == "date" else ranked
 
 
-def _fused(found: list[retrieval.Candidate], meaning: Meaning, least: float) -> list[Ranked]:
-    pictures = retrieval.as_pictures(found, meaning.model)
-    return fusion.fused(pictures, meaning, least_score=least)
+def _fused(found: list[retrieval.Candidate], meaning: EncodedQuery, least: float) -> list[Hit]:
+    pictures = retrieval.group_duplicates(found, meaning.model)
+    return fusion.fuse(pictures, meaning, least_score=least)
 
 
-def _drawn(query: Query, most: int | None) -> int:
+def _candidate_count(query: Query, most: int | None) -> int:
     """How many to draw by meaning, so that repetitions leave enough."""
     if most is None or query.excluded:
-        return retrieval.MOST
-    return min(retrieval.MOST, max(100, 5 * most))
+        return retrieval.MAX_CANDIDATES
+    return min(retrieval.MAX_CANDIDATES, max(100, 5 * most))
 
 
-def _by_filters(candidate: retrieval.Candidate) -> Ranked:
+def _by_filters(candidate: retrieval.Candidate) -> Hit:
     assert candidate.image_id is not None  # noqa: S101 - `with_images` has seen to it
-    return Ranked(candidate.post_id, candidate.image_id, 1.0, "filters")
+    return Hit(candidate.post_id, candidate.image_id, 1.0, "filters")
 
 
-def _newest_first(ranked: list[Ranked]) -> list[Ranked]:
+def _sort_newest_first(ranked: list[Hit]) -> list[Hit]:
     times = dict(
         Post.objects.filter(pk__in=[place.post_id for place in ranked]).values_list(
             "pk", "created_at"
@@ -179,18 +179,18 @@ def _newest_first(ranked: list[Ranked]) -> list[Ranked]:
 # --- From the list to a page --------------------------------------------------------------------
 
 
-def _page(viewer: Any, found: Found, limit: int, *, goes_on: bool = True) -> Page:
+def _page(viewer: Any, found: ResultList, limit: int, *, goes_on: bool = True) -> Page:
     """Full, as long as the viewer may see enough of the rest of the list."""
     matches: list[Match] = []
     place = found.start
     while len(matches) < limit and place < len(found.ranked):
         part = found.ranked[place : place + limit - len(matches)]
-        matches += matches_of(viewer, part, found.about["words"])
+        matches += load_matches(viewer, part, found.about["words"])
         place += len(part)
     rest = place < len(found.ranked)
     return Page(
         matches,
-        cursor=result_store.cursor(viewer, found, place) if goes_on and rest else None,
+        cursor=result_store.make_cursor(viewer, found, place) if goes_on and rest else None,
         by_meaning=found.about["ai"],
         caption=found.about["caption"],
         kind=found.about["kind"],
@@ -198,7 +198,7 @@ def _page(viewer: Any, found: Found, limit: int, *, goes_on: bool = True) -> Pag
     )
 
 
-def matches_of(viewer: Any, part: list[Ranked], words: Sequence[str] = ()) -> list[Match]:
+def load_matches(viewer: Any, part: list[Hit], words: Sequence[str] = ()) -> list[Match]:
     """Those that the viewer may see at this moment."""
     posts = Post.objects.visible_to(viewer).for_display(viewer)
     shown = posts.in_bulk([place.post_id for place in part])

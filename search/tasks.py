@@ -23,7 +23,7 @@ def measure_recall() -> None:
     measured = recall.measure()
     for each in measured:
         logger.info("recall@20 of %s queries: %s", each.query_kind, each.recall)
-    if recall.is_short(measured):
+    if recall.is_below_target(measured):
         index.maintain(force=True)
 
 

@@ -27,7 +27,7 @@ from accounts.models import Follow, User
 from ai import vector_space
 from ai.heartbeat import live_workers
 from ai.model_ids import clip_name
-from search.score_calibration import forget_samples
+from search.score_calibration import clear_samples
 from smimso import queues
 from smimso.celery import app as celery_app
 from smimso.local import servers as local_servers
@@ -38,6 +38,7 @@ from smimso.web.auth import issue_token
 from tests import properties  # noqa: F401 - loads the profile of Hypothesis
 
 PASSWORD = "correct horse"
+UNKNOWN_ID = "6f9d4c1e-0000-4000-8000-000000000000"  # fixed: both lanes collect the same names
 WORKER = "test@smimso"
 SERVED_QUEUES = (
     queues.INTERACTIVE,
@@ -184,7 +185,7 @@ def _clean_cache(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("servers")
         cache.clear()
         vector_space.reset_cache()
-        forget_samples()
+        clear_samples()
 
 
 # --- Queues ---------------------------------------------------------------------------------

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from .drawing import draw_scene, object_boxes
-from .scenes import MAX_GROUPS, TRAINING_SEEDS, Scene, sample_scenes
+from ai.demo_models.drawing import draw_scene, locate_objects
+from ai.demo_models.scenes import MAX_GROUPS, TRAINING_SEEDS, Scene, sample_scenes
 
 SIDE = 128
 MAX_OBJECTS = 4
@@ -24,12 +24,12 @@ _RENDER_WIDTH = 2 * SIDE
 _CHUNK = 500
 
 
-def training_scenes(count: int) -> list[Scene]:
+def sample_training_scenes(count: int) -> list[Scene]:
     """The scenes of the first ``count`` training pictures, in their order."""
     return sample_scenes(count, TRAINING_SEEDS)
 
 
-def render(scene: Scene) -> np.ndarray:
+def render_scene(scene: Scene) -> np.ndarray:
     """Picture of ``scene``, squashed to a square: uint8, (SIDE, SIDE, 3), RGB, 0 to 255.
 
     It is drawn at twice the size and reduced with the resampling of the models' own
@@ -39,19 +39,19 @@ def render(scene: Scene) -> np.ndarray:
     return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
 
 
-def box_array(scene: Scene) -> np.ndarray:
+def build_box_array(scene: Scene) -> np.ndarray:
     """Boxes of all objects: float16, (MAX_GROUPS, MAX_OBJECTS, 4), shares of the picture.
 
     Each is (left, top, right, bottom); absent objects are zero.
     """
     boxes = np.zeros((MAX_GROUPS, MAX_OBJECTS, 4), np.float16)
-    for group, members in enumerate(object_boxes(scene)):
+    for group, members in enumerate(locate_objects(scene)):
         boxes[group, : len(members)] = members
     return boxes
 
 
 def _render_chunk(chunk: list[Scene]) -> tuple[np.ndarray, np.ndarray]:
-    return np.stack([render(s) for s in chunk]), np.stack([box_array(s) for s in chunk])
+    return np.stack([render_scene(s) for s in chunk]), np.stack([build_box_array(s) for s in chunk])
 
 
 def _open(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:
@@ -66,7 +66,7 @@ def render_dataset(out: Path, count: int, processes: int) -> None:
     pixels = _open(out / "pixels.npy", (count, SIDE, SIDE, 3), np.uint8)
     boxes = _open(out / "boxes.npy", (count, MAX_GROUPS, MAX_OBJECTS, 4), np.float16)
     done = _open(out / "done.npy", (chunks,), np.bool_)
-    scenes = training_scenes(count)
+    scenes = sample_training_scenes(count)
     missing = [index for index in range(chunks) if not done[index]]
     jobs = [scenes[index * _CHUNK : (index + 1) * _CHUNK] for index in missing]
     with multiprocessing.get_context("spawn").Pool(processes) as pool:

@@ -9,8 +9,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from . import words
-from .scenes import KINDS, Scene, SceneObject
+from ai.demo_models import vocabulary
+from ai.demo_models.scenes import KINDS, Scene, SceneObject
 
 LANGUAGES = ("en", "vi")
 
@@ -37,41 +37,41 @@ class Description:
     weather: str | None = None
 
 
-def _claim_of(item: SceneObject) -> ObjectClaim:
+def _make_claim(item: SceneObject) -> ObjectClaim:
     return ObjectClaim(item.kind, None, item.colour, item.size, item.count)
 
 
-def _with_article(phrase: str) -> str:
+def _add_article(phrase: str) -> str:
     return ("an " if phrase[0] in "aeiou" else "a ") + phrase
 
 
-def _object_en(claim: ObjectClaim, rng: random.Random) -> str:
-    singular, plural = rng.choice(words.KIND_EN[claim.kind or ""])
-    adjectives = [rng.choice(words.SIZE_EN[claim.size])] if claim.size else []
-    adjectives += [rng.choice(words.COLOUR_EN[claim.colour])] if claim.colour else []
+def _name_object_en(claim: ObjectClaim, rng: random.Random) -> str:
+    singular, plural = rng.choice(vocabulary.KIND_EN[claim.kind or ""])
+    adjectives = [rng.choice(vocabulary.SIZE_EN[claim.size])] if claim.size else []
+    adjectives += [rng.choice(vocabulary.COLOUR_EN[claim.colour])] if claim.colour else []
     if claim.count is None:
         return " ".join([*adjectives, rng.choice((singular, plural))])
     if claim.count > 1:
-        return " ".join([words.NUMBER_EN[claim.count], *adjectives, plural])
+        return " ".join([vocabulary.NUMBER_EN[claim.count], *adjectives, plural])
     phrase = " ".join([*adjectives, singular])
-    return f"one {phrase}" if rng.random() < 0.12 else _with_article(phrase)
+    return f"one {phrase}" if rng.random() < 0.12 else _add_article(phrase)
 
 
-def _object_vi(claim: ObjectClaim, rng: random.Random) -> str:
-    classifier, noun = rng.choice(words.KIND_VI[claim.kind or ""])
-    parts = [words.NUMBER_VI[claim.count]] if claim.count else []
+def _name_object_vi(claim: ObjectClaim, rng: random.Random) -> str:
+    classifier, noun = rng.choice(vocabulary.KIND_VI[claim.kind or ""])
+    parts = [vocabulary.NUMBER_VI[claim.count]] if claim.count else []
     if classifier and (claim.count or rng.random() < 0.6):
         parts.append(classifier)
     parts.append(noun)
     if claim.size:
-        parts.append(rng.choice(words.SIZE_VI[claim.size]))
+        parts.append(rng.choice(vocabulary.SIZE_VI[claim.size]))
     if claim.colour:
         parts += ["màu"] if rng.random() < 0.7 else []
-        parts.append(rng.choice(words.COLOUR_VI[claim.colour]))
+        parts.append(rng.choice(vocabulary.COLOUR_VI[claim.colour]))
     return " ".join(parts)
 
 
-def _listed(phrases: list[str], conjunction: str) -> str:
+def _join_phrases(phrases: list[str], conjunction: str) -> str:
     if len(phrases) < 3:
         return f" {conjunction} ".join(phrases)
     return f"{', '.join(phrases[:-1])} {conjunction} {phrases[-1]}"
@@ -82,28 +82,28 @@ class _Grammar:
     name_object: Callable[[ObjectClaim, random.Random], str]
     conjunction: str
     place: dict[str, tuple[tuple[str, str], ...]]
-    time: dict[str, words.Forms]
-    weather: dict[str, words.Forms]
+    time: dict[str, vocabulary.Forms]
+    weather: dict[str, vocabulary.Forms]
     openings: tuple[str, ...]
     containing: tuple[str, ...]
 
 
 _GRAMMARS = {
     "en": _Grammar(
-        _object_en,
+        _name_object_en,
         "and",
-        words.PLACE_EN,
-        words.TIME_EN,
-        words.WEATHER_EN,
+        vocabulary.PLACE_EN,
+        vocabulary.TIME_EN,
+        vocabulary.WEATHER_EN,
         ("", "", "", "a picture of ", "an illustration of ", "a photo of "),
         ("with", "showing", "and"),
     ),
     "vi": _Grammar(
-        _object_vi,
+        _name_object_vi,
         "và",
-        words.PLACE_VI,
-        words.TIME_VI,
-        words.WEATHER_VI,
+        vocabulary.PLACE_VI,
+        vocabulary.TIME_VI,
+        vocabulary.WEATHER_VI,
         ("", "", "", "ảnh ", "bức ảnh ", "hình ảnh ", "ảnh chụp ", "có "),
         ("có", "với", "và"),
     ),
@@ -113,7 +113,9 @@ _GRAMMARS = {
 def _compose(claims: Description, language: str, rng: random.Random) -> str:
     """Put the claims of ``claims`` into words, in one of several orders."""
     grammar = _GRAMMARS[language]
-    names = _listed([grammar.name_object(c, rng) for c in claims.objects], grammar.conjunction)
+    names = _join_phrases(
+        [grammar.name_object(c, rng) for c in claims.objects], grammar.conjunction
+    )
     noun, where = rng.choice(grammar.place[claims.place]) if claims.place else ("", "")
     when = [rng.choice(grammar.time[claims.time])] if claims.time else []
     sky = [rng.choice(grammar.weather[claims.weather])] if claims.weather else []
@@ -130,15 +132,15 @@ def _compose(claims: Description, language: str, rng: random.Random) -> str:
     return opening + " ".join(part for part in (names, where, *rest) if part)
 
 
-def full_description(scene: Scene, language: str, rng: random.Random) -> Description:
+def describe_fully(scene: Scene, language: str, rng: random.Random) -> Description:
     """A sentence from which all of the scene's content follows.
 
     Only the size ``medium`` may go unsaid. Indoors there is no weather to speak of.
     """
     objects = tuple(
-        replace(_claim_of(item), size=None)
+        replace(_make_claim(item), size=None)
         if item.size == "medium" and rng.random() < 0.6
-        else _claim_of(item)
+        else _make_claim(item)
         for item in scene.objects
     )
     weather = None if scene.place == "living room" else scene.weather
@@ -146,7 +148,7 @@ def full_description(scene: Scene, language: str, rng: random.Random) -> Descrip
     return replace(claims, text=_compose(claims, language, rng))
 
 
-def partial_description(scene: Scene, language: str, rng: random.Random) -> Description:
+def describe_partly(scene: Scene, language: str, rng: random.Random) -> Description:
     """A search query: one or two of the objects, with some of their traits and surroundings."""
     chosen = [scene.main] if rng.random() < 0.7 else [rng.choice(scene.objects)]
     if len(scene.objects) > 1 and rng.random() < 0.2:
@@ -171,7 +173,7 @@ def partial_description(scene: Scene, language: str, rng: random.Random) -> Desc
     return replace(claims, text=_compose(claims, language, rng))
 
 
-def setting_description(scene: Scene, language: str, rng: random.Random) -> Description:
+def describe_setting(scene: Scene, language: str, rng: random.Random) -> Description:
     """Only where, when and in what weather; at least one of them."""
     weather = None if scene.place == "living room" else scene.weather
     keep = rng.choice(("place", "place", "time", "weather", "all", "place and time"))
@@ -183,8 +185,8 @@ def setting_description(scene: Scene, language: str, rng: random.Random) -> Desc
     claims = Description("", (), place, time, sky)
     if place is None and rng.random() < 0.5:
         nouns = {
-            "en": (words.TIME_NOUN_EN, words.WEATHER_NOUN_EN, "a photo of "),
-            "vi": (words.TIME_NOUN_VI, words.WEATHER_NOUN_VI, "ảnh "),
+            "en": (vocabulary.TIME_NOUN_EN, vocabulary.WEATHER_NOUN_EN, "a photo of "),
+            "vi": (vocabulary.TIME_NOUN_VI, vocabulary.WEATHER_NOUN_VI, "ảnh "),
         }[language]
         noun = nouns[0][time] if time else nouns[1][sky or ""]
         return replace(claims, text=rng.choice(("", nouns[2])) + noun)
@@ -192,7 +194,7 @@ def setting_description(scene: Scene, language: str, rng: random.Random) -> Desc
     return replace(claims, text=opening + _compose(claims, language, rng))
 
 
-def label_description(scene: Scene, language: str, rng: random.Random) -> Description:
+def describe_as_label(scene: Scene, language: str, rng: random.Random) -> Description:
     """A label as zero-shot classification uses it: "a photo of cat", "ảnh thiên nhiên"."""
     item = scene.main
     opening = rng.choice(
@@ -203,15 +205,15 @@ def label_description(scene: Scene, language: str, rng: random.Random) -> Descri
     kind, colour = KINDS[item.kind], None
     choice = rng.random()
     if choice < 0.45:
-        names = words.CATEGORY_EN if language == "en" else words.CATEGORY_VI
+        names = vocabulary.CATEGORY_EN if language == "en" else vocabulary.CATEGORY_VI
         claim = ObjectClaim(category=kind.category)
         return Description(opening + rng.choice(names[kind.category]), (claim,))
     colour = item.colour if choice < 0.6 else None
     claim = ObjectClaim(item.kind, colour=colour)
     if language == "vi":
-        return Description(opening + _object_vi(claim, rng), (claim,))
-    name = rng.choice(words.KIND_EN[item.kind])[0]
-    shade = f"{rng.choice(words.COLOUR_EN[colour])} " if colour else ""
+        return Description(opening + _name_object_vi(claim, rng), (claim,))
+    name = rng.choice(vocabulary.KIND_EN[item.kind])[0]
+    shade = f"{rng.choice(vocabulary.COLOUR_EN[colour])} " if colour else ""
     return Description(opening + shade + name, (claim,))
 
 
@@ -219,17 +221,19 @@ def sample_description(scene: Scene, rng: random.Random) -> Description:
     """A random description of ``scene``, as training pairs with its picture."""
     language = "en" if rng.random() < 0.58 else "vi"
     form = rng.choices(
-        (full_description, partial_description, setting_description, label_description),
+        (describe_fully, describe_partly, describe_setting, describe_as_label),
         (0.36, 0.36, 0.07, 0.21),
     )[0]
     return form(scene, language, rng)
 
 
 def _caption_object(item: SceneObject, *, with_size: bool) -> str:
-    singular, plural = words.KIND_EN[item.kind][0]
+    singular, plural = vocabulary.KIND_EN[item.kind][0]
     adjectives = [item.size] if with_size and item.size != "medium" else []
     phrase = " ".join([*adjectives, item.colour, singular if item.count == 1 else plural])
-    return _with_article(phrase) if item.count == 1 else f"{words.NUMBER_EN[item.count]} {phrase}"
+    return (
+        _add_article(phrase) if item.count == 1 else f"{vocabulary.NUMBER_EN[item.count]} {phrase}"
+    )
 
 
 def caption(scene: Scene) -> str:
@@ -239,9 +243,9 @@ def caption(scene: Scene) -> str:
     """
     names = [_caption_object(scene.main, with_size=True)]
     names += [_caption_object(item, with_size=False) for item in scene.objects[1:]]
-    parts = [_listed(names, "and"), words.PLACE_EN[scene.place][0][1]]
+    parts = [_join_phrases(names, "and"), vocabulary.PLACE_EN[scene.place][0][1]]
     if scene.time != "day":
-        parts.append(words.TIME_EN[scene.time][0])
+        parts.append(vocabulary.TIME_EN[scene.time][0])
     if scene.weather != "clear":
-        parts.append(words.WEATHER_EN[scene.weather][0])
+        parts.append(vocabulary.WEATHER_EN[scene.weather][0])
     return " ".join(parts)

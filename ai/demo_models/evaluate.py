@@ -30,9 +30,9 @@ import open_clip  # noqa: E402
 from transformers import AutoTokenizer, BlipForConditionalGeneration  # noqa: E402
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil  # noqa: E402
 
-from .descriptions import LANGUAGES, caption, full_description  # noqa: E402
-from .drawing import draw_scene  # noqa: E402
-from .scenes import (  # noqa: E402
+from ai.demo_models.descriptions import LANGUAGES, caption, describe_fully  # noqa: E402
+from ai.demo_models.drawing import draw_scene  # noqa: E402
+from ai.demo_models.scenes import (  # noqa: E402
     CATEGORIES,
     KINDS,
     PLACES,
@@ -42,7 +42,7 @@ from .scenes import (  # noqa: E402
     SceneObject,
     sample_scenes,
 )
-from .words import COLOUR_EN, KIND_EN, NUMBER_EN, PLACE_EN, TIME_NOUN_EN  # noqa: E402
+from ai.demo_models.vocabulary import COLOUR_EN, KIND_EN, NUMBER_EN, PLACE_EN, TIME_NOUN_EN  # noqa: E402
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 MODELS = Path(__file__).resolve().parent
@@ -51,7 +51,7 @@ _WIDTH = 640
 _JPEG_QUALITY = 88
 
 
-def photograph(scene: Scene) -> Image.Image:
+def draw_jpeg(scene: Scene) -> Image.Image:
     """The picture of ``scene`` after a trip through a JPEG file, 640 pixels wide."""
     file = io.BytesIO()
     draw_scene(scene, _WIDTH).save(file, "JPEG", quality=_JPEG_QUALITY)
@@ -99,26 +99,26 @@ class Clip:
         return torch.nn.functional.normalize(torch.cat(vectors), dim=-1).numpy()
 
 
-def recall(similarities: np.ndarray, k: int) -> float:
+def recall_at(similarities: np.ndarray, k: int) -> float:
     """Share of rows whose own column (the diagonal) is among the k largest."""
     own = np.diagonal(similarities)[:, None]
     return float(((similarities > own).sum(1) < k).mean())
 
 
-def retrieval(clip: Clip, scenes: Sequence[Scene], images: np.ndarray) -> dict[str, float]:
+def evaluate_retrieval(clip: Clip, scenes: Sequence[Scene], images: np.ndarray) -> dict[str, float]:
     """R@1 and R@10 among ``scenes`` with full descriptions, for both languages and directions."""
     results = {}
     for language in LANGUAGES:
         rng = random.Random(0)
-        texts = [full_description(scene, language, rng).text for scene in scenes]
+        texts = [describe_fully(scene, language, rng).text for scene in scenes]
         similarities = clip.embed_texts(texts) @ images.T
         for k in (1, 10):
-            results[f"text to image R@{k} ({language})"] = recall(similarities, k)
-            results[f"image to text R@{k} ({language})"] = recall(similarities.T, k)
+            results[f"text to image R@{k} ({language})"] = recall_at(similarities, k)
+            results[f"image to text R@{k} ({language})"] = recall_at(similarities.T, k)
     return results
 
 
-def zero_shot(clip: Clip, scenes: Sequence[Scene], images: np.ndarray) -> dict[str, float]:
+def evaluate_zero_shot(clip: Clip, scenes: Sequence[Scene], images: np.ndarray) -> dict[str, float]:
     """Accuracy of the best label, by the template "a photo of {label}"."""
     tasks: dict[str, tuple[dict[str, str], Callable[[Scene], str]]] = {
         "kind of main object": (
@@ -146,7 +146,7 @@ def zero_shot(clip: Clip, scenes: Sequence[Scene], images: np.ndarray) -> dict[s
 
 
 @torch.inference_mode()
-def write_captions(directory: Path, images: Sequence[Image.Image], precision: str) -> list[str]:
+def generate_captions(directory: Path, images: Sequence[Image.Image], precision: str) -> list[str]:
     """Captions by the BLIP model in ``directory``, by plain greedy generation."""
     dtype = PRECISIONS[precision]
     model = BlipForConditionalGeneration.from_pretrained(directory, dtype=dtype).eval()
@@ -160,24 +160,24 @@ def write_captions(directory: Path, images: Sequence[Image.Image], precision: st
     return [text.strip() for text in captions]
 
 
-def _names(text: str, item: SceneObject) -> bool:
+def _mentions(text: str, item: SceneObject) -> bool:
     """Whether ``text`` names the kind of ``item`` right after its colour."""
     colour = COLOUR_EN[item.colour][0]
     return any(f"{colour} {noun}" in text for noun in KIND_EN[item.kind][0])
 
 
-def caption_accuracy(scenes: Sequence[Scene], captions: Sequence[str]) -> dict[str, float]:
+def evaluate_captions(scenes: Sequence[Scene], captions: Sequence[str]) -> dict[str, float]:
     """Shares of ``captions`` that are right in several respects."""
     rows = [
         {
-            "main object and colour named": _names(text, scene.main),
-            "main object and colour named first": _names(
+            "main object and colour named": _mentions(text, scene.main),
+            "main object and colour named first": _mentions(
                 text.split(" and ")[0].split(",")[0], scene.main
             ),
             "main number right": text.startswith(
                 ("a ", "an ") if scene.main.count == 1 else NUMBER_EN[scene.main.count]
             ),
-            "all objects and colours named": all(_names(text, item) for item in scene.objects),
+            "all objects and colours named": all(_mentions(text, item) for item in scene.objects),
             "place right": PLACE_EN[scene.place][0][1] in text,
             "word for word": text == caption(scene),
         }
@@ -193,13 +193,13 @@ def evaluate(
     model = Clip.load(clip, precision)
     vectors = model.embed_images(images)
     return {
-        **retrieval(model, scenes, vectors),
-        **zero_shot(model, scenes, vectors),
-        **caption_accuracy(scenes, write_captions(blip, images, precision)),
+        **evaluate_retrieval(model, scenes, vectors),
+        **evaluate_zero_shot(model, scenes, vectors),
+        **evaluate_captions(scenes, generate_captions(blip, images, precision)),
     }
 
 
-def _table(columns: dict[str, dict[str, float]]) -> str:
+def _format_table(columns: dict[str, dict[str, float]]) -> str:
     names = list(next(iter(columns.values())))
     lines = [
         "| | " + " | ".join(columns) + " |",
@@ -222,12 +222,12 @@ def main() -> None:
     columns = {}
     for label, held_out in (("held-out scenes", False), ("held-out pairs", True)):
         scenes = sample_scenes(options.scenes, TEST_SEEDS, held_out_pairs=held_out)
-        images = [photograph(scene) for scene in tqdm(scenes, desc=f"draw {label}")]
+        images = [draw_jpeg(scene) for scene in tqdm(scenes, desc=f"draw {label}")]
         for precision in PRECISIONS:
             columns[f"{label}, {precision}"] = evaluate(
                 options.clip, options.blip, scenes, images, precision
             )
-    sys.stdout.write(_table(columns))
+    sys.stdout.write(_format_table(columns))
 
 
 if __name__ == "__main__":

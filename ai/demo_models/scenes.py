@@ -155,7 +155,7 @@ class Scene:
         return self.place, self.time, self.weather, self.objects
 
 
-def kinds_for(place: str) -> tuple[str, ...]:
+def list_kinds(place: str) -> tuple[str, ...]:
     """Names of the kinds that may appear in ``place``."""
     settings = {"anywhere"}
     if place in OUTDOOR_PLACES:
@@ -172,7 +172,7 @@ def has_held_out_pair(scene: Scene) -> bool:
 
 def _sample_kind(rng: random.Random, place: str, taken: set[str]) -> str:
     # Kinds bound to few places are drawn more often there, so that all kinds are about as common.
-    names = [name for name in kinds_for(place) if name not in taken]
+    names = [name for name in list_kinds(place) if name not in taken]
     weights = [{"anywhere": 1.0, "water": 4.5}.get(KINDS[name].setting, 1.15) for name in names]
     return rng.choices(names, weights)[0]
 
@@ -230,7 +230,7 @@ def _is_inviting(scene: Scene) -> bool:
     return likely and (scene.weather in ("clear", "snow") or scene.seed % 3 == 0)
 
 
-def demo_scenes(count: int, seed: int = 0) -> list[Scene]:
+def choose_demo_scenes(count: int, seed: int = 0) -> list[Scene]:
     """Scenes for the posts of a demo site: distinct, inviting and unseen in training.
 
     Main objects take turns through the ten categories, and neighbours differ in place, so that a

@@ -21,24 +21,24 @@ from tokenizers import (
 )
 from transformers import PreTrainedTokenizerFast
 
-from .descriptions import (
+from ai.demo_models.descriptions import (
     LANGUAGES,
     caption,
-    full_description,
-    label_description,
-    partial_description,
-    setting_description,
+    describe_as_label,
+    describe_fully,
+    describe_partly,
+    describe_setting,
 )
-from .scenes import TRAINING_SEEDS, sample_scenes
+from ai.demo_models.scenes import TRAINING_SEEDS, sample_scenes
 
 PAD_ID, BOS_ID, EOS_ID = 0, 1, 2
 CONTEXT_LENGTH = 40
 VOCABULARY_SIZE = 1200
 _SPECIAL_TOKENS = {"pad_token": "<pad>", "bos_token": "<bos>", "eos_token": "<eos>"}
-_FORMS = (full_description, partial_description, setting_description, label_description)
+_FORMS = (describe_fully, describe_partly, describe_setting, describe_as_label)
 
 
-def _corpus(scene_count: int) -> Iterator[str]:
+def _iterate_corpus(scene_count: int) -> Iterator[str]:
     rng = random.Random(0)
     for scene in sample_scenes(scene_count, TRAINING_SEEDS):
         yield caption(scene)
@@ -62,7 +62,7 @@ def train_tokenizer(scene_count: int = 20_000) -> PreTrainedTokenizerFast:
     # The prefix space of the first word is not part of the text.
     tokenizer.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
     tokenizer.train_from_iterator(
-        _corpus(scene_count),
+        _iterate_corpus(scene_count),
         trainers.BpeTrainer(
             vocab_size=VOCABULARY_SIZE,
             special_tokens=list(_SPECIAL_TOKENS.values()),

@@ -28,20 +28,20 @@ from transformers import (  # noqa: E402
 )
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil  # noqa: E402
 
-from .batches import MEAN, NO_OBJECT, STD, Batch, SceneBatches, cell_loss  # noqa: E402
-from .descriptions import caption  # noqa: E402
-from .scenes import COLOURS, PLACES, TIMES, WEATHERS  # noqa: E402
-from .schedule import Run, optimizer_for, parse_options  # noqa: E402
-from .tokenization import BOS_ID, CONTEXT_LENGTH, EOS_ID, PAD_ID, train_tokenizer  # noqa: E402
+from ai.demo_models.descriptions import caption  # noqa: E402
+from ai.demo_models.scenes import COLOURS, PLACES, TIMES, WEATHERS  # noqa: E402
+from ai.demo_models.tokenization import BOS_ID, CONTEXT_LENGTH, EOS_ID, PAD_ID, train_tokenizer  # noqa: E402
+from ai.demo_models.training_batches import MEAN, NO_OBJECT, STD, Batch, SceneBatches, cell_loss  # noqa: E402
+from ai.demo_models.training_run import TrainingRun, build_optimizer, parse_options  # noqa: E402
 
 IMAGE_SIZE = 112
 _PATCH_SIZE = 14
 _WIDTH = 256
 _IGNORED = -100
-_TELL_FROM = 0.3
+_CAPTION_FROM = 0.3
 
 
-def blip_config(vocabulary_size: int) -> BlipConfig:
+def build_config(vocabulary_size: int) -> BlipConfig:
     """The architecture of the demo BLIP."""
     vision = {
         "hidden_size": _WIDTH,
@@ -97,7 +97,7 @@ class PatchHeads(nn.Module):
         return loss
 
 
-def position_waves(grid: int) -> torch.Tensor:
+def sinusoidal_positions(grid: int) -> torch.Tensor:
     """Sines and cosines of column and row: (grid * grid, width) (arXiv:2205.01580)."""
     frequencies = 1.0 / 100 ** (torch.arange(_WIDTH // 4) / (_WIDTH // 4))
     angles = torch.arange(grid)[:, None] * frequencies
@@ -107,7 +107,7 @@ def position_waves(grid: int) -> torch.Tensor:
 
 
 @torch.no_grad()
-def initialise_vision(vision: nn.Module) -> None:
+def initialize_vision(vision: nn.Module) -> None:
     """Start the vision model as if pretrained: attention looks at similar positions.
 
     Mimetic initialisation (Trockman and Kolter 2023, arXiv:2305.09828): the products of query
@@ -116,7 +116,7 @@ def initialise_vision(vision: nn.Module) -> None:
     embeddings = vision.embeddings
     embeddings.class_embedding.normal_(std=0.02)
     embeddings.position_embedding[0, 0] = 0
-    embeddings.position_embedding[0, 1:] = position_waves(IMAGE_SIZE // _PATCH_SIZE)
+    embeddings.position_embedding[0, 1:] = sinusoidal_positions(IMAGE_SIZE // _PATCH_SIZE)
     for layer in vision.encoder.layers:
         attention = layer.self_attn
         query, key, value = attention.qkv.weight.chunk(3)  # views: writing fills the layer
@@ -139,8 +139,8 @@ class Trainer(nn.Module):
     def __init__(self, tokenizer: PreTrainedTokenizerFast, seed: int) -> None:
         super().__init__()
         torch.manual_seed(seed)
-        self.model = BlipForConditionalGeneration(blip_config(len(tokenizer)))
-        initialise_vision(self.model.vision_model)
+        self.model = BlipForConditionalGeneration(build_config(len(tokenizer)))
+        initialize_vision(self.model.vision_model)
         self.heads = PatchHeads()
         self._tokenizer = tokenizer
 
@@ -195,13 +195,13 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     tokenizer = train_tokenizer()
     trainer = Trainer(tokenizer, options.seed).train()
-    run = Run(trainer, optimizer_for(trainer, options.learning_rate), options)
+    run = TrainingRun(trainer, build_optimizer(trainer, options.learning_rate), options)
     run.resume()
     batches = SceneBatches(options.data, options.batch_size, options.seed)
     for bar in run.steps():
         batch = batches.batch(run.step, IMAGE_SIZE)
         # Before the patches are recognised there is little to tell, and telling takes time.
-        tell = run.progress > _TELL_FROM or run.step % 3 == 0
+        tell = run.progress > _CAPTION_FROM or run.step % 3 == 0
         told, auxiliary = trainer(batch, tell=tell)
         run.update(told + (1 - 0.7 * run.progress) * auxiliary)
         bar.set_postfix_str(f"step {run.step} caption {told:.3f} auxiliary {auxiliary:.3f}")

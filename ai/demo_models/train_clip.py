@@ -27,11 +27,20 @@ declare_missing_operators()  # before open_clip, which imports torchvision
 from open_clip.model import CLIP  # noqa: E402
 from transformers import PreTrainedTokenizerFast  # noqa: E402
 
-from .batches import MEAN, NO_OBJECT, STD, Batch, SceneBatches, cell_loss, encode, matching  # noqa: E402
-from .descriptions import sample_description  # noqa: E402
-from .scenes import COLOURS, KINDS, MAX_COUNT, PLACES, SIZES, TIMES, WEATHERS  # noqa: E402
-from .schedule import Run, optimizer_for, parse_options  # noqa: E402
-from .tokenization import CONTEXT_LENGTH, EOS_ID, PAD_ID, train_tokenizer  # noqa: E402
+from ai.demo_models.descriptions import sample_description  # noqa: E402
+from ai.demo_models.scenes import COLOURS, KINDS, MAX_COUNT, PLACES, SIZES, TIMES, WEATHERS  # noqa: E402
+from ai.demo_models.tokenization import CONTEXT_LENGTH, EOS_ID, PAD_ID, train_tokenizer  # noqa: E402
+from ai.demo_models.training_batches import (  # noqa: E402
+    MEAN,
+    NO_OBJECT,
+    STD,
+    Batch,
+    SceneBatches,
+    cell_loss,
+    encode,
+    match_descriptions,
+)
+from ai.demo_models.training_run import TrainingRun, build_optimizer, parse_options  # noqa: E402
 
 IMAGE_SIZE = 112
 _EARLY_SIZE = 96
@@ -41,7 +50,7 @@ _SIMILAR_FROM = 0.3
 _FULL_SIZE_FROM = 0.88
 
 
-def model_config(vocabulary_size: int) -> dict[str, Any]:
+def build_config(vocabulary_size: int) -> dict[str, Any]:
     """The ``model_cfg`` of the demo CLIP in open_clip's terms."""
     return {
         "embed_dim": 512,
@@ -128,7 +137,7 @@ class Trainer(nn.Module):
     def __init__(self, tokenizer: PreTrainedTokenizerFast, seed: int) -> None:
         super().__init__()
         torch.manual_seed(seed)
-        self.model = CLIP(**model_config(len(tokenizer)))
+        self.model = CLIP(**build_config(len(tokenizer)))
         self.model.to(memory_format=torch.channels_last)
         self.heads = AuxiliaryHeads(_GRID_CHANNELS, 512)
         self._tokenizer = tokenizer
@@ -148,7 +157,7 @@ class Trainer(nn.Module):
             truncation=True,
             max_length=CONTEXT_LENGTH,
         ).input_ids
-        true = matching((batch.settings, batch.objects), encode(described))
+        true = match_descriptions((batch.settings, batch.objects), encode(described))
         images = batch.images.contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             features = self.model.encode_image(images)
@@ -168,7 +177,7 @@ def save_clip(model: CLIP, tokenizer: PreTrainedTokenizerFast, directory: Path) 
     directory.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(directory)
     config = {
-        "model_cfg": model_config(len(tokenizer)),
+        "model_cfg": build_config(len(tokenizer)),
         "preprocess_cfg": {
             "mean": MEAN,
             "std": STD,
@@ -190,7 +199,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     tokenizer = train_tokenizer()
     trainer = Trainer(tokenizer, options.seed).train()
-    run = Run(trainer, optimizer_for(trainer, options.learning_rate), options)
+    run = TrainingRun(trainer, build_optimizer(trainer, options.learning_rate), options)
     run.resume()
     batches = SceneBatches(options.data, options.batch_size, options.seed)
     for bar in run.steps():

@@ -13,16 +13,16 @@ from transformers import AutoTokenizer, BlipConfig, BlipForConditionalGeneration
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
 from ai.engine import checkpoints, weights
-from ai.engine.batches import BatchSize, Uploader
+from ai.engine.adaptive_batch import AdaptiveBatch, DeviceTransfer
 from ai.engine.decoder import BeamDecoder, GreedyDecoder
 from ai.engine.precision import DTYPES
-from ai.engine.towers import VisionTower, vision_of_blip
+from ai.engine.towers import VisionTower, build_blip_vision
 from ai.fingerprint import WEIGHTS
 
 logger = logging.getLogger(__name__)
 MAX_BATCH = 16  # images per generation; bounds memory, not what callers may send
 MAX_BATCH_CUDA = 64
-VISION_BATCH = 1  # a CPU's tower gains nothing from more
+VISION_BATCH_SIZE = 1  # a CPU's tower gains nothing from more
 Tower = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -41,8 +41,8 @@ class Blip:
     device: torch.device
     dtype_name: str
     location: Path
-    upload: Uploader
-    batch: BatchSize
+    upload: DeviceTransfer
+    batch: AdaptiveBatch
     vision_batch: int
     tokenizer_lock: threading.Lock
 
@@ -80,28 +80,30 @@ def load_blip(model: str, *, device: torch.device, dtype: str, beams: int = 1) -
     beams: texts that are followed at the same time; with 1 the next word is the most probable.
     """
     name = f"BLIP model {model}"
-    directory = weights.model_directory(name, model)
+    directory = weights.find_model_directory(name, model)
     try:
         blip = _load(directory, device, dtype, beams)
         # Now, not when someone waits: the first pass takes seconds.
         blip.caption_images([Image.new("RGB", (384, 384))], max_new_tokens=2)
-        checkpoints.give_back_memory()
+        checkpoints.trim_memory()
     except Exception as error:  # whatever transformers raises over a bad directory
-        raise weights.unavailable(name, str(directory), error) from error
+        raise weights.unavailable_error(name, str(directory), error) from error
     return blip
 
 
 def _load(directory: Path, device: torch.device, dtype: str, beams: int) -> Blip:
-    vision_model, text_decoder = _networks(directory)
-    file = checkpoints.weights_file(directory, WEIGHTS)
+    vision_model, text_decoder = _empty_networks(directory)
+    file = checkpoints.find_weights_file(directory, WEIGHTS)
     processor = BlipImageProcessorPil.from_pretrained(directory, local_files_only=True)
     tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
     size = (processor.size["width"], processor.size["height"])
-    _fill(vision_model, checkpoints.read(file, DTYPES[dtype], "vision_model."), device)
-    vision = _vision(vision_model, processor, size, int8=dtype == "int8")
+    _assign_weights(
+        vision_model, checkpoints.read_tensors(file, DTYPES[dtype], "vision_model."), device
+    )
+    vision = _build_vision(vision_model, processor, size, int8=dtype == "int8")
     del vision_model  # its weights are in the tower, in another layout
-    checkpoints.give_back_memory()  # before the decoder's are read
-    _fill(text_decoder, _text_state(file, DTYPES[dtype]), device)
+    checkpoints.trim_memory()  # before the decoder's are read
+    _assign_weights(text_decoder, _read_decoder_state(file, DTYPES[dtype]), device)
     cuda, plain = device.type == "cuda", isinstance(vision, VisionTower)
     return Blip(
         vision=vision,
@@ -112,36 +114,36 @@ def _load(directory: Path, device: torch.device, dtype: str, beams: int) -> Blip
         device=device,
         dtype_name="bf16" if plain and dtype == "int8" else dtype,
         location=directory,
-        upload=Uploader(device),
-        batch=BatchSize(MAX_BATCH_CUDA if cuda else MAX_BATCH),
-        vision_batch=VISION_BATCH if plain and not cuda else MAX_BATCH_CUDA,
+        upload=DeviceTransfer(device),
+        batch=AdaptiveBatch(MAX_BATCH_CUDA if cuda else MAX_BATCH),
+        vision_batch=VISION_BATCH_SIZE if plain and not cuda else MAX_BATCH_CUDA,
         tokenizer_lock=threading.Lock(),
     )
 
 
 @torch.inference_mode()
-def _vision(network: Any, processor: Any, size: tuple[int, int], *, int8: bool) -> Tower:
+def _build_vision(network: Any, processor: Any, size: tuple[int, int], *, int8: bool) -> Tower:
     """The tower in the network's numbers, or in int8 where asked for and nearly as exact."""
     described = network, processor.image_mean, processor.image_std
-    plain = vision_of_blip(*described)
+    plain = build_blip_vision(*described)
     if not int8:
         return plain
     try:
-        from ai.engine.int8 import Int8Tower, is_faithful, pictures
+        from ai.engine.int8 import Int8Tower, draw_test_images, matches_reference
 
-        expected = [plain(picture) for picture in pictures(size)]
+        expected = [plain(picture) for picture in draw_test_images(size)]
         del plain  # there is no room for both
-        checkpoints.give_back_memory()
+        checkpoints.trim_memory()
         found = Int8Tower(*described, side=size[0])
-        if is_faithful(found, expected, size):
+        if matches_reference(found, expected, size):
             return found
         del found
     except Exception as error:  # it isn't installed, no room for a file, or what OpenVINO raises
         logger.warning("int8 can't be had, bf16 is used instead: %s", error)
-    return vision_of_blip(*described)
+    return build_blip_vision(*described)
 
 
-def _networks(directory: Path) -> tuple[Any, Any]:
+def _empty_networks(directory: Path) -> tuple[Any, Any]:
     """transformers' BlipVisionModel and BlipTextLMHeadModel, without any numbers yet."""
     config = BlipConfig.from_pretrained(directory, local_files_only=True)
     if config.model_type != "blip":
@@ -154,7 +156,7 @@ def _networks(directory: Path) -> tuple[Any, Any]:
     return network.vision_model, network.text_decoder
 
 
-def _fill(network: Any, state: dict[str, torch.Tensor], device: torch.device) -> None:
+def _assign_weights(network: Any, state: dict[str, torch.Tensor], device: torch.device) -> None:
     """Makes the tensors the network's own, without a second copy of any."""
     missing, _ = network.load_state_dict(state, strict=False, assign=True)
     if missing:
@@ -162,8 +164,8 @@ def _fill(network: Any, state: dict[str, torch.Tensor], device: torch.device) ->
     network.to(device).eval().requires_grad_(False)
 
 
-def _text_state(file: Path, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    state = checkpoints.read(file, dtype, "text_decoder.")
+def _read_decoder_state(file: Path, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    state = checkpoints.read_tensors(file, dtype, "text_decoder.")
     # The head has the embedding's weights; a file need not hold them twice.
     head, words = "cls.predictions.", "bert.embeddings.word_embeddings.weight"
     state.setdefault(head + "decoder.weight", state[words])

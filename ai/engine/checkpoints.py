@@ -12,7 +12,7 @@ from safetensors import safe_open
 SUFFIX = ".safetensors"
 
 
-def read(path: Path, dtype: torch.dtype, prefix: str = "") -> dict[str, torch.Tensor]:
+def read_tensors(path: Path, dtype: torch.dtype, prefix: str = "") -> dict[str, torch.Tensor]:
     """The file's tensors, floating ones as `dtype`. Raises OSError or SafetensorError.
 
     prefix: only those whose names begin with it, by what follows it.
@@ -23,7 +23,7 @@ def read(path: Path, dtype: torch.dtype, prefix: str = "") -> dict[str, torch.Te
     if path.suffix != SUFFIX:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         return {
-            name.removeprefix(prefix): cast(value, dtype)
+            name.removeprefix(prefix): copy_as(value, dtype)
             for name, value in state.items()
             if name.startswith(prefix)
         }
@@ -32,17 +32,17 @@ def read(path: Path, dtype: torch.dtype, prefix: str = "") -> dict[str, torch.Te
     found = {}
     for name in names:
         with safe_open(path, "pt") as file:
-            found[name.removeprefix(prefix)] = cast(file.get_tensor(name), dtype)
+            found[name.removeprefix(prefix)] = copy_as(file.get_tensor(name), dtype)
     return found
 
 
-def cast(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+def copy_as(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """A copy of its own, as `dtype` if it is floating and more than one number (a scale)."""
     converted = tensor.is_floating_point() and tensor.numel() > 1
     return tensor.to(dtype if converted else tensor.dtype, copy=True)
 
 
-def weights_file(directory: Path, names: Sequence[str]) -> Path:
+def find_weights_file(directory: Path, names: Sequence[str]) -> Path:
     """The first of `names` that the directory has; FileNotFoundError when it has none."""
     for name in names:
         if (directory / name).is_file():
@@ -50,7 +50,7 @@ def weights_file(directory: Path, names: Sequence[str]) -> Path:
     raise FileNotFoundError(f"{directory} has no {' or '.join(names)}")
 
 
-def give_back_memory() -> None:
+def trim_memory() -> None:
     """What loading used and freed, back to the system: glibc would keep it for later.
 
     Collects first: modules of transformers refer to each other in circles.

@@ -27,8 +27,8 @@ from PIL import Image
 from torchvision.transforms import Compose
 
 from ai.engine import checkpoints, self_test, towers, transformers_clip, weights
-from ai.engine.batches import BatchSize, Uploader
-from ai.engine.checkpoints import give_back_memory
+from ai.engine.adaptive_batch import AdaptiveBatch, DeviceTransfer
+from ai.engine.checkpoints import trim_memory
 from ai.engine.precision import DTYPES
 from ai.errors import ModelUnavailable
 from ai.fingerprint import OPEN_CLIP_WEIGHTS, WEIGHTS
@@ -55,8 +55,8 @@ class Clip:
     location: Path
     vision: torch.nn.Module
     encode_text: Any
-    upload: Uploader
-    batch: BatchSize
+    upload: DeviceTransfer
+    batch: AdaptiveBatch
     # Rust tokenizers raise "Already borrowed" when two threads set their truncation at once.
     tokenizer_lock: threading.Lock
 
@@ -119,31 +119,33 @@ def load_clip(
     not what the preset says.
     """
     name = f"CLIP model {model}"
-    directory = _directory(name, model)
+    directory = _find_directory(name, model)
     try:
-        network, tokenizer, location = _read(name, directory, model, pretrained, device, dtype)
+        network, tokenizer, location = _read_network(
+            name, directory, model, pretrained, device, dtype
+        )
         self_test.check_network(network, tokenizer, preset)
-        reference = self_test.reference(network, tokenizer, preset, device, DTYPES[dtype])
-        clip = _assembled(network, tokenizer, location, device, dtype, vector_size)
-        _try_out(clip)
+        reference = self_test.compute_reference(network, tokenizer, preset, device, DTYPES[dtype])
+        clip = _build_clip(network, tokenizer, location, device, dtype, vector_size)
+        _warm_up(clip)
         self_test.check_vectors(clip, preset, reference)
-        give_back_memory()
+        trim_memory()
     except ModelUnavailable:
         raise
     except Exception as error:  # whatever three libraries raise over a bad file or name
         sought = str(directory or f"weights {pretrained!r}")
-        raise weights.unavailable(name, sought, error) from error
+        raise weights.unavailable_error(name, sought, error) from error
     return clip
 
 
-def _directory(name: str, model: str) -> Path | None:
+def _find_directory(name: str, model: str) -> Path | None:
     """Where a model's files lie; None for an architecture of open_clip."""
     if not (local_directory(model) or is_repository(model)):
         return None
-    return weights.model_directory(name, model, [*OPEN_CLIP_WEIGHTS, *WEIGHTS])
+    return weights.find_model_directory(name, model, [*OPEN_CLIP_WEIGHTS, *WEIGHTS])
 
 
-def _read(
+def _read_network(
     name: str,
     directory: Path | None,
     model: str,
@@ -153,9 +155,9 @@ def _read(
 ) -> tuple[Any, Any, Path]:
     """Network, tokenizer and location, from whichever of the four sources."""
     if directory is None:
-        parts = _from_architecture(name, model, pretrained, device, dtype)
+        parts = _read_architecture(name, model, pretrained, device, dtype)
     elif (directory / "open_clip_config.json").exists():
-        parts = _from_open_clip(directory, device, dtype)
+        parts = _read_open_clip(directory, device, dtype)
     else:
         parts = transformers_clip.load(directory, device, dtype)
     network = parts[0]
@@ -166,7 +168,7 @@ def _read(
     return parts
 
 
-def _assembled(
+def _build_clip(
     network: Any,
     tokenizer: Any,
     location: Path,
@@ -176,8 +178,10 @@ def _assembled(
 ) -> Clip:
     """The network with towers of our own where it is a plain one, and what prepares its input."""
     config = PreprocessCfg(**network.visual.preprocess_cfg)
-    network.visual = towers.vision_of_clip(network.visual, config.mean, config.std, DTYPES[dtype])
-    text = towers.text_of_clip(network)
+    network.visual = towers.build_clip_vision(
+        network.visual, config.mean, config.std, DTYPES[dtype]
+    )
+    text = towers.build_clip_text(network)
     if text is not None:
         del network.transformer  # its weights are in the tower, in another layout
     return Clip(
@@ -192,13 +196,13 @@ def _assembled(
         location=location,
         vision=network.visual,
         encode_text=text or network.encode_text,
-        upload=Uploader(device),
-        batch=BatchSize(MAX_BATCH_CUDA if device.type == "cuda" else MAX_BATCH),
+        upload=DeviceTransfer(device),
+        batch=AdaptiveBatch(MAX_BATCH_CUDA if device.type == "cuda" else MAX_BATCH),
         tokenizer_lock=threading.Lock(),
     )
 
 
-def _from_architecture(
+def _read_architecture(
     name: str, architecture: str, pretrained: str, device: torch.device, dtype: str
 ) -> tuple[Any, Any, Path]:
     """`pretrained`: a tag that open_clip knows for the architecture, or a file of weights."""
@@ -206,14 +210,14 @@ def _from_architecture(
     if repository_and_file := tag.get("hf_hub"):
         repository, _, file = repository_and_file.rpartition("/")
         names = [f"{Path(file).stem}.safetensors", file] if file else OPEN_CLIP_WEIGHTS
-        location = weights.hub_file(name, repository, names)
+        location = weights.find_hub_file(name, repository, names)
     elif tag:
         location = Path(download_pretrained(tag))
     else:
         location = Path(pretrained)
     if not location.is_file():
         tags = ", ".join(list_pretrained_tags_by_model(architecture)) or "none"
-        raise weights.unavailable(
+        raise weights.unavailable_error(
             name, f"weights {pretrained!r}", f"neither a file nor a tag of open_clip: {tags}"
         )
     # OpenAI's weights give wrong vectors under GELU; their tag knows, the plain name does not.
@@ -222,7 +226,9 @@ def _from_architecture(
     config = open_clip.get_model_config(architecture) or {}
     if quick:
         config["quick_gelu"] = True
-    network = _plain(config, location, preprocess, device, dtype) or open_clip.create_model(
+    network = _read_native_clip(
+        config, location, preprocess, device, dtype
+    ) or open_clip.create_model(
         architecture,
         pretrained=str(location),
         precision=dtype,
@@ -234,19 +240,19 @@ def _from_architecture(
     return network, open_clip.get_tokenizer(architecture), location
 
 
-def _from_open_clip(directory: Path, device: torch.device, dtype: str) -> tuple[Any, Any, Path]:
+def _read_open_clip(directory: Path, device: torch.device, dtype: str) -> tuple[Any, Any, Path]:
     schema = f"{LOCAL_DIR_SCHEME}{directory}"
     saved = json.loads((directory / "open_clip_config.json").read_text())
-    location = checkpoints.weights_file(directory, [*OPEN_CLIP_WEIGHTS, *WEIGHTS])
+    location = checkpoints.find_weights_file(directory, [*OPEN_CLIP_WEIGHTS, *WEIGHTS])
     preprocess = saved.get("preprocess_cfg", {})
-    network = _plain(saved["model_cfg"], location, preprocess, device, dtype)
+    network = _read_native_clip(saved["model_cfg"], location, preprocess, device, dtype)
     network = network or open_clip.create_model(
         schema, precision=dtype, device=device, require_pretrained=True
     )
     return network, open_clip.get_tokenizer(schema), directory
 
 
-def _plain(
+def _read_native_clip(
     config: dict[str, Any],
     location: Path,
     preprocess: dict[str, Any],
@@ -258,9 +264,9 @@ def _plain(
     custom = config.get("custom_text") or "hf_model_name" in config.get("text_cfg", {})
     if custom or not config or "timm_model_name" in config["vision_cfg"]:
         return None
-    state = checkpoints.read(location, DTYPES[dtype])
+    state = checkpoints.read_tensors(location, DTYPES[dtype])
     try:
-        network = transformers_clip.plain_clip(config, state, device)
+        network = transformers_clip.build_native_clip(config, state, device)
     except (RuntimeError, TypeError):  # other names, or settings of another class
         return None
     size = {"size": network.visual.image_size}
@@ -270,7 +276,7 @@ def _plain(
 
 
 @torch.inference_mode()
-def _try_out(clip: Clip) -> None:
+def _warm_up(clip: Clip) -> None:
     """ValueError when the vectors have another size; also takes the slow first pass (seconds)."""
     # By computing one: architectures keep their output size in different places.
     size = clip.encode_text(clip.tokenizer(["a photo"]).to(clip.device)).shape[-1]

@@ -11,23 +11,29 @@ from typing import Any
 import torch
 from torch import nn
 
-from ai.engine.layers import Dense, attend, pack_linears
+from ai.engine.layers import PackedLinear, attention, pack_linears
 
 # Words after which it is asked whether all texts have ended: on CUDA the answer is waited for.
-ASKED_AFTER = {"cpu": 1, "cuda": 4}
+EOS_CHECK_INTERVAL = {"cpu": 1, "cuda": 4}
 
 
-class _Layer(nn.Module):
+class _DecoderLayer(nn.Module):
     def __init__(self, layer: Any) -> None:
         super().__init__()
         attention, cross = layer.attention, layer.crossattention
         inputs = [attention.self.query, attention.self.key, attention.self.value]
         self.heads = attention.self.num_attention_heads
-        self.qkv = Dense(*_stacked(inputs))
-        self.out, self.norm = Dense.of(attention.output.dense), attention.output.LayerNorm
-        self.cross, self.cross_norm = _ImageAttention(cross), cross.output.LayerNorm
-        self.up = Dense.of(layer.intermediate.dense, "gelu")
-        self.down, self.mlp_norm = Dense.of(layer.output.dense), layer.output.LayerNorm
+        self.qkv = PackedLinear(*_stack(inputs))
+        self.out, self.norm = (
+            PackedLinear.from_linear(attention.output.dense),
+            attention.output.LayerNorm,
+        )
+        self.cross, self.cross_norm = _CrossAttention(cross), cross.output.LayerNorm
+        self.up = PackedLinear.from_linear(layer.intermediate.dense, "gelu")
+        self.down, self.mlp_norm = (
+            PackedLinear.from_linear(layer.output.dense),
+            layer.output.LayerNorm,
+        )
 
     def forward(
         self, x: torch.Tensor, kept: torch.Tensor, step: int, states: torch.Tensor
@@ -36,12 +42,12 @@ class _Layer(nn.Module):
         `step`; states: the image's, [n, tokens, width]."""
         query, kept[0, :, step : step + 1], kept[1, :, step : step + 1] = self.qkv(x).chunk(3, -1)
         keys, values = kept[:, :, : step + 1]
-        x = self.norm(x + self.out(attend(query, keys, values, self.heads)))
+        x = self.norm(x + self.out(attention(query, keys, values, self.heads)))
         x = self.cross_norm(x + self.cross(x, states))
         return self.mlp_norm(x + self.down(self.up(x)))
 
 
-class _ImageAttention(nn.Module):
+class _CrossAttention(nn.Module):
     """Attention of one word to the image's states: [n, 1, width] → [n, 1, width].
 
     q · (K s + k) is (Kᵀ q) · s and a term that is the same for all tokens, which the softmax takes
@@ -52,12 +58,12 @@ class _ImageAttention(nn.Module):
         super().__init__()
         attention, out = cross.self, cross.output.dense
         self.heads = attention.num_attention_heads
-        self.query = Dense.of(attention.query)
+        self.query = PackedLinear.from_linear(attention.query)
         key, value = (x.weight.detach() for x in (attention.key, attention.value))
         self.key = key.unflatten(0, (self.heads, -1))  # [heads, size, width]
         self.value = value.unflatten(0, (self.heads, -1)).mT.contiguous()  # [heads, width, size]
         bias = out.weight.float() @ attention.value.bias.float() + out.bias.float()
-        self.out = Dense(out.weight.detach(), bias.detach().to(out.weight.dtype))
+        self.out = PackedLinear(out.weight.detach(), bias.detach().to(out.weight.dtype))
 
     def forward(self, x: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
         query = self.query(x).unflatten(-1, (self.heads, -1))[:, 0].transpose(0, 1)
@@ -82,11 +88,11 @@ class GreedyDecoder(nn.Module):
         self.norm = bert.embeddings.LayerNorm
         self.layers = nn.ModuleList()
         for index, layer in enumerate(bert.encoder.layer):
-            self.layers.append(_Layer(layer))
+            self.layers.append(_DecoderLayer(layer))
             bert.encoder.layer[index] = nn.Identity()  # its weights are in another layout now
-        self.transform = Dense.of(head.transform.dense, "gelu")
+        self.transform = PackedLinear.from_linear(head.transform.dense, "gelu")
         self.transform_norm = head.transform.LayerNorm
-        self.head = Dense.of(head.decoder)
+        self.head = PackedLinear.from_linear(head.decoder)
 
     def generate(
         self, states: torch.Tensor, *, max_new_tokens: int, min_new_tokens: int = 0
@@ -110,7 +116,7 @@ class GreedyDecoder(nn.Module):
                 scores[:, self.end] = -torch.inf
             token = scores.argmax(dim=-1)
             open_ &= token != self.end
-            if (step + 1) % ASKED_AFTER[states.device.type] == 0 and not open_.any():
+            if (step + 1) % EOS_CHECK_INTERVAL[states.device.type] == 0 and not open_.any():
                 break
             found.append(torch.where(open_, token, self.end))
         if not found:
@@ -148,7 +154,7 @@ class BeamDecoder(nn.Module):
         return [[token for token in row if token not in special] for row in rows.tolist()]
 
 
-def _stacked(linears: list[nn.Linear]) -> tuple[torch.Tensor, torch.Tensor]:
+def _stack(linears: list[nn.Linear]) -> tuple[torch.Tensor, torch.Tensor]:
     return (
         torch.cat([linear.weight.detach() for linear in linears]),
         torch.cat([linear.bias.detach() for linear in linears]),

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ai.engine.blip import Blip, load_blip
 from ai.engine.clip import Clip, load_clip
-from ai.engine.lazy import LazyModel
+from ai.engine.lazy_model import LazyModel
 from ai.engine.precision import choose_device, choose_dtype
 from ai.errors import ModelUnavailable
 from ai.metrics import observe_inference
@@ -68,7 +68,7 @@ class Engine:
         def load() -> Clip:
             found = clip_name(clip_model, clip_pretrained)  # weights may have come, or changed
             if name and found != name and has_weights(clip_model):
-                raise _other_model(name, found, clip_model)
+                raise _wrong_model_error(name, found, clip_model)
             self.clip_name = name or found
             return load_clip(
                 clip_model,
@@ -123,14 +123,14 @@ class Engine:
         return self.blip.get().caption_images(images, max_new_tokens)
 
     @property
-    def embed_batch(self) -> int:
+    def embed_batch_size(self) -> int:
         """Images that CLIP looks at in one pass, at most. Raises ModelUnavailable."""
-        return self.clip.get().batch.most
+        return self.clip.get().batch.max_size
 
     @property
-    def caption_batch(self) -> int:
+    def caption_batch_size(self) -> int:
         """Images that BLIP captions at once, at most. Raises ModelUnavailable."""
-        return self.blip.get().batch.most
+        return self.blip.get().batch.max_size
 
     @property
     def caption_source(self) -> str:
@@ -170,7 +170,7 @@ class Engine:
         return kept[1].probabilities(image_vectors)
 
 
-def _other_model(name: str, found: str, model: str) -> ModelUnavailable:
+def _wrong_model_error(name: str, found: str, model: str) -> ModelUnavailable:
     if "@" not in name:
         return ModelUnavailable(
             f"{name}: its vectors are from before names told what lies in a directory. Make them "

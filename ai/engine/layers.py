@@ -9,12 +9,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-_PACKED_FOR = 1024  # rows; a hint for the layout, any number of rows may come
-_SCORES = 1024**2  # of attention at once; 2 MB in bf16
-QUICK = 1.702  # quick GELU: x · sigmoid(1.702 x), what OpenAI's CLIP was trained with
+_PACKING_ROWS_HINT = 1024  # rows; a hint for the layout, any number of rows may come
+_MAX_SCORES = 1024**2  # of attention at once; 2 MB in bf16
+QUICK_GELU_ALPHA = 1.702  # quick GELU: x · sigmoid(1.702 x), what OpenAI's CLIP was trained with
 
 
-class Dense(nn.Module):
+class PackedLinear(nn.Module):
     """A frozen linear layer and what follows it: [..., k] → [..., n].
 
     activation: "none", "gelu" (erf) or "swish" (x · sigmoid(x)).
@@ -28,14 +28,14 @@ class Dense(nn.Module):
         self.packed = weight.device.type == "cpu" and weight.dtype == torch.bfloat16
         if self.packed:
             weight = torch.ops.mkldnn._reorder_linear_weight(
-                weight.detach().contiguous(), _PACKED_FOR
+                weight.detach().contiguous(), _PACKING_ROWS_HINT
             )
         self.weight = weight
         self.bias = bias
 
     @classmethod
-    def of(cls, linear: nn.Linear, activation: str = "none") -> "Dense":
-        return cls(linear.weight.detach(), _detached(linear.bias), activation)
+    def from_linear(cls, linear: nn.Linear, activation: str = "none") -> "PackedLinear":
+        return cls(linear.weight.detach(), _detach(linear.bias), activation)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.packed:
@@ -49,7 +49,7 @@ class Dense(nn.Module):
         return functional.silu(y) if self.activation == "swish" else y
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Pre-norm attention and MLP, each beside a residual: [n, tokens, width] → the same."""
 
     def __init__(
@@ -65,18 +65,23 @@ class Block(nn.Module):
         """`qkv` has its outputs in that order; `quick`: the MLP has quick GELU, else GELU."""
         super().__init__()
         self.heads = heads
-        self.norm_1, self.norm_2 = (plain_norm(norm, qkv.weight.dtype) for norm in norms)
+        self.norm_1, self.norm_2 = (convert_norm(norm, qkv.weight.dtype) for norm in norms)
         width = qkv.in_features
         weight, bias = qkv.weight.detach(), qkv.bias.detach()
-        self.query = Dense(weight[:width], bias[:width])
-        self.key_value = Dense(weight[width:], bias[width:])
-        self.out = Dense.of(out)
+        self.query = PackedLinear(weight[:width], bias[:width])
+        self.key_value = PackedLinear(weight[width:], bias[width:])
+        self.out = PackedLinear.from_linear(out)
         up, down = mlp
         if quick:  # x · sigmoid(q x) = swish(q x) / q, which is one kernel with the product
-            self.up = Dense(up.weight.detach() * QUICK, up.bias.detach() * QUICK, "swish")
-            self.down = Dense(down.weight.detach() / QUICK, down.bias.detach())
+            self.up = PackedLinear(
+                up.weight.detach() * QUICK_GELU_ALPHA, up.bias.detach() * QUICK_GELU_ALPHA, "swish"
+            )
+            self.down = PackedLinear(down.weight.detach() / QUICK_GELU_ALPHA, down.bias.detach())
         else:
-            self.up, self.down = Dense.of(up, "gelu"), Dense.of(down)
+            self.up, self.down = (
+                PackedLinear.from_linear(up, "gelu"),
+                PackedLinear.from_linear(down),
+            )
 
     def forward(
         self, x: torch.Tensor, *, causal: bool = False, first_only: bool = False
@@ -87,14 +92,14 @@ class Block(nn.Module):
         key, value = self.key_value(y).chunk(2, dim=-1)
         if first_only:
             x, y = x[:, :1], y[:, :1]
-            found = Remembered(key, value, self.heads).attend(self.query(y))
+            found = CachedKeyValue(key, value, self.heads).attend(self.query(y))
         else:
-            found = attend(self.query(y), key, value, self.heads, causal=causal)
+            found = attention(self.query(y), key, value, self.heads, causal=causal)
         x = x + self.out(found)
         return x + self.down(self.up(self.norm_2(x)))
 
 
-def attend(
+def attention(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
@@ -105,19 +110,19 @@ def attend(
     """Scaled dot-product attention: [n, q, width] and [n, k, width] twice → [n, q, width]."""
     query, key, value = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (query, key, value))
     if query.device.type == "cpu" and query.dtype == torch.bfloat16 and not causal:
-        found = _in_products(query, key, value)
+        found = _chunked_attention(query, key, value)
     else:
         found = functional.scaled_dot_product_attention(query, key, value, is_causal=causal)
     return found.transpose(1, 2).flatten(2)
 
 
-def _in_products(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+def _chunked_attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     """torch's fused kernel takes 1.6 times as long for 577 tokens (torch 2.13, AVX-512, no AMX).
     A few heads at a time, so that their scores stay in the cache and in memory that is at hand."""
     n, heads, tokens, size = query.shape
     query = (query * size**-0.5).flatten(0, 1)
     key, value = key.transpose(-1, -2).flatten(0, 1), value.flatten(0, 1)
-    step = max(1, _SCORES // (tokens * key.shape[-1]))
+    step = max(1, _MAX_SCORES // (tokens * key.shape[-1]))
     found = torch.empty_like(query)
     for start in range(0, n * heads, step):
         some = slice(start, start + step)
@@ -126,7 +131,7 @@ def _in_products(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) ->
     return found.unflatten(0, (n, heads))
 
 
-class Remembered:
+class CachedKeyValue:
     """Keys and values that single queries come back to, laid out for a product with a column."""
 
     def __init__(self, key: torch.Tensor, value: torch.Tensor, heads: int) -> None:
@@ -144,7 +149,7 @@ class Remembered:
         return torch.bmm(self.value, scores).view(query.shape)
 
 
-def plain_norm(norm: nn.Module, dtype: torch.dtype) -> nn.Module:
+def convert_norm(norm: nn.Module, dtype: torch.dtype) -> nn.Module:
     """A layer norm that takes and gives `dtype`; inside it, torch computes in float32 anyhow."""
     if isinstance(norm, nn.Identity):
         return norm
@@ -157,10 +162,10 @@ def pack_linears(module: nn.Module) -> None:
     """Replaces every nn.Linear below `module` by a Dense, one at a time."""
     for name, child in module.named_children():
         if type(child) is nn.Linear:
-            setattr(module, name, Dense.of(child))
+            setattr(module, name, PackedLinear.from_linear(child))
         else:
             pack_linears(child)
 
 
-def _detached(tensor: torch.Tensor | None) -> torch.Tensor | None:
+def _detach(tensor: torch.Tensor | None) -> torch.Tensor | None:
     return None if tensor is None else tensor.detach()

@@ -13,9 +13,11 @@ from open_clip.model import CLIP
 from open_clip.transformer import QuickGELU, ResidualAttentionBlock, VisionTransformer
 from torch import nn
 
-from ai.engine.layers import Block, Dense, plain_norm
+from ai.engine.layers import PackedLinear, TransformerBlock, convert_norm
 
-MIDDLE = 128.0  # taken off a byte before it is computed with: exact in bf16, and nearly centred
+PIXEL_OFFSET = (
+    128.0  # taken off a byte before it is computed with: exact in bf16, and nearly centred
+)
 
 
 class VisionTower(nn.Module):
@@ -33,7 +35,7 @@ class VisionTower(nn.Module):
         class_token: torch.Tensor,
         positions: torch.Tensor,
         norms: tuple[nn.Module, nn.Module],
-        blocks: Sequence[Block],
+        blocks: Sequence[TransformerBlock],
         proj: torch.Tensor | None = None,
         pooled: bool = False,
     ) -> None:
@@ -41,10 +43,10 @@ class VisionTower(nn.Module):
         super().__init__()
         self.patch = patches.kernel_size[0]
         dtype = patches.weight.dtype
-        self.embed = Dense(*(x.to(dtype) for x in patch_weights(patches, mean, std)))
+        self.embed = PackedLinear(*(x.to(dtype) for x in fold_normalization(patches, mean, std)))
         self.start = (class_token + positions[0]).detach().to(dtype)
         self.positions = positions[1:].detach().to(dtype)
-        self.norm_pre, self.norm_post = (plain_norm(norm, dtype) for norm in norms)
+        self.norm_pre, self.norm_post = (convert_norm(norm, dtype) for norm in norms)
         self.blocks = nn.ModuleList(blocks)
         self.proj = None if proj is None else nn.Parameter(proj.detach(), requires_grad=False)
         self.pooled = pooled
@@ -53,7 +55,7 @@ class VisionTower(nn.Module):
         n, side, p = len(pixels), pixels.shape[1], self.patch
         grid = side // p
         x = pixels.view(n, grid, p, grid, p, 3).permute(0, 1, 3, 2, 4, 5)
-        x = x.reshape(n, grid * grid, -1).to(self.positions.dtype).sub_(MIDDLE)
+        x = x.reshape(n, grid * grid, -1).to(self.positions.dtype).sub_(PIXEL_OFFSET)
         x = self.embed(x).add_(self.positions)
         x = self.norm_pre(torch.cat([self.start.expand(n, 1, -1), x], dim=1))
         *blocks, last = self.blocks
@@ -65,7 +67,7 @@ class VisionTower(nn.Module):
         return x if self.proj is None else x @ self.proj
 
 
-class Normalised(nn.Module):
+class NormalizedTower(nn.Module):
     """Any other vision tower behind the same input: uint8 [n, side, side, 3]."""
 
     def __init__(
@@ -88,9 +90,9 @@ class TextTower(nn.Module):
     def __init__(self, model: CLIP) -> None:
         super().__init__()
         self.tokens, self.positions = model.token_embedding, model.positional_embedding
-        self.blocks = nn.ModuleList(_block(block) for block in model.transformer.resblocks)
+        self.blocks = nn.ModuleList(_build_block(block) for block in model.transformer.resblocks)
         self.projection = model.text_projection
-        self.norm = plain_norm(model.ln_final, self.projection.dtype)
+        self.norm = convert_norm(model.ln_final, self.projection.dtype)
         self.end = model.text_eos_id if model.text_pool_type == "eos" else None
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
@@ -106,12 +108,12 @@ class TextTower(nn.Module):
         return x @ self.projection
 
 
-def vision_of_clip(
+def build_clip_vision(
     visual: nn.Module, mean: Sequence[float], std: Sequence[float], dtype: torch.dtype
 ) -> nn.Module:
     """open_clip's vision tower behind one input, fast when it is a plain vision transformer."""
-    if not _is_plain(visual):
-        return Normalised(visual, mean, std, dtype)
+    if not _is_plain_vision(visual):
+        return NormalizedTower(visual, mean, std, dtype)
     return VisionTower(
         patches=visual.conv1,
         mean=mean,
@@ -119,13 +121,13 @@ def vision_of_clip(
         class_token=visual.class_embedding,
         positions=visual.positional_embedding,
         norms=(visual.ln_pre, visual.ln_post),
-        blocks=[_block(block) for block in visual.transformer.resblocks],
+        blocks=[_build_block(block) for block in visual.transformer.resblocks],
         proj=visual.proj,
         pooled=True,
     )
 
 
-def text_of_clip(model: Any) -> nn.Module | None:
+def build_clip_text(model: Any) -> nn.Module | None:
     """The text tower of open_clip's plain CLIP; None for any other."""
     plain = (
         type(model) is CLIP
@@ -136,7 +138,7 @@ def text_of_clip(model: Any) -> nn.Module | None:
     return TextTower(model) if plain else None
 
 
-def vision_of_blip(model: Any, mean: Sequence[float], std: Sequence[float]) -> VisionTower:
+def build_blip_vision(model: Any, mean: Sequence[float], std: Sequence[float]) -> VisionTower:
     """transformers' BlipVisionModel."""
     layers = model.encoder.layers
     if (activation := model.config.hidden_act) != "gelu":
@@ -149,7 +151,7 @@ def vision_of_blip(model: Any, mean: Sequence[float], std: Sequence[float]) -> V
         positions=model.embeddings.position_embedding[0],
         norms=(nn.Identity(), model.post_layernorm),
         blocks=[
-            Block(
+            TransformerBlock(
                 norms=(layer.layer_norm1, layer.layer_norm2),
                 qkv=layer.self_attn.qkv,
                 out=layer.self_attn.projection,
@@ -162,7 +164,7 @@ def vision_of_blip(model: Any, mean: Sequence[float], std: Sequence[float]) -> V
     )
 
 
-def patch_weights(
+def fold_normalization(
     conv: nn.Conv2d, mean: Sequence[float], std: Sequence[float]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The convolution as a product, with (x / 255 - mean) / std in front of it folded in: what
@@ -170,18 +172,18 @@ def patch_weights(
     weight = conv.weight.detach().float()
     means = torch.tensor(mean, device=weight.device)
     stds = torch.tensor(std, device=weight.device)
-    bias = torch.einsum("dchw,c->d", weight, (MIDDLE / 255 - means) / stds)
+    bias = torch.einsum("dchw,c->d", weight, (PIXEL_OFFSET / 255 - means) / stds)
     if conv.bias is not None:
         bias += conv.bias.detach().float()
     return (weight / (255 * stds[None, :, None, None])).permute(0, 2, 3, 1).flatten(1), bias
 
 
-def _block(block: ResidualAttentionBlock) -> Block:
+def _build_block(block: ResidualAttentionBlock) -> TransformerBlock:
     attention = block.attn
     qkv = nn.Linear(1, 1, device="meta")
     qkv.in_features = attention.embed_dim
     qkv.weight, qkv.bias = attention.in_proj_weight, attention.in_proj_bias
-    return Block(
+    return TransformerBlock(
         norms=(block.ln_1, block.ln_2),
         qkv=qkv,
         out=attention.out_proj,
@@ -191,7 +193,7 @@ def _block(block: ResidualAttentionBlock) -> Block:
     )
 
 
-def _is_plain(visual: nn.Module) -> bool:
+def _is_plain_vision(visual: nn.Module) -> bool:
     return (
         type(visual) is VisionTransformer
         and visual.attn_pool is None

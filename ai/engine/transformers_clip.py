@@ -62,13 +62,15 @@ def load(directory: Path, device: torch.device, dtype: str) -> tuple[Any, Any, P
     config = CLIPConfig.from_pretrained(directory, local_files_only=True)
     if config.model_type != "clip":
         raise ValueError(f"its model_type is {config.model_type!r}, not 'clip'")
-    state = checkpoints.read(checkpoints.weights_file(directory, WEIGHTS), DTYPES[dtype])
-    network = plain_clip(open_clip_config(config), open_clip_state(state), device)
-    open_clip.set_model_preprocess_cfg(network, _preprocessing(directory, config))
-    return network, _tokenizer(directory, config), directory
+    state = checkpoints.read_tensors(
+        checkpoints.find_weights_file(directory, WEIGHTS), DTYPES[dtype]
+    )
+    network = build_native_clip(convert_config(config), convert_state(state), device)
+    open_clip.set_model_preprocess_cfg(network, _read_preprocessing(directory, config))
+    return network, _load_tokenizer(directory, config), directory
 
 
-def plain_clip(
+def build_native_clip(
     config: dict[str, Any], state: dict[str, torch.Tensor], device: torch.device
 ) -> CLIP:
     """open_clip's CLIP over the tensors of `state` themselves: no second copy of any."""
@@ -80,7 +82,7 @@ def plain_clip(
     return network.to(device)
 
 
-def open_clip_config(config: CLIPConfig) -> dict[str, Any]:
+def convert_config(config: CLIPConfig) -> dict[str, Any]:
     """The arguments of open_clip's CLIP that build the same network; ValueError if none do."""
     vision, text = config.vision_config, config.text_config
     if (activations := {vision.hidden_act, text.hidden_act}) not in ({"gelu"}, {"quick_gelu"}):
@@ -113,7 +115,7 @@ def open_clip_config(config: CLIPConfig) -> dict[str, Any]:
     }
 
 
-def open_clip_state(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def convert_state(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The same parameters under open_clip's names; ValueError on a name that is not known."""
     result: dict[str, torch.Tensor] = {}
     for name, value in state.items():
@@ -137,7 +139,7 @@ def open_clip_state(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return result
 
 
-def _preprocessing(directory: Path, config: CLIPConfig) -> dict[str, Any]:
+def _read_preprocessing(directory: Path, config: CLIPConfig) -> dict[str, Any]:
     """open_clip's preprocessing out of preprocessor_config.json; CLIP's own without that file."""
     path = directory / "preprocessor_config.json"
     saved = json.loads(path.read_text()) if path.exists() else {}
@@ -152,7 +154,7 @@ def _preprocessing(directory: Path, config: CLIPConfig) -> dict[str, Any]:
     )
 
 
-def _tokenizer(directory: Path, config: CLIPConfig) -> Any:
+def _load_tokenizer(directory: Path, config: CLIPConfig) -> Any:
     length = config.text_config.max_position_embeddings
     if config.text_config.vocab_size == OPENAI_VOCABULARY:
         return SimpleTokenizer(context_length=length)

@@ -18,7 +18,7 @@ from ai.model_ids import HUB_SCHEME, local_directory
 NETWORK_TIMEOUT = 5.0  # seconds for the first answer of the hub
 
 
-def unavailable(model: str, sought: str, reason: object) -> ModelUnavailable:
+def unavailable_error(model: str, sought: str, reason: object) -> ModelUnavailable:
     """The one message for every way in which weights can be missing."""
     return ModelUnavailable(
         f"{model}: {sought} could not be loaded ({_first_line(reason)}). Fetch it with "
@@ -27,40 +27,42 @@ def unavailable(model: str, sought: str, reason: object) -> ModelUnavailable:
     )
 
 
-def model_directory(model: str, setting: str, weights: Sequence[str] = WEIGHTS) -> Path:
+def find_model_directory(model: str, setting: str, weights: Sequence[str] = WEIGHTS) -> Path:
     """The directory that a setting names, or the one in the hub's cache, filled if need be.
 
     `weights`: file names, any one of which will do. Raises ModelUnavailable.
     """
     directory = local_directory(setting)
     if directory is None:
-        return _hub_directory(model, setting.removeprefix(HUB_SCHEME), weights)
+        return _find_hub_directory(model, setting.removeprefix(HUB_SCHEME), weights)
     if not directory.is_dir():
-        raise unavailable(model, str(directory), "there is no such directory")
+        raise unavailable_error(model, str(directory), "there is no such directory")
     return directory
 
 
-def hub_file(model: str, repository: str, names: Sequence[str]) -> Path:
+def find_hub_file(model: str, repository: str, names: Sequence[str]) -> Path:
     """The first of the files `names` that `repository` has, out of the cache or fetched.
 
     Raises ModelUnavailable when none can be had.
     """
-    if cached := _cached(repository, names):
+    if cached := _find_cached(repository, names):
         return cached
     for name in names:
         path = _fetch(model, repository, [name]) / name
         if path.exists():
             return path
-    raise unavailable(model, f"{repository} ({' or '.join(names)})", "the repository has none")
+    raise unavailable_error(
+        model, f"{repository} ({' or '.join(names)})", "the repository has none"
+    )
 
 
-def _hub_directory(model: str, repository: str, weights: Sequence[str]) -> Path:
-    if not _cached(repository, weights):
+def _find_hub_directory(model: str, repository: str, weights: Sequence[str]) -> Path:
+    if not _find_cached(repository, weights):
         _fetch(model, repository, SMALL_FILES)  # first, so that weights imply the rest
-    return hub_file(model, repository, weights).parent
+    return find_hub_file(model, repository, weights).parent
 
 
-def _cached(repository: str, names: Sequence[str]) -> Path | None:
+def _find_cached(repository: str, names: Sequence[str]) -> Path | None:
     with suppress(HFValidationError):  # a name that no repository can have; _fetch says so
         for name in names:
             path = try_to_load_from_cache(repository, name)
@@ -75,7 +77,7 @@ def _fetch(model: str, repository: str, patterns: list[str]) -> Path:
             snapshot_download(repository, allow_patterns=patterns, etag_timeout=NETWORK_TIMEOUT)
         )
     except (OSError, HFValidationError) as error:  # the hub's other errors are OSErrors
-        raise unavailable(model, f"{repository} ({', '.join(patterns)})", error) from error
+        raise unavailable_error(model, f"{repository} ({', '.join(patterns)})", error) from error
 
 
 def _first_line(reason: object) -> str:

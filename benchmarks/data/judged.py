@@ -14,12 +14,12 @@ from django.utils import timezone
 from accounts.models import Category, User
 from ai.demo_models.descriptions import (
     Description,
-    label_description,
-    partial_description,
-    setting_description,
+    describe_as_label,
+    describe_partly,
+    describe_setting,
 )
 from ai.demo_models.scenes import KINDS, Scene
-from ai.demo_models.words import KIND_EN, KIND_VI, PLACE_EN, PLACE_VI
+from ai.demo_models.vocabulary import KIND_EN, KIND_VI, PLACE_EN, PLACE_VI
 from posts.models import AIStatus, Post, PostImage
 from posts.services import UNTITLED
 
@@ -79,13 +79,13 @@ def _written(
     language = choose.choice(["en", "vi"])
     part = choose.random()
     if part < 0.35:
-        title = partial_description(scene, language, choose).text
+        title = describe_partly(scene, language, choose).text
         return title, _tags(scene, language) if choose.random() < 0.5 else None
     if part < 0.5:
         return UNTITLED, _tags(scene, language)
     if part < 0.85:
         return UNTITLED, None
-    return partial_description(choose.choice(scenes), language, choose).text, None
+    return describe_partly(choose.choice(scenes), language, choose).text, None
 
 
 def _tags(scene: Scene, language: str) -> list[str]:
@@ -136,7 +136,7 @@ def ndcg(found: Sequence[int], gains: Sequence[int], at: int = 10) -> float:
 def queries(scenes: Sequence[Scene], count: int, language: str, seed: int = 1) -> list[Description]:
     """About scenes of the collection: their things, their setting, their category."""
     choose = random.Random(f"{seed}{language}")
-    forms = (partial_description, partial_description, setting_description, label_description)
+    forms = (describe_partly, describe_partly, describe_setting, describe_as_label)
     return [choose.choice(forms)(choose.choice(scenes), language, choose) for _ in range(count)]
 
 

@@ -1,4 +1,4 @@
-"""Page: a member, and the posts of that member that the viewer may see."""
+"""The page of a member, with the posts that the viewer may see."""
 
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from accounts import options
 from accounts.models import User
 from members.pages.follow import member_context
 from posts.models import Post
-from posts.pages.grids import grid_page
+from posts.pages.grids import render_grid
 from smimso.web.pages import PageRequest
 
 
@@ -21,5 +21,5 @@ def member(request: PageRequest, member_id: UUID) -> HttpResponse:
     author = get_object_or_404(User, pk=member_id, is_active=True)
     posts = Post.objects.visible_to(request.user).filter(user=author)
     job = options.job_name(author.job or "")
-    more = {"author": author, "job": job, **member_context(request.user, author)}
-    return grid_page(request, "members/member.html", posts, more)
+    context = {"author": author, "job": job, **member_context(request.user, author)}
+    return render_grid(request, "members/member.html", posts, context)

@@ -1,4 +1,4 @@
-"""Administration of posts and images: what the AI made of them, another try for it."""
+"""Admin of posts and images, with the results of the AI and a way to retry."""
 
 import re
 from functools import partial
@@ -20,10 +20,10 @@ from django.utils.translation import gettext_lazy as _
 from posts import feed, services
 from posts.admin.duplicates import duplicates_page
 from posts.files import access
-from posts.full_text import matching
+from posts.full_text import filter_by_words
 from posts.models import Post, PostImage
 
-RETRY = _("Give the AI another try")
+RETRY = _("Retry AI processing")
 REMOVE = {"author": _("Remove the author's captions"), "ai": _("Remove the AI's captions")}
 
 
@@ -36,8 +36,8 @@ def _thumbnail(post: Post, image: PostImage, *, large: bool = False) -> SafeStri
     )
 
 
-def link(model: str, row: models.Model) -> SafeString:
-    """To a row's own page; model: as in "posts_post"."""
+def admin_link(model: str, row: models.Model) -> SafeString:
+    """Return a link to the admin page of a row. model: as in "posts_post"."""
     url = reverse(f"admin:{model}_change", args=[row.pk])
     return format_html('<a href="{}">{}</a>', url, Truncator(str(row)).chars(60))
 
@@ -45,31 +45,31 @@ def link(model: str, row: models.Model) -> SafeString:
 def _retry(request: HttpRequest, image_ids: list[UUID]) -> None:
     count = services.retry_images(image_ids)
     if count:
-        text = gettext("{count} of {total} images wait for the AI again.")
+        text = gettext("{count} of {total} images are queued for the AI again.")
         messages.success(request, text.format(count=count, total=len(image_ids)))
     else:
         text = gettext("None of these images is stored here, so none can be retried.")
         messages.warning(request, text)
 
 
-def _posts_found(text: str) -> models.QuerySet[Post]:
-    """As members search by words, whoever may see them; or exactly, by an e-mail or an id."""
+def _find_posts(text: str) -> models.QuerySet[Post]:
+    """Find posts of any visibility by full text, or by the author's e-mail address or an ID."""
     if re.fullmatch(r"\S+@\S+", text):
         return Post.objects.filter(user__email=text.lower())
     try:
         pk = UUID(text)
     except ValueError:
-        return matching(Post.objects.all(), text)
+        return filter_by_words(Post.objects.all(), text)
     of_image = PostImage.objects.filter(pk=pk).values_list("post", flat=True)
     return Post.objects.filter(Q(pk__in=[pk, *of_image]) | Q(user=pk))
 
 
 class _ContentAdmin(admin.ModelAdmin):
-    """Deletes the files of images with their rows; writes only the columns that were edited."""
+    """Base class that deletes image files with their rows, and saves only edited columns."""
 
-    search_fields = ["words"]  # for the box to be there; `get_search_results` reads it
-    search_help_text = _("Words of the post or its pictures, the author's e-mail, or an id")
-    post_path = "pk"  # leads from a row to its post
+    search_fields = ["words"]  # makes Django show the search box; see `get_search_results`
+    search_help_text = _("Text of the post or its captions, the author's e-mail address, or an ID")
+    post_path = "pk"  # lookup from a row to its post
 
     def get_search_results(
         self, request: HttpRequest, queryset: models.QuerySet, search_term: str
@@ -77,13 +77,13 @@ class _ContentAdmin(admin.ModelAdmin):
         text = search_term.strip()
         if not text:
             return queryset, False
-        return queryset.filter(**{f"{self.post_path}__in": _posts_found(text).values("pk")}), False
+        return queryset.filter(**{f"{self.post_path}__in": _find_posts(text).values("pk")}), False
 
     def images_of(self, queryset: models.QuerySet) -> models.QuerySet[PostImage]:
         raise NotImplementedError
 
     def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
-        """A worker may have written the other columns since this form was read."""
+        """Save only edited columns: a worker may have written the others in the meantime."""
         obj.save(update_fields=form.changed_data)
 
     def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
@@ -93,13 +93,13 @@ class _ContentAdmin(admin.ModelAdmin):
         with transaction.atomic():
             image_ids = list(self.images_of(queryset).values_list("pk", flat=True))
             queryset.delete()
-            feed.forget_total()
+            feed.invalidate_total()
             for image_id in image_ids:
                 transaction.on_commit(partial(access.remove_image, image_id))
 
 
 class PostImageInline(admin.TabularInline):
-    """To look at; an image is edited on its own page."""
+    """Show the images of a post; they are edited on their own pages."""
 
     model = PostImage
     readonly_fields = [
@@ -139,7 +139,7 @@ class PostAdmin(_ContentAdmin):
     readonly_fields = [
         "user",
         "caption",
-        "open_fields",
+        "ai_writable_fields",
         "view_count",
         "like_count",
         "comment_count",
@@ -163,15 +163,17 @@ class PostAdmin(_ContentAdmin):
         return PostImage.objects.filter(post__in=queryset)
 
     def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
-        """What was edited here is no longer for the AI to fill in."""
+        """Close the edited fields to the AI."""
         post = Post.objects.select_for_update().get(pk=obj.pk)
-        obj.open_fields = [name for name in post.open_fields if name not in form.changed_data]
+        obj.ai_writable_fields = [
+            name for name in post.ai_writable_fields if name not in form.changed_data
+        ]
         obj.ai_fields = [name for name in post.ai_fields if name not in form.changed_data]
-        fields = [*form.changed_data, "open_fields", "ai_fields", "updated_at"]
+        fields = [*form.changed_data, "ai_writable_fields", "ai_fields", "updated_at"]
         obj.save(update_fields=fields)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """A post begins with its pictures, on the upload page."""
+        """Return False: posts are created with their pictures, on the upload page."""
         return False
 
     def view_on_site(self, post: Post) -> str:
@@ -184,7 +186,7 @@ class PostAdmin(_ContentAdmin):
 
     @admin.display(description=_("author"), ordering="user__first_name")
     def author(self, post: Post) -> SafeString:
-        return link("accounts_user", post.user)
+        return admin_link("accounts_user", post.user)
 
     @admin.display(description=_("AI states"))
     def ai_states(self, post: Post) -> str:
@@ -207,7 +209,7 @@ class PostImageAdmin(_ContentAdmin):
         "embedding_model",
         "created_at",
     ]
-    list_filter = ["ai_status"]  # that of a model would look at every row; /admin/ai/ has links
+    list_filter = ["ai_status"]  # a filter by model would scan the table; /admin/ai/ links to it
     list_select_related = ["post"]
     post_path = "post"
     ordering = ["-created_at", "-id"]
@@ -217,7 +219,7 @@ class PostImageAdmin(_ContentAdmin):
     readonly_fields = [
         "picture",
         "post_link",
-        # What the author and the AI said: in other words it would have another source.
+        # Captions are read-only: text edited here would have another source.
         "user_caption",
         "ai_caption",
         "caption_model",
@@ -246,12 +248,12 @@ class PostImageAdmin(_ContentAdmin):
         return [path("duplicates/", view, name="posts_postimage_duplicates"), *super().get_urls()]
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """The link on a member's page asks for that member's images."""
-        known = lookup == "post__user__id__exact"
-        return known or super().lookup_allowed(lookup, value, request)
+        """Allow the lookup of the link from a member's page to the member's images."""
+        by_member = lookup == "post__user__id__exact"
+        return by_member or super().lookup_allowed(lookup, value, request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Images come with a post, through the upload page."""
+        """Return False: images are created with a post, on the upload page."""
         return False
 
     @admin.display(description=_("picture"))
@@ -268,7 +270,7 @@ class PostImageAdmin(_ContentAdmin):
 
     @admin.display(description=_("post"), ordering="post__title")
     def post_link(self, image: PostImage) -> SafeString:
-        return link("posts_post", image.post)
+        return admin_link("posts_post", image.post)
 
     @admin.action(description=RETRY, permissions=["change"])
     def retry_ai(self, request: HttpRequest, queryset: models.QuerySet[PostImage]) -> None:
@@ -289,5 +291,5 @@ class PostImageAdmin(_ContentAdmin):
         count = services.remove_captions([image.pk for image in images], source=source)
         for image in images:
             self.log_change(request, image, str(REMOVE[source]))
-        text = gettext("The captions of {count} images are removed.")
+        text = gettext("Removed the captions of {count} images.")
         messages.success(request, text.format(count=count))

@@ -1,4 +1,4 @@
-"""Administration: the page of images that repeat each other."""
+"""Admin page of images that duplicate each other."""
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -6,20 +6,20 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext
 
-from posts.duplicate_groups import duplicate_groups
-from posts.keyset import place_of
+from posts.duplicate_groups import find_duplicate_groups
+from posts.keyset import parse_cursor
 
 
 def duplicates_page(images: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
-    """Their groups, page by page. images: whose rights decide who may look."""
+    """Show groups of duplicates, page by page, to staff with view permission in `images`."""
     if not images.has_view_permission(request):
         raise PermissionDenied
-    groups, last = duplicate_groups(place_of(request.GET.get("after", "")))
-    page = {
+    groups, next_cursor = find_duplicate_groups(parse_cursor(request.GET.get("after", "")))
+    context = {
         **images.admin_site.each_context(request),
         "opts": images.opts,
         "title": gettext("Duplicate images"),
         "groups": groups,
-        "after": last or "",
+        "after": next_cursor or "",
     }
-    return render(request, "admin/posts/postimage/duplicates.html", page)
+    return render(request, "admin/posts/postimage/duplicates.html", context)

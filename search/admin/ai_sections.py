@@ -15,21 +15,21 @@ from ai.models import State
 from ai.presets import PRESETS
 from search.models import QueryKind, RecallMeasurement
 from search.reembedding import services
-from search.reembedding.progress import Progress, progress
+from search.reembedding.progress import Progress, current_progress
 from smimso.errors import InvalidInput
 
 PERMISSION = "ai.change_model"
 ACTIONS = {
-    "try_again": services.try_again,
-    "go_on": services.go_on,
+    "try_again": services.retry_failed,
+    "go_on": services.accept_losses,
     "cancel": services.cancel,
     "roll_back": services.roll_back,
-    "finish": services.finish,
+    "finish": services.purge_previous,
 }
 
 
 def search(request: Any) -> dict[str, Any]:
-    change = progress()
+    change = current_progress()
     measured = RecallMeasurement.objects.order_by("query_kind", "-measured_at")
     return {
         "searched": vector_space.active_space().name,
@@ -57,7 +57,7 @@ def _minutes_left(change: Progress) -> float | None:
 
 def model(request: Any) -> dict[str, Any]:
     """What may be done now: begin with another model, or something of ACTIONS."""
-    change = progress()
+    change = current_progress()
     searched = vector_space.active_space().name
     return {
         "allowed": request.user.has_perm(PERMISSION),
@@ -78,7 +78,7 @@ def change_model(request: Any) -> HttpResponse:
         elif action in ACTIONS:
             ACTIONS[action]()
         else:
-            raise InvalidInput(_("There is no such change."))
+            raise InvalidInput("unknown_action")
     except InvalidInput as error:
         messages.error(request, str(error))
     else:

@@ -21,12 +21,12 @@ from smimso.errors import Unavailable
 logger = logging.getLogger(__name__)
 
 COLUMN = "embedding"  # what is searched
-LEAST_ROWS = 10_000  # below this an exact scan takes a few milliseconds
-COUNTED_ROWS = 100_000  # a larger table is not read every five minutes only to be counted
-GROWTH = 2.0  # rebuilt when the table needs this many times the lists, or a fraction
+MIN_ROWS = 10_000  # below this an exact scan takes a few milliseconds
+MAX_COUNTED_ROWS = 100_000  # a larger table is not read every five minutes only to be counted
+MAX_GROWTH = 2.0  # rebuilt when the table needs this many times the lists, or a fraction
 SAMPLES_PER_LIST, VECTOR_BYTES = 50, 2_056  # pgvector's own; halfvec is computed with as vector
-HALF = f"halfvec({EMBEDDING_DIMENSIONS})"
-EF_SEARCH, MOST_EF_SEARCH = 600, 1_000  # HNSW: what texts need; pgvector's upper limit
+HALFVEC = f"halfvec({EMBEDDING_DIMENSIONS})"
+EF_SEARCH, MAX_EF_SEARCH = 600, 1_000  # HNSW: what texts need; pgvector's upper limit
 FILTER_EXPONENT = 0.35  # of the share that passes a filter; measured (ADR 9)
 _LOCK = 0x534D494D534F  # advisory lock: one builder at a time
 
@@ -44,7 +44,7 @@ class Index(NamedTuple):
     def probes(self) -> int:
         """Lists (ivfflat) or candidates (HNSW) that a search looks at before it goes on."""
         if self.kind == "hnsw":
-            return min(MOST_EF_SEARCH, round(EF_SEARCH * self.effort))
+            return min(MAX_EF_SEARCH, round(EF_SEARCH * self.effort))
         return min(self.lists, probes_for(self.lists, self.effort))
 
     def under_filter(self, rows: int) -> "Index":
@@ -61,13 +61,13 @@ def name_of(column: str = COLUMN) -> str:
     return f"idx_post_images_{column}"
 
 
-def building_of(column: str = COLUMN) -> str:
+def build_name(column: str = COLUMN) -> str:
     """The name of the index that is about to take the place of the column's index."""
     return f"{name_of(column)}_new"
 
 
-NAME, BUILDING = name_of(), building_of()
-BUSY = "another process is building the index"
+NAME, BUILD_NAME = name_of(), build_name()
+BUILD_IN_PROGRESS = "another process is building the index"
 
 
 def lists_for(rows: int) -> int:
@@ -85,7 +85,7 @@ def current(column: str = COLUMN) -> Index | None:
     lists, of the newer one where they differ in kind.
     """
     with connection.cursor() as cursor:
-        return _find(cursor, building_of(column), name_of(column))
+        return _find(cursor, build_name(column), name_of(column))
 
 
 def _find(cursor: CursorWrapper, *names: str) -> Index | None:
@@ -105,21 +105,25 @@ def _find(cursor: CursorWrapper, *names: str) -> Index | None:
     return max(alike, key=lambda index: index.lists, default=None)
 
 
-def maintain(*, column: str = COLUMN, least_rows: int = LEAST_ROWS, force: bool = False) -> str:
+def maintain(*, column: str = COLUMN, least_rows: int = MIN_ROWS, force: bool = False) -> str:
     """Builds, rebuilds or leaves a column's index as the row count asks; what was done, in words.
 
     Reads and writes go on meanwhile. Not inside a transaction.
     """
     _finish_swap(column)
-    rows = embedded_rows(column)
+    rows = count_vectors(column)
     index = current(column)
     if rows < least_rows:
         if index is None:
             return f"{rows} vectors: searched exactly, no index needed"
-        return f"{rows} vectors: too few for an index, dropped it" if drop(column) else BUSY
+        return (
+            f"{rows} vectors: too few for an index, dropped it"
+            if drop(column)
+            else BUILD_IN_PROGRESS
+        )
     wanted = lists_for(rows)
-    if index is not None and _fits(index, wanted) and not force:
-        return f"{rows} vectors: the index{_with_lists(index.lists)} fits"
+    if index is not None and _is_up_to_date(index, wanted) and not force:
+        return f"{rows} vectors: the index{_describe_lists(index.lists)} fits"
     return _build(rows, wanted, column)
 
 
@@ -129,10 +133,10 @@ def drop(column: str) -> bool:
     Not inside a transaction.
     """
     with connection.cursor() as cursor:
-        if not _locked(cursor):
+        if not _try_lock(cursor):
             return False
         try:
-            for name in (building_of(column), name_of(column)):
+            for name in (build_name(column), name_of(column)):
                 if _find(cursor, name) is not None:
                     cursor.execute(f"DROP INDEX CONCURRENTLY {name}")
         finally:
@@ -140,16 +144,16 @@ def drop(column: str) -> bool:
     return True
 
 
-def is_fit(column: str = COLUMN) -> bool:
+def is_up_to_date(column: str = COLUMN) -> bool:
     """Whether `maintain` would leave the column's index as it is."""
-    rows, index = embedded_rows(column), current(column)
-    return rows < LEAST_ROWS if index is None else _fits(index, lists_for(rows))
+    rows, index = count_vectors(column), current(column)
+    return rows < MIN_ROWS if index is None else _is_up_to_date(index, lists_for(rows))
 
 
-def _fits(index: Index, lists: int) -> bool:
+def _is_up_to_date(index: Index, lists: int) -> bool:
     if index.kind != settings.VECTOR_INDEX or not index.half:
         return False
-    return index.kind == "hnsw" or 1 / GROWTH < lists / index.lists < GROWTH
+    return index.kind == "hnsw" or 1 / MAX_GROWTH < lists / index.lists < MAX_GROWTH
 
 
 def _build(rows: int, lists: int, column: str = COLUMN) -> str:
@@ -159,14 +163,14 @@ def _build(rows: int, lists: int, column: str = COLUMN) -> str:
     if lists:
         options = f" WITH (lists = {lists})"
     with connection.cursor() as cursor:
-        if not _locked(cursor):
-            return BUSY
+        if not _try_lock(cursor):
+            return BUILD_IN_PROGRESS
         try:
-            _allow_memory(cursor, lists)
-            cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {building_of(column)}")
+            _raise_build_memory(cursor, lists)
+            cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {build_name(column)}")
             cursor.execute(
-                f"CREATE INDEX CONCURRENTLY {building_of(column)} ON post_images"
-                f" USING {kind} (({column}::{HALF}) halfvec_cosine_ops){options}"
+                f"CREATE INDEX CONCURRENTLY {build_name(column)} ON post_images"
+                f" USING {kind} (({column}::{HALFVEC}) halfvec_cosine_ops){options}"
             )
             _swap(cursor, column)
             # Without statistics, as after an import, the planner would rather sort all rows.
@@ -174,16 +178,16 @@ def _build(rows: int, lists: int, column: str = COLUMN) -> str:
         finally:
             cursor.execute("RESET maintenance_work_mem")
             _unlock(cursor)
-    built = f"built an index{_with_lists(lists)}"
+    built = f"built an index{_describe_lists(lists)}"
     logger.info("%s, %d vectors: %s", name_of(column), rows, built)
     return f"{rows} vectors: {built}"
 
 
-def _with_lists(lists: int) -> str:
+def _describe_lists(lists: int) -> str:
     return f" with {lists} lists" if lists else " (HNSW)"
 
 
-def exchange_names(first: str = COLUMN, second: str = "next_embedding") -> None:
+def swap_names(first: str = COLUMN, second: str = "next_embedding") -> None:
     """Gives each of two columns' indexes the other's name, in the caller's transaction.
 
     For a change of the model: called before the columns themselves change their names, so that
@@ -193,8 +197,8 @@ def exchange_names(first: str = COLUMN, second: str = "next_embedding") -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
         if not cursor.fetchone()[0]:
-            raise Unavailable("The vector index is being built")
-        for of in (name_of, building_of):
+            raise Unavailable("index_being_built")
+        for of in (name_of, build_name):
             spare = f"{of(first)}_spare"
             for old, new in ((of(first), spare), (of(second), of(first)), (spare, of(second))):
                 cursor.execute(f"ALTER INDEX IF EXISTS {old} RENAME TO {new}")
@@ -203,10 +207,10 @@ def exchange_names(first: str = COLUMN, second: str = "next_embedding") -> None:
 def _finish_swap(column: str) -> None:
     """A builder that was killed late left a valid index beside the old one, or instead of it."""
     with connection.cursor() as cursor:
-        if not _locked(cursor):
+        if not _try_lock(cursor):
             return
         try:
-            if _find(cursor, building_of(column)) is not None:
+            if _find(cursor, build_name(column)) is not None:
                 _swap(cursor, column)
         finally:
             _unlock(cursor)
@@ -214,10 +218,10 @@ def _finish_swap(column: str) -> None:
 
 def _swap(cursor: CursorWrapper, column: str) -> None:
     cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name_of(column)}")
-    cursor.execute(f"ALTER INDEX {building_of(column)} RENAME TO {name_of(column)}")
+    cursor.execute(f"ALTER INDEX {build_name(column)} RENAME TO {name_of(column)}")
 
 
-def _locked(cursor: CursorWrapper) -> bool:
+def _try_lock(cursor: CursorWrapper) -> bool:
     cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
     return cursor.fetchone()[0]
 
@@ -226,7 +230,7 @@ def _unlock(cursor: CursorWrapper) -> None:
     cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
-def _allow_memory(cursor: CursorWrapper, lists: int) -> None:
+def _raise_build_memory(cursor: CursorWrapper, lists: int) -> None:
     """pgvector refuses to build when its samples do not fit, from 650 lists on at 64 MB."""
     needed = max(2 * lists * SAMPLES_PER_LIST * VECTOR_BYTES, settings.INDEX_BUILD_MB * 2**20)
     cursor.execute(
@@ -236,13 +240,13 @@ def _allow_memory(cursor: CursorWrapper, lists: int) -> None:
     )
 
 
-def renew_statistics(column: str) -> None:
+def analyze_column(column: str) -> None:
     """What a large table's vectors are counted by: when a whole column was just written."""
     with connection.cursor() as cursor:
         cursor.execute(f"ANALYZE post_images ({column})")
 
 
-def embedded_rows(column: str = COLUMN) -> int:
+def count_vectors(column: str = COLUMN) -> int:
     """How many vectors a column has: of a large table as many as its statistics say."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -252,7 +256,7 @@ def embedded_rows(column: str = COLUMN) -> int:
             [column],
         )
         estimate, size = cursor.fetchone()
-        if size >= COUNTED_ROWS:
+        if size >= MAX_COUNTED_ROWS:
             return estimate
         cursor.execute(f"SELECT count(*) FROM post_images WHERE {column} IS NOT NULL")  # noqa: S608
         return cursor.fetchone()[0]

@@ -26,27 +26,27 @@ from smimso.redis import redis_client
 
 logger = logging.getLogger(__name__)
 
-BEST = 20  # recall@20
-SAMPLE = 30  # queries of each kind; an exact search of a million takes a second or two
-KEPT = 200  # vectors of the latest text queries
-FEW = 10  # with fewer of them, captions stand in
-STEP, MOST_EFFORT = 1.5, 12.0
+K = 20  # recall@20
+SAMPLE_SIZE = 30  # queries of each kind; an exact search of a million takes a second or two
+MAX_STORED = 200  # vectors of the latest text queries
+MIN_QUERIES = 10  # with fewer of them, captions stand in
+FACTOR_STEP, MAX_PROBE_FACTOR = 1.5, 12.0
 _RECENT = "smimso:search:texts:{}"
 
 
-class Query(NamedTuple):
+class SampleQuery(NamedTuple):
     """except_post: where the vector is from; that post would be found too easily."""
 
     vector: list[float]
     except_post: UUID | None = None
 
 
-class Sample:
+class QuerySample:
     """Queries of one kind with the posts that an exact search finds."""
 
-    def __init__(self, kind: QueryKind, queries: Sequence[Query], note: str = "") -> None:
+    def __init__(self, kind: QueryKind, queries: Sequence[SampleQuery], note: str = "") -> None:
         self.kind, self.queries, self.note = kind, queries, note
-        self._exact = [_posts(nearest.exactly(_images(q), q.vector, BEST)) for q in queries]
+        self._exact = [_post_ids(nearest.exact_knn(_images(q), q.vector, K)) for q in queries]
 
     def recall(self) -> float | None:
         """0..1 with the index as it is now; None without queries or without an index."""
@@ -56,19 +56,19 @@ class Sample:
         shares = []
         for query, exact in zip(self.queries, self._exact, strict=True):
             with transaction.atomic():
-                (found,) = nearest.from_index(_images(query), [query.vector], BEST, used)
+                (found,) = nearest.ann_search(_images(query), [query.vector], K, used)
             if exact:
-                shares.append(len(exact & _posts(found)) / len(exact))
+                shares.append(len(exact & _post_ids(found)) / len(exact))
         return sum(shares) / len(shares) if shares else None
 
 
-def remember_text(vector: list[float], model: str) -> None:
+def record_text_query(vector: list[float], model: str) -> None:
     """Keeps a text query's vector for the next measurement. Never fails a search."""
     key = _RECENT.format(model)
     try:
         with redis_client().pipeline(transaction=False) as pipeline:
             pipeline.lpush(key, array.array("f", vector).tobytes())
-            pipeline.ltrim(key, 0, KEPT - 1)
+            pipeline.ltrim(key, 0, MAX_STORED - 1)
             pipeline.execute()
     except RedisError as error:
         logger.warning("A query was not kept for measuring recall: %s", error)
@@ -79,19 +79,19 @@ def measure() -> list[RecallMeasurement]:
 
     Nothing without an index: an exact search finds everything.
     """
-    return RecallMeasurement.objects.bulk_create(_measured())
+    return RecallMeasurement.objects.bulk_create(_measure())
 
 
 @in_one_vector_space
-def _measured() -> list[RecallMeasurement]:
+def _measure() -> list[RecallMeasurement]:
     if index.current() is None:
         return []
     samples = [_image_sample(), _text_sample()]
-    recalls = _adjust(samples)
+    recalls = _adjust_probe_factor(samples)
     used = index.current()
     if used is None:
         return []
-    rows = index.embedded_rows()
+    rows = index.count_vectors()
     return [
         RecallMeasurement(
             query_kind=sample.kind,
@@ -107,7 +107,7 @@ def _measured() -> list[RecallMeasurement]:
     ]
 
 
-def is_short(measured: list[RecallMeasurement]) -> bool:
+def is_below_target(measured: list[RecallMeasurement]) -> bool:
     """Whether the index finds too little even at the greatest effort, and should be built anew."""
     least = settings.SEARCH_LEAST_RECALL
     return any(each.recall is not None and each.recall < least for each in measured)
@@ -116,27 +116,27 @@ def is_short(measured: list[RecallMeasurement]) -> bool:
 # --- The effort follows -----------------------------------------------------------------------
 
 
-def _adjust(samples: list[Sample]) -> list[float | None]:
+def _adjust_probe_factor(samples: list[QuerySample]) -> list[float | None]:
     """Raises the effort until the recall is high enough; lowers it by one step where it is far
     above, unless that is too low. Returns the recalls at the effort that remains.
     """
     least = settings.SEARCH_LEAST_RECALL
     recalls = [sample.recall() for sample in samples]
-    while _worst(recalls) < least and _change_effort(STEP):
+    while _min_recall(recalls) < least and _scale_probe_factor(FACTOR_STEP):
         recalls = [sample.recall() for sample in samples]
-    if _worst(recalls) >= (1 + least) / 2 and _change_effort(1 / STEP):
+    if _min_recall(recalls) >= (1 + least) / 2 and _scale_probe_factor(1 / FACTOR_STEP):
         lower = [sample.recall() for sample in samples]
-        if _worst(lower) >= least:
+        if _min_recall(lower) >= least:
             return lower
-        _change_effort(STEP)
+        _scale_probe_factor(FACTOR_STEP)
     return recalls
 
 
-def _worst(recalls: list[float | None]) -> float:
+def _min_recall(recalls: list[float | None]) -> float:
     return min((recall for recall in recalls if recall is not None), default=1.0)
 
 
-def _change_effort(factor: float) -> bool:
+def _scale_probe_factor(factor: float) -> bool:
     """Whether it could be changed: 1 is the least, and no more is looked at than there is.
 
     Not by what was measured across a change of the model.
@@ -145,7 +145,7 @@ def _change_effort(factor: float) -> bool:
     used = index.current()
     if used is None:
         return False
-    effort = min(MOST_EFFORT, max(1.0, used.effort * factor))
+    effort = min(MAX_PROBE_FACTOR, max(1.0, used.effort * factor))
     if used._replace(effort=effort).probes == used.probes:
         return False
     SearchEffort.objects.update_or_create(index_kind=used.kind, defaults={"effort": effort})
@@ -156,39 +156,39 @@ def _change_effort(factor: float) -> bool:
 # --- Samples ----------------------------------------------------------------------------------
 
 
-def _images(query: Query | None = None) -> Any:
+def _images(query: SampleQuery | None = None) -> Any:
     images = PostImage.objects.visible_to(AnonymousUser()).searchable(ai.clip_name())
     if query is not None and query.except_post is not None:
         images = images.exclude(post_id=query.except_post)
     return images
 
 
-def _posts(found: list[nearest.Near]) -> set[UUID]:
+def _post_ids(found: list[nearest.Neighbor]) -> set[UUID]:
     return {near.post_id for near in found}
 
 
-def _random(images: Any) -> list[Any]:
+def _random_images(images: Any) -> list[Any]:
     """Neighbours by id, which is random: as good as any sample, and read from an index."""
     start = uuid4()
-    some = list(images.filter(pk__gte=start).order_by("pk")[:SAMPLE])
-    return some or list(images.order_by("pk")[:SAMPLE])
+    some = list(images.filter(pk__gte=start).order_by("pk")[:SAMPLE_SIZE])
+    return some or list(images.order_by("pk")[:SAMPLE_SIZE])
 
 
-def _image_sample() -> Sample:
-    rows = _random(_images().values_list("embedding", "post_id"))
-    return Sample(QueryKind.IMAGE, [Query(vector, post) for vector, post in rows])
+def _image_sample() -> QuerySample:
+    rows = _random_images(_images().values_list("embedding", "post_id"))
+    return QuerySample(QueryKind.IMAGE, [SampleQuery(vector, post) for vector, post in rows])
 
 
-def _text_sample() -> Sample:
+def _text_sample() -> QuerySample:
     """Recent queries, or captions of images when there are too few."""
     try:
-        recent = redis_client().lrange(_RECENT.format(ai.clip_name()), 0, SAMPLE - 1)
-        if len(recent) >= FEW:
-            queries = [Query(array.array("f", stored).tolist()) for stored in recent]
-            return Sample(QueryKind.TEXT, queries, "Recent queries")
-        captions = _random(_images().exclude(ai_caption=None).exclude(ai_caption=""))
+        recent = redis_client().lrange(_RECENT.format(ai.clip_name()), 0, SAMPLE_SIZE - 1)
+        if len(recent) >= MIN_QUERIES:
+            queries = [SampleQuery(array.array("f", stored).tolist()) for stored in recent]
+            return QuerySample(QueryKind.TEXT, queries, "Recent queries")
+        captions = _random_images(_images().exclude(ai_caption=None).exclude(ai_caption=""))
         texts = {image.ai_caption for image in captions}
-        queries = [Query(ai.embed_text(text)) for text in sorted(texts)]
+        queries = [SampleQuery(ai.embed_text(text)) for text in sorted(texts)]
     except (Unavailable, RedisError) as error:
-        return Sample(QueryKind.TEXT, [], f"Not measured: {error}")
-    return Sample(QueryKind.TEXT, queries, "Captions of images")
+        return QuerySample(QueryKind.TEXT, [], f"Not measured: {error}")
+    return QuerySample(QueryKind.TEXT, queries, "Captions of images")

@@ -10,23 +10,23 @@ from django.shortcuts import render
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
+from rest_framework.exceptions import ValidationError
 
 from accounts.models import Category
 from accounts.profiles import get_active_member
 from media.appearance import COLORS
 from media.images import decode_upload
-from posts.models import Visibility
-from posts.services import visible_post
+from posts.services import get_visible_post
+from posts.visibility import Visibility
 from search import services
-from search.autocomplete import suggestions
-from search.rest.serializers import MOST_CHARACTERS, FiltersSerializer, SearchSerializer
+from search.autocomplete import suggest
+from search.rest.serializers import MAX_QUERY_LENGTH, FiltersSerializer, SearchSerializer
 from smimso.errors import InvalidInput, NotFound, SmimsoError
-from smimso.web.pages import PageRequest, translated
-from smimso.web.responses import first_text
-from smimso.web.throttling import counted
+from smimso.web.pages import PageRequest, error_text
+from smimso.web.throttling import throttled
 
 PAGE_SIZE = 24
-MOST_SIMILAR = 12
+MAX_SIMILAR = 12
 FILTERS = tuple(FiltersSerializer().fields)  # each has a control on the page
 COLOR_NAMES = {
     "red": gettext_lazy("Red"),
@@ -46,7 +46,7 @@ COLOR_NAMES = {
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @vary_on_headers("HX-Request")
-@counted("ai", reads=True)
+@throttled("ai", reads=True)
 def search(request: PageRequest) -> HttpResponse:
     """GET: by words, a post and filters, also for visitors. POST: by a picture, which costs more;
     the words and filters that come with it count too."""
@@ -60,19 +60,19 @@ def search(request: PageRequest) -> HttpResponse:
 
 
 @require_safe
-def suggest(request: HttpRequest) -> HttpResponse:
+def suggestions(request: HttpRequest) -> HttpResponse:
     """The options of the box's list, for who may see them."""
-    typed = request.GET.get("q", "").replace("\0", "")[:MOST_CHARACTERS]
-    found = suggestions(request.user, typed)
+    typed = request.GET.get("q", "").replace("\0", "")[:MAX_QUERY_LENGTH]
+    found = suggest(request.user, typed)
     return render(request, "search/_options.html", {"suggestions": found})
 
 
 @require_safe
 @vary_on_headers("HX-Request")
-@counted("ai", reads=True)
+@throttled("ai", reads=True)
 def similar(request: HttpRequest, post_id: UUID) -> HttpResponse:
     try:
-        matches = services.similar_posts(request.user, post_id, limit=MOST_SIMILAR)
+        matches = services.similar_posts(request.user, post_id, limit=MAX_SIMILAR)
     except NotFound as error:
         raise Http404 from error
     page = {"matches": matches, "post_id": post_id}
@@ -82,7 +82,7 @@ def similar(request: HttpRequest, post_id: UUID) -> HttpResponse:
 def _form(request: PageRequest, given: QueryDict) -> dict[str, Any]:
     """What the form shows of what was asked for."""
     chosen = {name: given.get(name, "") for name in FILTERS}
-    chosen["author"] = _name_of(chosen["author"])
+    chosen["author"] = _author_name(chosen["author"])
     return {
         "query": " ".join(given.get("q", "").split()),
         "post_id": given.get("post", ""),
@@ -95,7 +95,7 @@ def _form(request: PageRequest, given: QueryDict) -> dict[str, Any]:
     }
 
 
-def _name_of(author: str) -> str:
+def _author_name(author: str) -> str:
     """Of the member with this id; any other text is a name already."""
     try:
         return get_active_member(UUID(author)).full_name
@@ -105,8 +105,7 @@ def _name_of(author: str) -> str:
 
 def _found(request: PageRequest, given: QueryDict, **parts: Any) -> services.Page | None:
     form = SearchSerializer(data=given)
-    if not form.is_valid():
-        raise InvalidInput(first_text(form.errors))
+    form.is_valid(raise_exception=True)
     if cursor := form.validated_data.get("cursor"):
         return services.next_page(request.user, cursor, limit=PAGE_SIZE)
     query = form.query(**parts)
@@ -118,7 +117,7 @@ def _found(request: PageRequest, given: QueryDict, **parts: Any) -> services.Pag
 def _by_image(request: PageRequest) -> services.Page | None:
     picture: Any = request.FILES.get("image")
     if picture is None:
-        raise InvalidInput("Image file is required")
+        raise InvalidInput("image_required")
     return _found(request, request.POST, picture=decode_upload(picture))
 
 
@@ -130,13 +129,15 @@ def _results(
     try:
         page["found"] = found = find()
         if page["post_id"]:
-            page["source"] = visible_post(request.user, UUID(page["post_id"]))
+            page["source"] = get_visible_post(request.user, UUID(page["post_id"]))
         if found and found.cursor:
             page["older"] = _address(request, found.cursor)
     except NotFound as error:
         raise Http404 from error
     except SmimsoError as error:
-        page["error"], status = translated(str(error)), error.status
+        page["error"], status = str(error), error.status
+    except ValidationError as error:
+        page["error"], status = error_text(error), error.status_code
     template = "search/_results.html" if request.htmx else "search/search.html"
     if request.htmx and page["is_next"] and status == 200:
         template = "search/_cards.html"

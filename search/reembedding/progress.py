@@ -10,9 +10,9 @@ from django.db.models import Count, Q
 from ai.models import Column, State, VectorSpace
 from posts.ingest import embeddings
 
-MOST_LOST = 0.01  # of all images; of more an operator decides
+MAX_LOSS_SHARE = 0.01  # of all images; of more an operator decides
 # A count reads the whole table: it is kept so many times as long as it took, unless that is little.
-KEPT_TIMES, LITTLE_SECONDS = 20, 0.25
+CACHE_FACTOR, MIN_CACHED_SECONDS = 20, 0.25
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class Progress:
     @property
     def is_stuck(self) -> bool:
         """Whether all is done that can be, and an operator has to say how to go on."""
-        most = max(self.accepted, int(MOST_LOST * (self.total + self.without_file)))
+        most = max(self.accepted, int(MAX_LOSS_SHARE * (self.total + self.without_file)))
         return self.state == State.BACKFILLING and not self.left and self.leaving > most
 
 
-def progress(*, fresh: bool = False) -> Progress | None:
+def current_progress(*, fresh: bool = False) -> Progress | None:
     """None when there are vectors of one model only.
 
     Of a large table the numbers may be some seconds old, unless they have to be fresh.
@@ -74,18 +74,18 @@ def progress(*, fresh: bool = False) -> Progress | None:
     )
 
 
-_counted: tuple[Any, float, dict[str, int]] = (None, 0.0, {})  # of what, until when, the numbers
+_cached: tuple[Any, float, dict[str, int]] = (None, 0.0, {})  # of what, until when, the numbers
 
 
 def _counts(searched: str, beside: VectorSpace, *, fresh: bool) -> dict[str, int]:
-    global _counted
+    global _cached
     question = (searched, beside.name, beside.state, beside.retry_rounds)
-    known, until, numbers = _counted
+    known, until, numbers = _cached
     began = monotonic()
     if fresh or known != question or began > until:
         numbers = _count(searched, beside)
         took = monotonic() - began
-        _counted = (question, began + took * KEPT_TIMES * (took > LITTLE_SECONDS), numbers)
+        _cached = (question, began + took * CACHE_FACTOR * (took > MIN_CACHED_SECONDS), numbers)
     return numbers
 
 

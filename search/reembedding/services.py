@@ -20,7 +20,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.db.models import F, Q
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from ai import model_ids, vector_space
 from ai import services as ai
@@ -28,20 +28,22 @@ from ai.models import Column, State, VectorSpace
 from posts.ingest import queue
 from posts.models import PostImage
 from search.ann import index
-from search.reembedding.progress import progress
+from search.reembedding.progress import current_progress
 from smimso.celery import send_task
 from smimso.errors import InvalidInput, Unavailable
 from smimso.queues import BACKFILL, INTERACTIVE
 
 logger = logging.getLogger(__name__)
 
-SILENCE = timedelta(seconds=20)  # without a batch: the messages are lost, begin again
+STALL_TIMEOUT = timedelta(seconds=20)  # without a batch: the messages are lost, begin again
 # At images that lack a vector of the former model: a look reads the whole table.
-LOOK_AGAIN = timedelta(minutes=15)
-LOCK_SECONDS, LOCK_TRIES = 0.25, 10  # searches wait for an exchange that waits this long
+RECHECK_INTERVAL = timedelta(minutes=15)
+LOCK_TIMEOUT, LOCK_TRIES = 0.25, 10  # searches wait for an exchange that waits this long
 PAUSE_SECONDS = 1.0  # for those that waited
-UPKEEP_SECONDS = 3.0  # longer than deadlock_timeout, after which VACUUM gives way to a waiting lock
-CLEARED_AT_ONCE = 2_000  # rows
+VACUUM_LOCK_TIMEOUT = (
+    3.0  # longer than deadlock_timeout, after which VACUUM gives way to a waiting lock
+)
+PURGE_BATCH_SIZE = 2_000  # rows
 
 
 def start(model: str, pretrained: str = "") -> None:
@@ -52,18 +54,17 @@ def start(model: str, pretrained: str = "") -> None:
     """
     model, pretrained = model_ids.resolve(model, pretrained)
     if not model_ids.has_weights(model):
-        raise InvalidInput(gettext("There are no weights in %(model)s") % {"model": model})
+        raise InvalidInput("weights_missing", model=model)
     name = model_ids.clip_name(model, pretrained)
     with transaction.atomic():
         vector_space.lock_columns(vector_space.active_space().name)
         rows = {row.column: row for row in VectorSpace.objects.select_for_update()}
         if rows[Column.SEARCHED].name == name:
-            text = gettext("The collection is in the space of %(name)s already")
-            raise InvalidInput(text % {"name": name})
+            raise InvalidInput("model_already_searched", name=name)
         if beside := rows.get(Column.SECONDARY):
             if beside.name == name and beside.state == State.BACKFILLING:
                 return
-            raise InvalidInput(_in_the_way(beside))
+            raise _conflict_message(beside)
         VectorSpace.objects.create(
             column=Column.SECONDARY,
             name=name,
@@ -73,33 +74,26 @@ def start(model: str, pretrained: str = "") -> None:
         )
 
 
-def _in_the_way(beside: VectorSpace) -> str:
+def _conflict_message(beside: VectorSpace) -> InvalidInput:
     if beside.state == State.PURGING:
-        text = gettext(
-            "The vectors of %(name)s are being cleared away: begin again when that is done, "
-            "in some minutes"
-        )
-    else:
-        text = gettext(
-            "The vectors of %(name)s are beside those that are searched (%(state)s): cancel, "
-            "roll back or finish that first"
-        )
-    return text % {"name": beside.name, "state": gettext(State(beside.state).label)}
+        return InvalidInput("vectors_being_deleted", name=beside.name)
+    state = gettext_lazy(State(beside.state).label)
+    return InvalidInput("other_model_present", name=beside.name, state=state)
 
 
 def cancel() -> None:
     """Stays with the model that is searched. Raises InvalidInput when no change is under way."""
-    _set_state(State.BACKFILLING, State.PURGING, gettext("No change of the model is under way"))
+    _set_state(State.BACKFILLING, State.PURGING, "no_model_change")
 
 
 def roll_back() -> None:
     """Goes back to the former model. Raises InvalidInput when its vectors are not there."""
-    _set_state(State.RETAINED, State.BACKFILLING, gettext("There is no former model to go back to"))
+    _set_state(State.RETAINED, State.BACKFILLING, "no_previous_model")
 
 
-def finish() -> None:
+def purge_previous() -> None:
     """Gives up the former model's vectors. Raises InvalidInput when there are none."""
-    _set_state(State.RETAINED, State.PURGING, gettext("There are no vectors of a former model"))
+    _set_state(State.RETAINED, State.PURGING, "no_previous_vectors")
 
 
 def _set_state(before: State, after: State, otherwise: str) -> None:
@@ -109,23 +103,23 @@ def _set_state(before: State, after: State, otherwise: str) -> None:
         raise InvalidInput(otherwise)
 
 
-def try_again() -> None:
+def retry_failed() -> None:
     """Has images tried again that could not be read. Raises InvalidInput without another model."""
     rows = VectorSpace.objects.filter(
         column=Column.SECONDARY, state__in=[State.BACKFILLING, State.RETAINED]
     )
     if not rows.update(retry_rounds=F("retry_rounds") + 1, last_batch_at=None, note=""):
-        raise InvalidInput(gettext("No change of the model is under way"))
+        raise InvalidInput("no_model_change")
 
 
-def go_on() -> None:
+def accept_losses() -> None:
     """Lets go as many images as would leave the search now.
 
     Raises InvalidInput when the change waits for something else.
     """
-    found = progress(fresh=True)
+    found = current_progress(fresh=True)
     if found is None or not found.is_stuck:
-        raise InvalidInput(gettext("The change of the model does not wait for a decision"))
+        raise InvalidInput("no_decision_needed")
     rows = VectorSpace.objects.filter(
         column=Column.SECONDARY, name=found.beside, state=State.BACKFILLING
     )
@@ -141,13 +135,13 @@ def advance() -> None:
     if beside is None:
         return
     if beside.state == State.PURGING:
-        _clear()
+        _purge()
     elif beside.state == State.BACKFILLING:
-        _approach(beside)
+        _backfill_or_switch(beside)
     elif _expired(beside):
-        finish()
-    elif _last_work(beside) < timezone.now() - LOOK_AGAIN:
-        _fill(beside)
+        purge_previous()
+    elif _last_work(beside) < timezone.now() - RECHECK_INTERVAL:
+        _queue_backfill(beside)
 
 
 def _expired(beside: VectorSpace) -> bool:
@@ -159,37 +153,37 @@ def _last_work(beside: VectorSpace) -> datetime:
     return beside.last_batch_at or beside.since
 
 
-def _approach(beside: VectorSpace) -> None:
-    if waits_for := _unprepared(beside.name):
-        _note(waits_for)
+def _backfill_or_switch(beside: VectorSpace) -> None:
+    if waits_for := _missing_workers(beside.name):
+        _set_note(waits_for)
         return
-    found = progress()
+    found = current_progress()
     if found is None:
         return
     if found.left:
         idle = gettext_noop("no worker that serves the queue `fill` is alive")
-        _note("" if _fillers() else idle)
-        silent = _last_work(beside) < timezone.now() - SILENCE
+        _set_note("" if _count_backfill_workers() else idle)
+        silent = _last_work(beside) < timezone.now() - STALL_TIMEOUT
         if (silent or beside.run == 0) and not queue.depth(BACKFILL):
-            _fill(beside)
+            _queue_backfill(beside)
     elif found.is_stuck:
         decide = gettext_noop("pictures would leave the search; try again, go on or cancel")
-        _note(f"{decide}: {found.leaving}")
+        _set_note(f"{decide}: {found.leaving}")
     else:
-        _note(gettext_noop("the index of the new vectors is being built"))
-        index.renew_statistics(Column.SECONDARY.value)
+        _set_note(gettext_noop("the index of the new vectors is being built"))
+        index.analyze_column(Column.SECONDARY.value)
         index.maintain(column=Column.SECONDARY.value)
         # Another thread may be building the other index; and building may have taken long.
-        if index.is_fit(Column.SECONDARY.value) and _is_complete():
-            _exchange()
+        if index.is_up_to_date(Column.SECONDARY.value) and _is_complete():
+            _switch_over()
 
 
 def _is_complete() -> bool:
-    found = progress(fresh=True)
+    found = current_progress(fresh=True)
     return found is not None and not found.left and not found.is_stuck
 
 
-def _unprepared(name: str) -> str:
+def _missing_workers(name: str) -> str:
     """Which worker the exchange waits for, in words: each must know both models by then."""
     workers = ai.worker_states()
     if not any(INTERACTIVE in worker.queues for worker in workers):
@@ -202,23 +196,23 @@ def _unprepared(name: str) -> str:
     return ""
 
 
-def _fill(beside: VectorSpace) -> None:
+def _queue_backfill(beside: VectorSpace) -> None:
     """Sends the messages of a new run; whoever is second in doing so sends none."""
     row = VectorSpace.objects.filter(column=Column.SECONDARY, run=beside.run)
     if row.update(run=F("run") + 1, last_batch_at=timezone.now()):
-        queue.enqueue_backfill(beside.run + 1, parts=max(1, _fillers()))
+        queue.enqueue_backfill(beside.run + 1, parts=max(1, _count_backfill_workers()))
 
 
-def _fillers() -> int:
+def _count_backfill_workers() -> int:
     return sum(BACKFILL in worker.queues for worker in ai.worker_states())
 
 
-def _note(text: str) -> None:
+def _set_note(text: str) -> None:
     """text: what the change waits for, and after a colon what nobody translates."""
     VectorSpace.objects.filter(column=Column.SECONDARY).exclude(note=text).update(note=text)
 
 
-def _exchange() -> None:
+def _switch_over() -> None:
     """The searched column and the one beside it change their names, with their indexes.
 
     Metadata only. A search that holds the table makes this wait LOCK_SECONDS at most, and
@@ -228,7 +222,7 @@ def _exchange() -> None:
     for _ in range(LOCK_TRIES):
         try:
             with transaction.atomic():
-                searched = _exchange_columns()
+                searched = _swap_columns()
         except (OperationalError, Unavailable) as error:
             logger.info("The exchange waits: %s", error)
             sleep(PAUSE_SECONDS)
@@ -237,19 +231,19 @@ def _exchange() -> None:
             # Embeddings of members in the former space can be compared with nobody's.
             send_task("search.tasks.learn_tastes")
             return
-    _note(gettext_noop("the table of the images is busy"))
+    _set_note(gettext_noop("the table of the images is busy"))
 
 
-def _exchange_columns() -> str:
+def _swap_columns() -> str:
     with connection.cursor() as cursor:
-        _wait_at_most(cursor, UPKEEP_SECONDS)
+        _set_lock_timeout(cursor, VACUUM_LOCK_TIMEOUT)
         cursor.execute("LOCK TABLE post_images IN SHARE UPDATE EXCLUSIVE MODE")
-        _wait_at_most(cursor, LOCK_SECONDS)
+        _set_lock_timeout(cursor, LOCK_TIMEOUT)
         rows = {row.column: row for row in VectorSpace.objects.select_for_update()}
         searched, beside = rows[Column.SEARCHED], rows.get(Column.SECONDARY)
         if beside is None or beside.state != State.BACKFILLING:
             return searched.name  # someone was faster
-        index.exchange_names()
+        index.swap_names()
         for suffix in ("", "_model"):
             first, second = f"{Column.SEARCHED}{suffix}", f"{Column.SECONDARY}{suffix}"
             for old, new in ((first, "spare"), (second, first), ("spare", second)):
@@ -272,11 +266,11 @@ def _exchange_columns() -> str:
     return beside.name
 
 
-def _wait_at_most(cursor: CursorWrapper, seconds: float) -> None:
+def _set_lock_timeout(cursor: CursorWrapper, seconds: float) -> None:
     cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{seconds}s"])
 
 
-def _clear() -> None:
+def _purge() -> None:
     """Empties the column beside, batch by batch; at last its row goes, and its index.
 
     By primary key: to look for what is left from the start takes the longer the less that is.
@@ -288,7 +282,7 @@ def _clear() -> None:
         with transaction.atomic():
             following = touched.filter(pk__gt=batch[-1]).order_by("pk")
             free = following.select_for_update(skip_locked=True)  # of others who clear
-            batch = list(free.values_list("pk", flat=True)[:CLEARED_AT_ONCE])
+            batch = list(free.values_list("pk", flat=True)[:PURGE_BATCH_SIZE])
             cleared = PostImage.objects.filter(pk__in=batch)
             cleared.update(next_embedding=None, next_embedding_model="", fill_attempts=0)
     if not index.drop(Column.SECONDARY.value):

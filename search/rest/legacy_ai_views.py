@@ -19,10 +19,10 @@ from search.rest.legacy_ai_serializers import (
     TextMatchesSerializer,
     VectorQuery,
 )
-from search.rest.serializers import MOST_CHARACTERS, match_data
-from smimso.web.openapi import answers
+from search.rest.serializers import MAX_QUERY_LENGTH, match_data
+from smimso.web.openapi import documented
 
-MOST = 100  # results
+MAX_RESULTS = 100  # results
 IN_DATABASE = "Use this embedding to search in your database with vector similarity"
 
 
@@ -34,7 +34,7 @@ class LegacyAIView(APIView):
 class SearchByTextView(LegacyAIView):
     """JSON {query, limit?} → {query, embedding: float[512], message, results, count}"""
 
-    @answers(
+    @documented(
         "Search by text, with the text's vector",
         TextMatchesSerializer,
         body=TextQuerySerializer,
@@ -52,7 +52,7 @@ class SearchByTextView(LegacyAIView):
 class SimilarImagesView(LegacyAIView):
     """JSON {embedding: float[512], limit?} → {embedding, limit, message, results, count}"""
 
-    @answers(
+    @documented(
         "Posts with images near to a vector",
         SimilarImagesSerializer,
         body=VectorQuery,
@@ -60,7 +60,7 @@ class SimilarImagesView(LegacyAIView):
     )
     def post(self, request: Request) -> Response:
         fields = checked_body(VectorQuery, request)
-        found = services.similar_to_vector(request.user, fields["embedding"], limit=fields["limit"])
+        found = services.search_vector(request.user, fields["embedding"], limit=fields["limit"])
         body = {"embedding": fields["embedding"], "limit": fields["limit"], "message": IN_DATABASE}
         return Response({**body, **results_data(found)})
 
@@ -70,7 +70,7 @@ def _vector_and_matches(viewer: Any, query: str, limit: int) -> tuple[list[float
     """Without a vector there is no answer as the old one was: raises Unavailable."""
     vector = ai.embed_text(query)
     found = services.search_text(
-        viewer, query[:MOST_CHARACTERS], limit=limit, least_score=services.TEXT_SCORE
+        viewer, query[:MAX_QUERY_LENGTH], limit=limit, least_score=services.MIN_TEXT_SCORE
     )
     return vector, found
 
@@ -80,7 +80,7 @@ def checked_body(shape: Any, request: Request) -> dict[str, Any]:
     form = shape(data=request.data)
     form.is_valid(raise_exception=True)
     fields = form.validated_data
-    return {**fields, "limit": max(1, min(MOST, fields["limit"]))}
+    return {**fields, "limit": max(1, min(MAX_RESULTS, fields["limit"]))}
 
 
 def results_data(matches: list[services.Match]) -> dict[str, Any]:

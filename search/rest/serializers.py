@@ -9,14 +9,15 @@ from rest_framework import serializers
 
 from accounts.models import Category
 from media.appearance import COLORS
-from posts.models import Visibility
 from posts.rest.serializers import PostImageSerializer, PostListItemSerializer
-from search.autocomplete import Kind
+from posts.visibility import Visibility
+from search.autocomplete import SuggestionKind
 from search.fusion import Method
-from search.query import Filters, Orientation, Query, Sort, parse
+from search.query import Filters, Orientation, Query, Sort, parse_query
 from search.services import Match, Page
+from smimso.errors import InvalidInput
 
-MOST_CHARACTERS = 1_000  # of a query; more than a worker or the search by words looks at
+MAX_QUERY_LENGTH = 1_000  # of a query; more than a worker or the search by words looks at
 
 
 class _Text(serializers.CharField):
@@ -32,7 +33,7 @@ class TextSearchSerializer(serializers.Serializer):
     query = _Text()
 
     def validate_query(self, query: str) -> str:
-        return query[:MOST_CHARACTERS]
+        return query[:MAX_QUERY_LENGTH]
 
 
 class FiltersSerializer(serializers.Serializer):
@@ -69,7 +70,7 @@ class FiltersSerializer(serializers.Serializer):
         pk = _id(category)
         found = Category.objects.filter(Q(pk=pk) if pk else Q(slug=category)).first()
         if found is None:
-            raise serializers.ValidationError("The category does not exist")
+            raise serializers.ValidationError(str(InvalidInput("category_not_found")))
         return found.pk
 
     def filters(self) -> Filters:
@@ -121,8 +122,8 @@ class SearchSerializer(FiltersSerializer):
 
     def query(self, **parts: Any) -> Query:
         given = self.validated_data
-        return parse(
-            given.get("q", "")[:MOST_CHARACTERS],
+        return parse_query(
+            given.get("q", "")[:MAX_QUERY_LENGTH],
             negative=given.get("negative", ""),
             post_id=given.get("post"),
             filters=self.filters(),
@@ -208,4 +209,4 @@ class SearchPageSerializer(serializers.Serializer):
 
 class SuggestionSerializer(serializers.Serializer):
     text = serializers.CharField()
-    kind = serializers.ChoiceField(get_args(Kind))
+    kind = serializers.ChoiceField(get_args(SuggestionKind))

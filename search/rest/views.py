@@ -12,9 +12,9 @@ from rest_framework.views import APIView
 from ai.rest.serializers import ImageFormSerializer
 from media.images import decode_upload
 from search import services
-from search.autocomplete import suggestions
+from search.autocomplete import suggest
 from search.rest.serializers import (
-    MOST_CHARACTERS,
+    MAX_QUERY_LENGTH,
     FoundByImageSerializer,
     FoundByTextSerializer,
     FoundSerializer,
@@ -27,15 +27,17 @@ from search.rest.serializers import (
     page_data,
 )
 from smimso.errors import InvalidInput
-from smimso.web.openapi import answers, at_most, in_query
-from smimso.web.responses import clamped_int, success
+from smimso.web.file_fields import uploaded_file
+from smimso.web.openapi import documented, limit_param, query_param
+from smimso.web.paging import page_limit
+from smimso.web.responses import success
 
 
 def min_similarity(default: float) -> OpenApiParameter:
-    return in_query("minSimilarity", "number", minimum=0, maximum=1, default=default)
+    return query_param("minSimilarity", "number", minimum=0, maximum=1, default=default)
 
 
-LEAST_SCORE = in_query("minSimilarity", "number", minimum=0, maximum=1)
+MIN_SIMILARITY = query_param("minSimilarity", "number", minimum=0, maximum=1)
 
 
 class SearchView(APIView):
@@ -43,10 +45,10 @@ class SearchView(APIView):
     throttle_scope = "ai"
     throttle_reads = True
 
-    @answers(
+    @documented(
         "Search by words, a post and filters",
         SearchPageSerializer,
-        query=[SearchSerializer, at_most(20), LEAST_SCORE],
+        query=[SearchSerializer, limit_param(20), MIN_SIMILARITY],
         errors=[404],
     )
     def get(self, request: Request) -> Response:
@@ -54,53 +56,53 @@ class SearchView(APIView):
         form.is_valid(raise_exception=True)
         return _page(request, form)
 
-    @answers(
+    @documented(
         "Search by a picture, and all of the above",
         SearchPageSerializer,
         form=SearchFormSerializer,
-        query=[at_most(20), LEAST_SCORE],
+        query=[limit_param(20), MIN_SIMILARITY],
         errors=[404, 503],
     )
     def post(self, request: Request) -> Response:
-        upload = _uploaded(request)
+        upload = uploaded_file(request)
         form = SearchSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         return _page(request, form, picture=decode_upload(upload))
 
 
 class SuggestionsView(APIView):
-    @answers(
+    @documented(
         "What a search may be about, while it is typed",
         SuggestionSerializer(many=True),
-        query=[in_query("q", "string", "As far as it is typed")],
+        query=[query_param("q", "string", "As far as it is typed")],
     )
     def get(self, request: Request) -> Response:
         typed = request.query_params.get("q", "")
         if "\0" in typed:
-            raise InvalidInput("Null characters are not allowed.")
-        found = suggestions(request.user, typed[:MOST_CHARACTERS])
+            raise InvalidInput("null_characters")
+        found = suggest(request.user, typed[:MAX_QUERY_LENGTH])
         return success([{"text": one.text, "kind": one.kind} for one in found])
 
 
 class TextSearchView(APIView):
     throttle_scope = "ai"
 
-    @answers(
+    @documented(
         "Search by text",
         FoundByTextSerializer,
         body=TextSearchSerializer,
-        query=[at_most(20), min_similarity(services.TEXT_SCORE)],
+        query=[limit_param(20), min_similarity(services.MIN_TEXT_SCORE)],
     )
     def post(self, request: Request) -> Response:
         form = TextSearchSerializer(data=request.data)
         if not form.is_valid():
-            raise InvalidInput("Search query is required")
+            raise InvalidInput("search_query_required")
         query = form.validated_data["query"]
         found = services.search_text(
             request.user,
             query,
-            limit=_limit(request),
-            least_score=_score(request, services.TEXT_SCORE),
+            limit=page_limit(request.query_params),
+            least_score=_score(request, services.MIN_TEXT_SCORE),
         )
         message = "Text search completed successfully"
         if not found.by_meaning:
@@ -113,19 +115,19 @@ class ImageSearchView(APIView):
     parser_classes = [MultiPartParser]
     throttle_scope = "ai"
 
-    @answers(
+    @documented(
         "Search by an image",
         FoundByImageSerializer,
         form=ImageFormSerializer,
-        query=[at_most(20), min_similarity(services.IMAGE_SCORE)],
+        query=[limit_param(20), min_similarity(services.MIN_IMAGE_SCORE)],
         errors=[503],
     )
     def post(self, request: Request) -> Response:
         found = services.search_image(
             request.user,
-            decode_upload(_uploaded(request)),
-            limit=_limit(request),
-            least_score=_score(request, services.IMAGE_SCORE),
+            decode_upload(uploaded_file(request)),
+            limit=page_limit(request.query_params),
+            least_score=_score(request, services.MIN_IMAGE_SCORE),
         )
         data = {
             **_results(found.matches),
@@ -139,38 +141,27 @@ class SimilarPostsView(APIView):
     throttle_scope = "ai"
     throttle_reads = True
 
-    @answers("Similar posts", FoundSerializer, query=[at_most(12)])
+    @documented("Similar posts", FoundSerializer, query=[limit_param(12)])
     def get(self, request: Request, post_id: UUID) -> Response:
-        matches = services.similar_posts(request.user, post_id, limit=_limit(request, default=12))
+        matches = services.similar_posts(
+            request.user, post_id, limit=page_limit(request.query_params, default=12)
+        )
         return success(_results(matches))
 
 
 def _page(request: Request, form: SearchSerializer, **parts: Any) -> Response:
-    limit = _limit(request)
+    limit = page_limit(request.query_params)
     if cursor := form.validated_data.get("cursor"):
         return success(page_data(services.next_page(request.user, cursor, limit=limit)))
     given = request.query_params.get("minSimilarity")
-    least = _score(request, services.TEXT_SCORE) if given else None
+    least = _score(request, services.MIN_TEXT_SCORE) if given else None
     query = form.query(**parts)
     found = services.search(request.user, query, limit=limit, least_score=least)
     return success(page_data(found))
 
 
-def _uploaded(request: Request) -> Any:
-    if set(request.FILES) - {"image"}:
-        raise InvalidInput("Unexpected field")
-    upload = request.FILES.get("image")
-    if upload is None:
-        raise InvalidInput("Image file is required")
-    return upload
-
-
 def _results(matches: list[services.Match]) -> dict:
     return {"results": [match_data(match) for match in matches], "count": len(matches)}
-
-
-def _limit(request: Request, default: int = 20) -> int:
-    return clamped_int(request.query_params.get("limit"), default=default, least=1, most=100)
 
 
 def _score(request: Request, default: float) -> float:

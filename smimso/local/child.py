@@ -1,12 +1,12 @@
-"""Becomes another program that dies with its parent: `child.py [options] -- program …`.
+"""Become another program that dies with its parent: `child.py [options] -- program …`.
 
-The supervisor starts every child through this file. It runs before the program, so it is told
-nothing of Django and imports only the standard library (about 15 ms with `python -I -S`).
+The supervisor starts every program through this file. It knows nothing of Django and imports only
+the standard library (about 15 ms with `python -I -S`).
 
-Why a parent-death signal and not only a list of pids: after `kill -9` of the supervisor nobody is
-left to read a list, and a PostgreSQL that lives on holds its data directory. The signal is
-the kernel's and is lost when the user id changes, so it is set after that. Other systems than
-Linux have none; there the next start waits for the lock that the children hold.
+A parent-death signal instead of a list of pids: after `kill -9` of the supervisor nobody is left to
+read a list, and a surviving PostgreSQL holds its data directory. The kernel sends the signal, and
+forgets it when the user id changes, so it is set after that. Only Linux has it; elsewhere the next
+start waits for the lock that the children hold.
 """
 
 import argparse
@@ -15,7 +15,6 @@ import os
 import pwd
 import signal
 import sys
-import time
 
 PR_SET_PDEATHSIG = 1
 
@@ -26,7 +25,6 @@ def main() -> None:
     parser.add_argument("--death-signal", default="SIGKILL")
     parser.add_argument("--nice", type=int, default=0)
     parser.add_argument("--user", help="account to become")
-    parser.add_argument("--wait", type=float, default=0, help="seconds before the start")
     parser.add_argument("program", nargs="+")
     options = parser.parse_args()
 
@@ -40,9 +38,8 @@ def main() -> None:
         number = signal.Signals[options.death_signal]
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
     if os.getppid() != options.parent:
-        sys.exit("The process that started this one is gone.")
+        sys.exit("The process that started this one has ended.")
     os.nice(options.nice)
-    time.sleep(options.wait)
     os.execv(options.program[0], options.program)  # noqa: S606
 
 

@@ -1,24 +1,18 @@
-"""Keeps a set of programs running with circus: starts, watches, restarts and stops them."""
+"""A small process supervisor: start programs, restart them when they end, stop them in order."""
 
 import asyncio
-import logging
 import os
-import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from functools import partial
+from logging import makeLogRecord
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
-
-from circus.arbiter import Arbiter
-from circus.exc import ConflictError
-from circus.process import DEAD_OR_ZOMBIE, RUNNING, Process
-from circus.stream import FileStream
-from circus.watcher import Watcher
-from tornado.ioloop import IOLoop
+from typing import cast
 
 from smimso.local.servers import CannotStart
 from smimso.mail import LINE_PREFIX
@@ -26,8 +20,12 @@ from smimso.mail import LINE_PREFIX
 CHILD_SCRIPT = Path(__file__).with_name("child.py")
 MAX_LOG_BYTES = 5 * 1024 * 1024
 LOG_COPIES = 2
-MIN_UPTIME = 30.0  # who ran this long did not fail at its start
+MIN_UPTIME = 30.0  # seconds; a program that ran longer did not fail at its start
 MAX_BACKOFF_SECONDS = 30.0
+MAX_FAILURES = 3  # in a row, until `wait_until` gives up
+OUTPUT_SECONDS = 1.0  # for the last lines of a program whose own children keep its output open
+
+LineCallback = Callable[[str], object]
 
 
 @dataclass(frozen=True)
@@ -38,199 +36,89 @@ class Program:
     user: str | None = None
     nice: int = 0
     stop_signal: signal.Signals = signal.SIGTERM
-    death_signal: signal.Signals = signal.SIGKILL  # when the supervisor itself was killed
+    death_signal: signal.Signals = signal.SIGKILL  # sent if the supervisor itself is killed
     stop_seconds: float = 10.0  # then SIGKILL
-    is_backing_service: bool = False  # stopped only after everything that stands on it
+    is_backing_service: bool = False  # stopped after the programs that use it
 
-    def child_command(self, *, wait: float = 0.0) -> list[str]:
-        """The command line that makes it die with this process."""
+    def child_command(self) -> list[str]:
+        """Return the command line that makes the program die with this process."""
         options = ["--parent", str(os.getpid()), "--death-signal", self.death_signal.name]
-        options += ["--nice", str(self.nice), "--wait", str(wait)]
+        options += ["--nice", str(self.nice)]
         if self.user:
             options += ["--user", self.user]
         return [sys.executable, "-I", "-S", str(CHILD_SCRIPT), *options, "--", *self.command]
 
 
-class _Process(Process):
-    @property
-    def status(self) -> Any:
-        """circus forgets a zombie, and starts the next one without a word to any hook.
-
-        A program with threads is a zombie from the end of its first thread on, but can be waited
-        for only when the last one is gone: until then it has not ended.
-        """
-        status = super().status
-        return RUNNING if status == DEAD_OR_ZOMBIE else status
-
-
-class _Watcher(Watcher):
-    @property
-    def _process_class(self) -> type[Process]:
-        return _Process
-
-
-class _Arbiter(Arbiter):
-    def add_watcher(self, name: str, cmd: str, **options: Any) -> Watcher:
-        watcher = _Watcher(name, cmd, **options)
-        watcher.initialize(self.evpub_socket, self.sockets, self)
-        self.watchers.append(watcher)
-        self._watchers_names[name.lower()] = watcher
-        return watcher
-
-    def manage_watchers(self) -> Any:
-        """circus's own check, every half second; it has to wait while a command runs."""
-        try:
-            return super().manage_watchers()
-        except ConflictError:
-            return None
-
-    def reap_processes(self) -> None:
-        """circus waits for any child, and would take the exit codes of `Supervisor.run`."""
-        for watcher in self.iter_watchers():
-            for pid in list(watcher.processes):
-                try:
-                    ended, status = os.waitpid(pid, os.WNOHANG)
-                except ChildProcessError:
-                    watcher.reap_process(pid)
-                else:
-                    if ended:
-                        watcher.reap_process(pid, status)
-
-
-class _Log(FileStream):
-    """A rotating file; letters, and when it is `verbose` all else, go to the terminal too."""
-
-    def __init__(self, path: Path, name: str, log: Callable[[str], None], *, verbose: bool) -> None:
-        super().__init__(filename=str(path), max_bytes=MAX_LOG_BYTES, backup_count=LOG_COPIES)
-        self._name = name
-        self._log = log
-        self._verbose = verbose
-        self._unfinished = b""
-
-    def __call__(self, data: dict[str, Any]) -> None:
-        super().__call__(data)
-        *lines, self._unfinished = (self._unfinished + data["data"]).split(b"\n")
-        for line in (line.decode(errors="replace") for line in lines):
-            if line.startswith(LINE_PREFIX):
-                self._log(line)
-            elif self._verbose:
-                self._log(f"{self._name}: {line}")
-
-
 class Supervisor:
-    """Lives in a running asyncio loop, on the main thread.
+    """Supervise programs from the asyncio loop of the main thread.
 
-    `log` takes one line for the operator; `inherited_fd` is a file descriptor that every child
-    keeps open (and whatever is locked through it keeps locked).
+    logs: the directory of their rotating log files. log: takes a line for the operator: restarts,
+    e-mails (smimso.mail) and, if verbose, everything that the programs print. inherited_fd: a file
+    descriptor that every program keeps open, with the locks held through it.
     """
 
     def __init__(
-        self, logs: Path, *, log: Callable[[str], None], inherited_fd: int, verbose: bool = False
+        self, logs: Path, *, log: LineCallback, inherited_fd: int, verbose: bool = False
     ) -> None:
         self.logs = logs
         self._log = log
         self._inherited_fd = inherited_fd
         self._verbose = verbose
-        self._programs: dict[str, Program] = {}
-        self._logs: list[_Log] = []
-        self._started: dict[str, float] = {}
-        self._failures: dict[str, int] = {}
-        # Told what happens by hooks, not over its sockets: those stay inside this process.
-        logging.getLogger("circus").setLevel(logging.CRITICAL)
-        names = [f"inproc://{uuid4()}" for _ in range(2)]  # an earlier one's may still be open
-        self._arbiter = _Arbiter([], *names, check_delay=0.5, loop=IOLoop.current())
+        self._services: dict[str, _Service] = {}
 
-    async def open(self) -> None:
-        os.set_inheritable(self._inherited_fd, True)
-        await self._arbiter.start()
-
-    async def start(self, *programs: Program) -> None:
+    def start(self, *programs: Program) -> None:
+        """Start programs that run until `close`; each is restarted whenever it ends."""
         for program in programs:
-            path = self.log_path(program.name)
-            log = _Log(path, program.name, self._log, verbose=self._verbose)
-            launch = program.child_command()
-            self._programs[program.name] = program
-            self._logs.append(log)
-            watcher = self._arbiter.add_watcher(
-                program.name,
-                shlex.quote(launch[0]),
-                args=launch[1:],
-                env=program.environment,
-                stop_signal=program.stop_signal,
-                graceful_timeout=program.stop_seconds,
-                stdout_stream={"stream": log},
-                stderr_stream={"stream": log},
-                use_sockets=True,  # that is: let it inherit file descriptors
-                priority=int(program.is_backing_service),
-                hooks={
-                    "after_spawn": (self._note_start, True),
-                    "after_reap": (self._note_end, True),
-                },
+            self._services[program.name] = _Service(
+                program,
+                self.log_path(program.name),
+                log=self._log,
+                on_line=partial(self._show_line, program.name),
+                inherited_fd=self._inherited_fd,
             )
-            await self._alone(watcher.start)
 
-    async def run(self, program: Program, *, on_line: Callable[[str], None]) -> int:
-        """Runs a program that ends by itself; `on_line` gets its lines. The exit code."""
-        process = await asyncio.create_subprocess_exec(
-            *program.child_command(),
-            env=program.environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            pass_fds=[self._inherited_fd],
-            start_new_session=True,
-        )
-        assert process.stdout is not None  # noqa: S101 (it is a pipe)
-        try:
-            with self.log_path(program.name).open("ab") as log:
-                async for line in process.stdout:
-                    log.write(line)
-                    log.flush()
-                    on_line(line.decode(errors="replace").rstrip())
-            return await process.wait()
-        except asyncio.CancelledError:
-            process.kill()
-            await process.wait()
-            raise
+    async def run(self, program: Program, *, on_line: LineCallback) -> int:
+        """Run a program that ends by itself and return its exit code; `on_line` gets its lines."""
+        with closing(_LogFile(self.log_path(program.name), on_line)) as log_file:
+            process = await _spawn(program, log_file.write, self._inherited_fd)
+            try:
+                return await process.wait()
+            except asyncio.CancelledError:
+                await process.stop(signal.SIGKILL, 0)
+                raise
 
     async def close(self) -> None:
-        """Stops everything: first what stands on the servers, then the servers."""
-        standing = [watcher for watcher in self._watchers() if not watcher.priority]
-        await self._alone(
-            lambda: self._arbiter.stop_watchers(watcher_iter_func=lambda reverse: standing)
-        )
-        await self._alone(self._arbiter.stop)
-        for log in self._logs:
-            log.close()
+        """Stop the programs, then the backing services that they use."""
+        for is_backing in (False, True):
+            group = [each for each in self._services.values() if each.is_backing is is_backing]
+            await asyncio.gather(*(service.stop() for service in group))
 
     async def wait_until(
-        self, answers: Callable[[], bool], program: Program | None, *, what: str, seconds: float
+        self, is_ready: Callable[[], bool], program: Program | None, *, what: str, seconds: float
     ) -> None:
-        """Waits until `answers()` (called on a thread) is true.
+        """Wait until `is_ready()`, which is called on a thread, returns true.
 
-        Raises CannotStart after `seconds`, or when the program has failed three times.
+        Raises CannotStart after `seconds`, or when the program has failed MAX_FAILURES times.
         """
         deadline = time.monotonic() + seconds
-        while not await asyncio.to_thread(answers):
-            failed = program is not None and self._failures.get(program.name, 0) >= 3
-            if failed or time.monotonic() > deadline:
-                reason = "fails at its start" if failed else f"gave no answer in {seconds:.0f} s"
+        service = self._services[program.name] if program else None
+        while not await asyncio.to_thread(is_ready):
+            has_failed = service is not None and service.failures >= MAX_FAILURES
+            if has_failed or time.monotonic() > deadline:
+                reason = (
+                    "fails at its start" if has_failed else f"gave no answer in {seconds:.0f} s"
+                )
                 raise CannotStart(f"{what} {reason}.{self._last_log_line(program)}")
             await asyncio.sleep(0.1)
 
     def log_path(self, name: str) -> Path:
         return self.logs / f"{name}.log"
 
-    def _watchers(self) -> Iterable[Watcher]:
-        return self._arbiter.iter_watchers()
-
-    async def _alone(self, command: Callable[[], Any]) -> Any:
-        """circus refuses a command while another one, or its own check, is in progress."""
-        while True:
-            try:
-                return await command()
-            except ConflictError:
-                await asyncio.sleep(0.01)
+    def _show_line(self, name: str, line: str) -> None:
+        if line.startswith(LINE_PREFIX):
+            self._log(line)
+        elif self._verbose:
+            self._log(f"{name}: {line}")
 
     def _last_log_line(self, program: Program | None) -> str:
         if program is None:
@@ -240,30 +128,156 @@ class Supervisor:
         last = next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
         return f" Its last line was: {last} (more in {path})"
 
-    def _note_start(self, *, watcher: Watcher, **_: Any) -> bool:
-        self._started[watcher.name] = time.monotonic()
-        return True
 
-    def _note_end(self, *, watcher: Watcher, exit_code: int | None, **_: Any) -> bool:
-        """Says that a program ended by itself, and makes the next start wait if it often does."""
-        if watcher.is_stopping() or watcher.is_stopped():
-            return True
-        name = watcher.name
-        lived = time.monotonic() - self._started.get(name, 0.0)
-        failures = 1 if lived > MIN_UPTIME else self._failures.get(name, 0) + 1
-        self._failures[name] = failures
-        pause = 0.0 if failures == 1 else min(MAX_BACKOFF_SECONDS, 2.0 ** (failures - 2))
-        watcher.args = self._programs[name].child_command(wait=pause)[1:]
-        when = f" in {pause:.0f} s" if pause else ""
-        self._log(
-            f"{name} {_exit_reason(exit_code)}; starting it again{when} ({self.log_path(name)})"
-        )
-        return True
+class _Service:
+    """A program that runs until `stop`: restarted when it ends, ever more slowly if it fails.
+
+    failures: how often in a row it ended before MIN_UPTIME.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        log_path: Path,
+        *,
+        log: LineCallback,
+        on_line: LineCallback,
+        inherited_fd: int,
+    ) -> None:
+        self.is_backing = program.is_backing_service
+        self.failures = 0
+        self._program = program
+        self._log_path = log_path
+        self._log_file = _LogFile(log_path, on_line)
+        self._log = log
+        self._inherited_fd = inherited_fd
+        self._stopping = asyncio.Event()
+        self._task = asyncio.create_task(self._keep_running())
+
+    async def stop(self) -> None:
+        self._stopping.set()
+        await self._task
+
+    async def _keep_running(self) -> None:
+        with closing(self._log_file):
+            while not self._stopping.is_set():
+                started = time.monotonic()
+                reason = await self._run_once()
+                if self._stopping.is_set():
+                    return
+                was_up = time.monotonic() - started > MIN_UPTIME
+                self.failures = 1 if was_up else self.failures + 1
+                pause = _backoff_seconds(self.failures)
+                when = f" in {pause:.0f} s" if pause else ""
+                name, path = self._program.name, self._log_path
+                self._log(f"{name} {reason}; starting it again{when} ({path})")
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), pause)
+
+    async def _run_once(self) -> str:
+        """Run the program until it ends or is to stop; return the reason of its end."""
+        try:
+            process = await _spawn(self._program, self._log_file.write, self._inherited_fd)
+        except OSError as error:
+            return f"could not be started ({error})"
+        ended = asyncio.create_task(process.wait())
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not ended.done():
+            await process.stop(self._program.stop_signal, self._program.stop_seconds)
+        return _exit_reason(await ended)
 
 
-def _exit_reason(exit_code: int | None) -> str:
-    if exit_code is None:
-        return "ended"
+def _backoff_seconds(failures: int) -> float:
+    return 0.0 if failures == 1 else min(MAX_BACKOFF_SECONDS, 2.0 ** (failures - 2))
+
+
+def _exit_reason(exit_code: int) -> str:
     if exit_code < 0:
         return f"was killed ({signal.Signals(-exit_code).name})"
     return f"ended with exit code {exit_code}"
+
+
+# --- Processes --------------------------------------------------------------------------------
+
+
+class _Process(asyncio.SubprocessProtocol):
+    """One run of a program. `on_line` gets each line that it prints."""
+
+    def __init__(self, on_line: LineCallback) -> None:
+        self._on_line = on_line
+        self._unfinished = b""
+        self._ended = asyncio.Event()
+        self._output_ended = asyncio.Event()
+
+    async def wait(self) -> int:
+        """Wait for the end, and for the lines printed before it; return the exit code."""
+        await self._ended.wait()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._output_ended.wait(), OUTPUT_SECONDS)
+        self._transport.close()
+        return cast(int, self._transport.get_returncode())
+
+    async def stop(self, number: signal.Signals, seconds: float) -> None:
+        """Send the signal, and SIGKILL if the process has not ended after `seconds`."""
+        for each, patience in ((number, seconds), (signal.SIGKILL, None)):
+            with suppress(ProcessLookupError):
+                self._transport.send_signal(each)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), patience)
+                return
+
+    # --- asyncio.SubprocessProtocol ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.SubprocessTransport, transport)
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        *lines, self._unfinished = (self._unfinished + data).split(b"\n")
+        for line in lines:
+            self._on_line(line.decode(errors="replace"))
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        if self._unfinished:
+            self._on_line(self._unfinished.decode(errors="replace"))
+        self._output_ended.set()
+
+    def process_exited(self) -> None:
+        self._ended.set()
+
+
+async def _spawn(program: Program, on_line: LineCallback, inherited_fd: int) -> _Process:
+    """Start a process. Raises OSError.
+
+    asyncio waits for it on a thread until its last thread is gone, which may be long after the
+    first one ended: until then a new start would meet its locks and its port.
+    """
+    _, process = await asyncio.get_running_loop().subprocess_exec(
+        partial(_Process, on_line),
+        *program.child_command(),
+        env=program.environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        pass_fds=[inherited_fd],
+        start_new_session=True,  # Ctrl-C is for the supervisor alone
+    )
+    return process
+
+
+class _LogFile:
+    """A rotating file; each line also goes to `on_line`."""
+
+    def __init__(self, path: Path, on_line: LineCallback) -> None:
+        self._on_line = on_line
+        self._handler = RotatingFileHandler(
+            path, maxBytes=MAX_LOG_BYTES, backupCount=LOG_COPIES, encoding="utf-8"
+        )
+
+    def write(self, line: str) -> None:
+        self._handler.emit(makeLogRecord({"msg": line}))
+        self._on_line(line)
+
+    def close(self) -> None:
+        self._handler.close()

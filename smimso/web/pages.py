@@ -1,7 +1,6 @@
-"""What the pages of every app share: the members' language, and the answer to a lost browser."""
+"""Helpers for the pages of all apps: members' actions, error texts, error pages."""
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
@@ -9,57 +8,52 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
 from django.template.loader import render_to_string
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
+from rest_framework.exceptions import ValidationError
 
-from smimso.errors import NotAllowed, NotFound
+from smimso.errors import InvalidInput, NotAllowed, NotFound, SmimsoError
 
-# What services say, in the words that a page may show. A number stands as %(number)s.
-SERVICE_TEXTS = (
-    gettext_noop("Invalid credentials"),
-    gettext_noop("Account is deactivated"),
-    gettext_noop("User with this email or phone already exists"),
-    gettext_noop("The password is not correct"),
-    gettext_noop("Enter a valid phone number"),
-    gettext_noop("This phone number is already in use"),
-    gettext_noop("This service is not available at the moment"),
-    gettext_noop("At least one image is required"),
-    gettext_noop("The category does not exist"),
-    gettext_noop("Image file is required"),
-    gettext_noop("Title is required"),
-    gettext_noop("Comment content is required"),
-    gettext_noop("The comment that is replied to is not one of this post"),
-    gettext_noop("Too many files. Maximum %(number)s files allowed"),
-    gettext_noop("File size exceeds the maximum limit of %(number)sMB"),
-    gettext_noop("The image is too large. At most %(number)s megapixels are allowed"),
-    gettext_noop("The file is not a readable image. Only JPEG, PNG, WebP, and GIF are allowed."),
-    gettext_noop("The AI is not available at the moment. Please try again later."),
-    gettext_noop("Too many requests. Please try again later."),
-    gettext_noop("The request is too large"),
-    gettext_noop("The cursor is not valid"),
-    gettext_noop("The search has expired. Please search again."),
-    gettext_noop("Internal server error"),
-)
+PageView = Callable[..., HttpResponse]
+
+# Labels shown before the message when a REST serializer checks a form of a page.
+FIELD_LABELS = {
+    "title": gettext_lazy("Title"),
+    "description": gettext_lazy("Description"),
+    "category": gettext_lazy("Category"),
+    "category_id": gettext_lazy("Category"),
+    "tags": gettext_lazy("Tags"),
+    "visibility": gettext_lazy("Visible to"),
+    "user_caption": gettext_lazy("Caption of this picture"),
+    "content": pgettext_lazy("verb", "Comment"),
+    "author": gettext_lazy("Author"),
+    "orientation": gettext_lazy("Shape"),
+    "since": pgettext_lazy("a day", "From"),
+    "until": pgettext_lazy("a day", "To"),
+    "sort": gettext_lazy("Order"),
+    "color": gettext_lazy("Colour"),
+}
 
 
 class PageRequest(HttpRequest):
-    """As the middleware of django-htmx hands it on."""
+    """A request with the attribute that the middleware of django-htmx adds."""
 
     htmx: HtmxDetails
 
 
-def action(page: str, *keys: str) -> Callable[[Callable[..., HttpResponse]], Any]:
-    """Makes a view that changes something: only a member's POST reaches it.
+def member_action(page: str, *keys: str) -> Callable[[PageView], PageView]:
+    """Decorate a view that changes something, so that it is called only for a member's POST.
 
-    Others log in first and come back to the named page, whose arguments are the route's `keys`.
-    What the member may not see or do looks like what does not exist.
+    Visitors are sent to the login and from there to the page `page`, with the arguments of the
+    route named `keys`. NotFound and NotAllowed both become 404, so that nobody can tell hidden
+    objects from missing ones.
     """
 
-    def decorate(view: Callable[..., HttpResponse]) -> Any:
+    def decorate(view: PageView) -> PageView:
         @wraps(view)
-        def checked(request: PageRequest, **route: Any) -> HttpResponse:
+        def check_member(request: PageRequest, **route: object) -> HttpResponse:
             if not request.user.is_authenticated:
                 login = redirect_to_login(resolve_url(page, *[route[key] for key in keys]))
                 return HttpResponseClientRedirect(login.url) if request.htmx else login
@@ -68,29 +62,42 @@ def action(page: str, *keys: str) -> Callable[[Callable[..., HttpResponse]], Any
             except (NotFound, NotAllowed) as error:
                 raise Http404 from error
 
-        return require_POST(checked)
+        return require_POST(check_member)
 
     return decorate
 
 
-def translated(text: str) -> str:
-    """A text of SERVICE_TEXTS in the viewer's language; any other text as it is."""
-    number = re.search(r"\d+", text)
-    if number is None:
-        return gettext(text) if text in SERVICE_TEXTS else text
-    pattern = f"{text[: number.start()]}%(number)s{text[number.end() :]}"
-    return gettext(pattern) % {"number": number[0]} if pattern in SERVICE_TEXTS else text
+def error_text(error: SmimsoError | ValidationError) -> str:
+    """Return the error in the active language; a field's error begins with the field's label."""
+    if isinstance(error, SmimsoError):
+        return str(error)
+    message = first_error(error.detail)[1] or str(InvalidInput())
+    name = next(iter(error.detail), "") if isinstance(error.detail, Mapping) else ""
+    return f"{FIELD_LABELS[name]}: {message}" if name in FIELD_LABELS else message
+
+
+def first_error(detail: Any, field: str = "") -> tuple[str, str]:
+    """Return the first message of DRF's nested error detail, after the name of its field.
+
+    The name is the innermost one, "" for an error of the form as a whole.
+    """
+    if isinstance(detail, Mapping) and detail:
+        name, value = next(iter(detail.items()))
+        return first_error(value, "" if name == "non_field_errors" else str(name))
+    if isinstance(detail, list) and detail:
+        return first_error(detail[0], field)
+    return field, str(detail or "")
 
 
 def wants_page(request: HttpRequest) -> bool:
-    """Whether a browser's navigation asks, and not a program for JSON."""
+    """Return True for the navigation of a browser, False for a program that expects JSON."""
     return not request.path.startswith("/api/") and "text/html" in request.headers.get("Accept", "")
 
 
-def not_found_page(request: HttpRequest) -> HttpResponse:
+def render_not_found(request: HttpRequest) -> HttpResponse:
     return render(request, "404.html", status=404)
 
 
-def server_error_page() -> HttpResponse:
-    """Without the request: what failed may be the session or the database."""
+def render_server_error() -> HttpResponse:
+    """Render without the request: the failure may be that of the session or the database."""
     return HttpResponse(render_to_string("500.html"), status=500)

@@ -1,9 +1,10 @@
-"""The envelope of every JSON answer, and the one place where an error becomes a response."""
+"""The envelope of all JSON responses, and the one place that turns errors into responses."""
 
 import logging
 import math
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import OperationalError
@@ -14,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from smimso import errors
-from smimso.web.pages import not_found_page, server_error_page, wants_page
+from smimso.web.pages import first_error, render_not_found, render_server_error, wants_page
 
 logger = logging.getLogger(__name__)
 
@@ -26,114 +27,106 @@ def success(data: Any = None, message: str | None = None, *, status: int = 200) 
     return Response({**body, "data": data}, status=status)
 
 
-def paginated(data: Any, *, page: int, limit: int, total: int) -> Response:
-    pagination = {
-        "page": page,
-        "limit": limit,
-        "total": total,
-        "totalPages": math.ceil(total / limit),
-    }
-    return Response({"success": True, "data": data, "pagination": pagination})
-
-
-def page_and_limit(
-    query: Mapping[str, str], *, default: int = 20, most: int = 100
-) -> tuple[int, int]:
-    """`page` and `limit` of a query string; what is missing, odd or out of range is clamped."""
-    return (
-        clamped_int(query.get("page"), default=1, least=1, most=10_000),
-        clamped_int(query.get("limit"), default=default, least=1, most=most),
-    )
-
-
-def clamped_int(text: str | None, *, default: int, least: int, most: int) -> int:
-    try:
-        number = int(text or default)
-    except ValueError:
-        number = default
-    return max(least, min(most, number))
+# --- Errors -----------------------------------------------------------------------------------
 
 
 def error_body(text: str) -> dict[str, Any]:
-    """`error` and `message` both: the frontend reads the one here and the other there."""
+    """Return the envelope of an error; the frontend reads `error` or `message`."""
     return {"success": False, "error": text, "message": text}
 
 
+def error_response(error: errors.SmimsoError) -> JsonResponse:
+    """Return the JSON response to an error, for views outside of the REST framework."""
+    body = error_body(error.in_english())
+    return JsonResponse(body, status=error.status, headers=_code_headers(error))
+
+
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
+    """Return the response to any error of a REST view; unexpected ones are logged."""
     set_rollback()
-    status, text, headers = _status_and_text(error)
-    if status >= 500 and not isinstance(error, errors.SmimsoError):
+    known = error if isinstance(error, errors.SmimsoError) else _as_smimso_error(error)
+    if known.status >= 500 and known is not error:
         logger.exception("Unhandled error", exc_info=error)
-    return Response(error_body(text), status=status, headers=headers)
+    headers = _code_headers(known)
+    if isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, exceptions.Throttled) and (wait := getattr(error, "wait", None)):
+        headers["Retry-After"] = str(math.ceil(wait))
+    return Response(error_body(known.in_english()), status=known.status, headers=headers)
 
 
-def _status_and_text(error: Exception) -> tuple[int, str, dict[str, str]]:
+def _code_headers(error: errors.SmimsoError) -> dict[str, str]:
+    """Return `Error-Code` and, as a query string, the values in the text: `Error-Parameters`."""
+    headers = {"Error-Code": error.code}
+    if error.params:
+        headers["Error-Parameters"] = urlencode(error.params)
+    return headers
+
+
+def _as_smimso_error(error: Exception) -> errors.SmimsoError:
     match error:
-        case errors.SmimsoError():
-            return error.status, str(error), {}
-        case exceptions.ValidationError():
-            return 400, first_text(error.detail), {}
         case exceptions.NotAuthenticated():
-            return 401, errors.AuthenticationFailed.default, {"WWW-Authenticate": "Bearer"}
-        case exceptions.AuthenticationFailed():
-            return 401, str(error.detail), {"WWW-Authenticate": "Bearer"}
+            return errors.AuthenticationFailed()
         case exceptions.Throttled():
-            wait = getattr(error, "wait", None)
-            headers = {"Retry-After": str(math.ceil(wait))} if wait else {}
-            return 429, errors.Overloaded.default, headers
+            return errors.Overloaded()
         case exceptions.APIException():
-            return error.status_code, first_text(error.detail), {}
+            return _from_rest_framework(error)
         case Http404():
-            return 404, errors.NotFound.default, {}
+            return errors.NotFound()
         case PermissionDenied():
-            return 403, errors.NotAllowed.default, {}
+            return errors.NotAllowed()
         case RequestDataTooBig():
-            return 413, errors.TooLarge.default, {}
+            return errors.TooLarge()
         case SuspiciousOperation():  # a form of a hundred files, a thousand fields
-            return 400, errors.InvalidInput.default, {}
-        case OperationalError():  # the database is away, or all connections are taken
-            return 503, errors.Unavailable.default, {}
-    return 500, errors.SmimsoError.default, {}
+            return errors.InvalidInput()
+        case OperationalError():  # the database is unreachable, or all connections are in use
+            return errors.Unavailable()
+    return errors.SmimsoError()
 
 
-def first_text(detail: Any, field: str = "") -> str:
-    """The first message of DRF's nested error detail, led by its field's name."""
-    if isinstance(detail, Mapping):
-        name, value = next(iter(detail.items()))
-        return first_text(value, "" if name == "non_field_errors" else str(name))
-    if isinstance(detail, list):
-        return first_text(detail[0], field) if detail else "Invalid input"
-    return f"{field}: {detail}" if field else str(detail)
+def _from_rest_framework(error: exceptions.APIException) -> errors.SmimsoError:
+    """Return the error with DRF's code and with its text, which is translated already."""
+    field, message = first_error(error.detail)
+    codes = error.get_codes()
+    known = errors.SmimsoError(
+        codes if isinstance(codes, str) else "validation_failed",
+        text=(f"{field}: {message}" if field else message) or errors.InvalidInput().in_english(),
+    )
+    known.status = error.status_code
+    return known
 
 
-def route_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+# --- Outside of the REST framework: a page for browsers, the envelope for programs ------------
+
+
+def handle_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     if wants_page(request):
-        return not_found_page(request)
-    return JsonResponse(error_body("Route not found"), status=404)
+        return render_not_found(request)
+    return error_response(errors.NotFound("route_not_found"))
 
 
-def server_error(request: HttpRequest) -> HttpResponse:
+def handle_server_error(request: HttpRequest) -> HttpResponse:
     if wants_page(request):
-        return server_error_page()
-    return JsonResponse(error_body(errors.SmimsoError.default), status=500)
+        return render_server_error()
+    return error_response(errors.SmimsoError())
 
 
-def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+def handle_bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     if wants_page(request):
         return defaults.bad_request(request, exception)  # type: ignore[arg-type]
-    return JsonResponse(error_body(errors.InvalidInput.default), status=400)
+    return error_response(errors.InvalidInput())
 
 
-def not_allowed(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+def handle_forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     if wants_page(request):
         return defaults.permission_denied(request, exception)  # type: ignore[arg-type]
-    return JsonResponse(error_body(errors.NotAllowed.default), status=403)
+    return error_response(errors.NotAllowed())
 
 
-def with_envelope(request: HttpRequest, response: HttpResponseNotAllowed) -> None:
-    """Fills Django's own empty answer to a wrong method, for all but a browser's navigation."""
+def fill_method_not_allowed(request: HttpRequest, response: HttpResponseNotAllowed) -> None:
+    """Put the envelope into Django's empty response, unless a browser navigates."""
     if not wants_page(request):
-        answer = JsonResponse(error_body(f'Method "{request.method}" not allowed.'))
-        response.content = answer.content
-        response["Content-Type"] = answer["Content-Type"]
-        response["Content-Length"] = str(len(answer.content))
+        body = JsonResponse(error_body(f'Method "{request.method}" not allowed.'))
+        response.content = body.content
+        response["Content-Type"] = body["Content-Type"]
+        response["Content-Length"] = str(len(body.content))

@@ -1,25 +1,30 @@
-// The upload page: choose, send with progress, then follow the AI.
+// The upload page: choose pictures, upload them with progress, then follow the AI's work on them.
 
-import { ChosenPictures } from "./chosen.js";
+import { ChosenPictures } from "./chosen-pictures.js";
 import { onFiles } from "./dropzone.js";
-import { Repeats } from "./repeats.js";
+import { DuplicateWarnings } from "./duplicates.js";
 
 const byId = (id) => document.getElementById(id);
 const form = byId("upload");
 const input = byId("images");
 const limits = form.dataset;
-const serviceTexts = JSON.parse(byId("service-texts").textContent);
+const errorTexts = JSON.parse(byId("error-texts").textContent); // by code
 const text = (key) =>
   byId("texts").content.querySelector(`[data-text="${key}"]`).textContent;
 
-const repeats = new Repeats(byId("repeats"), byId("repeat"), text, checkDuplicates);
+const duplicates = new DuplicateWarnings(
+  byId("duplicates"),
+  byId("duplicate"),
+  text,
+  checkDuplicates,
+);
 const chosen = new ChosenPictures(byId("chosen"), byId("chosen-picture"), (key, name) => {
-  if (key) say(`${text(key)} ${name}`);
-  showRepeats();
+  if (key) announce(`${text(key)} ${name}`);
+  showDuplicates();
 });
 let request = null;
 
-input.required = false; // the list below is what is sent
+input.required = false; // the pictures of the list below are sent, not the input's
 onFiles(form.querySelector("[data-dropzone]"), input, (files) => {
   if (!request) addAll(files);
   input.value = "";
@@ -35,25 +40,25 @@ function addAll(files) {
   showError([...new Set(problems)].join(" "));
 }
 
-async function showRepeats() {
-  const known = await repeats.show(chosen.inOrder);
-  byId("send").textContent = text(known ? "anyway" : "share");
+async function showDuplicates() {
+  const hasDuplicates = await duplicates.show(chosen.inOrder);
+  byId("send").textContent = text(hasDuplicates ? "anyway" : "share");
 }
 
-/** The answer's data: for each picture of the form, where it was posted before. */
+/** Resolves to the earlier posts of each picture of the form. */
 async function checkDuplicates(body) {
   const headers = { "X-CSRFToken": csrfToken(), Accept: "application/json" };
-  const answer = await fetch(limits.check, { method: "POST", headers, body });
-  if (!answer.ok) throw new Error(`${answer.status}`);
-  return (await answer.json()).data;
+  const response = await fetch(limits.check, { method: "POST", headers, body });
+  if (!response.ok) throw new Error(`${response.status}`);
+  return (await response.json()).data;
 }
 
 function problemOf(file) {
   if (!limits.contentTypes.split(",").includes(file.type)) return `${text("type")} ${file.name}.`;
-  if (file.size > Number(limits.mostMegabytes) * 1024 * 1024) {
+  if (file.size > Number(limits.maxMegabytes) * 1024 * 1024) {
     return `${text("large")} ${file.name}.`;
   }
-  return chosen.files.size >= Number(limits.mostFiles) ? text("many") : "";
+  return chosen.files.size >= Number(limits.maxFiles) ? text("many") : "";
 }
 
 form.addEventListener("submit", (event) => {
@@ -68,7 +73,7 @@ form.addEventListener("submit", (event) => {
 });
 
 function send() {
-  const body = new FormData(form); // before the captions' inputs are disabled
+  const body = new FormData(form); // read before setBusy disables the inputs
   body.delete("images");
   for (const file of chosen.inOrder) body.append("images", file, file.name);
   body.append("user_captions", JSON.stringify(chosen.captions));
@@ -78,44 +83,48 @@ function send() {
   request = new XMLHttpRequest();
   request.responseType = "json";
   request.upload.addEventListener("progress", showProgress);
-  request.addEventListener("load", () => finish(request.status, request.response));
+  request.addEventListener("load", finish);
   request.addEventListener("error", () => stop(text("network")));
   request.addEventListener("abort", () => stop(text("cancelled")));
   request.open("POST", limits.api);
   request.setRequestHeader("X-CSRFToken", csrfToken());
   request.setRequestHeader("Accept", "application/json");
-  request.setRequestHeader("Idempotency-Key", key); // a retry makes no second post, “anyway” does
+  request.setRequestHeader("Idempotency-Key", key); // a retry makes no second post
   setBusy(true);
   byId("cancel").focus();
   request.send(body);
 }
 
-/** The cookie's, which a login in another tab renews, and not the form's. */
+/** Read from the cookie, which a login in another tab renews, unlike the form's field. */
 function csrfToken() {
   return document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1] ?? "";
 }
 
 function showProgress({ loaded, total }) {
-  const share = total ? loaded / total : 0;
-  chosen.showProgress(share);
-  byId("progress").value = 100 * share;
-  const words = share < 1 ? text("uploading") : text("checking");
-  byId("progress-text").textContent = `${words} · ${Math.floor(100 * share)} %`;
-  const quarter = `${words} ${25 * Math.floor(4 * share)} %`;
-  if (byId("said").textContent !== quarter) say(quarter);
+  const fraction = total ? loaded / total : 0;
+  chosen.showProgress(fraction);
+  byId("progress").value = 100 * fraction;
+  const label = fraction < 1 ? text("uploading") : text("checking");
+  byId("progress-text").textContent = `${label} · ${Math.floor(100 * fraction)} %`;
+  const quarter = `${label} ${25 * Math.floor(4 * fraction)} %`;
+  if (byId("announcement").textContent !== quarter) announce(quarter);
 }
 
-function finish(status, answer) {
-  if (status === 201) return showUploaded(answer.data.id);
+function finish() {
+  const { status, response } = request;
+  if (status === 201) return showUploaded(response.data.id);
   if (status === 401 || status === 403) return stop(text("login"));
-  stop(serviceText(answer?.error) || text("failed"));
+  stop(errorText(request) || response?.error || text("failed"));
 }
 
-/** The service's text in the member's language; a number in it stands as %(number)s. */
-function serviceText(error = "") {
-  const number = error.match(/\d+/)?.[0] ?? "";
-  const known = serviceTexts[number ? error.replace(number, "%(number)s") : error];
-  return known ? known.replace("%(number)s", number) : error;
+/** The error in the language of the page; `%(name)s` in a text is replaced by a parameter. */
+function errorText(xhr) {
+  const template = errorTexts[xhr.getResponseHeader("Error-Code")] ?? "";
+  const parameters = new URLSearchParams(xhr.getResponseHeader("Error-Parameters") ?? "");
+  return [...parameters].reduce(
+    (message, [name, value]) => message.replace(`%(${name})s`, value),
+    template,
+  );
 }
 
 function stop(message) {
@@ -153,8 +162,9 @@ function showError(message) {
   byId("error").hidden = !message;
 }
 
-function say(message) {
-  byId("said").textContent = message;
+/** Has screen readers read the message. */
+function announce(message) {
+  byId("announcement").textContent = message;
 }
 
 byId("cancel").addEventListener("click", () => request?.abort());

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ai.demo_models.descriptions import caption, full_description
-from ai.demo_models.drawing import aspect_of, draw_scene, object_boxes
-from ai.demo_models.evaluate import caption_accuracy
+from ai.demo_models.descriptions import caption, describe_fully
+from ai.demo_models.drawing import aspect_ratio, draw_scene, locate_objects
+from ai.demo_models.evaluate import evaluate_captions
 from ai.demo_models.scenes import (
     COLOURS,
     DEMO_SEEDS,
@@ -22,7 +22,7 @@ from ai.demo_models.scenes import (
     VALIDATION_SEEDS,
     Scene,
     SceneObject,
-    demo_scenes,
+    choose_demo_scenes,
     has_held_out_pair,
     sample_scene,
     sample_scenes,
@@ -62,7 +62,7 @@ def test_scenes_can_be_asked_to_show_a_held_out_pair() -> None:
 
 
 def test_demo_scenes_are_distinct_and_unseen_in_training() -> None:
-    scenes = demo_scenes(40)
+    scenes = choose_demo_scenes(40)
     assert len({scene.content for scene in scenes}) == 40
     assert all(scene.seed in DEMO_SEEDS for scene in scenes)
     assert len({KINDS[scene.main.kind].category for scene in scenes}) == 10
@@ -88,12 +88,12 @@ def test_a_picture_looks_the_same_at_every_size() -> None:
 def test_pictures_have_the_width_that_was_asked_for() -> None:
     image = draw_scene(TWO_CATS, 300)
     assert (image.mode, image.width) == ("RGB", 300)
-    assert image.height == pytest.approx(300 / aspect_of(TWO_CATS), abs=1)
+    assert image.height == pytest.approx(300 / aspect_ratio(TWO_CATS), abs=1)
 
 
 def test_every_object_has_a_box_inside_the_picture() -> None:
     for scene in sample_scenes(50, TEST_SEEDS):
-        boxes = object_boxes(scene)
+        boxes = locate_objects(scene)
         assert [len(group) for group in boxes] == [item.count for item in scene.objects]
         for left, top, right, bottom in (box for group in boxes for box in group):
             assert -0.02 <= left < right <= 1.02
@@ -107,14 +107,14 @@ def test_captions_name_what_is_remarkable() -> None:
 
 
 def test_descriptions_speak_both_languages() -> None:
-    english = full_description(TWO_CATS, "en", random.Random(0)).text
-    vietnamese = full_description(TWO_CATS, "vi", random.Random(0)).text
+    english = describe_fully(TWO_CATS, "en", random.Random(0)).text
+    vietnamese = describe_fully(TWO_CATS, "vi", random.Random(0)).text
     assert "red" in english
     assert "đỏ" in vietnamese
 
 
 def test_a_description_claims_only_what_its_text_says() -> None:
-    said = full_description(TWO_CATS, "en", random.Random(1))
+    said = describe_fully(TWO_CATS, "en", random.Random(1))
     assert (said.place, said.time, said.weather) == ("beach", "sunset", "rain")
     assert [claim.kind for claim in said.objects] == ["cat", "umbrella"]
 
@@ -144,7 +144,7 @@ def test_the_bundled_clip_finds_unseen_pictures_by_their_descriptions(
 ) -> None:
     scenes, images = held_out
     rng = random.Random(0)
-    texts = [full_description(scene, language, rng).text for scene in scenes]
+    texts = [describe_fully(scene, language, rng).text for scene in scenes]
     similarities = bundled.embed_texts(texts) @ bundled.embed_images(images).T
     found = similarities.argmax(1) == np.arange(len(scenes))
     assert found.mean() >= 0.8
@@ -162,5 +162,5 @@ def test_the_bundled_blip_names_the_main_object_and_its_colour(
 ) -> None:
     scenes, images = held_out
     captions = bundled.caption_images(images, max_new_tokens=30)
-    right = caption_accuracy(scenes, captions)["caption: main object and colour named"]
+    right = evaluate_captions(scenes, captions)["caption: main object and colour named"]
     assert right >= 0.85

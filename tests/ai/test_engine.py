@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from ai.engine import Engine
-from ai.engine.lazy import LazyModel
+from ai.engine.lazy_model import LazyModel
 from ai.engine.precision import choose_dtype
 from ai.errors import ModelUnavailable
 from tests.ai.conftest import save_clip, save_multilingual_clip
@@ -175,7 +175,7 @@ def test_after_a_failure_the_disk_is_asked_again_only_after_a_pause(
     make_engine: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.monotonic()
-    monkeypatch.setattr("ai.engine.lazy.time.monotonic", lambda: now)
+    monkeypatch.setattr("ai.engine.lazy_model.time.monotonic", lambda: now)
     engine = make_engine(clip_model=str(tmp_path / "later"))
     with pytest.raises(ModelUnavailable):
         engine.embed_texts(["a"])

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from ai import model_ids, worker
 from ai.engine import Engine, self_test
+from ai.engine_registry import EngineRegistry
 from ai.errors import ModelUnavailable
 from ai.presets import PRESETS, Expected, Preset, preset_by_name
 from tests.ai.conftest import save_clip, save_multilingual_clip
@@ -118,19 +119,19 @@ def test_a_way_of_images_that_differs_from_the_plain_one_is_refused(
     make_engine: Make, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when our own preparation forgets the crop."""
-    plain = self_test.prepared
+    plain = self_test.preprocess
 
     def forgets(image: Image.Image, expected: Expected) -> Any:
         return plain(image.resize((240, 240)).rotate(90), expected)
 
-    monkeypatch.setattr(self_test, "prepared", forgets)
+    monkeypatch.setattr(self_test, "preprocess", forgets)
     assert "its vectors of image are not the plain network's" in refusal(make_engine, model)
 
 
 def test_other_weights_than_the_recorded_ones_are_refused(
     make_engine: Make, model: Path, golden: Path, tmp_path: Path
 ) -> None:
-    self_test.record(load(make_engine, model), PRESET)
+    self_test.record_golden(load(make_engine, model), PRESET)
     assert load(make_engine, model)
     torch.manual_seed(1)
     from transformers import CLIPModel
@@ -154,8 +155,8 @@ def test_a_model_that_nobody_described_is_tested_against_its_own_files(
 def test_the_bundled_model_is_compared_with_recorded_vectors(make_engine: Make) -> None:
     engine = make_engine(clip_model="demo", clip_pretrained="")
     assert engine.preset.key == "demo"
-    recorded = self_test.read(self_test.GOLDEN / "demo.json")
-    assert engine.embed_images([self_test.drawn_image()])[0] @ recorded.image > 0.999
+    recorded = self_test.read_golden(self_test.GOLDEN / "demo.json")
+    assert engine.embed_images([self_test.draw_image()])[0] @ recorded.image > 0.999
     assert np.linalg.norm(recorded.texts, axis=1) == pytest.approx(1.0, abs=1e-3)
 
 
@@ -163,13 +164,11 @@ def test_vectors_are_recorded_by_a_command(
     make_engine: Make, golden: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = make_engine(clip_model="demo", clip_pretrained="")
-    monkeypatch.setattr(worker, "_engine", engine)
-    monkeypatch.setattr(worker, "get_engine", lambda: engine)
-    monkeypatch.setattr("ai.management.commands.warm_models.get_engine", lambda: engine)
+    monkeypatch.setattr(worker, "registry", EngineRegistry(engine))
     out = StringIO()
     call_command("warm_models", "--record", stdout=out)
     assert f"demo: recorded in {golden / 'demo.json'}" in out.getvalue()
-    assert self_test.read(golden / "demo.json").texts.shape == (len(self_test.TEXTS), 512)
+    assert self_test.read_golden(golden / "demo.json").texts.shape == (len(self_test.TEXTS), 512)
 
 
 # --- Presets --------------------------------------------------------------------------------

@@ -15,12 +15,12 @@ from transformers import BlipConfig, BlipForConditionalGeneration
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
 from ai.demo_models.drawing import draw_scene
-from ai.demo_models.evaluate import caption_accuracy
+from ai.demo_models.evaluate import evaluate_captions
 from ai.demo_models.scenes import VALIDATION_SEEDS, sample_scenes
 from ai.engine import Engine, decoder
 from ai.engine.blip import load_blip
 from ai.engine.int8 import Int8Tower
-from ai.engine.layers import Dense
+from ai.engine.layers import PackedLinear
 from ai.engine.precision import cpu_has_int8
 from ai.engine.towers import VisionTower
 
@@ -94,8 +94,8 @@ def test_a_blip_without_some_of_its_weights_is_refused(
 def test_a_packed_layer_computes_what_the_plain_one_does(activation: str) -> None:
     torch.manual_seed(0)
     weight, bias, x = torch.randn(96, 64) / 8, torch.randn(96), torch.randn(2, 5, 64)
-    expected = Dense(weight, bias, activation)(x)
-    half = Dense(weight.bfloat16(), bias.bfloat16(), activation)
+    expected = PackedLinear(weight, bias, activation)(x)
+    half = PackedLinear(weight.bfloat16(), bias.bfloat16(), activation)
     assert half.packed
     torch.testing.assert_close(half(x.bfloat16()).float(), expected, atol=0.05, rtol=0.02)
 
@@ -119,7 +119,7 @@ def test_a_decoder_that_asks_seldom_whether_all_is_said_says_the_same(
     """As on CUDA, where each question waits for the device."""
     blip = make_engine().blip.get()
     expected = blip.caption_images(pictures, 30)
-    monkeypatch.setitem(decoder.ASKED_AFTER, "cpu", 4)
+    monkeypatch.setitem(decoder.EOS_CHECK_INTERVAL, "cpu", 4)
     assert blip.caption_images(pictures, 30) == expected
     assert blip.caption_images(pictures, 2) == [" ".join(c.split()[:2]) for c in expected]
 
@@ -242,4 +242,4 @@ def test_beams_give_one_caption_per_image_that_names_what_it_shows(
     images = [draw_scene(scene, 320) for scene in scenes]
     captions = make_engine(beams=3).caption_images(images)
     assert len(captions) == len(images)
-    assert caption_accuracy(scenes, captions)["caption: main object and colour named"] >= 0.75
+    assert evaluate_captions(scenes, captions)["caption: main object and colour named"] >= 0.75

@@ -5,7 +5,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from smimso.web.openapi import JSON, description
+from smimso.web.openapi import JSON, openapi_document
 from tests.contract.routes import Route, without_names
 
 
@@ -14,14 +14,14 @@ def operations() -> dict[tuple[str, str], dict[str, Any]]:
     """Return the operations by their method and their path without the names of parameters."""
     return {
         (method.upper(), without_names(path)): operation
-        for path, methods in description()["paths"].items()
+        for path, methods in openapi_document()["paths"].items()
         for method, operation in methods.items()
     }
 
 
 @cache
 def _components() -> Any:
-    return _closed(description()["components"])
+    return _closed(openapi_document()["components"])
 
 
 def _closed(schema: Any) -> Any:

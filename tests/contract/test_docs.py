@@ -8,7 +8,7 @@ from django.contrib.staticfiles import finders
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from smimso.web.openapi import description
+from smimso.web.openapi import openapi_document
 
 UNDESCRIBED = {"api/schema", "api/docs"}
 
@@ -21,7 +21,7 @@ def test_every_route_is_described() -> None:
 
 
 def paths() -> dict[str, dict]:
-    return description()["paths"]
+    return openapi_document()["paths"]
 
 
 def api_routes(patterns: list[URLPattern | URLResolver], prefix: str = "") -> set[str]:

@@ -16,7 +16,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import Resolver404, URLPattern, URLResolver, resolve
 from rest_framework.test import APIClient
 
-from smimso.urls import rest
+from smimso.urls import api_patterns
 from tests.contract import routes, shapes
 from tests.contract.conftest import FRONTEND, World
 from tests.contract.described import operations, schema_errors
@@ -329,7 +329,7 @@ def served(patterns: list[Any], prefix: str = "") -> Iterator[str]:
             yield re.sub("<[^>]+>", "*", path)
 
 
-@pytest.mark.parametrize("pattern", sorted(set(served(rest))))
+@pytest.mark.parametrize("pattern", sorted(set(served(api_patterns))))
 def test_both_mounts_lead_to_the_same_view(pattern: str) -> None:
     """No page and no other route stands before a route of the API at either mount."""
     path = pattern.replace("*", str(uuid4()))
@@ -386,7 +386,7 @@ BELOW_API_ALONE = {
 
 def test_every_route_that_is_served_is_in_the_table() -> None:
     listed = {route.anonymous for route in routes.ALL}
-    assert set(served(rest)) - ELSEWHERE == listed - {""}
+    assert set(served(api_patterns)) - ELSEWHERE == listed - {""}
 
 
 def test_the_table_has_every_method_of_every_route_once() -> None:

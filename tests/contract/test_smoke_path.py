@@ -14,8 +14,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from ai.demo_models.drawing import draw_scene
-from ai.demo_models.scenes import demo_scenes
-from posts.view_counter import write_waiting_views
+from ai.demo_models.scenes import choose_demo_scenes
+from posts.view_counter import flush_views
 from tests.contract.frontend import Frontend, registration
 from tests.notifications.web import web_process
 
@@ -56,7 +56,7 @@ def visit(request: pytest.FixtureRequest, web_url: str) -> Iterator[Visit]:
 def photos() -> list[bytes]:
     """Three pictures in which the models see something."""
     found = []
-    for scene in demo_scenes(3):
+    for scene in choose_demo_scenes(3):
         file = io.BytesIO()
         draw_scene(scene, 480).save(file, "JPEG", quality=90)
         found.append(file.getvalue())
@@ -315,7 +315,7 @@ def test_the_leaderboard_and_following_twice(visit: Visit, photos: list[bytes]) 
     author, reader = visit("Mai"), visit("Nam")
     post_id = new_post(author, photos[0])
     reader.data(f"/posts/{post_id}")
-    write_waiting_views()  # as the clock does it
+    flush_views()  # as the clock does it
     author_id = author.user["id"]
     viewed, active = (
         reader.data(f"/users/{name}?limit=50") for name in ("most-viewed", "most-active")

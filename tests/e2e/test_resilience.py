@@ -4,7 +4,7 @@ import time
 
 import psutil
 
-from ai.demo_models.scenes import demo_scenes
+from ai.demo_models.scenes import choose_demo_scenes
 from tests.e2e.site import PATIENCE, Site, drawn
 
 IMAGES_PER_POST = 10
@@ -12,7 +12,7 @@ IMAGES_PER_POST = 10
 
 def test_a_worker_killed_in_the_middle_of_fifty_images_loses_none(site: Site) -> None:
     author = site.register("Author")
-    scenes = demo_scenes(50, seed=7)
+    scenes = choose_demo_scenes(50, seed=7)
     posts = []
     worker = psutil.Process(site.pid_of("bulk"))
     worker.suspend()  # else a quick one is done before the last picture is there
@@ -34,7 +34,7 @@ def test_a_worker_killed_in_the_middle_of_fifty_images_loses_none(site: Site) ->
 
 def test_redis_away_for_thirty_seconds_during_uploads_loses_no_image(site: Site) -> None:
     author = site.register("Author")
-    pictures = [drawn(scene, 480) for scene in demo_scenes(6, seed=8)]
+    pictures = [drawn(scene, 480) for scene in choose_demo_scenes(6, seed=8)]
     posts = [site.upload(author, pictures[0])["id"]]
     site.redis.stop()
     stopped = time.monotonic()

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageColor, ImageDraw, ImageEnhance
 
 from ai.demo_models.drawing import draw_scene
-from ai.demo_models.scenes import demo_scenes
+from ai.demo_models.scenes import choose_demo_scenes
 from media.appearance import COLORS, color_names, perceptual_hash
 
 
@@ -23,7 +23,7 @@ def recoded(picture: Image.Image, image_format: str, quality: int) -> Image.Imag
 
 
 def test_a_copy_has_nearly_the_same_hash_and_another_scene_has_not() -> None:
-    pictures = [draw_scene(scene, 480) for scene in demo_scenes(12)]
+    pictures = [draw_scene(scene, 480) for scene in choose_demo_scenes(12)]
     hashes = [perceptual_hash(picture) for picture in pictures]
     for picture, known in zip(pictures, hashes, strict=True):
         half = picture.resize((picture.width // 2, picture.height // 2))
@@ -35,7 +35,7 @@ def test_a_copy_has_nearly_the_same_hash_and_another_scene_has_not() -> None:
 
 
 def test_the_hash_fits_a_signed_bigint_and_a_flat_picture_has_none() -> None:
-    hashes = [perceptual_hash(draw_scene(scene, 96)) for scene in demo_scenes(8)]
+    hashes = [perceptual_hash(draw_scene(scene, 96)) for scene in choose_demo_scenes(8)]
     assert all(value is not None and -(2**63) <= value < 2**63 for value in hashes)
     assert any(value is not None and value < 0 for value in hashes)
     assert perceptual_hash(Image.new("RGB", (90, 60), "teal")) is None
@@ -70,4 +70,4 @@ def test_the_largest_colours_come_first_and_small_ones_do_not_come() -> None:
     draw.rectangle((0, 90, 49, 99), fill="red")
     draw.rectangle((90, 90, 99, 99), fill="green")
     assert color_names(picture) == ["white", "blue", "red"]
-    assert set(color_names(draw_scene(demo_scenes(1)[0], 96))) <= set(COLORS)
+    assert set(color_names(draw_scene(choose_demo_scenes(1)[0], 96))) <= set(COLORS)

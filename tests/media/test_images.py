@@ -417,7 +417,7 @@ def test_a_large_jpeg_is_decoded_small() -> None:
 def test_a_long_strip_takes_little_memory_while_it_waits_for_a_model(size: tuple[int, int]) -> None:
     strip = encoded(Image.new("RGB", size, "teal"), "PNG")
     kept = images.decode_ahead(lambda: strip).result()
-    assert max(kept.size) == images.MOST_SIDE
+    assert max(kept.size) == images.MAX_SIDE
     assert 3 * kept.width * kept.height <= 7_000_000
 
 
@@ -484,7 +484,7 @@ def test_random_bytes_are_refused_and_nothing_else(head: bytes, body: bytes) -> 
 
 def test_only_a_few_pictures_are_decoded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     lock, now, most = threading.Lock(), 0, 0
-    decoded = images._decoded
+    decoded = images._decode
 
     def counted(*arguments: Any) -> Image.Image:
         nonlocal now, most
@@ -497,12 +497,12 @@ def test_only_a_few_pictures_are_decoded_at_once(monkeypatch: pytest.MonkeyPatch
             now -= 1
         return image
 
-    monkeypatch.setattr(images, "_decoded", counted)
-    data, number = encoded(scene(), "PNG"), 4 * images.DECODERS
+    monkeypatch.setattr(images, "_decode", counted)
+    data, number = encoded(scene(), "PNG"), 4 * images.DECODER_COUNT
     with ThreadPoolExecutor(number) as requests:
         for image in requests.map(decode_upload, [upload(data) for _ in range(number)]):
             assert difference(image, scene()) < 1
-    assert 2 <= most <= images.DECODERS
+    assert 2 <= most <= images.DECODER_COUNT
 
 
 @pytest.mark.parametrize(
@@ -513,4 +513,4 @@ def test_decoders_follow_the_cores_as_far_as_there_is_memory(
 ) -> None:
     monkeypatch.setattr(images, "available_cores", lambda: cores)
     monkeypatch.setattr(images, "available_memory", lambda: gigabytes * 1024**3)
-    assert images.number_of_decoders() == threads
+    assert images.count_decoders() == threads

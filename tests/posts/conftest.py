@@ -107,7 +107,7 @@ class ColourEngine:
     def __init__(self) -> None:
         self.batches: list[int] = []
         self.labelled: list[int] = []
-        self.embed_batch = self.caption_batch = 16
+        self.embed_batch_size = self.caption_batch_size = 16
         self.most_at_once = 100
         self.unbearable: set[str] = set()
         self.missing: set[str] = set()  # of "clip", "blip"

@@ -15,7 +15,8 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from posts import interactions, services
-from posts.models import AIStatus, Comment, Post, PostImage, Visibility
+from posts.models import AIStatus, Comment, Post, PostImage
+from posts.visibility import Visibility
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -112,7 +113,7 @@ def test_failed_images_are_filtered_show_why_and_get_another_try(
     assert str(bad.pk) in page
     assert str(good.pk) not in page
 
-    assert "1 of 1 images wait" in retry(client, "/admin/posts/postimage/", bad.pk)
+    assert "1 of 1 images are queued" in retry(client, "/admin/posts/postimage/", bad.pk)
     bad.refresh_from_db()
     assert (bad.ai_status, bad.ai_error, bad.ai_attempts) == (AIStatus.PENDING, "", 0)
 
@@ -124,7 +125,7 @@ def test_a_posts_images_get_another_try_together(
     post.images.update(ai_status=AIStatus.FAILED)
     client.force_login(admin)
     assert str(post.pk) in client.get("/admin/posts/post/?images__ai_status__exact=failed").text
-    assert "2 of 2 images wait" in retry(client, "/admin/posts/post/", post.pk)
+    assert "2 of 2 images are queued" in retry(client, "/admin/posts/post/", post.pk)
     assert set(post.images.values_list("ai_status", flat=True)) == {AIStatus.PENDING}
 
 
@@ -184,7 +185,7 @@ def test_staff_take_captions_away_and_what_is_left_keeps_its_source(
     def after(action: str) -> PostImage:
         form = {"action": action, "_selected_action": [str(image.pk)]}
         page = client.post("/admin/posts/postimage/", form, follow=True).text
-        assert "The captions of 1 images are removed." in page
+        assert "Removed the captions of 1 images." in page
         return PostImage.objects.get(pk=image.pk)
 
     left = after("remove_author_captions")
@@ -230,7 +231,7 @@ def test_what_an_administrator_wrote_is_no_longer_for_the_ai_to_fill(
     assert response.status_code == 302
     post.refresh_from_db()
     assert post.title == "By hand"
-    assert post.open_fields == ["description", "category", "tags"]
+    assert post.ai_writable_fields == ["description", "category", "tags"]
 
 
 @pytest.mark.django_db(transaction=True)

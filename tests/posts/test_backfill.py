@@ -9,7 +9,7 @@ from django.core.management import call_command
 
 from accounts.models import User
 from ai.demo_models.drawing import draw_scene
-from ai.demo_models.scenes import demo_scenes
+from ai.demo_models.scenes import choose_demo_scenes
 from posts.ingest.backfill import backfill_appearance
 from posts.models import Post, PostImage
 from posts.services import create_post
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def drawing(owner: User) -> PostImage:
-    data = encoded(draw_scene(demo_scenes(1)[0], 600), "JPEG", quality=90)
+    data = encoded(draw_scene(choose_demo_scenes(1)[0], 600), "JPEG", quality=90)
     post = create_post(author=owner, uploads=[SimpleUploadedFile("a.jpg", data, "image/jpeg")])
     return PostImage.objects.get(post=post)
 
@@ -43,7 +43,7 @@ def test_the_command_gives_old_images_what_an_upload_has(
     filled = PostImage.objects.get(pk=drawing.pk)
     assert distance(filled.perceptual_hash, drawing.perceptual_hash) <= 2  # from a lossy thumbnail
     assert filled.colors == drawing.colors
-    assert "Looked at 1 images" in capsys.readouterr().out
+    assert "Processed 1 images" in capsys.readouterr().out
     assert backfill_appearance() == 0
 
 

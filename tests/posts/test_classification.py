@@ -69,12 +69,12 @@ def category_of(post: Post) -> str | None:
 def test_open_posts_get_the_category_that_fits_or_none(
     seen: Callable[..., Post], slugs: list[str]
 ) -> None:
-    posts = [seen(number, open_fields=["category", "tags"]) for number in (0, 1, 2, 200)]
+    posts = [seen(number, ai_writable_fields=["category", "tags"]) for number in (0, 1, 2, 200)]
     assert reclassify_all() == Outcome(4, 3)
     assert [category_of(post) for post in posts] == [*slugs, None]
-    assert posts[0].open_fields == ["tags"]
+    assert posts[0].ai_writable_fields == ["tags"]
     assert posts[0].ai_fields == ["category"]
-    assert posts[3].open_fields == ["category", "tags"]
+    assert posts[3].ai_writable_fields == ["category", "tags"]
     assert reclassify_all() == Outcome(4, 0)
 
 
@@ -90,7 +90,7 @@ def test_what_the_ai_filled_follows_the_labels_and_is_open_again_when_none_fits(
     assert category_of(other) == "art"
     assert other.ai_fields == ["title", "category"]
     assert category_of(nothing) is None
-    assert (nothing.ai_fields, nothing.open_fields) == (["title"], ["category"])
+    assert (nothing.ai_fields, nothing.ai_writable_fields) == (["title"], ["category"])
 
 
 def test_what_an_author_chose_is_never_changed(
@@ -107,9 +107,9 @@ def test_what_an_author_chose_is_never_changed(
 def test_vectors_of_another_model_and_later_images_say_nothing(
     seen: Callable[..., Post], slugs: list[str]
 ) -> None:
-    post = seen(0, open_fields=["category"])
+    post = seen(0, ai_writable_fields=["category"])
     PostImage.objects.update(embedding_model="another/model")
-    album = seen(200, open_fields=["category"])
+    album = seen(200, ai_writable_fields=["category"])
     PostImage.objects.create(
         post=album,
         image_url="/b",
@@ -125,7 +125,7 @@ def test_many_posts_go_in_blocks(
     seen: Callable[..., Post], slugs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("posts.ingest.classification.BLOCK_SIZE", 2)
-    posts = [seen(number % 3, open_fields=["category"]) for number in range(7)]
+    posts = [seen(number % 3, ai_writable_fields=["category"]) for number in range(7)]
     steps: list[int] = []
     assert reclassify_all(steps.append) == Outcome(7, 7)
     assert steps == [2, 2, 2, 1]
@@ -133,7 +133,7 @@ def test_many_posts_go_in_blocks(
 
 
 def test_the_command_says_what_it_did(seen: Callable[..., Post]) -> None:
-    seen(0, open_fields=["category"])
+    seen(0, ai_writable_fields=["category"])
     out = StringIO()
     call_command("classify", stdout=out)
     assert out.getvalue() == "1 posts classified, 1 changed\n"
@@ -143,7 +143,7 @@ def test_the_command_fails_without_a_worker(
     seen: Callable[..., Post], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(texts: list[str]) -> np.ndarray:
-        raise Unavailable("The AI is not available")
+        raise Unavailable("ai_unavailable")
 
     monkeypatch.setattr(ai, "embed_texts", away)
     with pytest.raises(CommandError, match="not available"):
@@ -182,7 +182,7 @@ def test_a_label_s_vector_is_the_mean_of_its_prompts() -> None:
         "never/measured",
     )
     mean = labels.vectors[0]
-    count = len(zero_shot.TEMPLATES["en"])
+    count = len(zero_shot.PROMPT_TEMPLATES["en"])
     assert mean[1] / mean[0] == pytest.approx(1 / (count - 1))
     assert np.linalg.norm(labels.vectors, axis=1) == pytest.approx(1.0, abs=1e-5)
 
@@ -199,7 +199,7 @@ def test_probabilities_have_one_for_none_and_sum_to_one() -> None:
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-def test_staff_who_may_change_posts_classify_anew(
+def test_staff_with_change_permission_can_reclassify_all(
     client: Client, member: Callable[..., User], monkeypatch: pytest.MonkeyPatch, allowed: bool
 ) -> None:
     sent: list[str] = []
@@ -208,7 +208,7 @@ def test_staff_who_may_change_posts_classify_anew(
     )
     client.force_login(member("Staff", is_staff=True, is_superuser=allowed))
     category = Category.objects.latest("name")
-    data = {"action": "classify_anew", "_selected_action": [str(category.pk)]}
+    data = {"action": "reclassify_all", "_selected_action": [str(category.pk)]}
     client.post("/admin/accounts/category/", data)
     assert sent == (["posts.tasks.classify_posts"] if allowed else [])
 
@@ -228,7 +228,7 @@ def test_staff_who_may_change_categories_edit_their_prompts(
     category.refresh_from_db()
     if allowed:
         assert label_texts(category) == {"en": ["a meal"], "vi": ["món ăn"]}
-        assert "until the action below classifies them anew" in response.text
+        assert "until you run the action “Reclassify all posts”" in response.text
     else:
         assert response.status_code == 403
         assert category.prompt == "food"
@@ -237,7 +237,7 @@ def test_staff_who_may_change_categories_edit_their_prompts(
 def test_a_classification_that_was_asked_for_waits_for_a_worker(
     seen: Callable[..., Post], slugs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    post = seen(0, open_fields=["category"])
+    post = seen(0, ai_writable_fields=["category"])
     embed, calls = ai.embed_texts, []
 
     def away_at_first(texts: list[str]) -> np.ndarray:

@@ -14,9 +14,9 @@ from django.core.files.storage import default_storage
 
 from accounts.models import User
 from posts import interactions, recount
-from posts.files.cleanup import remove_unused_files
+from posts.files.cleanup import remove_orphan_files
 from posts.models import Post
-from posts.tasks import keep_house
+from posts.tasks import nightly_cleanup
 
 pytestmark = pytest.mark.django_db
 
@@ -57,13 +57,13 @@ def test_only_old_files_that_nothing_refers_to_go(
     store(f"covers/{uuid4()}.webp", days=1.1)
     store(f"chat/{uuid4()}.mp4", days=1.1)  # of an older version: nobody knows whose it is
     store(f"chat/{uuid4()}/{uuid4()}.mp4", days=1.1)
-    assert remove_unused_files() == 7
+    assert remove_orphan_files() == 7
     assert all_files() == kept
-    assert remove_unused_files() == 0
+    assert remove_orphan_files() == 0
 
 
 def test_without_any_file_there_is_nothing_to_do() -> None:
-    assert remove_unused_files() == 0
+    assert remove_orphan_files() == 0
 
 
 def test_counters_agree_with_the_rows_afterwards(owner: User, stranger: User) -> None:
@@ -80,5 +80,5 @@ def test_counters_agree_with_the_rows_afterwards(owner: User, stranger: User) ->
 
 def test_beat_knows_the_task(settings: Any) -> None:
     planned = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
-    assert keep_house.name in planned
-    keep_house()
+    assert nightly_cleanup.name in planned
+    nightly_cleanup()

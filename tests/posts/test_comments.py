@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -14,6 +13,7 @@ from accounts.models import User
 from notifications.models import Notification
 from posts import interactions
 from posts.models import Activity, Comment, Post
+from tests.conftest import UNKNOWN_ID
 from tests.posts.rows import invalid, make_post, same_as_before
 
 pytestmark = pytest.mark.django_db
@@ -85,7 +85,7 @@ class TestAdding:
                 "parent_comment_id: Must be a valid UUID.",
             ),
             (
-                {"content": "x", "parent_comment_id": str(uuid4())},
+                {"content": "x", "parent_comment_id": UNKNOWN_ID},
                 "The comment that is replied to is not one of this post",
             ),
         ],
@@ -162,7 +162,7 @@ class TestList:
     def test_holds_the_latest_when_there_are_too_many(
         self, api: Api, owner: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(interactions, "MOST_COMMENTS", 4)
+        monkeypatch.setattr(interactions, "MAX_COMMENTS", 4)
         post = make_post(owner)
         write(owner, post, 6)
 
@@ -176,7 +176,7 @@ class TestList:
         assert contents("?page=9") == []
         assert contents("?page=2&limit=2") == ["2", "3"]
 
-    @pytest.mark.parametrize("post_id", ["no-id", str(uuid4())])
+    @pytest.mark.parametrize("post_id", ["no-id", UNKNOWN_ID])
     def test_of_an_unknown_post_is_empty(self, api: Api, owner: User, post_id: str) -> None:
         response = api(owner).get(f"/api/posts/{post_id}/comments")
         assert response.status_code == 200

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from django.core.files.storage import default_storage
@@ -17,6 +17,7 @@ from rest_framework.test import APIClient
 from accounts.models import Category, User
 from posts.models import AIStatus, Post, PostImage
 from posts.services import create_post
+from tests.conftest import UNKNOWN_ID
 from tests.posts.conftest import Queues, png, stored_files, upload
 
 pytestmark = pytest.mark.django_db
@@ -149,7 +150,7 @@ def test_ten_pictures_keep_their_order(api: Api, owner: User) -> None:
 def test_what_the_author_leaves_open_is_noted(api: Api, owner: User) -> None:
     create(api(owner), upload("red"), title="", description="  ", tags="[]", category_id="")
     post = Post.objects.get()
-    assert set(post.open_fields) == {"title", "description", "category", "tags"}
+    assert set(post.ai_writable_fields) == {"title", "description", "category", "tags"}
     assert (post.description, post.tags, post.category, post.visibility) == (
         None,
         None,
@@ -168,7 +169,7 @@ def test_what_the_author_writes_is_not_open(api: Api, owner: User) -> None:
         tags="a",
         category_id=str(category.pk),
     )
-    assert Post.objects.get().open_fields == []
+    assert Post.objects.get().ai_writable_fields == []
 
 
 @pytest.mark.parametrize(
@@ -191,7 +192,7 @@ def test_a_title_comes_from_a_telling_file_name_until_the_ai_has_one(
     if title is not None:
         assert post.title == title
     assert 0 < len(post.title) <= 255
-    assert "title" in post.open_fields
+    assert "title" in post.ai_writable_fields
 
 
 @pytest.mark.parametrize(
@@ -242,7 +243,7 @@ def test_captions_of_the_author_belong_to_the_images_by_position(
 
 
 REFUSED: list[tuple[dict[str, Any], str | None]] = [
-    ({"category_id": str(uuid4())}, "The category does not exist"),
+    ({"category_id": UNKNOWN_ID}, "The category does not exist"),
     ({"category_id": "7"}, None),
     ({"visibility": "everyone"}, 'visibility: "everyone" is not a valid choice.'),
     ({"title": "x" * 256}, None),

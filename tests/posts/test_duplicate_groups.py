@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
 from posts import duplicate_groups as pages
-from posts.duplicate_groups import duplicate_groups
+from posts.duplicate_groups import find_duplicate_groups
 from posts.models import Post, PostImage
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +41,7 @@ def image(owner: User) -> Callable[..., PostImage]:
     return make
 
 
-def shown(groups: list[pages.Group]) -> list[tuple[list[str], bool]]:
+def shown(groups: list[pages.DuplicateGroup]) -> list[tuple[list[str], bool]]:
     return [([image.post.title for image in group.images], group.exact) for group in groups]
 
 
@@ -54,7 +55,7 @@ def test_the_same_files_and_like_pictures_are_grouped_newest_first(
     image(None, "d")
     image(None, "")
     image(None, "")
-    groups, after = duplicate_groups()
+    groups, after = find_duplicate_groups()
     assert shown(groups) == [(["Post 1", "Post 3"], False), (["Post 4", "Post 5"], True)]
     assert after is None
 
@@ -62,13 +63,13 @@ def test_the_same_files_and_like_pictures_are_grouped_newest_first(
 def test_pages_go_on_where_the_last_one_ended_and_repeat_no_group(
     image: Callable[..., PostImage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, number in (("AT_ONCE", 2), ("BATCHES", 2), ("GROUPS", 1)):
+    for name, number in (("BATCH_SIZE", 2), ("MAX_BATCHES", 2), ("GROUPS_PER_PAGE", 1)):
         monkeypatch.setattr(pages, name, number)
     for checksum in ("a", "x", "b", "a", "b", "y", "c", "c", "z"):
         image(None, checksum)
     found, after, count = [], None, 0
     while True:
-        groups, after = duplicate_groups(after)
+        groups, after = find_duplicate_groups(after)
         found += [titles for titles, _ in shown(groups)]
         count += 1
         if after is None:
@@ -83,7 +84,7 @@ def test_a_page_costs_the_same_number_of_queries_whatever_it_shows(
     for n in range(30):
         image(HASH + n // 3 * 0x9E37_79B9_7F4A, f"{n // 3}")
     with django_assert_max_num_queries(3):
-        groups, _ = duplicate_groups()
+        groups, _ = find_duplicate_groups()
         assert [group.images[0].post.user.full_name for group in groups]
     assert len(groups) == 10
 
@@ -100,10 +101,9 @@ def test_repetitions_are_looked_up_in_the_indexes(image: Callable[..., PostImage
             [post.pk],
         )
         cursor.execute("ANALYZE post_images")
-        near = " UNION ".join(pages._NEAR.format(shift=shift) for shift in pages.BAND_SHIFTS)
-        values = {"masks": list(pages.BAND_MASKS), "bits": 7, "created_at": None, "pk": None}
-        values |= {"at_once": 100, "most": 30}
-        cursor.execute("EXPLAIN " + pages._QUERY.format(near=near), values)
+        with CaptureQueriesContext(connection) as queries:
+            pages.find_duplicate_groups()
+        cursor.execute("EXPLAIN " + queries[0]["sql"])
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "Seq Scan on post_images" not in plan
     for n in (1, 2, 3, 4):
@@ -125,7 +125,7 @@ def test_staff_sees_the_page_and_nobody_else(
     assert client.get(path).status_code == 403
     client.force_login(member("Admin", is_staff=True, is_superuser=True))
     page = client.get(path).content.decode()
-    assert "2 images, the same file" in page
+    assert "2 images with the same file" in page
     assert "Sunset again" in page
     assert path in client.get("/admin/posts/postimage/").content.decode()
     assert client.get(f"{path}?after=nonsense").status_code == 200

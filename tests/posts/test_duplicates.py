@@ -16,8 +16,9 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from ai.demo_models.drawing import draw_scene
-from ai.demo_models.scenes import demo_scenes
-from posts.models import BAND_MASKS, Post, PostImage
+from ai.demo_models.scenes import choose_demo_scenes
+from posts.models import Post, PostImage
+from posts.phash import BAND_MASKS
 from posts.services import create_post
 from tests.conftest import PASSWORD
 from tests.media.test_images import encoded
@@ -25,7 +26,7 @@ from tests.media.test_images import encoded
 pytestmark = pytest.mark.django_db
 
 Api = Callable[..., APIClient]
-SCENE = demo_scenes(1)[0]
+SCENE = choose_demo_scenes(1)[0]
 DRAWING = draw_scene(SCENE, 600)
 FILE = encoded(DRAWING, "JPEG", quality=90)
 COPIES = {
@@ -65,7 +66,7 @@ def test_the_same_file_and_copies_of_it_are_found(api: Api, owner: User) -> None
 def test_other_pictures_are_not_taken_for_copies(api: Api, owner: User) -> None:
     post_drawing(owner)
     create_post(author=owner, uploads=[file(encoded(Image.new("RGB", (90, 60), "red"), "PNG"))])
-    others = [draw_scene(scene, 480) for scene in demo_scenes(4)[1:]]
+    others = [draw_scene(scene, 480) for scene in choose_demo_scenes(4)[1:]]
     others.append(draw_scene(replace(SCENE, seed=SCENE.seed + 1), 480))
     others.append(Image.new("RGB", (90, 60), "blue"))
     assert check(api(owner), *[encoded(picture, "PNG") for picture in others]) == [[]] * 5
@@ -165,7 +166,7 @@ def test_copies_are_found_in_the_indexes_not_by_reading_all_images(owner: User) 
             [post.pk],
         )
         cursor.execute("ANALYZE post_images")
-    found = PostImage.objects.repeating(image.checksum, image.perceptual_hash)
+    found = PostImage.objects.near_duplicates(image.checksum, image.perceptual_hash)
     plan = found.explain()
     assert "Seq Scan on post_images" not in plan
     assert all(f"idx_post_images_hash_{n}" in plan for n in (1, 2, 3, 4))
@@ -177,9 +178,9 @@ def test_a_hash_with_seven_other_bits_is_near_and_with_eight_is_not(owner: User)
     (image,) = PostImage.objects.filter(post=post_drawing(owner))
     value = image.perceptual_hash or 0
     seven = sum(1 << bit for bit in (0, 1, 17, 18, 33, 34, 49))
-    assert image in PostImage.objects.repeating("", value ^ seven)
-    assert image not in PostImage.objects.repeating("", value ^ seven ^ 1 << 50)
-    assert image not in PostImage.objects.repeating("", None)
+    assert image in PostImage.objects.near_duplicates("", value ^ seven)
+    assert image not in PostImage.objects.near_duplicates("", value ^ seven ^ 1 << 50)
+    assert image not in PostImage.objects.near_duplicates("", None)
     assert len(BAND_MASKS) == 17
 
 

@@ -13,7 +13,7 @@ from django.test import Client
 
 from accounts.models import User
 from posts.files import access
-from posts.files.access import content_type, file_url, image_id_of, remove_image
+from posts.files.access import content_type_of, file_url, image_id_of, remove_image
 from posts.models import Post, PostImage
 from tests.posts.conftest import png, stored_files
 
@@ -82,7 +82,7 @@ def test_any_other_name_tells_nothing(name: str) -> None:
 
 
 def test_types_come_from_our_own_extensions() -> None:
-    types = [content_type(f"a.{extension}") for extension in ("jpg", "png", "webp", "gif")]
+    types = [content_type_of(f"a.{extension}") for extension in ("jpg", "png", "webp", "gif")]
     assert types == ["image/jpeg", "image/png", "image/webp", "image/gif"]
 
 

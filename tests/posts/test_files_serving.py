@@ -16,7 +16,7 @@ from django.test import AsyncClient, Client
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from media.file_response import PIECE
+from media.file_response import CHUNK_SIZE
 from posts.models import Post
 from posts.services import create_post
 from tests.posts.rows import invalid
@@ -225,4 +225,4 @@ def test_a_large_file_is_read_in_pieces_under_asgi() -> None:
 
     pieces = async_to_sync(fetch)()
     assert b"".join(pieces) == data[100:]
-    assert max(map(len, pieces)) == PIECE
+    assert max(map(len, pieces)) == CHUNK_SIZE

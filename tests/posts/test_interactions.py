@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import redis
@@ -16,8 +15,9 @@ from accounts.models import Follow, User
 from notifications.models import Notification
 from posts import view_counter
 from posts.models import Activity, Comment, Like, Post, SavedPost
-from posts.view_counter import write_waiting_views
+from posts.view_counter import flush_views
 from smimso.redis import redis_client
+from tests.conftest import UNKNOWN_ID
 from tests.posts.rows import invalid, make_post, same_as_before
 
 pytestmark = pytest.mark.django_db
@@ -169,7 +169,7 @@ class TestWhatAStrangerMayNotSee:
         for model in (Like, SavedPost, Comment, Activity, Notification):
             assert not model.objects.exists()
 
-    @pytest.mark.parametrize("post_id", ["liked-by-nobody", str(uuid4())])
+    @pytest.mark.parametrize("post_id", ["liked-by-nobody", UNKNOWN_ID])
     @pytest.mark.parametrize("path", ["", "/like", "/save"])
     def test_is_answered_like_an_id_that_nothing_has(
         self, api: Api, owner: User, post_id: str, path: str
@@ -207,8 +207,8 @@ class TestView:
                 shown = api(who).get(f"/api/posts/{post.pk}").json()["data"]
                 assert shown["view_count"] == 0  # nobody waits for it to be written
         api(stranger).get(f"/api/posts/{other.pk}")
-        write_waiting_views()
-        write_waiting_views()
+        flush_views()
+        flush_views()
         views = Activity.objects.filter(activity_type="view")
         assert (viewed(post), views.filter(post=post).count()) == (2, 2)
         assert (viewed(other), views.filter(post=other).count()) == (1, 1)
@@ -226,7 +226,7 @@ class TestView:
         api(stranger).get(f"/api/posts/{post.pk}")
         time.sleep(1.5)
         api(stranger).get(f"/api/posts/{post.pk}")
-        write_waiting_views()
+        flush_views()
         assert viewed(post) == 2
 
     def test_of_what_is_gone_is_dropped(
@@ -238,7 +238,7 @@ class TestView:
                 api(who).get(f"/api/posts/{each.pk}")
         gone.delete()
         stranger.delete()
-        write_waiting_views()
+        flush_views()
         assert viewed(post) == Activity.objects.count() == 1
 
     def test_counts_once_though_the_writer_was_interrupted(
@@ -255,9 +255,9 @@ class TestView:
         with monkeypatch.context() as patched:
             patched.setattr(redis.Redis, "ltrim", _away)
             with pytest.raises(redis.ConnectionError):
-                write_waiting_views()
+                flush_views()
         api(friend).get(f"/api/posts/{post.pk}")
-        assert write_waiting_views() == 1
+        assert flush_views() == 1
         assert viewed(post) == Activity.objects.filter(activity_type="view").count() == 2
 
     def test_waits_while_another_process_writes(
@@ -265,9 +265,9 @@ class TestView:
     ) -> None:
         post = make_post(owner)
         api(stranger).get(f"/api/posts/{post.pk}")
-        with redis_client().lock(view_counter._LOCK, timeout=300):
-            assert write_waiting_views() == 0
-        assert write_waiting_views() == 1
+        with redis_client().lock(view_counter.LOCK_KEY, timeout=300):
+            assert flush_views() == 0
+        assert flush_views() == 1
 
     def test_is_written_at_once_without_redis(
         self, api: Api, owner: User, stranger: User, redis_away: None
@@ -323,7 +323,7 @@ def test_counters_are_exact_after_fifty_threads(
     post.refresh_from_db()
     assert post.like_count == Like.objects.count()
     assert post.comment_count == Comment.objects.count() == 200
-    write_waiting_views()
+    flush_views()
     views = Activity.objects.filter(activity_type="view")
     assert viewed(post) == views.count() == 10  # each member once, however often they came
     likes = Notification.objects.filter(type="like")

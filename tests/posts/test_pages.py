@@ -15,8 +15,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import Category, User
-from posts.models import AIStatus, Like, Post, PostImage, Visibility
+from posts.models import AIStatus, Like, Post, PostImage
 from posts.pages import grids
+from posts.visibility import Visibility
+from tests.conftest import UNKNOWN_ID
 
 pytestmark = pytest.mark.django_db
 BROWSER = {"Accept": "text/html"}
@@ -120,8 +122,8 @@ def test_without_scripts_the_older_link_opens_a_whole_page(
 @pytest.mark.parametrize(
     "before",
     [
-        *("nonsense", "\0", "2026-01-01_x", f"2026-01-01T00:00:00_{uuid4()}"),
-        *(f"0001-01-01T00:00:00+23:59_{uuid4()}", f"9999-12-31T23:59:59-23:59_{uuid4()}"),
+        *("nonsense", "\0", "2026-01-01_x", f"2026-01-01T00:00:00_{UNKNOWN_ID}"),
+        *(f"0001-01-01T00:00:00+23:59_{UNKNOWN_ID}", f"9999-12-31T23:59:59-23:59_{UNKNOWN_ID}"),
     ],
 )
 def test_a_broken_place_in_the_feed_is_the_beginning(
@@ -296,7 +298,7 @@ def test_the_form_works_without_scripts(
     assert response.headers["Location"] == f"/post/{post.pk}"
     assert (post.user, post.title, post.tags) == (owner, "Phố cổ", ["Hà Nội", "mưa"])
     assert (post.visibility, post.images.count()) == ("friends", 2)
-    assert post.open_fields == ["description"]
+    assert post.ai_writable_fields == ["description"]
 
 
 def test_a_form_sent_twice_makes_one_post_and_a_form_opened_again_another(
@@ -330,13 +332,11 @@ def test_a_refused_upload_says_why_and_keeps_what_was_written(client: Client, ow
     assert not Post.objects.exists()
 
 
-def test_the_texts_of_the_services_are_known_to_the_upload_script(
-    client: Client, owner: User
-) -> None:
+def test_the_texts_of_errors_are_known_to_the_upload_script(client: Client, owner: User) -> None:
     client.force_login(owner)
     text = client.get("/upload", headers={"Accept-Language": "vi"}).text
-    assert 'id="service-texts" type="application/json"' in text
-    assert "File size exceeds the maximum limit of %(number)sMB" in text
+    assert 'id="error-texts" type="application/json"' in text
+    assert '"file_too_large": "' in text
 
 
 def test_the_scripts_request_is_accepted_with_the_forms_token(

@@ -16,7 +16,7 @@ from PIL import Image
 from accounts.models import Category
 from ai.errors import ModelUnavailable
 from posts.ingest import decode_cache
-from posts.ingest.pipeline import caption_images, embed_images, fill_open_fields
+from posts.ingest.pipeline import caption_images, embed_images, fill_writable_fields
 from posts.models import AIStatus, Post, PostImage
 from posts.services import retry_images
 from tests.posts.conftest import ColourEngine, Queues, vector_of
@@ -226,7 +226,7 @@ def test_a_missing_caption_model_leaves_images_searchable(
 def test_a_missing_model_counts_nothing_for_images_whose_turn_did_not_come(
     new_post: NewPost, engine: ColourEngine
 ) -> None:
-    engine.embed_batch = 1
+    engine.embed_batch_size = 1
     engine.missing = {"clip"}
     post = new_post("red", "green", "blue")
     with pytest.raises(ModelUnavailable):
@@ -237,7 +237,7 @@ def test_a_missing_model_counts_nothing_for_images_whose_turn_did_not_come(
 def test_no_more_than_two_chunks_are_decoded_however_large_the_batch(
     new_post: NewPost, engine: ColourEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine.embed_batch = 2
+    engine.embed_batch_size = 2
     coming, embed = decode_cache.decode_async, engine.embed_images
     decoded, ahead = [], []
 
@@ -261,7 +261,7 @@ def test_a_model_that_goes_missing_half_way_counts_nothing_and_undoes_nothing(
     new_post: NewPost, engine: ColourEngine
 ) -> None:
     album, single = new_post("red", "blue"), new_post("green")
-    engine.caption_batch = 1
+    engine.caption_batch_size = 1
     embed_images(ids(album, single), engine)
     label, calls = engine.label, []
 
@@ -423,7 +423,7 @@ def test_the_first_images_caption_fills_what_was_left_open(
     assert post.description == post.caption == "a red picture of nothing"
     assert post.tags == ["picture", "nothing"]
     assert post.category == category
-    assert post.open_fields == []
+    assert post.ai_writable_fields == []
 
 
 def test_the_categories_of_a_batch_are_two_queries_and_one_call(
@@ -465,7 +465,7 @@ def test_a_category_is_set_only_when_sure(
     work(engine, post)
     post.refresh_from_db()
     assert post.category is None
-    assert post.open_fields == ["category"]
+    assert post.ai_writable_fields == ["category"]
 
 
 def test_a_vector_of_another_model_says_nothing_about_the_category(
@@ -484,8 +484,8 @@ def test_a_vector_of_another_model_says_nothing_about_the_category(
 
 def test_open_fields_are_filled_once(new_post: NewPost) -> None:
     post = new_post("red")
-    fill_open_fields(post.pk, "the first caption", None)
-    fill_open_fields(post.pk, "another caption", None)
+    fill_writable_fields(post.pk, "the first caption", None)
+    fill_writable_fields(post.pk, "another caption", None)
     post.refresh_from_db()
     assert post.title == "The first caption"
     assert post.description == "the first caption"
@@ -494,14 +494,14 @@ def test_open_fields_are_filled_once(new_post: NewPost) -> None:
 
 def test_an_empty_caption_fills_nothing_and_leaves_it_open(new_post: NewPost) -> None:
     post = new_post("red")
-    fill_open_fields(post.pk, "", None)
+    fill_writable_fields(post.pk, "", None)
     post.refresh_from_db()
     assert post.title == "Untitled Post"
-    assert set(post.open_fields) == {"title", "description", "category", "tags"}
+    assert set(post.ai_writable_fields) == {"title", "description", "category", "tags"}
 
 
 def test_a_post_that_is_gone_is_no_obstacle() -> None:
-    fill_open_fields(uuid4(), "a caption", None)
+    fill_writable_fields(uuid4(), "a caption", None)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -511,7 +511,7 @@ def test_what_the_author_writes_in_between_stays(new_post: NewPost) -> None:
 
     def fill() -> None:
         try:
-            fill_open_fields(post.pk, "a caption of the machine", None)
+            fill_writable_fields(post.pk, "a caption of the machine", None)
         finally:
             connection.close()
 
@@ -521,13 +521,13 @@ def test_what_the_author_writes_in_between_stays(new_post: NewPost) -> None:
         worker.start()
         time.sleep(0.2)
         edited.title = "The author's"
-        edited.open_fields.remove("title")
-        edited.save(update_fields=["title", "open_fields"])
+        edited.ai_writable_fields.remove("title")
+        edited.save(update_fields=["title", "ai_writable_fields"])
     worker.join(120)
     post.refresh_from_db()
     assert post.title == "The author's"
     assert post.description == "a caption of the machine"
-    assert post.open_fields == ["category"]
+    assert post.ai_writable_fields == ["category"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -571,7 +571,7 @@ def test_a_failure_while_filling_leaves_the_image_to_be_captioned_again(
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr("posts.ingest.pipeline.fill_open_fields", die)
+        patched.setattr("posts.ingest.pipeline.fill_writable_fields", die)
         with pytest.raises(Killed):
             caption_images(ids(post), engine)
     assert states(post) == [("embedded", 1)]

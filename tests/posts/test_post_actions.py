@@ -2,7 +2,6 @@
 
 import re
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -10,8 +9,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Category, User
-from posts.models import Activity, Comment, Like, Post, SavedPost, Visibility
-from posts.view_counter import write_waiting_views
+from posts.models import Activity, Comment, Like, Post, SavedPost
+from posts.view_counter import flush_views
+from posts.visibility import Visibility
+from tests.conftest import UNKNOWN_ID
 from tests.posts.rows import make_post, same_as_before
 
 pytestmark = pytest.mark.django_db
@@ -130,7 +131,7 @@ def test_opening_counts_and_what_one_does_on_the_page_does_not(
     client.post(page(post, "/like"), {"on": "1"}, headers=here, follow=True)
     client.get(page(post), headers=here)
     client.get(page(post, "/comments"), headers=HTMX)
-    write_waiting_views()
+    flush_views()
     post.refresh_from_db()
     assert post.view_count == 1
     assert Activity.objects.filter(activity_type="view", user=stranger).count() == 1
@@ -261,15 +262,15 @@ def test_the_author_edits_what_the_form_shows(client: Client, owner: User) -> No
 
 
 def test_what_the_author_leaves_as_it_was_stays_open_to_the_ai(client: Client, owner: User) -> None:
-    post = make_post(owner, open_fields=["title", "description", "category", "tags"])
+    post = make_post(owner, ai_writable_fields=["title", "description", "category", "tags"])
     client.force_login(owner)
     client.post(page(post, "/edit"), written(post, tags="biển"))
     post.refresh_from_db()
-    assert post.open_fields == ["title", "description", "category"]
+    assert post.ai_writable_fields == ["title", "description", "category"]
 
 
 @pytest.mark.parametrize(
-    "change", [{"title": ""}, {"title": "x" * 256}, {"category_id": str(uuid4())}]
+    "change", [{"title": ""}, {"title": "x" * 256}, {"category_id": UNKNOWN_ID}]
 )
 def test_a_refused_edit_says_why_and_changes_nothing(
     client: Client, owner: User, change: dict[str, str]

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from rest_framework.test import APIClient
 
 from accounts.models import Category, User
-from posts.ingest.pipeline import fill_open_fields
+from posts.ingest.pipeline import fill_writable_fields
 from posts.models import Like, Post
+from tests.conftest import UNKNOWN_ID
 from tests.posts.rows import invalid, make_post, same_as_before
 
 pytestmark = pytest.mark.django_db
@@ -54,7 +54,7 @@ class TestChanging:
         assert data["isLiked"] is True
         assert len(data["images"]) == 2
         assert set(data["user"]) == {"id", "first_name", "last_name", "avatar_url"}
-        assert not {"embedding", "open_fields"} & (data.keys() | data["images"][0].keys())
+        assert not {"embedding", "ai_writable_fields"} & (data.keys() | data["images"][0].keys())
 
     def test_leaves_alone_what_is_not_sent(self, api: Api, owner: User, travel: Category) -> None:
         post = make_post(
@@ -89,11 +89,11 @@ class TestChanging:
             ({"tags": {"0": "x"}}, 'tags: Expected a list of items but got type "dict".'),
             ({"visibility": "all"}, 'visibility: "all" is not a valid choice.'),
             ({"category_id": "x"}, "category_id: Must be a valid UUID."),
-            ({"category_id": str(uuid4())}, "The category does not exist"),
+            ({"category_id": UNKNOWN_ID}, "The category does not exist"),
         ],
     )
     def test_refuses(self, api: Api, owner: User, body: Any, text: str) -> None:
-        post = make_post(owner, open_fields=OPEN)
+        post = make_post(owner, ai_writable_fields=OPEN)
         invalid(put(api(owner), post, **{"description": "kept out", **body}), 400, text)
         assert same_as_before(post)
 
@@ -106,26 +106,26 @@ class TestChanging:
 
 class TestWhatTheAIMayFill:
     def test_not_what_the_author_wrote(self, api: Api, owner: User) -> None:
-        post = make_post(owner, open_fields=OPEN)
+        post = make_post(owner, ai_writable_fields=OPEN)
         put(api(owner), post, title="Mine", tags=["mine"])
-        fill_open_fields(post.pk, "a boat on the water", None)
+        fill_writable_fields(post.pk, "a boat on the water", None)
         post.refresh_from_db()
         assert (post.title, post.tags) == ("Mine", ["mine"])
         assert post.description == "a boat on the water"
-        assert post.open_fields == ["category"]
+        assert post.ai_writable_fields == ["category"]
 
     def test_not_what_the_author_emptied(self, api: Api, owner: User, travel: Category) -> None:
-        post = make_post(owner, open_fields=OPEN)
+        post = make_post(owner, ai_writable_fields=OPEN)
         put(api(owner), post, description="", category_id=None)
-        fill_open_fields(post.pk, "a boat on the water", travel)
+        fill_writable_fields(post.pk, "a boat on the water", travel)
         post.refresh_from_db()
         assert post.description is post.category is None
-        assert post.open_fields == []
+        assert post.ai_writable_fields == []
 
     def test_still_the_title_that_the_form_sent_along(self, api: Api, owner: User) -> None:
-        post = make_post(owner, title="Untitled Post", open_fields=OPEN)
+        post = make_post(owner, title="Untitled Post", ai_writable_fields=OPEN)
         put(api(owner), post, title="Untitled Post", visibility="private")
-        fill_open_fields(post.pk, "a boat on the water", None)
+        fill_writable_fields(post.pk, "a boat on the water", None)
         post.refresh_from_db()
         assert post.title == "A boat on the water"
 

@@ -8,7 +8,8 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from accounts.models import Follow, User
-from posts.models import Post, PostImage, Visibility
+from posts.models import Post, PostImage
+from posts.visibility import Visibility
 
 pytestmark = pytest.mark.django_db
 Api = Callable[..., APIClient]

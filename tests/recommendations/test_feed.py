@@ -17,12 +17,12 @@ from rest_framework.test import APIClient
 
 from accounts.models import Category, Survey, User
 from ai.demo_models.drawing import draw_scene
-from ai.demo_models.scenes import Scene, SceneObject, demo_scenes
+from ai.demo_models.scenes import Scene, SceneObject, choose_demo_scenes
 from posts import interactions, view_counter
 from posts.models import Like, Post, PostImage
 from posts.services import create_post
 from recommendations import feed, interests
-from recommendations.feed import choose
+from recommendations.feed import recommend
 from tests.conftest import PASSWORD
 from tests.properties import examples
 from tests.search.conftest import MODEL, at_cosine, pointing
@@ -98,10 +98,10 @@ def test_a_save_weighs_more_than_a_like_and_an_old_deed_less_than_a_new_one(
     interactions.save_post(user=viewer, post_id=saved.pk)
     interactions.like_post(user=viewer, post_id=liked.pk)
     interactions.like_post(user=viewer, post_id=old.pk)
-    view_counter.note_view(user=viewer, post=seen)
-    view_counter.write_waiting_views()
+    view_counter.record_view(user=viewer, post=seen)
+    view_counter.flush_views()
     Like.objects.filter(post=old).update(created_at=timezone.now() - 2 * interests.HALF_LIFE)
-    deeds = interests.deeds_of(viewer, MODEL)
+    deeds = interests.interactions_of(viewer, MODEL)
     assert [deed.post_id for deed in deeds] == [saved.pk, liked.pk, old.pk, seen.pk]
     assert [deed.kind for deed in deeds] == ["saved", "liked", "liked", "viewed"]
     assert [deed.weight for deed in deeds] == pytest.approx([1.5, 1.0, 0.25, 0.2], abs=1e-3)
@@ -118,7 +118,7 @@ def test_every_interest_is_served_not_the_mean_of_them(
     for n in range(6):
         vector_post(pointing(0, 0, 1, *[0] * n, 0.5), author=author, title="ship")
     assert set(titles(fetch(api(viewer), limit=2))) == {"cat", "car"}
-    learned = interests.interests_of(interests.deeds_of(viewer, MODEL), MODEL)
+    learned = interests.interests_of(interests.interactions_of(viewer, MODEL), MODEL)
     assert [interest.share for interest in learned] == pytest.approx([0.5, 0.5], abs=1e-3)
 
 
@@ -132,8 +132,8 @@ def test_own_liked_saved_and_seen_posts_are_not_recommended(
     vector_post(like_it(0.8), author=author, title="new")
     interactions.like_post(user=viewer, post_id=liked.pk)
     interactions.save_post(user=viewer, post_id=saved.pk)
-    view_counter.note_view(user=viewer, post=seen)
-    view_counter.write_waiting_views()
+    view_counter.record_view(user=viewer, post=seen)
+    view_counter.flush_views()
     assert titles(fetch(api(viewer))) == ["new"]
 
 
@@ -212,7 +212,7 @@ def test_what_was_learned_can_be_forgotten(
     assert Like.objects.filter(user=viewer).count() == 1
     newer = vector_post(CARS, author=author)
     interactions.like_post(user=viewer, post_id=newer.pk)
-    assert [deed.post_id for deed in interests.deeds_of(viewer, MODEL)] == [newer.pk]
+    assert [deed.post_id for deed in interests.interactions_of(viewer, MODEL)] == [newer.pk]
 
 
 def test_vectors_of_another_model_are_never_compared(
@@ -221,7 +221,7 @@ def test_vectors_of_another_model_are_never_compared(
     liked = vector_post(CATS, author=author, model="another/model")
     interactions.like_post(user=viewer, post_id=liked.pk)
     vector_post(CATS, author=author, title="cat")
-    assert interests.deeds_of(viewer, MODEL) == []
+    assert interests.interactions_of(viewer, MODEL) == []
     assert [item["reason"]["kind"] for item in fetch(api(viewer))] == ["popular"]
 
 
@@ -274,7 +274,7 @@ def test_a_post_hidden_after_it_was_chosen_is_not_shown_nor_named(
         "text": "Like what you enjoyed before",
         "post_id": None,
     }
-    assert interests.deeds_of(viewer, MODEL) == []
+    assert interests.interactions_of(viewer, MODEL) == []
 
 
 @examples(15)
@@ -323,7 +323,7 @@ def test_nobody_is_recommended_what_they_may_not_see(
     public = set(
         Post.objects.filter(pk__in=allowed, visibility="public").values_list("pk", flat=True)
     )
-    found, total = feed.for_you(viewer, page=1, limit=100)
+    found, total = feed.recommendation_page(viewer, page=1, limit=100)
     shown = {each.post.pk for each in found}
     # Of friends' posts only those near a taste; what is popular is public.
     assert public <= shown <= allowed
@@ -343,10 +343,10 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_posts(
         if n < 5:
             interactions.like_post(user=viewer, post_id=post.pk)
     with django_assert_max_num_queries(40):
-        assert len(choose(viewer)) == 25
-    feed.for_you(viewer, page=1, limit=20)
+        assert len(recommend(viewer)) == 25
+    feed.recommendation_page(viewer, page=1, limit=20)
     with django_assert_max_num_queries(8):
-        feed.for_you(viewer, page=1, limit=20)
+        feed.recommendation_page(viewer, page=1, limit=20)
 
 
 # --- The page ---------------------------------------------------------------------------------
@@ -403,7 +403,7 @@ def test_what_a_worker_sees_in_a_liked_picture_is_looked_for(
     """Two drawings of a liked scene's content, and others; the real demo model tells which."""
     monkeypatch.undo()  # the model's own name
     robot = Scene("meadow", "day", "clear", (SceneObject("robot", "red", "large", 1),), 15_100_001)
-    others = [scene for scene in demo_scenes(5) if scene.place != robot.place][:3]
+    others = [scene for scene in choose_demo_scenes(5) if scene.place != robot.place][:3]
     liked, like_it, *_ = [
         create_post(author=author, uploads=[drawing(scene)], title=f"{scene.place} {scene.seed}")
         for scene in (robot, replace(robot, seed=15_900_001), *others)
@@ -413,7 +413,7 @@ def test_what_a_worker_sees_in_a_liked_picture_is_looked_for(
         assert time.monotonic() < deadline, "the worker did not embed the drawings"
         time.sleep(0.2)
     interactions.like_post(user=viewer, post_id=liked.pk)
-    found, total = feed.for_you(viewer, page=1, limit=10)
+    found, total = feed.recommendation_page(viewer, page=1, limit=10)
     assert total == 4
     assert found[0].post == like_it
     assert found[0].kind == "liked"

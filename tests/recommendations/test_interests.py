@@ -14,7 +14,7 @@ from posts import interactions
 from posts.models import Post, PostImage
 from recommendations import interests
 from recommendations.models import UserEmbedding
-from recommendations.tasks import learn_tastes
+from recommendations.tasks import refresh_user_embeddings
 from tests.search.conftest import MODEL, pointing
 
 pytestmark = pytest.mark.django_db
@@ -52,7 +52,7 @@ def test_members_who_like_the_same_kind_are_similar(api: Api, lover: Callable[..
     lover("Cats", pointing(1, 0, 0.3), category=art)
     lover("Cars", CARS)
     gone = lover("Gone", CATS)
-    learn_tastes()
+    refresh_user_embeddings()
     User.objects.filter(pk=gone.pk).update(is_active=False)
     (found,) = similar(api(viewer))
     assert found["first_name"] == "Cats"
@@ -67,7 +67,7 @@ def test_members_who_like_the_same_kind_are_similar(api: Api, lover: Callable[..
 def test_who_answered_the_survey_is_compared_by_it(api: Api, lover: Callable[..., User]) -> None:
     viewer = lover("Viewer", CATS)
     lover("Cats", CATS)
-    learn_tastes()
+    refresh_user_embeddings()
     Survey.objects.create(user=viewer, favorite_categories=["x"], completed_at=timezone.now())
     assert similar(api(viewer)) == []
 
@@ -76,7 +76,7 @@ def test_tastes_of_another_model_and_forgotten_ones_are_not_compared(
     api: Api, lover: Callable[..., User]
 ) -> None:
     viewer, other, third = (lover(name, CATS) for name in ("Viewer", "Other", "Third"))
-    learn_tastes()
+    refresh_user_embeddings()
     UserEmbedding.objects.filter(user=other).update(vector_model="another/model")
     assert api(third).delete("/api/recommendations/taste").status_code == 200
     assert similar(api(viewer)) == []
@@ -89,7 +89,7 @@ def test_shared_interests_do_not_tell_of_posts_that_the_viewer_may_not_see(
     art = Category.objects.get(slug="art")
     viewer = lover("Viewer", CATS, category=art)
     lover("Cats", CATS, category=art)
-    learn_tastes()
+    refresh_user_embeddings()
     Post.objects.exclude(likes__user=viewer).update(visibility="private")
     (found,) = similar(api(viewer))
     assert found["shared_interests"] == []
@@ -100,10 +100,10 @@ def test_only_members_who_did_something_since_are_learned_of_again(
 ) -> None:
     member("Idle")
     cats = lover("Cats", CATS)
-    assert interests.learn_of_the_active() == 1
-    assert interests.learn_of_the_active() == 0
+    assert interests.refresh_stale() == 1
+    assert interests.refresh_stale() == 0
     interactions.like_post(user=cats, post_id=vector_post(CARS).pk)
-    assert interests.learn_of_the_active() == 1
+    assert interests.refresh_stale() == 1
     learned = UserEmbedding.objects.get(user=cats)
     assert learned.vector[:2] == pytest.approx([0.707, 0.707], abs=1e-3)
 
@@ -113,7 +113,7 @@ def test_it_is_everyone_s_turn(
 ) -> None:
     members = [lover(name, CATS) for name in ("Ann", "Bea", "Cal")]
     for _ in members:
-        assert interests.learn_of_the_active(most=1) == 1
+        assert interests.refresh_stale(most=1) == 1
         for member in members:  # who is never idle
             interactions.like_post(user=member, post_id=vector_post(CARS).pk)
     assert UserEmbedding.objects.filter(user__in=members).count() == 3
@@ -139,17 +139,17 @@ def test_what_is_learned_while_the_model_changes_is_in_one_space(
     lover: Callable[..., User], change: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lover("Cats", CATS)
-    deeds_of, asked = interests.deeds_of, []
+    deeds_of, asked = interests.interactions_of, []
 
-    def in_the_middle(member: User, model: str) -> list[interests.Deed]:
+    def in_the_middle(member: User, model: str) -> list[interests.Interaction]:
         deeds = deeds_of(member, model)
         asked.append(model)
         if len(asked) == 1:
             change()
         return deeds
 
-    monkeypatch.setattr(interests, "deeds_of", in_the_middle)
-    learn_tastes()
+    monkeypatch.setattr(interests, "interactions_of", in_the_middle)
+    refresh_user_embeddings()
     assert asked == [MODEL, "next/model"]
     learned = UserEmbedding.objects.get()
     assert learned.vector_model == "next/model"
@@ -160,8 +160,8 @@ def test_after_a_change_of_the_model_all_tastes_are_learned_again(
     lover: Callable[..., User], change: Callable[[], None]
 ) -> None:
     lover("Cats", CATS)
-    assert interests.learn_of_the_active() == 1
+    assert interests.refresh_stale() == 1
     change()
-    assert interests.learn_of_the_active() == 1
+    assert interests.refresh_stale() == 1
     assert UserEmbedding.objects.get().vector_model == "next/model"
-    assert interests.learn_of_the_active() == 0
+    assert interests.refresh_stale() == 0

@@ -107,7 +107,7 @@ def _no_index(transactional_db: None) -> Any:
     with connection.cursor() as cursor:
         for column in ("embedding", "next_embedding"):
             cursor.execute(f"DROP INDEX IF EXISTS {index.name_of(column)}")
-            cursor.execute(f"DROP INDEX IF EXISTS {index.building_of(column)}")
+            cursor.execute(f"DROP INDEX IF EXISTS {index.build_name(column)}")
 
 
 @contextmanager

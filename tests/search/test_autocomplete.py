@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import Category, User
 from posts.models import Post
-from search.autocomplete import MOST, suggestions
+from search.autocomplete import MAX_SUGGESTIONS, suggest
 from tests.properties import examples
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +20,7 @@ NewPost = Callable[..., Post]
 
 
 def texts(viewer: Any, typed: str) -> list[str]:
-    return [suggestion.text for suggestion in suggestions(viewer, typed)]
+    return [suggestion.text for suggestion in suggest(viewer, typed)]
 
 
 @pytest.mark.parametrize("typed", ["ph", "Phố", "pho c", "co", "CỔ", "phố cổ hoi"])
@@ -38,7 +38,7 @@ def test_tags_and_categories_are_suggested_and_say_what_they_are(
 ) -> None:
     Category.objects.create(name="Xuân", slug="spring", prompt="spring")
     vector_post(None, title="Xuân về", tags=["xuân hè"])
-    found = [(one.kind, one.text) for one in suggestions(stranger, "xuân")]
+    found = [(one.kind, one.text) for one in suggest(stranger, "xuân")]
     assert found == [("category", "Xuân"), ("tag", "xuân hè"), ("title", "Xuân về")]
 
 
@@ -56,15 +56,15 @@ def test_nothing_is_suggested_for_nothing(typed: str, stranger: User) -> None:
 
 
 def test_there_are_not_too_many(vector_post: NewPost, stranger: User) -> None:
-    for number in range(2 * MOST):
+    for number in range(2 * MAX_SUGGESTIONS):
         vector_post(None, title=f"zebra {number}")
-    assert len(texts(stranger, "ze")) == MOST
+    assert len(texts(stranger, "ze")) == MAX_SUGGESTIONS
 
 
 @examples(40)
 @given(typed=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 def test_any_text_may_be_typed(typed: str, db: None) -> None:
-    assert len(suggestions(None, typed)) <= MOST
+    assert len(suggest(None, typed)) <= MAX_SUGGESTIONS
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_no_hidden_title_or_tag_is_suggested(
 def test_a_rare_word_is_found_behind_the_newest(
     vector_post: NewPost, stranger: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.autocomplete.NEWEST", 3)
+    monkeypatch.setattr("search.autocomplete.NEWEST_POSTS", 3)
     vector_post(None, title="Zebra")
     for _ in range(5):
         vector_post(None, title="newer")

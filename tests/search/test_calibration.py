@@ -14,12 +14,18 @@ from accounts.models import User
 from ai.calibration import MIN_SCORES, Modality, scale_for, similarity_scores
 from ai.presets import PRESETS
 from posts.models import Post
-from search.score_calibration import ENOUGH, SAMPLE, Sample, sample_of, scores
+from search.score_calibration import (
+    PRIOR_STRENGTH,
+    SAMPLE_SIZE,
+    CollectionSample,
+    calibrated_scores,
+    collection_sample,
+)
 from tests.search.conftest import MODEL, clustered, insert_many, pointing
 
 OPENAI, DEMO = PRESETS["openai"].name, PRESETS["demo"].name
 MODELS = [*(preset.name for preset in PRESETS.values()), "never/measured"]
-COUNTS = [10, ENOUGH - 1, ENOUGH, ENOUGH + 1, 1_000]
+COUNTS = [10, PRIOR_STRENGTH - 1, PRIOR_STRENGTH, PRIOR_STRENGTH + 1, 1_000]
 COSINES = np.linspace(-1, 1, 2_001)
 MOTIFS, SIDE = 40, 512
 CONE, OTHERS = 0, slice(1 + MOTIFS, SIDE)  # axes: the cone's, one of each motif, the rest
@@ -61,13 +67,13 @@ def motifs(count: int, *, share: float, seed: int = 0) -> np.ndarray:
 
 
 def scored(vector: np.ndarray, collection: np.ndarray, kind: Modality = "text") -> np.ndarray:
-    cosines, sample = collection @ vector, Sample(collection[:SAMPLE])
-    return scores(cosines, vector, kind=kind, model=OPENAI, sample=sample)
+    cosines, sample = collection @ vector, CollectionSample(collection[:SAMPLE_SIZE])
+    return calibrated_scores(cosines, vector, kind=kind, model=OPENAI, sample=sample)
 
 
-def cut(vector: np.ndarray, kind: Modality, model: str, sample: Sample) -> float:
+def cut(vector: np.ndarray, kind: Modality, model: str, sample: CollectionSample) -> float:
     """The least cosine that is relevant."""
-    found = scores(COSINES, vector, kind=kind, model=model, sample=sample)
+    found = calibrated_scores(COSINES, vector, kind=kind, model=model, sample=sample)
     return float(COSINES[found >= MIN_SCORES[kind]][0])
 
 
@@ -77,8 +83,8 @@ def cut(vector: np.ndarray, kind: Modality, model: str, sample: Sample) -> float
 def test_scores_are_within_0_and_1_and_rise_with_the_cosine(
     kind: Modality, model: str, count: int
 ) -> None:
-    sample = Sample(images(motifs(count, share=0.1)))
-    found = scores(COSINES, text(0), kind=kind, model=model, sample=sample)
+    sample = CollectionSample(images(motifs(count, share=0.1)))
+    found = calibrated_scores(COSINES, text(0), kind=kind, model=model, sample=sample)
     assert ((found >= 0) & (found <= 1)).all()
     assert (np.diff(found) >= 0).all()
     assert found[-1] > MIN_SCORES[kind] > found[0]
@@ -86,8 +92,8 @@ def test_scores_are_within_0_and_1_and_rise_with_the_cosine(
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_without_a_sample_the_models_scale_has_to_do(count: int) -> None:
-    sample = Sample(images(motifs(count, share=1.0)))
-    found = scores(COSINES, text(0), kind="text", model=OPENAI, sample=sample)
+    sample = CollectionSample(images(motifs(count, share=1.0)))
+    found = calibrated_scores(COSINES, text(0), kind="text", model=OPENAI, sample=sample)
     assert (found == similarity_scores(COSINES, "text", OPENAI)).all()
 
 
@@ -125,7 +131,9 @@ def test_a_query_to_which_all_images_are_about_as_near_is_trusted_less() -> None
     """Of the demo model, whose nonsense has half of the usual spread."""
     vector, scale = np.eye(SIDE)[0], scale_for("text", DEMO)
     wide, narrow = (
-        Sample(np.array([[side, np.sqrt(1 - side**2), *np.zeros(SIDE - 2)]] * 250).repeat(2, 0))
+        CollectionSample(
+            np.array([[side, np.sqrt(1 - side**2), *np.zeros(SIDE - 2)]] * 250).repeat(2, 0)
+        )
         for side in (scale.spread, scale.spread / 2)
     )
     for sample in (wide, narrow):
@@ -146,7 +154,9 @@ def test_a_picture_finds_its_likes_only(count: int) -> None:
 @pytest.mark.parametrize("model", MODELS)
 def test_no_number_of_images_moves_the_cut_at_once(kind: Modality, model: str) -> None:
     vector, collection = text(0), images(motifs(1_000, share=0.1, seed=3)[::-1])
-    cuts = [cut(vector, kind, model, Sample(collection[:count])) for count in range(0, 200)]
+    cuts = [
+        cut(vector, kind, model, CollectionSample(collection[:count])) for count in range(0, 200)
+    ]
     scale = scale_for(kind, model)
     assert np.abs(np.diff(cuts)).max() <= 0.1 * scale.spread
     assert cuts[0] == pytest.approx(scale.relevant, abs=0.001)
@@ -156,8 +166,8 @@ def test_no_number_of_images_moves_the_cut_at_once(kind: Modality, model: str) -
 def test_a_matching_text_is_relevant_in_small_and_large_collections(model: str) -> None:
     """0.27 is an ordinary match, 0.15 is none; the demo's cosines spread six times as wide."""
     for count in COUNTS:
-        sample = Sample(images(motifs(count, share=0.1)))
-        match, other = scores(
+        sample = CollectionSample(images(motifs(count, share=0.1)))
+        match, other = calibrated_scores(
             np.array([0.27, 0.15]), text(0), kind="text", model=model, sample=sample
         )
         assert match >= MIN_SCORES["text"] > other
@@ -166,16 +176,16 @@ def test_a_matching_text_is_relevant_in_small_and_large_collections(model: str) 
 @pytest.mark.django_db
 def test_the_sample_is_of_one_model_and_kept_for_a_while(owner: User) -> None:
     insert_many(owner, clustered(120), ["public", "private"])
-    first = sample_of(MODEL)
+    first = collection_sample(MODEL)
     assert first.vectors.shape == (120, 512)
     assert np.linalg.norm(first.vectors, axis=1) == pytest.approx(np.ones(120), abs=1e-3)
-    assert sample_of(MODEL) is first
-    assert len(sample_of("another/model").vectors) == 0
+    assert collection_sample(MODEL) is first
+    assert len(collection_sample("another/model").vectors) == 0
 
 
 @pytest.mark.django_db
 def test_a_growing_collection_is_sampled_anew(vector_post: Callable[..., Post]) -> None:
     vector_post(pointing(1))
-    assert len(sample_of(MODEL).vectors) == 1
+    assert len(collection_sample(MODEL).vectors) == 1
     vector_post(pointing(1))
-    assert len(sample_of(MODEL).vectors) == 2
+    assert len(collection_sample(MODEL).vectors) == 2

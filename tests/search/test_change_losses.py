@@ -32,6 +32,7 @@ Knows = Callable[..., None]
 
 class NextModel:
     clip_name = SECOND
+    embed_batch_size = 16
 
     def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray:
         return np.array([pointing(0, 1)] * len(images))
@@ -65,7 +66,7 @@ def note() -> str:
 
 
 def now() -> progress.Progress:
-    found = progress.progress()
+    found = progress.current_progress()
     assert found is not None
     return found
 
@@ -89,7 +90,7 @@ def test_images_are_tried_again_when_the_storage_is_back(images: Callable[[int],
     default_storage.save("posts/shared.png", ContentFile(png("red")))
     try_all()
     assert now().left == 0  # nobody asked
-    services.try_again()
+    services.retry_failed()
     assert (now().left, now().is_stuck) == (3, False)
     try_all()
     services.advance()
@@ -101,7 +102,7 @@ def test_an_operator_lets_images_go_and_the_way_back_brings_them_again(
     images: Callable[[int], None],
 ) -> None:
     stuck(images)
-    services.go_on()
+    services.accept_losses()
     services.advance()
     assert searched() == SECOND
     assert PostImage.objects.searchable(SECOND).count() == 0
@@ -114,7 +115,7 @@ def test_an_operator_lets_images_go_and_the_way_back_brings_them_again(
 
 def test_what_was_accepted_is_a_number_not_whatever_comes(images: Callable[[int], None]) -> None:
     stuck(images)
-    services.go_on()
+    services.accept_losses()
     insert = Post.objects.first()
     assert insert is not None
     PostImage.objects.create(
@@ -149,11 +150,11 @@ def test_there_is_nothing_to_decide_before_all_has_been_tried(
     images: Callable[[int], None],
 ) -> None:
     with pytest.raises(InvalidInput):
-        services.try_again()
+        services.retry_failed()
     images(3)
     services.start("laion2b")
-    with pytest.raises(InvalidInput, match="does not wait"):
-        services.go_on()
+    with pytest.raises(InvalidInput, match="needs no decision"):
+        services.accept_losses()
 
 
 def test_cleared_vectors_leave_no_attempts_behind(images: Callable[[int], None]) -> None:
@@ -170,19 +171,19 @@ def test_cleared_vectors_leave_no_attempts_behind(images: Callable[[int], None])
 def test_a_count_that_takes_long_is_kept_until_the_question_changes(
     images: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "_counted", (None, 0.0, {}))
-    monkeypatch.setattr(progress, "LITTLE_SECONDS", -1.0)
-    monkeypatch.setattr(progress, "KEPT_TIMES", 1_000_000)
+    monkeypatch.setattr(progress, "_cached", (None, 0.0, {}))
+    monkeypatch.setattr(progress, "MIN_CACHED_SECONDS", -1.0)
+    monkeypatch.setattr(progress, "CACHE_FACTOR", 1_000_000)
     stuck(images)
-    progress.progress()
+    progress.current_progress()
     with CaptureQueriesContext(connection) as queries:
-        progress.progress()
+        progress.current_progress()
         services.advance()
     assert not [query for query in queries if "COUNT" in query["sql"]]
     with CaptureQueriesContext(connection) as queries:
-        progress.progress(fresh=True)
-        services.try_again()
-        progress.progress()
+        progress.current_progress(fresh=True)
+        services.retry_failed()
+        progress.current_progress()
     assert len([query for query in queries if "COUNT" in query["sql"]]) == 2
 
 
@@ -200,14 +201,14 @@ def test_the_command_ends_where_an_operator_has_to_decide(images: Callable[[int]
     assert "3 images would leave the search: see to their files and --retry" in command("laion2b")
     said = command("--anyway")
     assert f"Searched: {SECOND}. Beside it: {FIRST} (kept)." in said
-    with pytest.raises(CommandError, match="does not wait"):
+    with pytest.raises(CommandError, match="needs no decision"):
         command("--anyway")
 
 
 def test_the_command_has_them_tried_again(images: Callable[[int], None]) -> None:
     stuck(images)
     default_storage.save("posts/shared.png", ContentFile(png("red")))
-    services.try_again()
+    services.retry_failed()
     try_all()
     assert f"Searched: {SECOND}." in command("laion2b")
     assert "3 of 3 images have vectors of both" in command("--retry")

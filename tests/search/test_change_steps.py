@@ -51,7 +51,7 @@ def test_the_searched_model_is_no_other_one(model: str) -> None:
 
 def test_a_third_model_has_to_wait() -> None:
     services.start("laion2b")
-    with pytest.raises(InvalidInput, match="cancel, roll back or finish"):
+    with pytest.raises(InvalidInput, match="Cancel, roll back or finish"):
         services.start("multilingual")
     assert rows()["next_embedding"] == (SECOND, "coming")
 
@@ -60,16 +60,16 @@ def test_the_next_change_waits_until_the_former_vectors_are_cleared_away() -> No
     services.start("laion2b")
     services.cancel()
     for model in ("laion2b", "multilingual"):
-        with pytest.raises(InvalidInput, match=f"{SECOND} are being cleared away: begin again"):
+        with pytest.raises(InvalidInput, match=f"{SECOND} are being deleted. Start again"):
             services.start(model)
 
 
 def test_what_is_not_under_way_cannot_be_cancelled_finished_or_taken_back() -> None:
-    for step in (services.cancel, services.roll_back, services.finish):
+    for step in (services.cancel, services.roll_back, services.purge_previous):
         with pytest.raises(InvalidInput):
             step()
     services.start("laion2b")
-    for step in (services.roll_back, services.finish):
+    for step in (services.roll_back, services.purge_previous):
         with pytest.raises(InvalidInput):
             step()
 
@@ -89,12 +89,12 @@ def test_nothing_happens_before_the_workers_know_the_next_model(
 def test_cancelling_clears_what_was_made(
     knows: Callable[..., None], vector_post: NewPost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "CLEARED_AT_ONCE", 2)
+    monkeypatch.setattr(services, "PURGE_BATCH_SIZE", 2)
     vector_post(pointing(1), pointing(2), pointing(3), model=FIRST)
     services.start("laion2b")
     PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
     services.cancel()
-    found = progress.progress()
+    found = progress.current_progress()
     assert found is not None
     assert found.state == State.PURGING
     with CaptureQueriesContext(connection) as queries:
@@ -121,7 +121,7 @@ def test_columns_and_indexes_are_exchanged_when_all_have_vectors_and_back(
     PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
     external = PostImage.objects.filter(image_path="").count()
     knows(FIRST, SECOND)
-    found = progress.progress()
+    found = progress.current_progress()
     assert found is not None
     assert (found.total, found.without_file) == (0, external)
 
@@ -150,7 +150,7 @@ def test_columns_and_indexes_are_exchanged_when_all_have_vectors_and_back(
 def test_the_index_of_cleared_vectors_goes_whatever_the_statistics_say(
     owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index, "COUNTED_ROWS", 10)
+    monkeypatch.setattr(index, "MAX_COUNTED_ROWS", 10)
     maintain = index.maintain
     monkeypatch.setattr(index, "maintain", lambda **options: maintain(least_rows=5, **options))
     insert_many(owner, clustered(40), ["public"])
@@ -187,8 +187,8 @@ def test_an_index_that_is_being_built_when_its_vectors_are_cleared_goes_too(owne
 def test_the_new_vectors_have_their_index_before_any_statistics_know_of_them(
     knows: Callable[..., None], owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index, "COUNTED_ROWS", 10)
-    monkeypatch.setattr(index, "LEAST_ROWS", 5)
+    monkeypatch.setattr(index, "MAX_COUNTED_ROWS", 10)
+    monkeypatch.setattr(index, "MIN_ROWS", 5)
     maintain = index.maintain
     monkeypatch.setattr(index, "maintain", lambda **options: maintain(least_rows=5, **options))
     insert_many(owner, clustered(40), ["public"])
@@ -206,7 +206,7 @@ def test_the_new_vectors_have_their_index_before_any_statistics_know_of_them(
 def test_nothing_is_exchanged_while_the_new_column_has_no_index(
     knows: Callable[..., None], vector_post: NewPost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index, "LEAST_ROWS", 1)
+    monkeypatch.setattr(index, "MIN_ROWS", 1)
     vector_post(pointing(1), model=FIRST)
     services.start("laion2b")
     PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
@@ -239,7 +239,7 @@ def indexed_columns() -> dict[str, str]:
 def test_the_exchange_lets_a_long_search_end(
     knows: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(services, "LOCK_TIMEOUT", 0.2)
     services.start("laion2b")
     knows(FIRST, SECOND)
     reading, ended = threading.Event(), threading.Event()
@@ -363,7 +363,7 @@ def test_the_command_says_how_far_it_is_and_what_is_wrong() -> None:
     call_command("change_model", "--status", stdout=out)
     assert f"Searched: {FIRST}. Beside it: {SECOND} (coming)." in out.getvalue()
     assert "0 of 0 images have vectors of both." in out.getvalue()
-    with pytest.raises(CommandError, match="cancel, roll back or finish"):
+    with pytest.raises(CommandError, match="Cancel, roll back or finish"):
         call_command("change_model", "multilingual")
     with pytest.raises(CommandError, match="Name a model"):
         call_command("change_model")

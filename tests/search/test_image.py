@@ -19,7 +19,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from ai import services as ai
 from ai.demo_models.drawing import draw_scene
-from ai.demo_models.scenes import demo_scenes
+from ai.demo_models.scenes import choose_demo_scenes
 from posts.ingest.captions import make_title
 from posts.models import Post, PostImage
 from posts.services import create_post, retry_images
@@ -157,7 +157,7 @@ def test_without_a_worker_it_is_unavailable_and_never_an_empty_result(
 
 @pytest.fixture
 def drawn(settings: Any) -> list[Image.Image]:
-    return [draw_scene(scene, 400) for scene in demo_scenes(2)]
+    return [draw_scene(scene, 400) for scene in choose_demo_scenes(2)]
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:

@@ -54,8 +54,8 @@ def plan(viewer: Any, vector: list[float], limit: int = 40, where: Q = Q()) -> s
     images = PostImage.objects.visible_to(viewer).searchable(MODEL).filter(where)
     used = index.current()
     assert used is not None
-    with transaction.atomic(), nearest.scanning(used):
-        return nearest.in_index_order(images, vector, used)[:limit].explain()
+    with transaction.atomic(), nearest.index_scan(used):
+        return nearest.order_by_index(images, vector, used)[:limit].explain()
 
 
 def route(viewer: Any, vector: list[float], where: Q = Q()) -> str:  # noqa: B008
@@ -225,12 +225,12 @@ def test_what_a_killed_builder_left_is_cleared_away(owner: User) -> None:
     insert_many(owner, clustered(100), ["public"])
     with connection.cursor() as cursor:
         cursor.execute(
-            f"CREATE INDEX {index.BUILDING} ON post_images"
+            f"CREATE INDEX {index.BUILD_NAME} ON post_images"
             " USING ivfflat ((embedding::halfvec(512)) halfvec_cosine_ops) WITH (lists = 10)"
         )
         cursor.execute(
             "UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass",
-            [index.BUILDING],
+            [index.BUILD_NAME],
         )
     assert "built" in index.maintain(least_rows=50)
     assert indexes() == {index.NAME: True}
@@ -244,7 +244,7 @@ def test_a_swap_that_was_cut_short_is_finished_and_searched_properly_until_then(
     index.maintain(least_rows=50)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"CREATE INDEX {index.BUILDING} ON post_images"
+            f"CREATE INDEX {index.BUILD_NAME} ON post_images"
             " USING ivfflat ((embedding::halfvec(512)) halfvec_cosine_ops) WITH (lists = 12)"
         )
         if old_is_gone:
@@ -290,7 +290,7 @@ def test_many_lists_are_built_on_a_server_with_little_memory(owner: User) -> Non
 
 
 def test_the_command_and_the_task_call_it(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index, "LEAST_ROWS", 50)
+    monkeypatch.setattr(index, "MIN_ROWS", 50)
     insert_many(owner, clustered(60), ["public"])
     out = io.StringIO()
     call_command("maintain_index", stdout=out)
@@ -313,10 +313,10 @@ def test_the_other_column_has_an_index_of_its_own_and_they_exchange_their_names(
         "idx_post_images_next_embedding": "next_embedding",
     }
     with transaction.atomic():
-        index.exchange_names()
+        index.swap_names()
     assert indexed_columns() == dict(zip(columns, reversed(columns.values()), strict=True))
     with transaction.atomic():
-        index.exchange_names()
+        index.swap_names()
     assert indexed_columns() == columns
 
 
@@ -324,15 +324,15 @@ def test_an_index_of_one_column_alone_moves_with_its_name(owner: User) -> None:
     insert_many(owner, clustered(100), ["public"])
     index.maintain(least_rows=50)
     with transaction.atomic():
-        index.exchange_names()
+        index.swap_names()
     assert indexed_columns() == {"idx_post_images_next_embedding": "embedding"}
     with transaction.atomic():
-        index.exchange_names()
+        index.swap_names()
 
 
 def test_names_are_not_exchanged_while_an_index_is_being_built(db: None) -> None:
     with holding_the_lock(), pytest.raises(Unavailable), transaction.atomic():
-        index.exchange_names()
+        index.swap_names()
 
 
 def test_the_planner_takes_the_index_for_all_and_compares_the_few_that_pass_a_filter(
@@ -350,7 +350,7 @@ def test_the_planner_takes_the_index_for_all_and_compares_the_few_that_pass_a_fi
     assert index.NAME not in route(stranger, vector, rare)
     assert "idx_posts_tags" in route(stranger, vector, rare)
     images = PostImage.objects.visible_to(stranger).filter(rare)
-    best = nearest.exactly(images, vector, 20)
+    best = nearest.exact_knn(images, vector, 20)
     found = nearest_images(stranger, vector, model=MODEL, limit=20, where=rare)
     assert [image.pk for image in found] == [near.pk for near in best]
     assert len(nearest_images(stranger, vector, model=MODEL, limit=200, where=rare)) == 100
@@ -363,10 +363,10 @@ def test_a_wrong_estimate_costs_no_match(
     insert_many(owner, vectors, ["public"])
     index.maintain(least_rows=50)
     query = vectors[0].tolist()
-    exact = [near.pk for near in nearest.exactly(PostImage.objects.all(), query, 20)]
+    exact = [near.pk for near in nearest.exact_knn(PostImage.objects.all(), query, 20)]
     # The planner expects few, but too many pass to compare them all.
-    monkeypatch.setattr(nearest, "expected_rows", lambda images: 1)
-    monkeypatch.setattr(nearest, "MOST_EXACT_ROWS", 200)
+    monkeypatch.setattr(nearest, "estimated_public_rows", lambda images: 1)
+    monkeypatch.setattr(nearest, "MAX_EXACT_ROWS", 200)
     assert index.NAME in route(stranger, query)
     found = [image.pk for image in nearest_images(stranger, query, model=MODEL, limit=20)]
     assert len(set(found) & set(exact)) >= 18
@@ -375,7 +375,7 @@ def test_a_wrong_estimate_costs_no_match(
     far = vectors @ vectors[0] < 0.1
     seen = PostImage.objects.order_by("pk")[:30].values_list("post_id", flat=True)
     Post.objects.filter(pk__in=list(seen)).update(visibility="public")
-    monkeypatch.setattr(nearest, "expected_rows", lambda images: 1_000_000)
+    monkeypatch.setattr(nearest, "estimated_public_rows", lambda images: 1_000_000)
     assert far.any()
     assert len(nearest_images(stranger, query, model=MODEL, limit=20)) == 20
     assert len(nearest_images(stranger, query, model=MODEL, limit=100)) == 30
@@ -395,9 +395,9 @@ def test_hnsw_is_built_searched_and_replaced_as_the_settings_say(
     assert index.NAME in plan(stranger, vectors[0].tolist())
     query = vectors[0].tolist()
     images = PostImage.objects.visible_to(stranger).searchable(MODEL)
-    exact = {near.pk for near in nearest.exactly(images, query, 20)}
+    exact = {near.pk for near in nearest.exact_knn(images, query, 20)}
     with transaction.atomic():
-        (best,) = nearest.from_index(images, [query], 20, used)
+        (best,) = nearest.ann_search(images, [query], 20, used)
     assert len(exact & {near.pk for near in best}) >= 18
     settings.VECTOR_INDEX = "ivfflat"
     assert "built an index with 10 lists" in index.maintain(least_rows=50)
@@ -481,8 +481,8 @@ def test_a_large_table_is_counted_by_its_statistics(
         vector_post(None)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE post_images")
-    assert index.embedded_rows() == 300
-    monkeypatch.setattr(index, "COUNTED_ROWS", 400)
+    assert index.count_vectors() == 300
+    monkeypatch.setattr(index, "MAX_COUNTED_ROWS", 400)
     Post.objects.filter(pk__in=list(Post.objects.values_list("pk", flat=True)[:50])).delete()
-    assert index.embedded_rows() == 300  # until the statistics are renewed
-    assert index.embedded_rows("next_embedding") == 0
+    assert index.count_vectors() == 300  # until the statistics are renewed
+    assert index.count_vectors("next_embedding") == 0

@@ -124,7 +124,7 @@ def fan(member: Callable[..., User], collection: np.ndarray, active: str) -> Use
     """Likes a post; what that tells is learned in the first space."""
     fan = member("Fan")
     Like.objects.create(user=fan, post=Post.objects.filter(title="0")[0])
-    interests.learn(fan, interests.deeds_of(fan, active), active)
+    interests.update_embedding(fan, interests.interactions_of(fan, active), active)
     return fan
 
 

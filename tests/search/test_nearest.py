@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import User
 from posts.ingest.embeddings import AsNumpy
 from posts.models import Post, PostImage
-from search.ann.nearest import Near, nearest_images
+from search.ann.nearest import Neighbor, nearest_images
 from tests.search.conftest import MODEL, at_cosine, clustered, insert_many, pointing
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +24,7 @@ def titles(viewer: Any, *, limit: int = 20, **more: Any) -> list[str]:
     return titles_of(nearest_images(viewer, pointing(1), model=MODEL, limit=limit, **more))
 
 
-def titles_of(found: list[Near]) -> list[str]:
+def titles_of(found: list[Neighbor]) -> list[str]:
     posts = Post.objects.in_bulk([near.post_id for near in found])
     return [posts[near.post_id].title for near in found]
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posts.full_text import MOST_TERMS
-from search.composed_query import changed, subject_of
-from search.query import MOST_EXCLUDED, parse
+from posts.full_text import MAX_TERMS
+from search.composed_query import compose_text, subject_of
+from search.query import MAX_EXCLUDED, parse_query
 
 
 @pytest.mark.parametrize(
@@ -30,31 +30,31 @@ from search.query import MOST_EXCLUDED, parse
 def test_a_minus_before_a_word_excludes_it(
     typed: str, text: str, excluded: tuple[str, ...]
 ) -> None:
-    query = parse(typed)
+    query = parse_query(typed)
     assert (query.text, query.excluded) == (text, excluded)
 
 
 def test_more_can_be_excluded_beside_the_text() -> None:
-    query = parse("sea -boat", negative="people, red car, ,boat")
+    query = parse_query("sea -boat", negative="people, red car, ,boat")
     assert query.excluded == ("boat", "people", "red car")
-    assert len(parse("", negative="a1,b2,c3,d4,e5,f6,g7").excluded) == MOST_EXCLUDED
+    assert len(parse_query("", negative="a1,b2,c3,d4,e5,f6,g7").excluded) == MAX_EXCLUDED
 
 
 def test_a_quoted_phrase_stays_together_and_is_required() -> None:
-    query = parse('boat "Biển Đông" of sand')
+    query = parse_query('boat "Biển Đông" of sand')
     assert [term.words for term in query.terms] == [("boat",), ("bien", "dong"), ("sand",)]
-    assert [term.typed for term in query.required] == ["Biển Đông"]
+    assert [term.text for term in query.required] == ["Biển Đông"]
 
 
 def test_words_that_say_nothing_count_only_alone() -> None:
-    assert [term.typed for term in parse("a cat in the city").terms] == ["cat", "city"]
-    assert [term.typed for term in parse("the").terms] == ["the"]
+    assert [term.text for term in parse_query("a cat in the city").terms] == ["cat", "city"]
+    assert [term.text for term in parse_query("the").terms] == ["the"]
 
 
 @given(st.text())
 def test_any_text_can_be_read(typed: str) -> None:
-    query = parse(typed)
-    assert len(query.terms) <= MOST_TERMS
+    query = parse_query(typed)
+    assert len(query.terms) <= MAX_TERMS
     assert all(all(term.words) for term in query.terms)
 
 
@@ -74,5 +74,5 @@ def test_a_caption_has_a_subject_without_attributes(caption: str, subject: str) 
 
 
 def test_a_change_leads_the_subject() -> None:
-    assert changed("a red boat by a lake", "blue") == "blue boat"
-    assert changed("", "blue") == "blue"
+    assert compose_text("a red boat by a lake", "blue") == "blue boat"
+    assert compose_text("", "blue") == "blue"

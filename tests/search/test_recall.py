@@ -46,7 +46,7 @@ def indexed(owner: User, *, lists: int = 60, rows: int = 3_000) -> np.ndarray:
 
 def remember(vectors: np.ndarray) -> None:
     for vector in vectors:
-        recall.remember_text(vector.tolist(), MODEL)
+        recall.record_text_query(vector.tolist(), MODEL)
 
 
 def test_without_an_index_there_is_nothing_to_measure(owner: User) -> None:
@@ -64,7 +64,7 @@ def test_both_kinds_of_queries_are_measured_and_kept(owner: User) -> None:
     image, text = recall.measure()
     assert list(RecallMeasurement.objects.order_by("query_kind")) == [image, text]
     assert (image.query_kind, text.query_kind) == ("image", "text")
-    assert (image.queries, text.queries) == (recall.SAMPLE, 30)
+    assert (image.queries, text.queries) == (recall.SAMPLE_SIZE, 30)
     assert text.note == "Recent queries"
     assert image.recall is not None
     assert 0.5 < image.recall <= 1.0
@@ -77,10 +77,10 @@ def test_the_figure_is_the_share_of_the_exact_best_that_the_index_finds(
     owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vectors = indexed(owner)
-    queries = [recall.Query(vector.tolist()) for vector in vectors[:10]]
-    sample = recall.Sample(recall.QueryKind.TEXT, queries)
-    whole = nearest.from_index
-    monkeypatch.setattr(nearest, "from_index", lambda *a: [best[:5] for best in whole(*a)])
+    queries = [recall.SampleQuery(vector.tolist()) for vector in vectors[:10]]
+    sample = recall.QuerySample(recall.QueryKind.TEXT, queries)
+    whole = nearest.ann_search
+    monkeypatch.setattr(nearest, "ann_search", lambda *a: [best[:5] for best in whole(*a)])
     assert sample.recall() == pytest.approx(0.25, abs=0.02)
 
 
@@ -90,8 +90,8 @@ def test_the_post_that_a_vector_is_from_does_not_count(owner: User) -> None:
     assert image is not None
     sample = recall._image_sample()
     assert all(query.except_post is not None for query in sample.queries)
-    found = nearest.exactly(
-        recall._images(recall.Query(image.embedding, image.post_id)), image.embedding, 20
+    found = nearest.exact_knn(
+        recall._images(recall.SampleQuery(image.embedding, image.post_id)), image.embedding, 20
     )
     assert image.post_id not in {near.post_id for near in found}
 
@@ -118,7 +118,7 @@ def test_searches_look_at_fewer_lists_again_when_far_more_than_needed_is_found(
     remember(vectors[:20])
     SearchEffort.objects.create(index_kind="ivfflat", effort=7.0)
     recall.measure()
-    assert SearchEffort.objects.get().effort == pytest.approx(7.0 / recall.STEP)
+    assert SearchEffort.objects.get().effort == pytest.approx(7.0 / recall.FACTOR_STEP)
 
 
 def test_the_effort_is_never_below_the_usual_one(owner: User) -> None:
@@ -129,14 +129,14 @@ def test_the_effort_is_never_below_the_usual_one(owner: User) -> None:
     used = index.current()
     assert used is not None
     assert used.effort >= 1.0
-    assert not recall.is_short(measured)
+    assert not recall.is_below_target(measured)
 
 
 def test_an_index_that_finds_too_little_at_every_effort_is_built_anew(
     owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     indexed(owner, rows=300, lists=10)
-    monkeypatch.setattr(recall.Sample, "recall", lambda self: 0.5)
+    monkeypatch.setattr(recall.QuerySample, "recall", lambda self: 0.5)
     monkeypatch.setattr(index, "lists_for", lambda rows: 12)
     built = []
     monkeypatch.setattr(index, "maintain", lambda **options: built.append(options))
@@ -153,7 +153,7 @@ def test_without_queries_captions_stand_in_and_without_the_ai_the_figure_stays_e
         image.save(update_fields=["ai_caption"])
 
     def away(text: str) -> list[float]:
-        raise Unavailable("The AI is not available")
+        raise Unavailable("ai_unavailable")
 
     monkeypatch.setattr(recall.ai, "embed_text", away)
     image, text = recall.measure()
@@ -165,7 +165,7 @@ def test_without_queries_captions_stand_in_and_without_the_ai_the_figure_stays_e
     _, text = recall.measure()
     assert text.note == "Captions of images"
     assert text.recall is not None
-    assert 0 < text.queries <= recall.SAMPLE
+    assert 0 < text.queries <= recall.SAMPLE_SIZE
 
 
 def test_what_is_measured_across_a_change_of_the_model_changes_no_effort(
@@ -175,9 +175,9 @@ def test_what_is_measured_across_a_change_of_the_model_changes_no_effort(
     indexed(owner, lists=10, rows=600)
     SearchEffort.objects.create(index_kind="ivfflat", effort=2.85)  # nine of ten lists
     vector_space.lock_columns(MODEL)
-    recall_of, calls = recall.Sample.recall, []
+    recall_of, calls = recall.QuerySample.recall, []
 
-    def in_the_middle(sample: recall.Sample) -> float | None:
+    def in_the_middle(sample: recall.QuerySample) -> float | None:
         calls.append(sample.kind)
         if len(calls) == 1:
             for image in PostImage.objects.all():
@@ -189,7 +189,7 @@ def test_what_is_measured_across_a_change_of_the_model_changes_no_effort(
             index._build(600, 10)
         return recall_of(sample)
 
-    monkeypatch.setattr(recall.Sample, "recall", in_the_middle)
+    monkeypatch.setattr(recall.QuerySample, "recall", in_the_middle)
     image, _ = recall.measure()
     assert image.recall is not None
     assert image.recall >= settings.SEARCH_LEAST_RECALL
@@ -200,7 +200,7 @@ def test_what_is_measured_across_a_change_of_the_model_changes_no_effort(
 def test_only_the_latest_vectors_of_queries_are_kept_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(recall, "KEPT", 5)
+    monkeypatch.setattr(recall, "MAX_STORED", 5)
     remember(clustered(8))
     kept = redis_client().lrange(recall._RECENT.format(MODEL), 0, -1)
     assert [len(stored) for stored in kept] == [4 * 512] * 5

@@ -11,11 +11,11 @@ from ai.demo_models.drawing import draw_scene
 from ai.demo_models.scenes import DEMO_SEEDS, Scene, sample_scenes
 from ai.worker import get_engine
 from benchmarks.data import judged
-from posts.full_text import fold
+from posts.full_text import strip_diacritics
 from posts.models import Post
 from search import retrieval, services
-from search.query import Query, parse
-from search.query_embedding import meaning_of
+from search.query import Query, parse_query
+from search.query_embedding import encode_query
 
 SCENES, WIDTH, QUERIES = 320, 224, 25
 pytestmark = pytest.mark.django_db
@@ -52,12 +52,12 @@ def test_words_and_meaning_together_find_more_than_either(
 ) -> None:
     """Gains as nDCG@10; in both languages, and in Vietnamese without its marks."""
     rows = []
-    for language, typed in (("en", str), ("vi", str), ("vi", fold)):
+    for language, typed in (("en", str), ("vi", str), ("vi", strip_diacritics)):
         for asked in judged.queries(scenes, QUERIES, language):
-            query = parse(typed(asked.text))
+            query = parse_query(typed(asked.text))
             gains = [judged.gain(scene, asked) for scene in scenes]
-            near = retrieval.by_meaning(None, query, meaning_of(None, query))
-            worded = retrieval.by_words(None, query, query.terms, [], 0.0)
+            near = retrieval.by_vector(None, query, encode_query(None, query))
+            worded = retrieval.by_keywords(None, query, query.terms, [], 0.0)
             ways = (
                 found(query, posts, least=0.0),
                 [posts[candidate.post_id] for candidate in near],
@@ -71,7 +71,7 @@ def test_words_and_meaning_together_find_more_than_either(
 
 
 def test_nonsense_finds_nothing(posts: dict[object, int]) -> None:
-    answers = [found(parse(text), posts) for text in judged.NONSENSE]
+    answers = [found(parse_query(text), posts) for text in judged.NONSENSE]
     assert sum(not answer for answer in answers) >= 0.9 * len(answers)
 
 
@@ -83,7 +83,7 @@ def test_this_but_different_is_found(scenes: list[Scene], posts: dict[object, in
         if not numbers or sum(map(change.is_met, scenes)) < 2:
             continue
         ids = [pk for pk, number in posts.items() if number == numbers[0]]
-        shown = found(parse(change.text, post_id=ids[0]), posts)[:2]
+        shown = found(parse_query(change.text, post_id=ids[0]), posts)[:2]
         done.append(any(change.is_met(scenes[number]) for number in shown))
     assert len(done) >= 15
     assert np.mean(done) >= 0.7
@@ -91,7 +91,7 @@ def test_this_but_different_is_found(scenes: list[Scene], posts: dict[object, in
 
 def test_what_is_excluded_is_not_shown(scenes: list[Scene], posts: dict[object, int]) -> None:
     wrong = [
-        any(case.is_excluded(scenes[number]) for number in found(parse(case.text), posts))
+        any(case.is_excluded(scenes[number]) for number in found(parse_query(case.text), posts))
         for case in judged.EXCLUSIONS
     ]
     assert np.mean(wrong) <= 0.2

@@ -239,7 +239,7 @@ def test_copies_that_hashes_leave_in_doubt_are_told_by_their_vectors(
 def test_what_is_near_says_its_words_however_many_posts_have_them(
     api: Api, stranger: User, new: NewPost, meaning: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.retrieval.MOST", 5)
+    monkeypatch.setattr("search.retrieval.MAX_CANDIDATES", 5)
     for number in range(6):
         new(None, title=f"zebra {number}")
     new(0.33, title="near", description="A zebra")
@@ -452,7 +452,7 @@ def test_no_page_repeats_or_skips(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if redis == "away":
-        monkeypatch.setattr(result_store, "keep", lambda found, redis_away: found)
+        monkeypatch.setattr(result_store, "store", lambda found, redis_away: found)
     for number in range(10):
         new(0.34 - 0.003 * number, title=str(number))
     turned = pages(api(stranger), q="x y", limit=4)
@@ -481,7 +481,7 @@ def test_an_old_cursor_says_that_it_has_expired(
         redis_client().delete(key)
     response = api(stranger).get("/api/search", {"cursor": cursor})
     assert response.status_code == 400
-    assert response.json()["error"] == result_store.EXPIRED
+    assert response.json()["error"] == "The search has expired. Please search again."
 
 
 def test_without_redis_the_cursor_carries_the_list(

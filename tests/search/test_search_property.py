@@ -18,8 +18,8 @@ from ai import services as ai
 from media.appearance import COLORS
 from posts.models import Post, PostImage
 from search import services
-from search.autocomplete import suggestions
-from search.query import Filters, Query, parse
+from search.autocomplete import suggest
+from search.query import Filters, Query, parse_query
 from tests.properties import examples
 from tests.search.conftest import at_cosine, pointing
 
@@ -87,7 +87,7 @@ def test_no_page_repeats_or_skips_whatever_changes_meanwhile(
         rolled_back(stack)
         first = [new_post(owner, 0.25 + 0.005 * number) for number in range(count)]
         gone: set[Any] = set()
-        query = parse(text, filters=Filters(visibility="public"), sort=sort)
+        query = parse_query(text, filters=Filters(visibility="public"), sort=sort)
         page = services.search(stranger, query, limit=limit)
         seen = [match.post.pk for match in page.matches]
         turned = 0
@@ -162,7 +162,7 @@ def test_nobody_finds_what_they_may_not_see(
         for viewer in cast:
             visible = set(Post.objects.visible_to(viewer).values_list("pk", flat=True))
             titles = set(Post.objects.visible_to(viewer).values_list("title", flat=True))
-            query = parse(
+            query = parse_query(
                 asked.text,
                 negative=asked.excluded,
                 picture=Image.new("RGB", (8, 8)) if asked.by_picture else None,
@@ -173,7 +173,7 @@ def test_nobody_finds_what_they_may_not_see(
             if query.looks_for_something or query.excluded or query.filters:
                 assert found_by(viewer, query) <= visible
             for typed in ("secret", "bo", "sea"):
-                told = {one.text for one in suggestions(viewer, typed) if one.kind == "title"}
+                told = {one.text for one in suggest(viewer, typed) if one.kind == "title"}
                 assert told <= titles
 
 
@@ -203,5 +203,5 @@ def test_a_filter_gives_away_nothing_about_hidden_posts(
         Filters(color=COLORS[0]),
     ):
         for text in ("", "boat"):
-            page = services.search(stranger, parse(text, filters=filters), limit=5)
+            page = services.search(stranger, parse_query(text, filters=filters), limit=5)
             assert (page.matches, page.total, page.cursor) == ([], 0, None)

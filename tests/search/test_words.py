@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts.models import Category, User
-from posts.full_text import matching
+from posts.full_text import filter_by_words
 from posts.models import Post
 from tests.properties import examples
 
@@ -18,7 +18,7 @@ NewPost = Callable[..., Post]
 
 
 def titles(viewer: Any, words: str) -> list[str]:
-    found = matching(Post.objects.visible_to(viewer), words)
+    found = filter_by_words(Post.objects.visible_to(viewer), words)
     return [post.title for post in found.order_by("-rank", "-created_at")]
 
 
@@ -88,7 +88,7 @@ def test_operators_are_only_punctuation(words: str, described: Post, stranger: U
 @examples(60)
 @given(words=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 def test_any_text_can_be_searched_for(words: str, db: None) -> None:
-    list(matching(Post.objects.visible_to(None), words))
+    list(filter_by_words(Post.objects.visible_to(None), words))
 
 
 def test_a_very_long_query_is_cut(described: Post, stranger: User) -> None:

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection, transaction
 
 from accounts.models import Category, User
-from posts.full_text import matching
+from posts.full_text import filter_by_words
 from posts.models import Post, PostImage
 
 pytestmark = pytest.mark.django_db
@@ -15,7 +15,7 @@ NewPost = Callable[..., Post]
 
 
 def found(words: str) -> list[str]:
-    return [post.title for post in matching(Post.objects.order_by("title"), words)]
+    return [post.title for post in filter_by_words(Post.objects.order_by("title"), words)]
 
 
 @pytest.fixture

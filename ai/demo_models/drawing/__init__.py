@@ -8,13 +8,13 @@ import random
 import resvg_py
 from PIL import Image
 
-from ..scenes import KINDS, Scene
-from . import belongings, buildings, household, living
-from .layout import Placement, arrange
-from .palette import Ink, Light, ink_for, light_of
-from .places import PAINTERS
-from .shapes import ellipse, gradient, group
-from .sky import sky, weather_behind, weather_in_front
+from ai.demo_models.drawing import belongings, buildings, household, living
+from ai.demo_models.drawing.layout import Placement, arrange
+from ai.demo_models.drawing.palette import Ink, Light, choose_light, mix_ink
+from ai.demo_models.drawing.places import PAINTERS
+from ai.demo_models.drawing.shapes import ellipse, gradient, group
+from ai.demo_models.drawing.sky import sky, weather_behind, weather_in_front
+from ai.demo_models.scenes import KINDS, Scene
 
 HEIGHT = 768
 ASPECTS = (4 / 3, 1.0)
@@ -29,12 +29,12 @@ _PAINTERS = {
 }
 
 
-def aspect_of(scene: Scene) -> float:
+def aspect_ratio(scene: Scene) -> float:
     """Width over height of the picture of ``scene``, one of ``ASPECTS``."""
     return ASPECTS[0] if scene.seed % 4 else ASPECTS[1]
 
 
-def _shadow(placement: Placement, light: Light, setting: str) -> str:
+def _draw_shadow(placement: Placement, light: Light, setting: str) -> str:
     if setting in ("air", "water"):
         return ""
     x, y = placement.x + placement.side / 2, placement.y + placement.side * 0.975
@@ -51,7 +51,7 @@ def _shadow(placement: Placement, light: Light, setting: str) -> str:
     )
 
 
-def _figure(kind: str, ink: Ink, placement: Placement) -> str:
+def _draw_object(kind: str, ink: Ink, placement: Placement) -> str:
     scale = placement.side / 100
     return group(
         _PAINTERS[kind](ink),
@@ -62,14 +62,14 @@ def _figure(kind: str, ink: Ink, placement: Placement) -> str:
     )
 
 
-def scene_svg(scene: Scene) -> str:
+def render_svg(scene: Scene) -> str:
     """The picture of ``scene`` as an SVG document, 768 units high."""
-    width, height = round(HEIGHT * aspect_of(scene)), HEIGHT
+    width, height = round(HEIGHT * aspect_ratio(scene)), HEIGHT
     rng = random.Random(scene.seed * 2)
-    light = light_of(scene.time, scene.weather)
+    light = choose_light(scene.time, scene.weather)
     inks, definitions = [], ""
     for index, item in enumerate(scene.objects):
-        ink = ink_for(item.colour, light, f"body{index}")
+        ink = mix_ink(item.colour, light, f"body{index}")
         inks.append(ink)
         definitions += gradient(
             f"body{index}", (0, ink.light, 1), (0.45, ink.base, 1), (1, ink.dark, 1)
@@ -80,8 +80,8 @@ def scene_svg(scene: Scene) -> str:
     placements = arrange(scene, width, height)
     for placement in placements:
         kind = scene.objects[placement.group].kind
-        body += _shadow(placement, light, KINDS[kind].setting)
-        body += _figure(kind, inks[placement.group], placement)
+        body += _draw_shadow(placement, light, KINDS[kind].setting)
+        body += _draw_object(kind, inks[placement.group], placement)
     body += weather_in_front(rng, light, scene.weather, width, height)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">'
@@ -91,13 +91,13 @@ def scene_svg(scene: Scene) -> str:
 
 def draw_scene(scene: Scene, width: int = 1024) -> Image.Image:
     """Draw ``scene`` as an RGB image ``width`` pixels wide; its height follows from the aspect."""
-    png = resvg_py.svg_to_bytes(svg_string=scene_svg(scene), width=width, skip_system_fonts=True)
+    png = resvg_py.svg_to_bytes(svg_string=render_svg(scene), width=width, skip_system_fonts=True)
     return Image.open(io.BytesIO(bytes(png))).convert("RGB")
 
 
-def object_boxes(scene: Scene) -> list[list[tuple[float, float, float, float]]]:
+def locate_objects(scene: Scene) -> list[list[tuple[float, float, float, float]]]:
     """Boxes (left, top, right, bottom) of every object, per group, as shares of the picture."""
-    width, height = HEIGHT * aspect_of(scene), HEIGHT
+    width, height = HEIGHT * aspect_ratio(scene), HEIGHT
     boxes: list[list[tuple[float, float, float, float]]] = [[] for _ in scene.objects]
     for item in arrange(scene, round(width), height):
         boxes[item.group].append(

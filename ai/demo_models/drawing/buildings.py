@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .palette import Ink
-from .shapes import circle, ellipse, line, path, rect
+from ai.demo_models.drawing.palette import Ink
+from ai.demo_models.drawing.shapes import circle, ellipse, line, path, rect
 
 
 def _wheel(x: float, y: float, r: float, ink: Ink) -> str:

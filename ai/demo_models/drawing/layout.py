@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from ..scenes import KINDS, WATER_PLACES, Scene
+from ai.demo_models.scenes import KINDS, WATER_PLACES, Scene
 
 SIDES = {"small": 0.185, "medium": 0.285, "large": 0.42}
 _SPACING = 0.95
@@ -22,7 +22,7 @@ class Placement:
     side: float
 
 
-def _baseline(rng: random.Random, setting: str, side: float, back: float) -> float:
+def _choose_baseline(rng: random.Random, setting: str, side: float, back: float) -> float:
     """Height of the lower edge as a share of the canvas; ``back`` is the rearmost one on land."""
     if setting == "air":
         return rng.uniform(max(0.19, side + 0.03), 0.40) if side < 0.34 else rng.uniform(0.45, 0.52)
@@ -31,7 +31,7 @@ def _baseline(rng: random.Random, setting: str, side: float, back: float) -> flo
     return rng.uniform(back, 0.955)
 
 
-def _candidate(
+def _propose_placements(
     rng: random.Random, scene: Scene, group: int, width: float, height: float
 ) -> list[Placement]:
     item = scene.objects[group]
@@ -43,7 +43,7 @@ def _candidate(
     left = rng.uniform(margin, max(margin, width - margin - span))
     setting = KINDS[item.kind].setting
     shore = 0.80 if scene.place in WATER_PLACES else 0.70
-    base = height * _baseline(rng, setting, side / height, 0.88 if group == 0 else shore)
+    base = height * _choose_baseline(rng, setting, side / height, 0.88 if group == 0 else shore)
     wobble = 0.16 * side if setting == "air" else 0.04 * side
     return [
         Placement(
@@ -56,7 +56,7 @@ def _candidate(
     ]
 
 
-def _overlap(first: Placement, second: Placement) -> float:
+def _overlap_area(first: Placement, second: Placement) -> float:
     wide = min(first.x + first.side, second.x + second.side) - max(first.x, second.x)
     high = min(first.y + first.side, second.y + second.side) - max(first.y, second.y)
     return max(wide, 0.0) * max(high, 0.0)
@@ -73,8 +73,8 @@ def arrange(scene: Scene, width: float, height: float) -> list[Placement]:
         best: list[Placement] = []
         least = float("inf")
         for _ in range(_CANDIDATES):
-            candidate = _candidate(rng, scene, group, width, height)
-            hidden = sum(_overlap(one, other) for one in candidate for other in placed)
+            candidate = _propose_placements(rng, scene, group, width, height)
+            hidden = sum(_overlap_area(one, other) for one in candidate for other in placed)
             if hidden < least:
                 best, least = candidate, hidden
             if least == 0:

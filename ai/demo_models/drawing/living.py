@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .palette import Ink
-from .shapes import circle, ellipse, line, path
+from ai.demo_models.drawing.palette import Ink
+from ai.demo_models.drawing.shapes import circle, ellipse, line, path
 
 
 def _eye(x: float, y: float, r: float = 2.6) -> str:

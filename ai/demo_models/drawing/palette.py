@@ -60,7 +60,7 @@ _TIMES = {
 _WEATHER_SKIES = {"cloudy": "#9aa7b5", "rain": "#66758a", "snow": "#c3cfdf", "fog": "#cdd3d8"}
 
 
-def light_of(time: str, weather: str) -> Light:
+def choose_light(time: str, weather: str) -> Light:
     """The light of a time of day under a weather."""
     light = _TIMES[time]
     if weather == "clear":
@@ -93,7 +93,7 @@ class Ink:
     gold: str
 
 
-def ink_for(colour: str, light: Light, gradient_name: str) -> Ink:
+def mix_ink(colour: str, light: Light, gradient_name: str) -> Ink:
     """The inks of an object of ``colour`` seen in ``light``."""
     base = light.on_object(OBJECT_COLOURS[colour])
     dark_share = {"white": 0.16, "black": 0.45, "yellow": 0.2}.get(colour, 0.28)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from .palette import Light, mix
-from .shapes import circle, ellipse, gradient, line, path, rect
-from .terrain import ground, peaks, pine, ripples, rolling, tufts
+from ai.demo_models.drawing.palette import Light, mix
+from ai.demo_models.drawing.shapes import circle, ellipse, gradient, line, path, rect
+from ai.demo_models.drawing.terrain import ground, peaks, pine, ripples, rolling, tufts
 
 Painter = Callable[[random.Random, Light, float, float], str]
 

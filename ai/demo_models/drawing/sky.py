@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from .palette import Light, mix
-from .shapes import circle, ellipse, gradient, line, rect
+from ai.demo_models.drawing.palette import Light, mix
+from ai.demo_models.drawing.shapes import circle, ellipse, gradient, line, rect
 
 
 def _cloud(x: float, y: float, scale: float, colour: str) -> str:

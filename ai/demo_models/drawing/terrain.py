@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-from .shapes import gradient, line, path, rect
+from ai.demo_models.drawing.shapes import gradient, line, path, rect
 
 
 def rolling(rng: random.Random, y: float, rise: float, w: float, h: float, fill: str) -> str:

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from ai.presets import PRESETS
 from search.reembedding import services
-from search.reembedding.progress import Progress, progress
+from search.reembedding.progress import Progress, current_progress
 from smimso.errors import SmimsoError
 
 LOOK_SECONDS = 1.0
@@ -43,12 +43,12 @@ class Command(BaseCommand):
 
     def _handle(self, **options: Any) -> None:
         if options["status"]:
-            self.stdout.write(describe(progress()))
+            self.stdout.write(describe(current_progress()))
         elif options["retry"]:
-            services.try_again()
+            services.retry_failed()
             self._watch("coming")
         elif options["anyway"]:
-            services.go_on()
+            services.accept_losses()
             self._watch("coming")
         elif options["cancel"]:
             services.cancel()
@@ -57,7 +57,7 @@ class Command(BaseCommand):
             services.roll_back()
             self._watch("coming")
         elif options["finish"]:
-            services.finish()
+            services.purge_previous()
             self._watch("leaving")
         elif options["model"]:
             services.start(options["model"], options["pretrained"])
@@ -70,7 +70,7 @@ class Command(BaseCommand):
 
         Or until an operator has to decide.
         """
-        found = progress()
+        found = current_progress()
         with tqdm(total=0, unit="image", disable=None) as bar:
             while found is not None and found.state == state and not found.is_stuck:
                 bar.total = found.total - found.given_up
@@ -78,7 +78,7 @@ class Command(BaseCommand):
                 bar.update(found.done - bar.n)
                 services.advance()
                 time.sleep(LOOK_SECONDS)
-                found = progress()
+                found = current_progress()
             if found is not None:
                 bar.update(found.done - bar.n)
         self.stdout.write(describe(found))

@@ -17,6 +17,6 @@ class Command(BaseCommand):
         for each in measured:
             found = "not measured" if each.recall is None else f"{each.recall:.3f}"
             self.stdout.write(
-                f"{each.query_kind}: recall@{recall.BEST} {found} of {each.queries} queries,"
+                f"{each.query_kind}: recall@{recall.K} {found} of {each.queries} queries,"
                 f" {each.index_kind}, probes {each.probes}. {each.note}"
             )

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from ai.errors import ModelUnavailable
 
 Model = TypeVar("Model")
-FIRST_PAUSE, LONGEST_PAUSE = 15.0, 60.0  # seconds between two attempts to load
+MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 15.0, 60.0  # seconds between two attempts to load
 
 
 class LazyModel(Generic[Model]):
@@ -18,7 +18,7 @@ class LazyModel(Generic[Model]):
         self._load = load
         self._lock = threading.Lock()
         self._model: Model | None = None
-        self._pause = FIRST_PAUSE
+        self._pause = MIN_RETRY_SECONDS
         self._retry_at = 0.0  # time.monotonic()
         self.error: ModelUnavailable | None = None
 
@@ -43,7 +43,7 @@ class LazyModel(Generic[Model]):
         except ModelUnavailable as error:
             self.error = error
             self._retry_at = time.monotonic() + self._pause
-            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+            self._pause = min(2 * self._pause, MAX_RETRY_SECONDS)
             raise
         self.error = None
         return model

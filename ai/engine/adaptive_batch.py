@@ -13,22 +13,22 @@ logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-REMEMBERED = 600.0  # seconds for which a smaller size is kept
+BACKOFF_SECONDS = 600.0  # seconds for which a smaller size is kept
 
 
-class BatchSize:
-    """At most `most` items at once, fewer for a while after memory ran out."""
+class AdaptiveBatch:
+    """At most `max_size` items at once, fewer for a while after memory ran out."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self._size = most
+    def __init__(self, max_size: int) -> None:
+        self.max_size = max_size
+        self._size = max_size
         self._until = 0.0  # time.monotonic()
 
     @property
-    def now(self) -> int:
-        if self._size < self.most and time.monotonic() >= self._until:
-            self._size = self.most
-        return min(self._size, self.most)
+    def size(self) -> int:
+        if self._size < self.max_size and time.monotonic() >= self._until:
+            self._size = self.max_size
+        return min(self._size, self.max_size)
 
     def run(
         self, items: Sequence[Item], compute: Callable[[Sequence[Item]], Result]
@@ -41,7 +41,7 @@ class BatchSize:
         results: list[Result] = []
         start = 0
         while start < len(items):
-            chunk = items[start : start + self.now]
+            chunk = items[start : start + self.size]
             try:
                 results.append(compute(chunk))
             except (RuntimeError, MemoryError) as error:
@@ -57,7 +57,7 @@ class BatchSize:
 
     def _halve(self, tried: int) -> None:
         self._size = max(1, tried // 2)
-        self._until = time.monotonic() + REMEMBERED
+        self._until = time.monotonic() + BACKOFF_SECONDS
         logger.warning("Out of memory with %d at once: now at most %d", tried, self._size)
 
 
@@ -68,7 +68,7 @@ def is_out_of_memory(error: Exception) -> bool:
     )
 
 
-class Uploader:
+class DeviceTransfer:
     """Pictures of one size → uint8 [n, height, width, 3] on the device.
 
     On CUDA through pinned memory and a stream of its own: the copy runs beside what the device

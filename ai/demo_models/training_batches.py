@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from .dataset import MAX_OBJECTS, SIDE, training_scenes
-from .descriptions import Description, ObjectClaim
-from .scenes import (
+from ai.demo_models.dataset import MAX_OBJECTS, SIDE, sample_training_scenes
+from ai.demo_models.descriptions import Description, ObjectClaim
+from ai.demo_models.scenes import (
     CATEGORIES,
     COLOURS,
     KINDS,
@@ -31,7 +31,7 @@ STD = (0.26862954, 0.26130258, 0.27577711)
 ANY = -1
 KIND_NAMES = tuple(KINDS)
 NO_OBJECT = len(KIND_NAMES)
-_SMALLEST_CROP = 114
+_MIN_CROP = 114
 # Nine cells of ten are empty; unweighted, they would drown the kinds.
 _EMPTY_CELL_WEIGHT = 0.05
 _CODES = {
@@ -77,7 +77,7 @@ def encode(described: Sequence[Scene] | Sequence[Description]) -> tuple[np.ndarr
     return settings, objects
 
 
-def matching(
+def match_descriptions(
     scenes: tuple[np.ndarray, np.ndarray], claims: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
     """Which descriptions are true of which scenes: bool, (scenes, descriptions)."""
@@ -147,7 +147,7 @@ class SceneBatches:
         done = np.load(directory / "done.npy")
         rendered = np.repeat(done, -(-len(self._pixels) // len(done)))[: len(self._pixels)]
         self._available = np.flatnonzero(rendered)
-        self._scenes = training_scenes(len(self._pixels))
+        self._scenes = sample_training_scenes(len(self._pixels))
         self._settings, self._objects = encode(self._scenes)
         self._batch_size, self._seed = batch_size, seed
         place_and_time = self._settings[:, 0].astype(int) * len(TIMES) + self._settings[:, 1]
@@ -178,7 +178,7 @@ class SceneBatches:
         """
         rng = np.random.default_rng((self._seed, step))
         rows = self._choose(rng, similar=similar)
-        wide, high = rng.integers(_SMALLEST_CROP, SIDE + 1, 2)
+        wide, high = rng.integers(_MIN_CROP, SIDE + 1, 2)
         lefts = rng.integers(0, SIDE - wide + 1, len(rows))
         tops = rng.integers(0, SIDE - high + 1, len(rows))
         flips = rng.random(len(rows)) < 0.5

@@ -45,7 +45,7 @@ def learning_rate_factor(progress: float) -> float:
     return min(1.0, progress / _WARM_UP + 1e-3, (1 - progress) / _COOL_DOWN + 1e-3)
 
 
-def optimizer_for(modules: nn.Module, learning_rate: float) -> torch.optim.AdamW:
+def build_optimizer(modules: nn.Module, learning_rate: float) -> torch.optim.AdamW:
     """AdamW (arXiv:1711.05101) that decays matrices and kernels, not gains, biases or scales."""
     decayed = [p for p in modules.parameters() if p.ndim >= 2]
     others = [p for p in modules.parameters() if p.ndim < 2]
@@ -58,7 +58,7 @@ def optimizer_for(modules: nn.Module, learning_rate: float) -> torch.optim.AdamW
 
 
 @dataclass
-class Run:
+class TrainingRun:
     """One training run: its state, and the loop that drives it."""
 
     modules: nn.Module

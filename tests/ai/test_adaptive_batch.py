@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from ai.engine import batches
-from ai.engine.batches import BatchSize
+from ai.engine import adaptive_batch
+from ai.engine.adaptive_batch import AdaptiveBatch
 
 
 class Device:
@@ -32,7 +32,7 @@ def flat(results: list[list[int]]) -> list[int]:
 
 def test_slices_are_computed_in_order() -> None:
     device = Device(room=99)
-    assert flat(BatchSize(4).run(range(10), device)) == [10 * n for n in range(10)]
+    assert flat(AdaptiveBatch(4).run(range(10), device)) == [10 * n for n in range(10)]
     assert device.tried == [4, 4, 2]
 
 
@@ -46,18 +46,18 @@ def test_slices_are_computed_in_order() -> None:
 )
 def test_out_of_memory_halves_the_batch_and_nothing_is_lost(error: Exception) -> None:
     device = Device(room=3, error=error)
-    assert flat(BatchSize(16).run(range(20), device)) == [10 * n for n in range(20)]
+    assert flat(AdaptiveBatch(16).run(range(20), device)) == [10 * n for n in range(20)]
     assert device.tried == [16, 8, 4, *[2] * 10]
 
 
 def test_the_smaller_size_is_remembered_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr(batches.time, "monotonic", lambda: now)
-    size, device = BatchSize(8), Device(room=4)
+    monkeypatch.setattr(adaptive_batch.time, "monotonic", lambda: now)
+    size, device = AdaptiveBatch(8), Device(room=4)
     size.run(range(8), device)
     size.run(range(8), device)
     assert device.tried == [8, 4, 4, 4, 4]
-    now += batches.REMEMBERED + 1
+    now += adaptive_batch.BACKOFF_SECONDS + 1
     device.room = 8  # whoever else used the memory is gone
     size.run(range(8), device)
     assert device.tried[5:] == [8]
@@ -65,11 +65,11 @@ def test_the_smaller_size_is_remembered_for_a_while(monkeypatch: pytest.MonkeyPa
 
 def test_one_item_that_does_not_fit_is_an_error() -> None:
     with pytest.raises(torch.OutOfMemoryError):
-        BatchSize(8).run(range(8), Device(room=0))
+        AdaptiveBatch(8).run(range(8), Device(room=0))
 
 
 def test_any_other_error_is_not_tried_again() -> None:
     device = Device(room=2, error=RuntimeError("a kernel failed"))
     with pytest.raises(RuntimeError, match="a kernel failed"):
-        BatchSize(8).run(range(8), device)
+        AdaptiveBatch(8).run(range(8), device)
     assert device.tried == [8]
