@@ -86,7 +86,7 @@ def nightly_cleanup() -> None:
 def classify_posts() -> None:
     """Classify all posts. Retries for an hour until an AI worker with the model is running."""
     outcome = classification.reclassify_all()
-    logger.info("Classified %d posts, %d changed", outcome.looked_at, outcome.changed)
+    logger.info("Classified %d posts, %d changed", outcome.classified, outcome.changed)
 
 
 @shared_task(bind=True, ignore_result=True)
