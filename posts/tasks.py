@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 from uuid import UUID
 
 from celery import Task, shared_task
@@ -31,7 +30,7 @@ class ImageBatches(Batches):
     that its own is still running. Messages that do not fill a batch would then wait forever.
     """
 
-    def Strategy(self, *args: Any) -> Callable[..., None]:  # noqa: N802 - Celery's name
+    def Strategy(self, *args: object) -> Callable[..., None]:  # noqa: N802 - Celery's name
         self._tref = None  # this method runs at every (re)connection
         return super().Strategy(*args)
 
