@@ -133,7 +133,8 @@ def by_keywords(
     if query.post_id:
         posts = posts.exclude(pk=query.post_id)
     matches = _match_posts(posts, terms, vector_hits, min_score)
-    coverage = idf_coverage([each.matched for each in chain(vector_hits, matches)], len(terms))
+    matched = [hit.matched for hit in vector_hits] + [match.matched for match in matches]
+    coverage = idf_coverage(matched, len(terms))
     matches = sorted(matches, key=lambda match: -coverage[match.matched])[:MAX_CANDIDATES]
     if encoded.ai_available:
         matches = [each for each in matches if KEYWORD_SCORE * coverage[each.matched] >= min_score]

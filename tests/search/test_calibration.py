@@ -19,7 +19,7 @@ from search.score_calibration import (
     SAMPLE_SIZE,
     CollectionSample,
     calibrated_scores,
-    collection_sample,
+    get_sample,
 )
 from tests.search.conftest import MODEL, clustered, insert_many, pointing
 
@@ -176,16 +176,16 @@ def test_a_matching_text_is_relevant_in_small_and_large_collections(model: str) 
 @pytest.mark.django_db
 def test_the_sample_is_of_one_model_and_kept_for_a_while(owner: User) -> None:
     insert_many(owner, clustered(120), ["public", "private"])
-    first = collection_sample(MODEL)
+    first = get_sample(MODEL)
     assert first.vectors.shape == (120, 512)
     assert np.linalg.norm(first.vectors, axis=1) == pytest.approx(np.ones(120), abs=1e-3)
-    assert collection_sample(MODEL) is first
-    assert len(collection_sample("another/model").vectors) == 0
+    assert get_sample(MODEL) is first
+    assert len(get_sample("another/model").vectors) == 0
 
 
 @pytest.mark.django_db
 def test_a_growing_collection_is_sampled_anew(vector_post: Callable[..., Post]) -> None:
     vector_post(pointing(1))
-    assert len(collection_sample(MODEL).vectors) == 1
+    assert len(get_sample(MODEL).vectors) == 1
     vector_post(pointing(1))
-    assert len(collection_sample(MODEL).vectors) == 2
+    assert len(get_sample(MODEL).vectors) == 2
