@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# Two images: `web` has no torch and also runs migrations, maintenance and beat; `worker` has it.
+# Two images: `web` without torch, also for migrations, maintenance and beat; `worker` with torch.
 FROM python:3.11-slim-bookworm AS base
 ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -11,7 +11,7 @@ ENV PYTHONUNBUFFERED=1 \
 RUN useradd --system --uid 10001 --no-create-home smimso \
     && install --directory --owner smimso /data /models
 WORKDIR /app
-# pip wants the file that pyproject.toml names; its text would only spoil the layer's cache.
+# pip requires the file that pyproject.toml names; its text would only invalidate the layer's cache.
 RUN touch README.md
 COPY pyproject.toml constraints.txt ./
 RUN pip install --constraint constraints.txt .
@@ -21,7 +21,7 @@ COPY . .
 USER smimso
 VOLUME /data
 EXPOSE 5000
-# By a name that ALLOWED_HOSTS knows: Django answers 400 to any other.
+# With a host name in ALLOWED_HOSTS: Django answers 400 to any other.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s CMD ["python", "-c", "\
 import os, urllib.request as r; \
 host = os.environ['SMIMSO_ALLOWED_HOSTS'].split(',')[0].strip('.'); \
@@ -33,14 +33,14 @@ CMD ["uvicorn", "smimso.asgi:application", "--host", "0.0.0.0", "--port", "5000"
 FROM base AS worker
 # WORKER_ENVIRONMENT of smimso/local/processes.py.
 ENV OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=10000 MALLOC_ARENA_MAX=2
-# The package index's torch is the CUDA build, which runs on a CPU too. A CPU build is gigabytes
-# smaller: --build-arg PIP_EXTRA_INDEX_URL=(an index that has it)
+# PyPI's torch is the CUDA build, which runs on a CPU too. A CPU build is gigabytes smaller:
+# --build-arg PIP_EXTRA_INDEX_URL=(an index that has it)
 ARG PIP_EXTRA_INDEX_URL=""
 RUN pip install --constraint constraints.txt ".[ai]"
 COPY . .
 USER smimso
 VOLUME /data /models
-# No health check: a solo worker answers no ping in the middle of a batch. /health tells which
-# workers live, from what they publish about themselves.
+# No health check: a solo worker answers no ping during a batch. /health lists the live workers,
+# which publish their state in Redis.
 CMD ["celery", "-A", "smimso", "worker", "--queues", "interactive,embed,caption,fill", \
     "--pool", "solo", "--concurrency", "1"]

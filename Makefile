@@ -1,6 +1,6 @@
-# make demo   all of SMIMSO on this machine with the bundled models: needs Python 3.11, nothing else
+# make demo   run all of SMIMSO with the bundled models: needs Python 3.11 and nothing else
 # make check  lint and the fast tests: for every change
-# make test   everything that CI checks
+# make test   run every check of CI
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -61,7 +61,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@$(call install,ai embedded demo dev)
 
-# The project is run from its folder: only what pyproject.toml lists is installed, not the project.
+# SMIMSO runs from its directory: only the dependencies in pyproject.toml are installed.
 REQUIREMENTS := import sys, tomllib; \
 	project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
 	extras = [project["optional-dependencies"][name] for name in sys.argv[1:]]; \
@@ -78,6 +78,6 @@ endef
 $(BIN)/python:
 	@command -v $(PYTHON) > /dev/null \
 		&& $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
-		|| { echo "SMIMSO needs Python 3.11; 'make PYTHON=...' tells where it is." >&2; exit 1; }
+		|| { echo "SMIMSO needs Python 3.11; set its path with 'make PYTHON=...'." >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) \
 		|| { rm -rf $(VENV); echo "No venv: install the package python3.11-venv." >&2; exit 1; }

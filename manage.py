@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's command line, and the door to `manage.py up`, which runs all of SMIMSO."""
+"""Django's command line; `manage.py up` runs all of SMIMSO."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ if sys.version_info[:2] != (3, 11):
 try:
     from django.core.exceptions import ImproperlyConfigured
 except ModuleNotFoundError:
-    sys.exit("Django is not installed for this Python; `make demo` makes .venv, which has it.")
+    sys.exit("Django is not installed for this Python; `make demo` creates .venv, which has it.")
 
 from django.core.management import execute_from_command_line
 

@@ -1,6 +1,6 @@
-"""Administration of members, follows and categories."""
+"""Administration of members and follows."""
 
-from typing import Any
+from typing import cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -18,7 +18,7 @@ from accounts.models import Follow, User
 
 
 class _LowerCaseEmail(forms.ModelForm):
-    """Members log in with their e-mail in any case."""
+    """Stores e-mails in lower case, so that members can log in with any spelling."""
 
     def clean_email(self) -> str:
         return self.cleaned_data["email"].strip().lower()
@@ -36,7 +36,7 @@ class UserForm(_LowerCaseEmail, UserChangeForm):
         fields = ("email",)  # the admin puts its own fieldsets in place
 
 
-RIGHTS = ["is_staff", "is_superuser", "groups", "user_permissions"]
+PERMISSION_FIELDS = ["is_staff", "is_superuser", "groups", "user_permissions"]
 
 
 @admin.register(User)
@@ -49,13 +49,13 @@ class UserAdmin(DjangoUserAdmin):
     ordering = ["-created_at"]
     readonly_fields = [
         *("last_login", "created_at", "updated_at", "auth_provider", "google_id"),
-        "everything_of",
+        "related_lists",
     ]
     actions = ["deactivate", "activate"]
     list_per_page = 50
     show_full_result_count = False
     fieldsets = [
-        (None, {"fields": ["email", "phone", "password", "everything_of"]}),
+        (None, {"fields": ["email", "phone", "password", "related_lists"]}),
         (
             _("Profile"),
             {
@@ -72,7 +72,7 @@ class UserAdmin(DjangoUserAdmin):
         ),
         (
             _("Permissions"),
-            {"fields": ["is_active", "is_verified", *RIGHTS]},
+            {"fields": ["is_active", "is_verified", *PERMISSION_FIELDS]},
         ),
         (
             _("History"),
@@ -97,23 +97,25 @@ class UserAdmin(DjangoUserAdmin):
     ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
-        """Who may change members may not thereby make themselves whatever they like."""
+        """Only superusers grant permissions; otherwise staff could grant them to themselves."""
         fields = [*super().get_readonly_fields(request, obj)]
-        return fields if _is_superuser(request) else [*fields, *RIGHTS]
+        return fields if _is_superuser(request) else [*fields, *PERMISSION_FIELDS]
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Of those who may do more than oneself, a new password would be a way in."""
-        above = obj is not None and obj != request.user and (obj.is_staff or obj.is_superuser)
-        allowed = super().has_change_permission(request, obj)
-        return allowed and (not above or _is_superuser(request))
+        """Only superusers change other staff: setting a password would take over the account."""
+        is_other_staff = (
+            obj is not None and obj != request.user and (obj.is_staff or obj.is_superuser)
+        )
+        is_allowed = super().has_change_permission(request, obj)
+        return is_allowed and (not is_other_staff or _is_superuser(request))
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Members are deactivated: a deletion would take their posts and leave the files."""
+        """Members are deactivated. Deleting one here would remove posts but leave their files."""
         return False
 
-    @admin.display(description=_("everything of this member"))
-    def everything_of(self, user: User) -> SafeString:
-        """Lists of other apps, by the names that the admin gives them."""
+    @admin.display(description=_("content of this member"))
+    def related_lists(self, user: User) -> SafeString:
+        """Link to the lists of this member's objects, also in apps that accounts cannot import."""
         lists = [
             (gettext("posts"), "posts_post", "user__id__exact"),
             (gettext("images"), "posts_postimage", "post__user__id__exact"),
@@ -127,16 +129,18 @@ class UserAdmin(DjangoUserAdmin):
         ]
         return format_html_join(" · ", '<a href="{}?{}">{}</a>', links)
 
-    @admin.action(description=_("Deactivate: they and their posts vanish"), permissions=["change"])
+    @admin.action(
+        description=_("Deactivate selected members and hide their posts"), permissions=["change"]
+    )
     def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         self._set_active(request, queryset, active=False)
 
-    @admin.action(description=_("Activate again"), permissions=["change"])
+    @admin.action(description=_("Reactivate selected members"), permissions=["change"])
     def activate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         self._set_active(request, queryset, active=True)
 
     def _set_active(self, request: HttpRequest, queryset: QuerySet[User], *, active: bool) -> None:
-        viewer: Any = request.user
+        viewer = cast(User, request.user)
         members = queryset.exclude(pk=viewer.pk)
         if not _is_superuser(request):
             members = members.filter(is_staff=False, is_superuser=False)
@@ -148,8 +152,7 @@ class UserAdmin(DjangoUserAdmin):
 
 
 def _is_superuser(request: HttpRequest) -> bool:
-    user: Any = request.user
-    return user.is_superuser
+    return request.user.is_superuser
 
 
 @admin.register(Follow)

@@ -1,4 +1,4 @@
-"""Login with Google: whom an ID token names (OpenID Connect Core 1.0, section 2)."""
+"""Login with Google: verify an ID token (OpenID Connect Core 1.0, section 2)."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +11,7 @@ from google.oauth2 import id_token
 
 from smimso.errors import AuthenticationFailed, SmimsoError, Unavailable
 
-CERTIFICATE_TIMEOUT = 5  # for Google's certificates; else a request would wait for two minutes
+CERTIFICATE_TIMEOUT = 5  # seconds to fetch Google's certificates; the default is two minutes
 
 
 class NotConfigured(SmimsoError):
@@ -20,14 +20,17 @@ class NotConfigured(SmimsoError):
 
 
 class LoginRefused(AuthenticationFailed):
-    """One text for every reason: which one it was, is nobody's business."""
+    """Has one text for every reason, so that it reveals nothing about accounts."""
 
     code = "google_refused"
 
 
 @dataclass(frozen=True)
 class Identity:
-    """subject: Google's id of the person. email: lower case. picture: an https URL or None."""
+    """Claims of a verified token.
+
+    subject: Google's id of the person. email: lower case. picture: an https URL or None.
+    """
 
     subject: str
     email: str
@@ -38,7 +41,10 @@ class Identity:
 
 
 def verify_id_token(token: str) -> Identity:
-    """Raises NotConfigured, Refused, or Unavailable when Google cannot be asked for its keys."""
+    """Return the claims of an ID token for this site.
+
+    Raises NotConfigured, LoginRefused, or Unavailable if Google's keys cannot be fetched.
+    """
     if not settings.GOOGLE_CLIENT_ID:
         raise NotConfigured
     try:

@@ -1,16 +1,15 @@
-"""How passwords are kept.
+"""Password hashers: Argon2id for new hashes, bcrypt for those of the Node backend.
 
-New ones by Argon2id, which is memory-hard: many guesses at once cost an attacker's graphics card
-the memory that it does not have. Parameters: OWASP Password Storage Cheat Sheet; of its choices
-the one that takes about as long as checking a hash of the Node backend (bcrypt, cost 10), so that
-the time of a refusal hardly tells one kind of account from another, or from none.
+Argon2id is memory-hard, which makes mass guessing on graphics cards expensive. Its parameters are
+one of the choices of the OWASP Password Storage Cheat Sheet: the one that takes about as long as
+checking a hash of the Node backend (bcrypt, cost 10), so that the time of a failed login hardly
+shows which kind of account exists, or whether one exists.
 """
 
 import bcrypt
 from django.contrib.auth.hashers import Argon2PasswordHasher, BCryptPasswordHasher
 
-_RAW_BCRYPT = ("$2a$", "$2b$", "$2y$")
-_BCRYPT_BYTES = 72  # what bcrypt looks at; its Python package refuses more, bcryptjs cuts
+_BCRYPT_MAX_BYTES = 72  # bcrypt ignores the rest; bcryptjs truncates, Python's package refuses it
 
 
 class Argon2Hasher(Argon2PasswordHasher):
@@ -20,15 +19,13 @@ class Argon2Hasher(Argon2PasswordHasher):
 
 
 class NodeBCryptHasher(BCryptPasswordHasher):
-    """Checks hashes of the Node backend, until their owners log in and get a new one."""
+    """Checks imported hashes; logging in replaces them with Argon2id."""
 
     def encode(self, password: str, salt: bytes) -> str:  # type: ignore[override]
-        data = bcrypt.hashpw(password.encode()[:_BCRYPT_BYTES], salt)
-        return f"{self.algorithm}${data.decode('ascii')}"
+        data = bcrypt.hashpw(password.encode()[:_BCRYPT_MAX_BYTES], salt)
+        return with_algorithm(data.decode("ascii"))
 
 
-def with_algorithm(encoded: str) -> str:
-    """The hash with the name of its hasher in front, which bcryptjs did not write."""
-    if encoded.startswith(_RAW_BCRYPT):
-        return f"{NodeBCryptHasher.algorithm}${encoded}"
-    return encoded
+def with_algorithm(bare_hash: str) -> str:
+    """Return a bcrypt hash such as `$2a$10$…` in Django's form, which names the algorithm."""
+    return f"{NodeBCryptHasher.algorithm}${bare_hash}"

@@ -1,4 +1,4 @@
-"""Members, whom they follow, and the categories that they and posts choose from."""
+"""Members, follows, surveys and categories."""
 
 from typing import Any
 from uuid import uuid4
@@ -8,8 +8,6 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
-
-from accounts import hashers
 
 
 class UserManager(BaseUserManager["User"]):
@@ -34,17 +32,17 @@ class UserManager(BaseUserManager["User"]):
 
 class UserQuerySet(models.QuerySet["User"]):
     def active(self) -> "UserQuerySet":
-        """Members whom others may see; nobody lists, finds or follows the rest."""
+        """Return members who are not deactivated; others cannot be listed, found or followed."""
         return self.filter(is_active=True)
 
-    def marking_followed(self, viewer: "User") -> "UserQuerySet":
-        """Each with `is_following`: whether the viewer follows that member."""
+    def with_is_following(self, viewer: "User") -> "UserQuerySet":
+        """Annotate each member with `is_following`: the viewer follows that member."""
         followed = Follow.objects.filter(follower=viewer, following=models.OuterRef("pk"))
         return self.annotate(is_following=models.Exists(followed))
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    _password: str | None  # Django's: the raw password until it is saved
+    _password: str | None  # set by Django: the raw password until it is saved
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     email = models.EmailField(max_length=255, unique=True)
@@ -62,7 +60,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_verified = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
-    # Tokens issued before this moment are void: set when the password changes.
+    # Tokens issued before this time are invalid. Set when the password changes.
     tokens_valid_from = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -80,20 +78,12 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.full_name
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        # Not when a hash is renewed: then Django leaves `_password` empty.
+        # `_password` is empty when a login upgrades the hash, which leaves tokens valid.
         if self._password is not None and not self._state.adding:
             self.tokens_valid_from = timezone.now()
             if kwargs.get("update_fields") is not None:
                 kwargs["update_fields"] = {*kwargs["update_fields"], "tokens_valid_from"}
         super().save(*args, **kwargs)
-
-    def check_password(self, raw_password: str | None) -> bool:
-        self.password = hashers.with_algorithm(self.password)
-        return super().check_password(raw_password)
-
-    async def acheck_password(self, raw_password: str | None) -> bool:
-        self.password = hashers.with_algorithm(self.password)
-        return await super().acheck_password(raw_password)
 
     @property
     def full_name(self) -> str:
@@ -121,7 +111,7 @@ class Follow(models.Model):
 
 
 class Survey(models.Model):
-    """What a member said about interests; one per member."""
+    """A member's answers about their interests; one survey per member."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     user = models.OneToOneField(User, models.CASCADE, related_name="survey")
@@ -152,7 +142,8 @@ class Category(models.Model):
     icon_url = models.TextField(null=True, blank=True)
     prompt = models.CharField(
         max_length=200,
-        help_text="What an image of this category shows, in English; semicolons part texts.",
+        help_text="Describe an image of this category in English."
+        " Separate several texts by semicolons.",
     )
     prompt_vi = models.CharField(
         "prompt in Vietnamese",
@@ -160,7 +151,8 @@ class Category(models.Model):
         blank=True,
         default="",
         db_default="",
-        help_text="The same for models that understand it; left blank, the category's name.",
+        help_text="The same in Vietnamese, for models that understand it."
+        " Default: the category's name.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

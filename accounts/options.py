@@ -1,4 +1,4 @@
-"""The choices that forms offer. The frontend shows the labels and sends the values."""
+"""Choices of forms: the frontend shows the labels and sends the values."""
 
 from typing import TypedDict
 
@@ -54,7 +54,7 @@ EXPECTATIONS = _make_options(
     very_high="Rất cao", high="Cao", medium="Trung bình", low="Thấp", very_low="Rất thấp"
 )
 
-# The survey's own lists, which the frontend has built in.
+# The survey has lists of its own, which are built into the frontend.
 SURVEY_PURPOSES = _make_options(
     share_ideas="Share ideas",
     find_inspiration="Find inspiration",
@@ -76,15 +76,15 @@ def option_values(*lists: list[Option]) -> set[str]:
 
 
 def job_name(job: str) -> str:
-    """In the viewer's language; the member's own words as they are."""
+    """Return a job in the active language; a job that the member wrote stays as it is."""
     label = next((option["label"] for option in JOBS if option["value"] == job), None)
     if label is None:
         return job
     return label if get_language() == "vi" else job.capitalize()
 
 
-def job_choices(present: str | None) -> list[tuple[str, str]]:
-    """Values and names, of `present` too if it is the member's own."""
+def job_choices(current: str | None) -> list[tuple[str, str]]:
+    """Return values and names, including `current` if it is not in the list."""
     jobs = [option["value"] for option in JOBS]
-    own = [present] if present and present not in jobs else []
-    return [("", gettext("Not given")), *((job, job_name(job)) for job in jobs + own)]
+    own = [current] if current and current not in jobs else []
+    return [("", gettext("Not specified")), *((job, job_name(job)) for job in jobs + own)]

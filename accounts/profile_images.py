@@ -1,6 +1,6 @@
 """Files of avatars and covers: `avatars/<uuid>.webp` and `covers/<uuid>.webp`.
 
-As small as they are shown; older and imported ones are as they came, with other extensions.
+They are stored in the size in which pages show them. Imported files keep their size and extension.
 """
 
 import re
@@ -16,23 +16,24 @@ from django.core.files.storage import default_storage
 from media.images import Upload, check_images
 from smimso.errors import InvalidInput
 
-ImageKind = Literal["avatar", "cover"]
+ProfileImageField = Literal["avatar", "cover"]
 
-_FOLDERS: dict[ImageKind, str] = {"avatar": "avatars", "cover": "covers"}
-_RENDITIONS: dict[ImageKind, str] = {"avatar": "thumbnail", "cover": "preview"}
-_OWN = re.compile(rf"{settings.MEDIA_URL}((?:avatars|covers)/[0-9a-f-]{{36}}\.[a-z]{{3,4}})")
+_FOLDERS: dict[ProfileImageField, str] = {"avatar": "avatars", "cover": "covers"}
+_RENDITIONS: dict[ProfileImageField, str] = {"avatar": "thumbnail", "cover": "preview"}
+_LOCAL_URL = re.compile(rf"{settings.MEDIA_URL}((?:avatars|covers)/[0-9a-f-]{{36}}\.[a-z]{{3,4}})")
 
 
 @contextmanager
-def store_uploads(uploads: Mapping[ImageKind, Upload]) -> Iterator[dict[str, str]]:
-    """The paths of their URLs, by the member's fields; the files go again when the block fails.
+def store_uploads(uploads: Mapping[ProfileImageField, Upload]) -> Iterator[dict[str, str]]:
+    """Store the uploads and yield their URLs, by the fields of User.
 
-    Raises InvalidInput when an upload is no acceptable image.
+    If the block fails, the files are removed. Raises InvalidInput if an upload is not an
+    acceptable image.
     """
     urls: dict[str, str] = {}
     try:
-        for kind, upload in uploads.items():
-            urls[f"{kind}_url"] = _store(kind, upload)
+        for field, upload in uploads.items():
+            urls[f"{field}_url"] = _store(field, upload)
         yield urls
     except BaseException:
         for url in urls.values():
@@ -40,18 +41,18 @@ def store_uploads(uploads: Mapping[ImageKind, Upload]) -> Iterator[dict[str, str
         raise
 
 
-def _store(kind: ImageKind, upload: Upload) -> str:
+def _store(field: ProfileImageField, upload: Upload) -> str:
     try:
-        data = check_images([upload])[0].renditions[_RENDITIONS[kind]]
+        data = check_images([upload])[0].renditions[_RENDITIONS[field]]
     except InvalidInput as error:
-        error.field = kind
+        error.field = field
         raise
-    name = f"{_FOLDERS[kind]}/{uuid4()}.webp"
+    name = f"{_FOLDERS[field]}/{uuid4()}.webp"
     return f"{settings.MEDIA_URL}{default_storage.save(name, ContentFile(data))}"
 
 
 def remove(url: str | None) -> None:
-    """Removes the file behind the URL. Other sites' and files that are gone are no error."""
-    own = _OWN.fullmatch(url or "")
-    if own:
-        default_storage.delete(own[1])
+    """Remove the file that the URL refers to. Ignores other sites and missing files."""
+    match = _LOCAL_URL.fullmatch(url or "")
+    if match:
+        default_storage.delete(match[1])

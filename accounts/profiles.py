@@ -1,4 +1,4 @@
-"""What members tell about themselves, and finding one another."""
+"""Profiles of members, and lists of members: search, followers, following."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -23,7 +23,7 @@ _HTTPS = URLValidator(schemes=["https"])
 
 
 def get_active_member(user_id: UUID) -> User:
-    """Raises NotFound, also for who has been deactivated."""
+    """Return a member. Raises NotFound, also for a deactivated one."""
     user = User.objects.active().filter(pk=user_id).first()
     if user is None:
         raise NotFound("user_not_found")
@@ -31,13 +31,16 @@ def get_active_member(user_id: UUID) -> User:
 
 
 def update_profile(
-    *, user: User, uploads: Mapping[profile_images.ImageKind, Upload] | None = None, **changes: Any
+    *,
+    user: User,
+    uploads: Mapping[profile_images.ProfileImageField, Upload] | None = None,
+    **changes: Any,
 ) -> User:
-    """Changes the given fields and stores the uploaded pictures, or does nothing of it.
+    """Change the given fields and store the uploaded images, all or nothing.
 
-    A picture's file that nothing points to any more is removed. Raises InvalidInput when the phone
-    is odd or taken, an upload no acceptable image, or a picture's URL neither https nor the one
-    that the member has.
+    The file of a replaced image is removed. Raises InvalidInput if the phone number is malformed
+    or taken, an upload is not an acceptable image, or an image URL is neither https nor the
+    current one.
     """
     with profile_images.store_uploads(uploads or {}) as urls, transaction.atomic():
         member = User.objects.select_for_update().get(pk=user.pk)
@@ -58,9 +61,12 @@ def update_profile(
     return member
 
 
-def _validate_image_url(url: str | None, present: str | None) -> None:
-    """Another path of this site may be somebody else's file, which would go with this profile."""
-    if not url or url == present:
+def _validate_image_url(url: str | None, current: str | None) -> None:
+    """Refuse other paths of this site: they may be another member's file.
+
+    That file would be deleted together with this profile.
+    """
+    if not url or url == current:
         return
     try:
         _HTTPS(url)
@@ -74,28 +80,37 @@ def _schedule_removal(old: str | None, url: str | None) -> None:
 
 
 def search_members(query: str) -> list[User]:
-    """By a part of the name, or by the whole e-mail: parts of one would give it away."""
+    """Find members by a part of the name or the whole e-mail.
+
+    A part of an e-mail finds nothing, because that would reveal addresses step by step.
+    """
     words = query.replace("\0", "").strip()[:200]
     if not words:
         raise InvalidInput("search_query_required")
-    named = User.objects.active().annotate(name=Concat("first_name", Value(" "), "last_name"))
-    found = named.filter(Q(name__icontains=words) | Q(email=words.lower()))
-    return list(found.order_by("first_name", "last_name", "pk")[:MAX_RESULTS])
+    members = User.objects.active().annotate(name=Concat("first_name", Value(" "), "last_name"))
+    matches = members.filter(Q(name__icontains=words) | Q(email=words.lower()))
+    return list(matches.order_by("first_name", "last_name", "pk")[:MAX_RESULTS])
 
 
 def followers(viewer: User, user_id: UUID, *, page: int, limit: int) -> tuple[list[User], int]:
-    """Who follows the member, newest first, each with `is_following` of the viewer."""
-    found = User.objects.active().filter(following_set__following=get_active_member(user_id))
-    newest = found.order_by("-following_set__created_at", "-following_set__id")
-    return _page(newest, viewer, page, limit), found.count()
+    """Return a page of the member's followers, newest first, and their total.
+
+    Each has `is_following`: the viewer follows them. page: 1-based.
+    """
+    members = User.objects.active().filter(following_set__following=get_active_member(user_id))
+    newest = members.order_by("-following_set__created_at", "-following_set__id")
+    return _page(newest, viewer, page, limit), members.count()
 
 
 def following(viewer: User, user_id: UUID, *, page: int, limit: int) -> tuple[list[User], int]:
-    """Whom the member follows, newest first, each with `is_following` of the viewer."""
-    found = User.objects.active().filter(follower_set__follower=get_active_member(user_id))
-    newest = found.order_by("-follower_set__created_at", "-follower_set__id")
-    return _page(newest, viewer, page, limit), found.count()
+    """Return a page of the members that the member follows, newest first, and their total.
+
+    Each has `is_following`: the viewer follows them. page: 1-based.
+    """
+    members = User.objects.active().filter(follower_set__follower=get_active_member(user_id))
+    newest = members.order_by("-follower_set__created_at", "-follower_set__id")
+    return _page(newest, viewer, page, limit), members.count()
 
 
 def _page(members: UserQuerySet, viewer: User, page: int, limit: int) -> list[User]:
-    return list(members.marking_followed(viewer)[(page - 1) * limit : page * limit])
+    return list(members.with_is_following(viewer)[(page - 1) * limit : page * limit])

@@ -1,4 +1,4 @@
-"""What members do with their accounts, and whom they follow."""
+"""Actions of members on their accounts, and following."""
 
 import re
 from datetime import date
@@ -29,7 +29,11 @@ def register_user(
     date_of_birth: date | None = None,
     job: str | None = None,
 ) -> User:
-    """Raises InvalidInput on a weak password, an odd phone, and when e-mail or phone is taken."""
+    """Create an account.
+
+    Raises InvalidInput for a weak password, a malformed phone number, and an e-mail or phone
+    number that is taken.
+    """
     validate_phone(phone)
     user = User(
         email=email.strip().lower(),
@@ -62,15 +66,19 @@ def _set_password(user: User, password: str) -> None:
 
 
 def authenticate_user(*, email_or_phone: str, password: str) -> User:
-    """The member with these credentials; what is wrong is told only to who knows the password."""
+    """Return the member with these credentials.
+
+    Raises AuthenticationFailed. The reason for a refusal is revealed only if the password is
+    correct.
+    """
     login = email_or_phone.strip()
-    # One or the other: a "phone" that is somebody's e-mail must not stand in their way.
-    known = {"email": login.lower()} if "@" in login else {"phone": login}
-    user = User.objects.filter(**known).first()
+    # Never both: an imported "phone" that is somebody's e-mail must not block their login.
+    credentials = {"email": login.lower()} if "@" in login else {"phone": login}
+    user = User.objects.filter(**credentials).first()
     if user is None:
-        make_password(password)  # takes as long as a check: absence must not show in the time
+        make_password(password)  # takes as long as a check, so that timing does not reveal members
         raise AuthenticationFailed("invalid_credentials")
-    if not user.check_password(password):  # also renews a hash of an older kind
+    if not user.check_password(password):  # also upgrades an old hash
         raise AuthenticationFailed("invalid_credentials")
     if not user.is_active:
         raise AuthenticationFailed("account_deactivated")
@@ -78,27 +86,27 @@ def authenticate_user(*, email_or_phone: str, password: str) -> User:
 
 
 def log_in_with_google(*, token: str) -> tuple[User, bool]:
-    """The member whom Google's ID token names, and whether the account is new.
+    """Return the member of Google's ID token, and whether the account is new.
 
-    An account with the same e-mail is linked, if Google has verified that e-mail. Raises
-    AuthenticationFailed, always with the same text, or google.NotConfigured.
+    An account with the same e-mail is linked if Google has verified that e-mail. Raises
+    google.LoginRefused, always with the same text, or google.NotConfigured.
     """
     identity = google.verify_id_token(token)
     with transaction.atomic():
         user = User.objects.filter(google_id=identity.subject).first()
         if user is None and not identity.email_verified:
             raise google.LoginRefused
-        known = user or User.objects.select_for_update().filter(email=identity.email).first()
-        if known is None:
-            return _new_google_user(identity), True
-        if not known.is_active or known.google_id not in (None, identity.subject):
+        member = user or User.objects.select_for_update().filter(email=identity.email).first()
+        if member is None:
+            return _create_google_user(identity), True
+        if not member.is_active or member.google_id not in (None, identity.subject):
             raise google.LoginRefused
-        if known.google_id is None:
-            _link(known, identity)
-    return known, False
+        if member.google_id is None:
+            _link(member, identity)
+    return member, False
 
 
-def _new_google_user(identity: google.Identity) -> User:
+def _create_google_user(identity: google.Identity) -> User:
     user = User(
         email=identity.email,
         first_name=identity.first_name or "User",
@@ -112,7 +120,7 @@ def _new_google_user(identity: google.Identity) -> User:
     try:
         with transaction.atomic():
             user.save(force_insert=True)
-    except IntegrityError as error:  # the same token, twice at once
+    except IntegrityError as error:  # the same token twice at the same time
         raise google.LoginRefused from error
     return user
 
@@ -120,7 +128,7 @@ def _new_google_user(identity: google.Identity) -> User:
 def _link(user: User, identity: google.Identity) -> None:
     user.google_id = identity.subject
     if not user.is_verified:
-        # Anyone can have registered with this e-mail: only now it is proven to be the member's.
+        # Anyone can have registered with this e-mail. Only now its owner has proved it.
         user.set_unusable_password()
         user.tokens_valid_from = timezone.now()
         user.is_verified = True
@@ -128,9 +136,9 @@ def _link(user: User, identity: google.Identity) -> None:
 
 
 def confirm_identity(user: User, *, password: str = "", google_token: str = "") -> None:
-    """Before what a stolen token must not be enough for. Raises InvalidInput.
+    """Check the password or, for members who log in with Google, a fresh ID token.
 
-    By the password, or by a fresh ID token for who logs in with Google.
+    For actions that a stolen session token must not allow. Raises InvalidInput.
     """
     if google_token and user.google_id:
         try:
@@ -146,16 +154,16 @@ def confirm_identity(user: User, *, password: str = "", google_token: str = "") 
 def change_password(
     *, user: User, new_password: str, password: str = "", google_token: str = ""
 ) -> None:
-    """Every token issued so far is void afterwards. Raises InvalidInput."""
+    """Change the password, which invalidates every token issued so far. Raises InvalidInput."""
     confirm_identity(user, password=password, google_token=google_token)
     _set_password(user, new_password)
     user.save(update_fields=["password", "updated_at"])
 
 
 def reset_password(*, user: User, new_password: str) -> None:
-    """For who followed the link in a letter, which proves the e-mail as well.
+    """Set the password of a member who followed the link in an e-mail, which verifies the e-mail.
 
-    Every token issued so far is void afterwards. Raises InvalidInput.
+    Invalidates every token issued so far. Raises InvalidInput.
     """
     _set_password(user, new_password)
     user.is_verified = True
@@ -163,7 +171,10 @@ def reset_password(*, user: User, new_password: str) -> None:
 
 
 def follow_user(*, follower: User, following_id: UUID) -> Follow:
-    """Idempotent. Raises InvalidInput for oneself and for an unknown member."""
+    """Follow a member and notify them. Idempotent.
+
+    Raises InvalidInput for oneself and for an unknown member.
+    """
     if follower.pk == following_id:
         raise InvalidInput("cannot_follow_self")
     if not User.objects.active().filter(pk=following_id).exists():
@@ -173,7 +184,7 @@ def follow_user(*, follower: User, following_id: UUID) -> Follow:
         if created:
             notify(
                 recipient_id=following_id,
-                actor=follower,
+                actor_id=follower.pk,
                 type=NotificationType.FOLLOW,
                 content=f"{follower.full_name} started following you",
             )
@@ -181,10 +192,13 @@ def follow_user(*, follower: User, following_id: UUID) -> Follow:
 
 
 def unfollow_user(*, follower: User, following_id: UUID) -> None:
-    """Idempotent. Raises InvalidInput for oneself."""
+    """Stop following a member and retract the notification. Idempotent.
+
+    Raises InvalidInput for oneself.
+    """
     if follower.pk == following_id:
         raise InvalidInput("cannot_unfollow_self")
     with transaction.atomic():
-        removed, _ = Follow.objects.filter(follower=follower, following_id=following_id).delete()
-        if removed:
-            retract(recipient_id=following_id, actor=follower, type=NotificationType.FOLLOW)
+        deleted, _ = Follow.objects.filter(follower=follower, following_id=following_id).delete()
+        if deleted:
+            retract(recipient_id=following_id, actor_id=follower.pk, type=NotificationType.FOLLOW)

@@ -1,4 +1,4 @@
-"""The survey that a new member fills in; a second answer replaces the first."""
+"""The survey of new members; a second answer replaces the first."""
 
 from uuid import UUID
 
@@ -16,14 +16,14 @@ def submit_survey(
     awareness_source: str,
     expectation_level: int | None = None,
 ) -> Survey:
-    """Raises InvalidInput for a category that does not exist."""
-    chosen = list(dict.fromkeys(favorite_categories))
-    if Category.objects.filter(pk__in=chosen).count() != len(chosen):
+    """Store a member's answers. Raises InvalidInput for a category that does not exist."""
+    category_ids = list(dict.fromkeys(favorite_categories))
+    if Category.objects.filter(pk__in=category_ids).count() != len(category_ids):
         raise InvalidInput("survey_category_not_found")
     survey, _ = Survey.objects.update_or_create(
         user=user,
         defaults={
-            "favorite_categories": [str(category) for category in chosen],
+            "favorite_categories": [str(category_id) for category_id in category_ids],
             "usage_purposes": list(dict.fromkeys(usage_purposes)),
             "awareness_source": awareness_source,
             "expectation_level": expectation_level,

@@ -1,4 +1,4 @@
-"""Celery's interface to accounts: letters, so that no answer waits for a mail server."""
+"""Celery tasks of accounts: e-mails, so that no response waits for a mail server."""
 
 from celery import shared_task
 from django.utils.translation import get_language, override
@@ -9,20 +9,23 @@ from smimso.errors import Unavailable
 
 
 def request_password_reset(email: str, *, host: str, secure: bool) -> None:
-    """Takes as long for an unknown e-mail as for a member's. Raises Unavailable without Redis."""
+    """Queue the e-mail with a link to set a new password. Raises Unavailable without Redis.
+
+    Takes the same time for unknown addresses, so that it does not reveal who is a member.
+    """
     if not send_task(send_password_reset.name, email, host, secure, get_language()):
         raise Unavailable
 
 
 @shared_task(
-    name="accounts.tasks.send_password_letter",
+    name="accounts.tasks.send_password_letter",  # wire format: the name of queued messages
     ignore_result=True,
     autoretry_for=(OSError,),
     retry_backoff=30,
     max_retries=5,
 )
 def send_password_reset(email: str, host: str, secure: bool, language: str) -> None:
-    """Nothing happens when nobody can be reached at the e-mail."""
+    """Send the e-mail to every active member with this address; to nobody if there is none."""
     form = PasswordResetEmailForm({"email": email})
     if form.is_valid():
         with override(language):

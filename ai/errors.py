@@ -1,12 +1,12 @@
-"""The one error that models raise; free of torch, so that every process can name it."""
+"""The error that models raise; free of torch, so that every process can import it."""
 
 from smimso.errors import Unavailable
 
 
 class ModelUnavailable(Unavailable):
-    """A model's weights are missing or do not fit; the message says what was sought where.
+    """A model's weights are missing or do not fit.
 
-    For operators: the message may name directories and belongs in logs, not in a response.
+    The message is for operators: it may name directories and belongs in logs, not in responses.
     """
 
     def __init__(self, reason: str = "") -> None:

@@ -1,4 +1,4 @@
-"""The models that SMIMSO knows by name, and what each of them must be like. Free of torch.
+"""Presets: the models that SMIMSO knows by name, and their expected properties. Free of torch.
 
 Facts: open_clip's model configurations and pretrained tags (`get_model_config`,
 `get_pretrained_cfg`), CLIP's paper (arXiv:2103.00020). Scores are in `ai.calibration`.
@@ -7,7 +7,7 @@ Facts: open_clip's model configurations and pretrained tags (`get_model_config`,
 from dataclasses import dataclass
 from typing import Literal
 
-# By language. Prompt ensembles after CLIP's paper (section 3.1.4): a label's vector is the mean.
+# By language. A prompt ensemble, as in CLIP's paper (section 3.1.4): a label's vector is the mean.
 PROMPT_TEMPLATES = {
     "en": (
         "{}",
@@ -19,7 +19,7 @@ PROMPT_TEMPLATES = {
     ),
     "vi": ("{}", "một bức ảnh về {}", "hình ảnh {}", "ảnh chụp {}"),
 }
-# What fits every picture as well as any other: a label has to do better than these.
+# Prompts that fit every picture; a label has to score higher than these.
 BACKGROUND_PROMPTS = {
     "en": ("a photo", "a picture", "an image", "a photo of something"),
     "vi": ("một bức ảnh", "hình ảnh", "ảnh chụp một thứ gì đó"),
@@ -31,11 +31,11 @@ OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
 
 @dataclass(frozen=True)
 class Expected:
-    """What a loaded network has to be; `ai.engine.self_test` compares.
+    """Expected properties of a loaded network, checked by `ai.engine.self_test`.
 
-    activations: class names of the transformers' activations, all of them. image_size: pixels.
-    mean, std: of the RGB channels, 0..1. context: tokens of a text. padding: the token behind
-    the end of a short text. scale: the range of exp(logit_scale); 14.3 is an untrained model's.
+    activations: names of all activation classes in the transformers. image_size: pixels. mean,
+    std: of the RGB channels, 0..1. context: tokens per text. padding: the token after the end of
+    a short text. scale: range of exp(logit_scale); an untrained model has 14.3.
     """
 
     activations: frozenset[str]
@@ -51,12 +51,12 @@ class Expected:
 
 @dataclass(frozen=True)
 class Preset:
-    """key: what an operator types. name: what is stored beside vectors (`ai.model_ids.clip_name`).
+    """key: typed by operators. name: stored with vectors (`ai.model_ids.clip_name`).
 
-    languages: of prompts that it understands. temperature, margin: of zero-shot classification,
-    see `ai.zero_shot`. expected: None when nothing is known. fingerprint: of the directory
-    (`ai.fingerprint`); other weights there are another model and want another name, for
-    collections have vectors of these.
+    languages: those of prompts that the model understands. temperature, margin: parameters of
+    `ai.zero_shot`. expected: None if nothing is known. fingerprint: of the preset's directory
+    (`ai.fingerprint`); other weights there are another model and get another name, because
+    collections hold vectors of these.
     """
 
     key: str
@@ -101,8 +101,8 @@ PRESETS: dict[str, Preset] = {
             pretrained="",
             name="local-dir/clip",
             languages=("en", "vi"),
-            temperature=30.0,  # what it was trained to
-            margin=-0.1,  # its "a photo" is near every scene: measured on scenes unseen in training
+            temperature=30.0,  # as in its training
+            margin=-0.1,  # "a photo" is close to every scene; measured on scenes unseen in training
             expected=Expected(
                 frozenset({"GELU"}),
                 image_size=112,
@@ -119,5 +119,5 @@ NAME_BY_FINGERPRINT = {p.fingerprint: p.name for p in PRESETS.values() if p.fing
 
 
 def preset_by_name(name: str) -> Preset:
-    """The preset of a vector space, or one without a key for a model that nobody described."""
+    """Return the preset of a vector space, or one without a key for an unknown model."""
     return _BY_NAME.get(name) or Preset(key="", model="", pretrained="", name=name)

@@ -1,12 +1,13 @@
-"""Texts of searches, answered by each interactive worker on a thread of its own.
+"""A thread in each interactive worker that embeds search texts next to Celery's own loop.
 
 A solo worker does one thing at a time, and a caption takes as long as twenty texts: in Celery's
-loop a text would wait until the caption is done, whatever the order of the queues.
+loop a text would wait for the caption, whatever the order of the queues.
 """
 
 import logging
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,11 +20,11 @@ from smimso.queues import TEXT
 
 logger = logging.getLogger(__name__)
 
-RETRY_PAUSE_SECONDS = 1.0  # seconds after what kombu does not foresee
+RETRY_PAUSE_SECONDS = 1.0  # after an error that kombu does not handle
 
 
 class TextQueueConsumer(ConsumerMixin):
-    """Takes Celery's messages for tasks of the queue `text` and runs them, one after another."""
+    """Runs Celery's messages on the queue `text`, one after another."""
 
     def __init__(self, app: Celery) -> None:
         self.app = app
@@ -39,26 +40,26 @@ class TextQueueConsumer(ConsumerMixin):
     def _serve(self) -> None:
         while not self.should_stop:
             try:
-                self.run()  # which connects again by itself
-            except Exception:  # no search may be without texts from now on
-                logger.exception("Texts wait for a moment")
+                self.run()  # reconnects by itself
+            except Exception:  # the thread must survive, or no search would embed its text
+                logger.exception("The consumer of texts failed and starts again")
                 time.sleep(RETRY_PAUSE_SECONDS)
 
-    def get_consumers(self, consumer: Any, channel: Any) -> list[Consumer]:
+    def get_consumers(self, consumer: Callable[..., Consumer], channel: Any) -> list[Consumer]:
         queue = Queue(TEXT, routing_key=TEXT)
-        return [consumer([queue], callbacks=[self._work], accept=["json"], prefetch_count=1)]
+        return [consumer([queue], callbacks=[self._handle], accept=["json"], prefetch_count=1)]
 
-    def _work(self, body: Any, message: Message) -> None:
+    def _handle(self, body: Any, message: Message) -> None:
         message.ack()
         try:
             if not _is_expired(message.headers):
-                self._run(body[1], message.headers)
-        except Exception:  # the next text is as good as any
-            logger.exception("A text has no answer")
+                self._run_task(body[1], message.headers)
+        except Exception:  # the next message may be fine
+            logger.exception("A text was not embedded")
         finally:
-            connection.close()  # of this thread; none, as a rule
+            connection.close()  # this thread's connection; usually there is none
 
-    def _run(self, arguments: dict[str, Any], headers: dict[str, Any]) -> None:
+    def _run_task(self, arguments: dict[str, Any], headers: dict[str, Any]) -> None:
         task = self.app.tasks[headers["task"]]
         task.push_request(**headers)
         try:

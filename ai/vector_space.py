@@ -1,7 +1,8 @@
-"""The vector space that the collection is in, and how a search stays in one.
+"""The vector space that the collection is in, and how a search stays within one.
 
-Changing the model exchanges two columns between one moment and the next. What began in the old
-space must end in it or begin again: it never compares across, and never comes back empty for it.
+A change of the model swaps two columns from one moment to the next. A search that began in the
+old space ends in it or starts again: it never compares vectors of two models, and a swap never
+makes it come back empty.
 """
 
 from collections.abc import Callable
@@ -24,7 +25,7 @@ MAX_TRIES = 5  # of a search; each change of the model costs one at most
 
 @dataclass(frozen=True)
 class Space:
-    """model, pretrained: as in the settings. since: None while only the settings name it."""
+    """model, pretrained: as in the settings. since: None while only the settings name the space."""
 
     name: str
     model: str
@@ -35,78 +36,80 @@ class Space:
 
 
 _pinned: ContextVar[Space | None] = ContextVar("pinned space", default=None)
-_last_seen: Space | None = None  # by this process; a first guess that `steady` checks
+_last_seen: Space | None = None  # by this process; a first guess, verified after each search
 
 
 def active_space() -> Space:
-    """The space that is searched; within a `steady` call, the same one all the time."""
+    """Return the searched space, always the same one within `in_one_vector_space`."""
     return _pinned.get() or _read_active()
 
 
 def configured_space() -> Space:
-    """The space that the settings name: the one of a collection without vectors."""
+    """Return the space that the settings name: that of a collection without vectors."""
     model, pretrained = model_ids.configured_clip()
     return Space(model_ids.clip_name(model, pretrained), model, pretrained)
 
 
 def all_spaces() -> list[Space]:
-    """All spaces that images have vectors in, the one that is searched first; one query."""
+    """Return all spaces that images have vectors in, the searched one first; one query."""
     rows = VectorSpace.objects.exclude(state=State.PURGING)
-    found = sorted(map(_from_row, rows), key=lambda space: space.state != State.ACTIVE)
-    return found if found and found[0].state == State.ACTIVE else [configured_space(), *found]
+    spaces = sorted(map(_from_row, rows), key=lambda space: space.state != State.ACTIVE)
+    has_active = bool(spaces) and spaces[0].state == State.ACTIVE
+    return spaces if has_active else [configured_space(), *spaces]
 
 
-def in_one_vector_space(find: Callable[P, R]) -> Callable[P, R]:
-    """Decorates what asks for a vector and compares it: all of it happens in one space.
+def in_one_vector_space(search: Callable[P, R]) -> Callable[P, R]:
+    """Run the decorated function, which embeds a query and compares the vector, in one space.
 
-    When the collection has moved to another model meanwhile, the call is made again; `find` must
-    bear that. Costs one small query.
+    If the collection has moved to another model in the meantime, the function is called again, so
+    it must be repeatable. Costs one small query. Raises Unavailable after MAX_TRIES calls.
     """
 
-    @wraps(find)
+    @wraps(search)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         if _pinned.get() is not None:
-            return find(*args, **kwargs)
+            return search(*args, **kwargs)
         space = _last_seen or _read_active()
         for _ in range(MAX_TRIES):
+            failure = None
             token = _pinned.set(space)
             try:
-                found = find(*args, **kwargs)
-            except Unavailable:
+                result = search(*args, **kwargs)
+            except Unavailable as error:
+                failure = error
+            finally:
                 _pinned.reset(token)
-                if (now := _read_active()) == space:
-                    raise
-            except BaseException:
-                _pinned.reset(token)
-                raise
-            else:
-                _pinned.reset(token)
-                if (now := _read_active()) == space:
-                    return found
-            space = now
+            current = _read_active()
+            if current == space:
+                if failure is not None:
+                    raise failure
+                return result
+            space = current
         raise Unavailable
 
     return run
 
 
 def ensure_unchanged() -> None:
-    """Within a `steady` call, before it keeps something: raises Unavailable, and so begins the
-    call again, when the collection has moved since."""
+    """Raise Unavailable if the collection has moved since the search began.
+
+    To be called within `in_one_vector_space` before something is stored: it starts again.
+    """
     if (pinned := _pinned.get()) is not None and _read_active() != pinned:
         raise Unavailable
 
 
 def reset_cache() -> None:
-    """For tests: this process has seen nothing yet."""
+    """Forget what this process has seen; for tests."""
     global _last_seen
     _last_seen = None
 
 
 def lock_columns(first: str) -> dict[str, str]:
-    """Column by name of the space, unchanged until the caller's transaction ends.
+    """Return the column of each space by name, unchanged until the caller's transaction ends.
 
-    first: the model that a collection without vectors begins with. Source of the lock modes:
-    PostgreSQL, "Explicit Locking", row-level locks.
+    first: name of the model that a collection without vectors begins with. Source of the lock
+    modes: PostgreSQL, "Explicit Locking", row-level locks.
     """
     columns = _lock_rows()
     if Column.SEARCHED not in columns.values():

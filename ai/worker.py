@@ -1,27 +1,29 @@
 """The life of an AI worker: one engine per process, loaded early, its state published.
 
-Importing this loads no torch: the web process imports the tasks, which import this. Run AI
+Importing this module loads no torch, as web processes import the tasks, which import this. Run AI
 workers with `--pool solo`: torch has its own threads, and CUDA does not survive a fork.
 """
 
 import logging
 import os
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from celery import signals
-from django.db import DatabaseError, connection
+from celery import Celery, signals
+from django.db import connection
 from redis import RedisError
 
 from ai import heartbeat, model_ids, vector_space
+from ai.engine_registry import EngineRegistry
 from ai.errors import ModelUnavailable
 from ai.heartbeat import ModelState, WorkerState
 from ai.text_consumer import TextQueueConsumer
-from ai.vector_space import Space
 from smimso.queues import BACKFILL, CAPTION, EMBED, INTERACTIVE, TEXT
 
 if TYPE_CHECKING:
     from ai.engine import Engine
+    from ai.engine.lazy_model import LazyModel
 
 logger = logging.getLogger(__name__)
 
@@ -32,90 +34,24 @@ MODELS_BY_QUEUE = {
     BACKFILL: ("clip",),
     CAPTION: ("blip", "clip"),  # CLIP for the category
 }
-RETRY_INTERVAL = 15.0  # between two looks for weights that are missing
-WATCH_INTERVAL = 3.0  # between two looks whether the collection moves to another model
-STARTUP_TIMEOUT = 120.0  # seconds that a starting worker waits for its models before it takes work
+RETRY_INTERVAL = 15.0  # seconds between two attempts to load missing weights
+WATCH_INTERVAL = 3.0  # seconds between two checks whether the collection changes its model
+STARTUP_TIMEOUT = 120.0  # seconds that a starting worker waits for its models before taking work
 
-_engine: "Engine | None" = None  # of the space that is searched
-_others: dict[str, "Engine"] = {}  # of spaces kept beside it
-_engine_lock = threading.Lock()
+registry = EngineRegistry()
 
 
 def get_engine(model: str | None = None) -> "Engine":
-    """This process's engine for the vector space `model`, or for the one that is searched.
+    """Return this process's engine for a vector space; see `EngineRegistry.get`.
 
-    Made on first use; call it in a worker or a command only. Raises ModelUnavailable for a space
-    in which the collection has no vectors.
+    To be called in workers and commands only.
     """
-    with _engine_lock:
-        if _engine is None or model not in (None, _engine.clip_name, *_others):
-            _sync_engines(_known_spaces())
-        current: Any = _engine
-        found = current if model in (None, current.clip_name) else _others.get(str(model))
-    if found is None:
-        raise ModelUnavailable(f"{model}: the collection has no vectors of this model")
-    return found
+    return registry.get(model)
 
 
 def get_engines() -> list["Engine"]:
-    """Those of all spaces that images have vectors in, the searched one first; one query."""
-    with _engine_lock:
-        _sync_engines(_known_spaces())
-        current: Any = _engine
-        return [current, *_others.values()]
-
-
-def _warn_if_settings_differ(active: Space) -> None:
-    """One line in the log when the settings ask for another model than the collection has."""
-    configured = vector_space.configured_space().name
-    if _engine is None and active.name != configured:
-        logger.warning(
-            "The collection's vectors are of %s, the settings name %s. Searches go on with the "
-            "former; `manage.py change_model` moves the collection to another model.",
-            active.name,
-            configured,
-        )
-
-
-def _known_spaces() -> list[Space]:
-    """What the database says; empty when it can't be reached."""
-    try:
-        return vector_space.all_spaces()
-    except DatabaseError as error:
-        logger.debug("The database can't be reached: %s", error)
-        return []
-
-
-def _sync_engines(wanted: list[Space]) -> None:
-    """Engines for these spaces, the searched one first; those of other spaces are let go."""
-    global _engine
-    if not wanted and _engine is not None:
-        return
-    wanted = wanted or [vector_space.configured_space()]
-    _warn_if_settings_differ(wanted[0])
-    known = {**_others, **({_engine.clip_name: _engine} if _engine else {})}
-    blip = _engine.blip if _engine else None
-    for space in wanted:
-        if space.name not in known:
-            known[space.name] = _new_engine(space, blip)
-            blip = known[space.name].blip
-    _engine = known[wanted[0].name]
-    _others.clear()
-    _others.update({space.name: known[space.name] for space in wanted[1:]})
-
-
-def _new_engine(space: Space, blip: Any) -> "Engine":
-    from ai.engine import Engine
-
-    configured, has_vectors = vector_space.configured_space(), space.since is not None
-    if space.name == configured.name:
-        space = configured  # a directory may have moved since the row was written
-    return Engine.from_settings(
-        clip_model=space.model,
-        clip_pretrained=space.pretrained,
-        name=space.name if has_vectors else "",
-        blip=blip,
-    )
+    """Return this process's engines of all spaces, the searched one first; one query."""
+    return registry.all()
 
 
 class ModelLoader:
@@ -124,16 +60,17 @@ class ModelLoader:
     def __init__(self, name: str, queues: set[str]) -> None:
         self.name = name
         self.queues = tuple(sorted(queues))
+        self._models = {model for queue in queues for model in MODELS_BY_QUEUE.get(queue, ())}
         self._changed = threading.Event()
         self._stopped = threading.Event()
         self._first_attempt = threading.Event()
-        self._reported: set[str] = set()  # reasons in the log: once, not at every attempt
-        self._failures: dict[str, str] = {}  # name of a model: why it could not be loaded
+        self._logged: set[str] = set()  # failures: once, not at every attempt
+        self._failures: dict[str, str] = {}  # reasons by name of the model
 
     def start(self, *, wait: float) -> None:
         """Start both threads; return after the first attempt to load, or `wait` seconds."""
-        for target in (self._load, self._publish):
-            threading.Thread(target=target, name=f"ai-{target.__name__}", daemon=True).start()
+        for name, target in (("ai-load", self._keep_loading), ("ai-state", self._keep_publishing)):
+            threading.Thread(target=target, name=name, daemon=True).start()
         self._first_attempt.wait(wait)
 
     def stop(self) -> None:
@@ -142,23 +79,23 @@ class ModelLoader:
         try:
             heartbeat.withdraw(self.name)
         except RedisError as error:
-            logger.debug("The state stays until it expires: %s", error)
+            logger.debug("The state remains until it expires: %s", error)
 
     def state(self) -> WorkerState:
         try:
-            current = get_engine()
-        except Exception as error:  # `_load` has it in the log
-            return self._state_without_engine(_reason(error))
-        with _engine_lock:
-            others = list(_others.values())
+            engine = get_engine()
+        except Exception as error:  # logged by the loading thread
+            return self._state_without_engine(_describe(error))
         return WorkerState(
             name=self.name,
             queues=self.queues,
-            device=current.device,
-            dtype=_dtype(current, current.blip if current.blip.loaded else current.clip),
-            clip=self._model_state(current.clip_name, current.clip),
-            blip=self._model_state(current.blip_name, current.blip),
-            others=tuple(self._model_state(other.clip_name, other.clip) for other in others),
+            device=engine.device,
+            dtype=_actual_dtype(engine, engine.blip if engine.blip.loaded else engine.clip),
+            clip=self._model_state(engine.clip_name, engine.clip),
+            blip=self._model_state(engine.blip_name, engine.blip),
+            others=tuple(
+                self._model_state(each.clip_name, each.clip) for each in registry.secondary()
+            ),
         )
 
     def _state_without_engine(self, reason: str) -> WorkerState:
@@ -171,110 +108,121 @@ class ModelLoader:
             blip=ModelState(model_ids.blip_name(), loaded=False, error=reason),
         )
 
-    def _model_state(self, name: str, model: Any) -> ModelState:
+    def _model_state(self, name: str, model: "LazyModel[Any]") -> ModelState:
         error = str(model.error) if model.error else self._failures.get(name)
         return ModelState(name=name, loaded=model.loaded, error=None if model.loaded else error)
 
-    def _load(self) -> None:
-        """Loads what is missing; then looks whether the collection moves to another model."""
-        kinds = {kind for queue in self.queues for kind in MODELS_BY_QUEUE.get(queue, ())}
+    def _keep_loading(self) -> None:
+        """Load what is missing, then watch whether the collection changes its model."""
         while not self._stopped.is_set():
-            complete = self._load_missing(kinds)
+            is_complete = self._load_missing()
             self._first_attempt.set()
-            self._stopped.wait(WATCH_INTERVAL if complete else RETRY_INTERVAL)
+            self._stopped.wait(WATCH_INTERVAL if is_complete else RETRY_INTERVAL)
 
-    def _load_missing(self, kinds: set[str]) -> bool:
-        """Whether all that is needed is loaded now."""
+    def _load_missing(self) -> bool:
+        """Return True if all required models are loaded now."""
         try:
-            needed = self._needed(kinds)
-        except Exception as error:  # settings that no engine can be made of
-            self._report(error)
+            required = self._required_models()
+        except Exception as error:  # the settings allow no engine
+            self._log_once(error)
             return False
-        missing = [m for name, m in needed if not m.loaded and not self._loaded(name, m)]
+        missing = [
+            name for name, model in required if not model.loaded and not self._try_load(name, model)
+        ]
         return not missing
 
-    def _needed(self, kinds: set[str]) -> list[tuple[str, Any]]:
-        """Names and models: CLIP first, for search needs it; then those of spaces beside."""
-        before = get_engine().clip_name
-        current, *others = get_engines()
-        connection.close()  # of this thread
-        if others or current.clip_name != before:
+    def _required_models(self) -> list[tuple[str, "LazyModel[Any]"]]:
+        """Return names and models in the order of loading: search needs CLIP first."""
+        previous = get_engine().clip_name
+        engine, *secondary = get_engines()
+        connection.close()  # this thread's
+        if secondary or engine.clip_name != previous:
             self._changed.set()
-        needed: list[tuple[str, Any]] = []
-        if "clip" in kinds:
-            needed.append((current.clip_name, current.clip))
-        needed += [(current.blip_name, current.blip)] if "blip" in kinds else []
-        return needed + [(o.clip_name, o.clip) for o in others if "clip" in kinds]
+        clips: list[tuple[str, LazyModel[Any]]] = []
+        if "clip" in self._models:
+            clips = [(each.clip_name, each.clip) for each in (engine, *secondary)]
+        blip = [(engine.blip_name, engine.blip)] if "blip" in self._models else []
+        return [*clips[:1], *blip, *clips[1:]]
 
-    def _loaded(self, name: str, model: Any) -> bool:
-        """One attempt. Whatever is wrong, this thread lives on to try again."""
+    def _try_load(self, name: str, model: "LazyModel[Any]") -> bool:
         try:
             model.get()
-        except Exception as error:  # without memory, or what no loader foresaw
-            self._failures[name] = _reason(error)
-            self._report(error)
+        except Exception as error:  # out of memory, for example: this thread must survive
+            self._failures[name] = _describe(error)
+            self._log_once(error)
             return False
         finally:
             self._changed.set()
-        logger.info("%s is loaded (%s)", name, _dtype(get_engine(), model))
+        logger.info("%s is loaded (%s)", name, _actual_dtype(get_engine(), model))
         return True
 
-    def _report(self, error: Exception) -> None:
-        reason = _reason(error)
-        if reason not in self._reported:
-            self._reported.add(reason)
-            foreseen = isinstance(error, ModelUnavailable)
-            logger.warning("Images stay pending. %s", reason, exc_info=not foreseen)
+    def _log_once(self, error: Exception) -> None:
+        reason = _describe(error)
+        if reason not in self._logged:
+            self._logged.add(reason)
+            is_expected = isinstance(error, ModelUnavailable)
+            logger.warning("Images stay pending. %s", reason, exc_info=not is_expected)
 
-    def _publish(self) -> None:
+    def _keep_publishing(self) -> None:
         while not self._stopped.is_set():
             try:
                 heartbeat.publish(self.state())
             except RedisError as error:
                 logger.debug("The state is not published: %s", error)
-            except Exception:  # web would take a worker without a state for dead
+            except Exception:  # without a state, web would consider the worker dead
                 logger.exception("The state is not published")
             self._changed.wait(heartbeat.INTERVAL)
             self._changed.clear()
 
 
-def _dtype(current: "Engine", model: Any) -> str:
-    """What a loaded model really computes with: int8 may have fallen back to bf16."""
-    return getattr(model.get(), "dtype_name", current.dtype) if model.loaded else current.dtype
+def _actual_dtype(engine: "Engine", model: "LazyModel[Any]") -> str:
+    """Return the type that a loaded model computes in: int8 may have fallen back to bf16."""
+    return getattr(model.get(), "dtype_name", engine.dtype) if model.loaded else engine.dtype
 
 
-def _reason(error: Exception) -> str:
-    foreseen = isinstance(error, ModelUnavailable)
-    return str(error) if foreseen else f"{type(error).__name__}: {error}"
+def _describe(error: Exception) -> str:
+    is_expected = isinstance(error, ModelUnavailable)
+    return str(error) if is_expected else f"{type(error).__name__}: {error}"
 
 
 # --- Celery's signals ------------------------------------------------------------------------
-_parent: dict[str, Any] = {}  # name, queues and process id of the worker, before any fork
+
+
+@dataclass(frozen=True)
+class _Parent:
+    """The worker as it was started, before any fork."""
+
+    app: Celery
+    name: str
+    queues: set[str]
+    pid: int
+
+
+_parent: _Parent | None = None
 _loader: ModelLoader | None = None
 _text_consumer: TextQueueConsumer | None = None
 
 
-@signals.worker_init.connect  # the last one before the solo pool says that its process is there
+@signals.worker_init.connect  # the last signal before the solo pool sends worker_process_init
 def _remember_worker(sender: Any, **_: Any) -> None:
+    global _parent
     queues = set(sender.app.amqp.queues.consume_from)
     if INTERACTIVE in queues:
         queues.add(TEXT)
-    _parent.update(name=sender.hostname, queues=queues, pid=os.getpid(), app=sender.app)
+    _parent = _Parent(sender.app, sender.hostname, queues, os.getpid())
 
 
 @signals.worker_process_init.connect
 def _start_threads(**_: Any) -> None:
-    """In the process that computes: the worker itself (solo pool) or a forked child."""
-    global _keeper, _texts
-    if MODELS_BY_QUEUE.keys().isdisjoint(_parent.get("queues", ())):
+    """Start the threads in the process that computes: the worker (solo pool) or a forked child."""
+    global _loader, _text_consumer
+    if _parent is None or MODELS_BY_QUEUE.keys().isdisjoint(_parent.queues):
         return
-    forked = os.getpid() != _parent["pid"]
-    name = f"{_parent['name']}:{os.getpid()}"
-    _loader = ModelLoader(name, _parent["queues"])
+    _loader = ModelLoader(f"{_parent.name}:{os.getpid()}", _parent.queues)
     # Celery kills a forked child that is not ready within four seconds.
-    _loader.start(wait=0 if forked else STARTUP_TIMEOUT)
-    if TEXT in _parent["queues"]:
-        _text_consumer = TextQueueConsumer(_parent["app"])
+    _loader.start(wait=0 if os.getpid() != _parent.pid else STARTUP_TIMEOUT)
+    if TEXT in _parent.queues:
+        _text_consumer = TextQueueConsumer(_parent.app)
         _text_consumer.start()
 
 

@@ -1,8 +1,8 @@
-"""Which label an image shows, out of stored vectors, or none of them. numpy, no model.
+"""Zero-shot classification of stored image vectors. numpy only, no model.
 
-CLIP's zero-shot classification (arXiv:2103.00020, section 3.1): a label's vector is the mean of
-the vectors of several prompts; the softmax of the scaled cosines are probabilities. Beside the
-labels competes a class of prompts that say nothing, so that no label has to fit.
+As in CLIP (arXiv:2103.00020, section 3.1): a label's vector is the mean of the vectors of several
+prompts, and the softmax of the scaled cosines gives probabilities. An additional background class
+of prompts that fit every picture allows for images that no label fits.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,21 +13,21 @@ from numpy.typing import NDArray
 
 from ai.presets import BACKGROUND_PROMPTS, PROMPT_TEMPLATES, preset_by_name
 
-MIN_PROBABILITY = 0.25  # of a label that is taken; among ten, chance gives each 0.1
+MIN_PROBABILITY = 0.25  # of a predicted label; among ten, chance gives each 0.1
 Vectors = NDArray[np.float32]
-LocalizedTexts = Mapping[str, Sequence[str]]  # by language, as {"en": ["food"], "vi": ["ẩm thực"]}
+LocalizedTexts = Mapping[str, Sequence[str]]  # by language: {"en": ["food"], "vi": ["ẩm thực"]}
 
 
 @dataclass(frozen=True)
 class Labels:
-    """vectors: float32 [k + 1, 512] of unit length, the last one's of "none of these"."""
+    """vectors: float32 [k + 1, 512] of unit length; the last one is the background class."""
 
     vectors: Vectors
     temperature: float
     margin: float
 
     def probabilities(self, image_vectors: Vectors) -> Vectors:
-        """float32 [n, k + 1] of n unit vectors: one matrix product, then a softmax."""
+        """Return the probabilities, float32 [n, k + 1], for n unit vectors."""
         cosines = image_vectors @ self.vectors.T
         cosines[:, -1] += self.margin
         logits = self.temperature * cosines
@@ -36,17 +36,20 @@ class Labels:
 
 
 def predict(probabilities: Vectors) -> NDArray[np.intp]:
-    """int [n]: the label of each image, -1 for none, by the [n, k + 1] of `Labels`."""
+    """Return the label index of each image, int [n], -1 for none.
+
+    probabilities: float32 [n, k + 1] from `Labels.probabilities`.
+    """
     index = probabilities[:, :-1].argmax(axis=1)
     score = probabilities[np.arange(len(probabilities)), index]
-    sure = (score > MIN_PROBABILITY) & (score > probabilities[:, -1])
-    return np.where(sure, index, -1)
+    is_sure = (score > MIN_PROBABILITY) & (score > probabilities[:, -1])
+    return np.where(is_sure, index, -1)
 
 
 def embed_labels(
     embed_texts: Callable[[Sequence[str]], Vectors], labels: Iterable[LocalizedTexts], model: str
 ) -> Labels:
-    """The labels in the space of `model`, in those of their languages that it understands.
+    """Embed labels in the space of `model`, in the languages that it understands.
 
     embed_texts: n texts → float32 [n, 512] of unit length, in that space.
     """
@@ -61,7 +64,7 @@ def embed_labels(
 
 
 def build_prompts(texts: LocalizedTexts, languages: Sequence[str]) -> list[str]:
-    """Each text in each template of its language; in English where it has no other."""
+    """Put each text into each template of its language; fall back to English templates."""
     known = {language: texts[language] for language in languages if texts.get(language)}
     if not known:
         known = {"en": [text for written in texts.values() for text in written]}

@@ -36,7 +36,7 @@ from ai.demo_models.drawing import draw_scene  # noqa: E402
 from ai.demo_models.scenes import choose_demo_scenes  # noqa: E402
 from ai.engine import Engine  # noqa: E402
 from media.appearance import perceptual_hash  # noqa: E402
-from posts.models import BAND_MASKS, BAND_SHIFTS, MAX_HASH_DISTANCE  # noqa: E402
+from posts.phash import BAND_MASKS, BAND_SHIFTS, MAX_HASH_DISTANCE  # noqa: E402
 from search.dedup import COPY_BITS, COPY_COSINE  # noqa: E402
 from smimso.local import servers  # noqa: E402
 from smimso.local.processes import postgres  # noqa: E402

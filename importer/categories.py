@@ -1,19 +1,18 @@
-"""Categories: those we have already are found by slug or name, others are created."""
+"""Categories: existing ones are matched by slug or name, others are created."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 from uuid import UUID
 
 from django.utils.text import slugify
 
 from accounts.models import Category
 from importer.rows import Row
-from importer.staging import Target
-from importer.table_import import Step
+from importer.staging import CleanRow, Target
+from importer.table_import import TableImport
 
 
-class Categories(Step):
-    """ours: our category's id by the source's, for all that refer to one."""
+class Categories(TableImport):
+    """`local_ids` maps the source's category ids to ours, for rows that refer to them."""
 
     table = "categories"
     columns = ("id", "name", "slug", "description", "icon_url", "created_at")
@@ -22,49 +21,49 @@ class Categories(Step):
     )
 
     def __init__(self) -> None:
-        self.ours: dict[UUID, UUID] = {}
+        self.local_ids: dict[UUID, UUID] = {}
 
-    def clean(self, rows: Sequence[Row]) -> list[Mapping[str, Any]]:
+    def clean(self, rows: Sequence[Row]) -> list[CleanRow]:
         existing = list(Category.objects.all())
         ids = {category.pk for category in existing}
         by_slug = {category.slug.casefold(): category.pk for category in existing}
         by_name = {category.name.casefold(): category.pk for category in existing}
-        cleaned: list[Mapping[str, Any]] = []
+        cleaned: list[CleanRow] = []
         for row in rows:
-            name = row.words("name", 100)
-            slug = row.words("slug", 100) or slugify(name) or str(row.id)
+            name = row.stripped("name", 100)
+            slug = row.stripped("slug", 100) or slugify(name) or str(row.id)
             name = name or slug
-            found = by_slug.get(slug.casefold()) or by_name.get(name.casefold())
+            local_id = by_slug.get(slug.casefold()) or by_name.get(name.casefold())
             if row.id in ids:
-                found = row.id
-            if found is None:
-                found = row.id
-                by_slug[slug.casefold()] = by_name[name.casefold()] = found
-            elif found != row.id:
-                row.skip("it is ours under another id, which takes its place")
-            self.ours[row.id] = found
-            if found == row.id:
+                local_id = row.id
+            if local_id is None:
+                local_id = row.id
+                by_slug[slug.casefold()] = by_name[name.casefold()] = local_id
+            elif local_id != row.id:
+                row.skip("a category with its slug or name exists and is used instead")
+            self.local_ids[row.id] = local_id
+            if local_id == row.id:
                 cleaned.append(_category(row, name, slug))
         return cleaned
 
-    def of(self, row: Row, column: str) -> UUID | None:
-        """Our id of the category that the row refers to."""
-        theirs = row.reference(column)
-        if theirs is None:
+    def local_id(self, row: Row, column: str) -> UUID | None:
+        """Return our id of the category that the row refers to."""
+        source_id = row.uuid(column)
+        if source_id is None:
             return None
-        if theirs not in self.ours:
-            row.note("its category does not exist: left without one")
-        return self.ours.get(theirs)
+        if source_id not in self.local_ids:
+            row.note("its category does not exist: left empty")
+        return self.local_ids.get(source_id)
 
 
-def _category(row: Row, name: str, slug: str) -> dict[str, Any]:
+def _category(row: Row, name: str, slug: str) -> CleanRow:
     return {
         "id": row.id,
         "name": name,
         "slug": slug,
         "description": row.text("description"),
         "icon_url": row.text("icon_url"),
-        # CLIP's models know English: a Vietnamese name says nothing to them, the slug does.
+        # CLIP understands English, so a Vietnamese name is replaced by its slug.
         "prompt": name.lower() if name.isascii() else slug.replace("-", " "),
-        "created_at": row.moment("created_at"),
+        "created_at": row.timestamp("created_at"),
     }

@@ -1,4 +1,4 @@
-"""The old backend's files: which of them a row means, and whether they may be taken over."""
+"""Files of the old backend: find the file that a row refers to and check it."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -9,15 +9,15 @@ from urllib.parse import unquote, urlsplit
 from media.images import CheckedImage, check_images
 from smimso.errors import InvalidInput
 
-AT_A_TIME = 100  # rows in one batch when their files are read: what a stop makes to do again
+FILE_BATCH_SIZE = 100  # rows per batch when files are read; an interrupted batch is repeated
 _BUCKET = re.compile(r"/storage/v1/object/(?:public/)?[^/]+/(.+)")
 _UPLOADS = re.compile(r"(?:\./)?/?uploads/", re.IGNORECASE)
 
 workers = ThreadPoolExecutor(2, thread_name_prefix="import")  # Pillow releases the GIL
 
 
-class NoFile(Exception):
-    """`str(error)` is the reason, as the summary and the image's row show it."""
+class FileUnavailable(Exception):
+    """The file is missing or broken. `str(error)` is shown in the summary and in ai_error."""
 
 
 class _LocalUpload:
@@ -32,37 +32,38 @@ class _LocalUpload:
 
 @dataclass(frozen=True)
 class OldFiles:
-    """directory: the old backend's uploads, or a copy of its bucket; None: we have neither.
+    """The files that may be imported.
 
-    keep: whether files are stored (no in a dry run, which only checks them).
+    directory: the old backend's uploads or a copy of its bucket; None if neither is at hand.
+    should_store: False in a dry run, which only checks the files.
     """
 
     directory: Path | None
-    keep: bool = True
+    should_store: bool = True
 
     def is_external(self, url: str) -> bool:
-        """An absolute URL, unless it is of a bucket whose copy has the file."""
+        """Return whether the URL is absolute and not of a bucket whose copy has the file."""
         return _is_absolute(url) and self._in_bucket(url) is None
 
-    def checked(self, url: str) -> CheckedImage:
-        """The local file that `url` means, decoded and cleaned. Raises NoFile."""
+    def load(self, url: str) -> CheckedImage:
+        """Decode and clean the local file that the URL refers to. Raises FileUnavailable."""
         path = self._in_bucket(url) or self._in_uploads(url)
         try:
             return check_images([_LocalUpload(path)])[0]
         except InvalidInput as error:
-            raise NoFile(str(error)) from error
+            raise FileUnavailable(error.in_english()) from error
         except OSError as error:
-            raise NoFile("The image file cannot be read") from error
+            raise FileUnavailable("The image file cannot be read") from error
 
     def _in_uploads(self, url: str) -> Path:
         if self.directory is None:
-            raise NoFile("The image file was not imported: no uploads directory was given")
-        if not address_to_keep(url):
-            raise NoFile("The address is neither a file of the old backend nor a web address")
+            raise FileUnavailable("The image file was not imported: no uploads directory was given")
+        if not safe_url(url):
+            raise FileUnavailable("The address is neither an uploaded file nor a web address")
         name = _UPLOADS.sub("", url.strip().replace("\\", "/"), count=1)
         path = self._below(name) or self._below(unquote(urlsplit(name).path))
         if path is None:
-            raise NoFile("The image file is missing in the uploads directory")
+            raise FileUnavailable("The image file is missing in the uploads directory")
         return path
 
     def _in_bucket(self, url: str) -> Path | None:
@@ -70,7 +71,7 @@ class OldFiles:
         return self._below(match[1]) if match else None
 
     def _below(self, name: str) -> Path | None:
-        """The file, if it is really inside the directory: `..` and links lead out of it."""
+        """Return the file if it is inside the directory; `..` and links may lead out of it."""
         if self.directory is None:
             return None
         try:
@@ -81,8 +82,8 @@ class OldFiles:
             return None
 
 
-def address_to_keep(url: str) -> str:
-    """`url` if it is a web address or a path; `javascript:` and its like have no place here."""
+def safe_url(url: str) -> str:
+    """Return the URL if it is a web address or a path, else "" (for example `javascript:`)."""
     try:
         return url if urlsplit(url).scheme in ("", "http", "https") else ""
     except ValueError:

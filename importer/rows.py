@@ -1,93 +1,98 @@
-"""One row of the source: its values as our columns hold them, and what is to be said about it."""
+"""One row of the source, with its values converted to the types of our columns."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
-from typing import Any
+from datetime import UTC, datetime
 from uuid import UUID
 
 from django.db.models import Model
 
 from importer.report import TableReport
 
-LARGEST_INTEGER = 2**31 - 1
+MAX_INTEGER = 2**31 - 1
 
 
 class Row:
-    def __init__(self, row_id: UUID, values: Mapping[str, Any], report: TableReport) -> None:
+    """A row of the source. Its methods note in the report what they had to change."""
+
+    def __init__(self, row_id: UUID, values: Mapping[str, object], report: TableReport) -> None:
         self.id = row_id
         self.values = values
         self._report = report
 
-    def note(self, what: str) -> None:
-        self._report.note(what, str(self.id))
+    def note(self, message: str) -> None:
+        self._report.note(message, str(self.id))
 
     def skip(self, reason: str) -> None:
         self._report.skip(reason, str(self.id))
 
-    def text(self, column: str, most: int | None = None) -> str | None:
+    def text(self, column: str, max_length: int | None = None) -> str | None:
         value = self.values[column]
         if value is None:
             return None
         text = str(value)
-        if most is not None and len(text) > most:
-            self.note(f"{column} cut to {most} characters")
-            return text[:most]
+        if max_length is not None and len(text) > max_length:
+            self.note(f"{column} cut to {max_length} characters")
+            return text[:max_length]
         return text
 
-    def words(self, column: str, most: int | None = None) -> str:
-        """Without surrounding blanks; empty when there is nothing."""
-        return (self.text(column, most) or "").strip()
+    def stripped(self, column: str, max_length: int | None = None) -> str:
+        """Return the text without surrounding whitespace; "" for null."""
+        return (self.text(column, max_length) or "").strip()
 
-    def whole_text(self, column: str, most: int) -> str | None:
-        """For what a part of would be wrong: None when blank or too long."""
-        text = self.words(column)
-        if len(text) > most:
-            self.note(f"{column} is longer than {most} characters: left out")
+    def uncut_text(self, column: str, max_length: int) -> str | None:
+        """Return a text of which a part would be wrong, or None if it is blank or too long."""
+        text = self.stripped(column)
+        if len(text) > max_length:
+            self.note(f"{column} is longer than {max_length} characters: left empty")
             return None
         return text or None
 
     def count(self, column: str) -> int:
+        """Return a non-negative integer; 0 for null and for values out of range."""
         value = self.values[column]
-        if isinstance(value, int) and 0 <= value <= LARGEST_INTEGER:
+        if isinstance(value, int) and 0 <= value <= MAX_INTEGER:
             return value
         if value is not None:
             self.note(f"{column} is out of range: 0")
         return 0
 
     def size(self, column: str) -> int | None:
+        """Return a positive integer, or None."""
         value = self.values[column]
-        return value if isinstance(value, int) and 0 < value <= LARGEST_INTEGER else None
+        return value if isinstance(value, int) and 0 < value <= MAX_INTEGER else None
 
-    def flag(self, column: str, *, default: bool) -> bool:
+    def boolean(self, column: str, *, default: bool) -> bool:
         value = self.values[column]
         return value if isinstance(value, bool) else default
 
-    def texts(self, column: str) -> list[str] | None:
-        """A list without its nulls; None stays None."""
+    def text_list(self, column: str) -> list[str] | None:
+        """Return a list without its nulls; None for null."""
         value = self.values[column]
         if value is None:
             return None
         if not isinstance(value, list):
-            self.note(f"{column} is not a list: left out")
+            self.note(f"{column} is not a list: left empty")
             return None
         return [str(item) for item in value if item is not None]
 
-    def moment(self, column: str) -> datetime | None:
+    def timestamp(self, column: str) -> datetime | None:
+        """Return an aware datetime; one without a time zone is UTC."""
         value = self.values[column]
         if not isinstance(value, datetime):
             return None
         return value if value.tzinfo else value.replace(tzinfo=UTC)
 
-    def day(self, column: str) -> date | None:
+    def date(self, column: str) -> object:
+        """Return the date of a timestamp; any other value as it is, for COPY to convert."""
         value = self.values[column]
         return value.date() if isinstance(value, datetime) else value
 
-    def reference(self, column: str) -> UUID | None:
+    def uuid(self, column: str) -> UUID | None:
         return as_uuid(self.values[column])
 
 
-def rows_of(batch: Sequence[Mapping[str, Any]], report: TableReport) -> list[Row]:
-    """Those of the batch that can be told apart."""
+def parse_rows(batch: Sequence[Mapping[str, object]], report: TableReport) -> list[Row]:
+    """Return the rows of the batch; one whose id is no UUID is skipped."""
     rows = []
     for values in batch:
         row_id = as_uuid(values["id"])
@@ -98,29 +103,29 @@ def rows_of(batch: Sequence[Mapping[str, Any]], report: TableReport) -> list[Row
     return rows
 
 
-def as_uuid(value: Any) -> UUID | None:
+def as_uuid(value: object) -> UUID | None:
     try:
         return value if isinstance(value, UUID) else UUID(str(value))
     except ValueError:
         return None
 
 
-def present(model: type[Model], ids: Iterable[UUID | None]) -> set[UUID]:
-    """Those of `ids` that the model has a row of."""
-    wanted = {one for one in ids if one is not None}
+def existing_ids(model: type[Model], ids: Iterable[UUID | None]) -> set[UUID]:
+    """Return the ids for which the model has a row."""
+    wanted = {row_id for row_id in ids if row_id is not None}
     return set(model._default_manager.filter(pk__in=wanted).values_list("pk", flat=True))
 
 
-def with_owners(rows: Sequence[Row], owners: Mapping[str, type[Model]]) -> list[Row]:
-    """The rows of which all that they hang on was taken."""
-    kept = list(rows)
-    for column, model in owners.items():
-        known = present(model, (row.reference(column) for row in kept))
+def drop_orphans(rows: Sequence[Row], parents: Mapping[str, type[Model]]) -> list[Row]:
+    """Return the rows whose parents, by column, were imported. The others are skipped."""
+    complete = list(rows)
+    for column, model in parents.items():
+        known = existing_ids(model, (row.uuid(column) for row in complete))
         remaining = []
-        for row in kept:
-            if row.reference(column) in known:
+        for row in complete:
+            if row.uuid(column) in known:
                 remaining.append(row)
             else:
-                row.skip(f"{column} names nothing that was taken")
-        kept = remaining
-    return kept
+                row.skip(f"{column} refers to nothing that was imported")
+        complete = remaining
+    return complete

@@ -1,4 +1,4 @@
-"""The Node backend's database: read only, in one snapshot, a batch at a time."""
+"""The Node backend's database, read in one snapshot, a batch at a time."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,33 +7,34 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.abc import Buffer, Loader
 from psycopg.rows import dict_row
 from psycopg.types.datetime import DateLoader, TimestampLoader, TimestamptzLoader
 
 _SETTINGS = {
-    # Row security would hide rows without a word; switched off, reading them is an error.
+    # Row security would silently hide rows. Switched off, reading such a table is an error.
     "row_security": "off",
     "statement_timeout": "0",
-    # Between two batches files are decoded, which may take minutes.
+    # Decoding the files of a batch may take minutes.
     "idle_in_transaction_session_timeout": "0",
     "TimeZone": "UTC",
 }
 
 
-class CannotRead(Exception):
-    """`str(error)` is the one line that tells an operator what is in the way."""
+class SourceError(Exception):
+    """The source cannot be imported. `str(error)` is one line that an operator can act on."""
 
 
 class Source:
-    """tables: the columns of every table in the source's schema."""
+    """An open source. `tables` maps each table of its schema to its columns."""
 
     def __init__(self, connection: psycopg.Connection[dict[str, Any]]) -> None:
         self._connection = connection
         self.tables = self._columns()
         if not {"users", "posts"} & self.tables.keys():
-            raise CannotRead("The source has neither a table users nor a table posts.")
+            raise SourceError("The source has neither a table users nor a table posts.")
         if "django_migrations" in self.tables:
-            raise CannotRead("The source is a database of this SMIMSO, not of the Node backend.")
+            raise SourceError("The source is a database of this SMIMSO, not of the Node backend.")
 
     def count(self, table: str) -> int:
         query = sql.SQL("SELECT count(*) AS rows FROM {}").format(sql.Identifier(table))
@@ -43,13 +44,13 @@ class Source:
     def batches(
         self, table: str, columns: Sequence[str], order: Sequence[str], size: int
     ) -> Iterator[list[dict[str, Any]]]:
-        """Rows with all of `columns`; None for those that this source does not have.
+        """Yield rows with all of `columns`, with None for those that the source lacks.
 
-        order: SQL that starts with a column's name.
+        order: SQL terms, each starting with a column; those of missing columns are dropped.
         """
         existing = self.tables[table]
         selected = [
-            # vector, text or an array, by the age of the source: as text they are all read alike
+            # Depending on the source's age this is a vector, an array or text: read all as text.
             sql.SQL("{}::text" if name == "embedding" else "{}").format(sql.Identifier(name))
             + sql.SQL(" AS {}").format(sql.Identifier(name))
             for name in columns
@@ -81,8 +82,8 @@ class Source:
 
 @contextmanager
 def open_source(dsn: str) -> Iterator[Source]:
-    """One snapshot of the source. Raises CannotRead when it is out of reach."""
-    connection = _connected(dsn)
+    """Open the source in one read-only snapshot. Raises SourceError when that is impossible."""
+    connection = _connect(dsn)
     try:
         with connection:
             connection.read_only = True
@@ -94,52 +95,56 @@ def open_source(dsn: str) -> Iterator[Source]:
         connection.close()
 
 
-def _connected(dsn: str) -> psycopg.Connection[dict[str, Any]]:
+def _connect(dsn: str) -> psycopg.Connection[dict[str, Any]]:
     try:
         connection = psycopg.connect(
             dsn,
             row_factory=dict_row,
             connect_timeout=10,
             client_encoding="utf8",
-            prepare_threshold=None,  # poolers in transaction mode do not know prepared statements
+            prepare_threshold=None,  # poolers in transaction mode lose prepared statements
         )
-    except psycopg.ProgrammingError as error:  # its text repeats the DSN, with the password
-        raise CannotRead(
-            "The DSN cannot be read; it looks like postgresql://user:password@host:5432/database"
+    except psycopg.ProgrammingError as error:  # its text contains the DSN, with the password
+        raise SourceError(
+            "The DSN is not valid. Example: postgresql://user:password@host:5432/database"
         ) from error
     except psycopg.Error as error:
-        raise CannotRead(
-            f"The source does not let us in: {' '.join(str(error).split())}"
+        raise SourceError(
+            f"Cannot connect to the source: {' '.join(str(error).split())}"
         ) from error
     for type_name, loader in _LOADERS.items():
         connection.adapters.register_loader(type_name, loader)
     return connection
 
 
-class _Moment(TimestamptzLoader):
-    """PostgreSQL knows 'infinity' and years that Python does not: None."""
+class _TimestamptzLoader(TimestamptzLoader):
+    """Load values that Python cannot represent, such as 'infinity', as None."""
 
-    def load(self, data: Any) -> datetime | None:  # type: ignore[override]
+    def load(self, data: Buffer) -> datetime | None:  # type: ignore[override]
         try:
             return super().load(data)
         except psycopg.DataError:
             return None
 
 
-class _NaiveMoment(TimestampLoader):
-    def load(self, data: Any) -> datetime | None:  # type: ignore[override]
+class _TimestampLoader(TimestampLoader):
+    def load(self, data: Buffer) -> datetime | None:  # type: ignore[override]
         try:
             return super().load(data)
         except psycopg.DataError:
             return None
 
 
-class _Day(DateLoader):
-    def load(self, data: Any) -> date | None:  # type: ignore[override]
+class _DateLoader(DateLoader):
+    def load(self, data: Buffer) -> date | None:  # type: ignore[override]
         try:
             return super().load(data)
         except psycopg.DataError:
             return None
 
 
-_LOADERS: dict[str, type[Any]] = {"timestamptz": _Moment, "timestamp": _NaiveMoment, "date": _Day}
+_LOADERS: dict[str, type[Loader]] = {
+    "timestamptz": _TimestamptzLoader,
+    "timestamp": _TimestampLoader,
+    "date": _DateLoader,
+}

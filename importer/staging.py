@@ -1,6 +1,6 @@
-"""Writes cleaned rows: COPY into a temporary table, from there into ours by primary key.
+"""Write cleaned rows: COPY into a temporary table, from there into ours by primary key.
 
-Raw SQL on purpose: the ORM would replace created_at and updated_at by the time of the import.
+This is raw SQL because the ORM would set created_at and updated_at to the time of the import.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,44 +13,54 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import DateTimeField, Field, Model
 from psycopg import sql
 
+CleanRow = Mapping[str, object]
+
 _STAGE = sql.Identifier("smimso_import_stage")
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where rows go. In SQL `s` is the row that is read and `t` the one that is there already.
+    """The table that rows are written to. In SQL, `s` is the source's row and `t` the stored one.
 
-    newer: when `s` replaces `t`; empty: never. merged: columns that it takes another way than
-    "as `s` has it". twice: why a row is skipped that breaks a unique constraint.
+    replace_when: condition under which `s` replaces `t`; empty: never. merged: SQL for columns
+    that do not simply take the value of `s`. conflict: the reason for skipping a row that breaks
+    a unique constraint.
     """
 
     model: type[Model]
     columns: tuple[str, ...]
-    newer: str = ""
+    replace_when: str = ""
     merged: Mapping[str, str] = field(default_factory=dict)
-    twice: str = "it is there already under another id"
+    conflict: str = "it already exists under another id"
 
 
 @dataclass(frozen=True)
-class Outcome:
-    taken: set[UUID]
+class WriteResult:
+    imported: set[UUID]
     updated: set[UUID]
     same: set[UUID]
 
+    def __contains__(self, row_id: object) -> bool:
+        return row_id in self.imported or row_id in self.updated or row_id in self.same
 
-def load(target: Target, rows: Sequence[Mapping[str, Any]]) -> Outcome:
-    """Call it in a transaction. What is in none of the sets broke a unique constraint."""
+
+def write_rows(target: Target, rows: Sequence[CleanRow]) -> WriteResult:
+    """Insert new rows and update older ones. Must run in a transaction.
+
+    A row that is in none of the result's sets broke a unique constraint.
+    """
     with connection.cursor() as cursor:
         _stage(cursor, target, rows)
-        there = _ids(cursor, _THERE, target)
-        updated = _ids(cursor, _UPDATE, target) if target.newer else set()
-        taken = _ids(cursor, _INSERT, target)
-    return Outcome(taken=taken, updated=updated, same=there - updated)
+        existing = _execute(cursor, _SELECT_EXISTING, target)
+        updated = _execute(cursor, _UPDATE, target) if target.replace_when else set()
+        imported = _execute(cursor, _INSERT, target)
+    return WriteResult(imported=imported, updated=updated, same=existing - updated)
 
 
-_THERE = sql.SQL("SELECT t.id FROM {table} t JOIN {stage} s ON s.id = t.id")
+_SELECT_EXISTING = sql.SQL("SELECT t.id FROM {table} t JOIN {stage} s ON s.id = t.id")
 _UPDATE = sql.SQL(
-    "UPDATE {table} t SET {changes} FROM {stage} s WHERE t.id = s.id AND ({newer}) RETURNING t.id"
+    "UPDATE {table} t SET {changes} FROM {stage} s "
+    "WHERE t.id = s.id AND ({replace_when}) RETURNING t.id"
 )
 _INSERT = sql.SQL(
     "INSERT INTO {table} ({columns}) SELECT {values} FROM {stage} s "
@@ -59,13 +69,14 @@ _INSERT = sql.SQL(
 )
 
 
-def _stage(cursor: CursorWrapper, target: Target, rows: Sequence[Mapping[str, Any]]) -> None:
+def _stage(cursor: CursorWrapper, target: Target, rows: Sequence[CleanRow]) -> None:
+    """Copy the rows into a temporary table with the columns of the target."""
     parts = {
         "stage": _STAGE,
         "columns": sql.SQL(", ").join(map(sql.Identifier, target.columns)),
         "table": sql.Identifier(target.model._meta.db_table),
     }
-    # A dry run is one transaction around all batches: there the last one's table is still there.
+    # A dry run is one transaction around all batches, so the last batch's table still exists.
     cursor.execute(sql.SQL("DROP TABLE IF EXISTS pg_temp.{stage}").format(**parts))
     create = (
         "CREATE TEMP TABLE {stage} ON COMMIT DROP AS SELECT 0 AS position, {columns} FROM {table}"
@@ -78,13 +89,14 @@ def _stage(cursor: CursorWrapper, target: Target, rows: Sequence[Mapping[str, An
     cursor.execute(sql.SQL("ANALYZE {stage}").format(**parts))
 
 
-def _ids(cursor: CursorWrapper, statement: sql.SQL, target: Target) -> set[UUID]:
+def _execute(cursor: CursorWrapper, statement: sql.SQL, target: Target) -> set[UUID]:
+    """Run a statement that returns ids."""
     values = {name: _value(target, name) for name in target.columns} | _defaults(target)
     query = statement.format(
         table=sql.Identifier(target.model._meta.db_table),
         stage=_STAGE,
         changes=sql.SQL(", ").join(_changes(target)),
-        newer=sql.SQL(target.newer),
+        replace_when=sql.SQL(target.replace_when),
         columns=sql.SQL(", ").join(map(sql.Identifier, values)),
         values=sql.SQL(", ").join(values.values()),
     )
@@ -118,7 +130,7 @@ def _field(model: type[Model], column: str) -> "Field[Any, Any]":
 
 
 def _defaults(target: Target) -> dict[str, sql.Composable]:
-    """Columns that the source knows nothing of: Django keeps their defaults to itself."""
+    """Return values for columns that the source lacks: Django's defaults are not in the schema."""
     return {
         str(field.column): sql.Literal(field.get_db_prep_save(field.get_default(), connection))
         for field in target.model._meta.concrete_fields

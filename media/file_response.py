@@ -1,6 +1,7 @@
-"""A stored file as an answer: whole, one range of it, or "not modified" (RFC 9110).
+"""Responses with a stored file: whole, one range of it, or "not modified" (RFC 9110).
 
-Read in pieces on a thread, so that neither memory nor the event loop feels a large file.
+Files are read in chunks on a thread, so that a large file neither fills the memory nor blocks the
+event loop.
 """
 
 import asyncio
@@ -16,20 +17,25 @@ from django.utils.cache import get_conditional_response
 from django.utils.http import http_date, quote_etag
 
 CHUNK_SIZE = 256 * 1024  # bytes
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")  # several ranges at once may be ignored
+_RANGE = re.compile(
+    r"bytes=(\d{0,18})-(\d{0,18})"
+)  # a server may ignore requests for several ranges
 
 
 def file_response(
     request: HttpRequest, name: str, *, content_type: str, inline: bool
 ) -> HttpResponseBase:
-    """Raises FileNotFoundError."""
+    """Return a file of the storage. inline: shown by browsers, else downloaded.
+
+    Raises FileNotFoundError.
+    """
     size = default_storage.size(name)
     modified = int(default_storage.get_modified_time(name).timestamp())
     etag = quote_etag(f"{modified:x}-{size:x}")
     response: HttpResponseBase | None = get_conditional_response(request, etag, modified)
     if response is None:
-        asked = _requested_range(request, size, fresh={etag, http_date(modified)})
-        response = _build_response(request, name, size, asked, content_type)
+        requested = _requested_range(request, size, validators={etag, http_date(modified)})
+        response = _build_response(request, name, size, requested, content_type)
         if not inline:
             response["Content-Disposition"] = f'attachment; filename="{PurePath(name).name}"'
     response["ETag"] = etag
@@ -38,11 +44,14 @@ def file_response(
     return response
 
 
-def _requested_range(request: HttpRequest, size: int, fresh: set[str]) -> range | None:
-    """The bytes asked for; empty when the file has none of them, None when all are."""
+def _requested_range(request: HttpRequest, size: int, validators: set[str]) -> range | None:
+    """Return the requested bytes: empty if the file has none of them, None for the whole file.
+
+    validators: values of `If-Range` for which a range may be sent.
+    """
     match = _RANGE.fullmatch(request.headers.get("Range", "").strip())
     condition = request.headers.get("If-Range")
-    if match is None or (condition and condition not in fresh):
+    if match is None or (condition and condition not in validators):
         return None
     first, last = match.groups()
     if first:
@@ -53,38 +62,38 @@ def _requested_range(request: HttpRequest, size: int, fresh: set[str]) -> range 
 
 
 def _build_response(
-    request: HttpRequest, name: str, size: int, asked: range | None, content_type: str
+    request: HttpRequest, name: str, size: int, requested: range | None, content_type: str
 ) -> HttpResponseBase:
-    if asked is not None and not asked:
+    if requested is not None and not requested:
         return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
-    span = range(size) if asked is None else asked
+    span = range(size) if requested is None else requested
     response: HttpResponseBase = HttpResponse(content_type=content_type)
     if request.method != "HEAD" and span:
         if not connection.in_atomic_block:
-            connection.close()  # a slow reader must not keep one of the pool's
+            connection.close()  # a slow client must not hold a connection of the pool
         response = _FileStream(default_storage.open(name), span, content_type)
     response["Content-Length"] = str(len(span))
-    if asked is not None:
+    if requested is not None:
         response.status_code = 206
-        response["Content-Range"] = f"bytes {asked.start}-{asked.stop - 1}/{size}"
+        response["Content-Range"] = f"bytes {requested.start}-{requested.stop - 1}/{size}"
     return response
 
 
 class _FileStream(StreamingHttpResponse):
-    """Django's own FileResponse is read as a whole before it is sent under ASGI."""
+    """A streamed file. Under ASGI, Django's FileResponse reads the whole file before sending it."""
 
     def __init__(self, file: File, span: range, content_type: str) -> None:
         file.seek(span.start)
         self._file = file
-        self._left = len(span)
-        super().__init__(self._pieces(), content_type=content_type)
+        self._remaining = len(span)
+        super().__init__(self._chunks(), content_type=content_type)
 
     def _read(self) -> bytes:
-        data: bytes = self._file.read(min(CHUNK_SIZE, self._left))
-        self._left -= len(data)
+        data: bytes = self._file.read(min(CHUNK_SIZE, self._remaining))
+        self._remaining -= len(data)
         return data
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _chunks(self) -> Iterator[bytes]:
         while data := self._read():
             yield data
 

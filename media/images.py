@@ -1,7 +1,7 @@
-"""The only door for bytes from outside: hostile until decoded.
+"""Checking and decoding of uploaded pictures, the only entry point for images from outside.
 
-An upload's declared name and type are never believed. What is stored is what was decoded here,
-without private metadata, under a uuid and the extension of its real type.
+The declared name and type of an upload are ignored. Only images that decode here are stored,
+without private metadata, under a UUID and with the extension of their real type.
 """
 
 import base64
@@ -25,7 +25,7 @@ from smimso.machine import available_cores, available_memory
 
 EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif"}
 ORIENTATION = 0x0112  # EXIF tag
-UPRIGHT = {  # what an EXIF orientation asks for; Pillow turns counter-clockwise
+UPRIGHT = {  # by EXIF orientation; Pillow rotates counter-clockwise
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -34,32 +34,34 @@ UPRIGHT = {  # what an EXIF orientation asks for; Pillow turns counter-clockwise
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-MODEL_SIDE = 768  # pixels; twice what the largest model input needs
-FINGERPRINT_SIDE = 480  # pixels
-# Pixels of the shorter side that are decoded for the models, at least: the larger of the two looks
-# at 384. An eighth of a photograph of 12 megapixels has 375, and a quarter takes 11 ms more.
+# Sides are in pixels.
+MODEL_SIDE = 768  # longer side; twice the largest model input
+FINGERPRINT_SIDE = 480  # longer side
+# Minimum of the shorter side when decoding for the models, whose largest input is 384. JPEGs are
+# decoded at 1/8 if possible: of a photo of 12 megapixels that is 375, and 1/4 takes 11 ms more.
 MIN_SIDE = 360
-MAX_SIDE = 8 * MIN_SIDE  # pixels of the longer side that are kept for the models
-PLACEHOLDER_WIDTH = 20  # pixels
-MAX_WEBP_SIDE = 16_383  # pixels; more is beyond the format
+MAX_SIDE = 8 * MIN_SIDE  # longer side, for the models
+PLACEHOLDER_WIDTH = 20
+MAX_WEBP_SIDE = 16_383  # limit of the format
 
 
-def _decoder_count() -> int:
-    """As many as cores, but a picture of the most pixels takes 200 MB while it is decoded: a tenth
-    of the machine's memory, if all of them do."""
+def count_decoders() -> int:
+    """Return the number of cores, limited by memory: one thread per 2 GB.
+
+    Decoding a picture of the maximum size takes 200 MB, so all threads use a tenth of the memory.
+    """
     return max(2, min(available_cores(), available_memory() // (2 * 1024**3)))
 
 
-DECODER_COUNT = _decoder_count()
-_DECODERS = ThreadPoolExecutor(
-    DECODER_COUNT, thread_name_prefix="decode"
-)  # Pillow releases the GIL
+DECODER_COUNT = count_decoders()
+# Threads, because Pillow releases the GIL. They also limit how many pictures are in memory at once.
+_DECODERS = ThreadPoolExecutor(DECODER_COUNT, thread_name_prefix="decode")
 
-Image.MAX_IMAGE_PIXELS = None  # _opened has the limit, and refuses before anything is decoded
+Image.MAX_IMAGE_PIXELS = None  # _open_header checks our own limit before anything is decoded
 
 
 class Upload(Protocol):
-    """What Django's UploadedFile offers."""
+    """The part of Django's UploadedFile that is used here."""
 
     @property
     def size(self) -> int | None: ...
@@ -72,11 +74,11 @@ class Upload(Protocol):
 
 @dataclass(frozen=True)
 class CheckedImage:
-    """An image that may be stored and served.
+    """An image that can be stored and served.
 
-    width, height: pixels as displayed. checksum: SHA-256 of the bytes as uploaded, hex.
+    width, height: pixels as displayed. checksum: SHA-256 (hex) of the bytes as uploaded.
     renditions: WebP files by name ("thumbnail", "preview"). placeholder: a data: URL.
-    perceptual_hash, colors: as media.appearance describes them.
+    perceptual_hash, colors: see media.appearance.
     """
 
     data: bytes
@@ -92,25 +94,26 @@ class CheckedImage:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """By which a copy is known. checksum: SHA-256 of the bytes, hex."""
+    """The values that identify copies of a picture. checksum: SHA-256 (hex) of the bytes."""
 
     checksum: str
     perceptual_hash: int | None
 
 
 def check_images(uploads: Sequence[Upload]) -> list[CheckedImage]:
-    """All of `uploads` decoded and checked, in order; InvalidInput names what is wrong."""
+    """Decode and check all uploads; return them in order. Raises InvalidInput."""
     check_count(uploads)
     return list(_DECODERS.map(_check_image, [read_upload(upload) for upload in uploads]))
 
 
 def check_count(uploads: Sequence[Upload]) -> None:
+    """Raise InvalidInput if there are more files than one post can have."""
     if len(uploads) > settings.UPLOAD_MAX_FILES:
         raise InvalidInput("too_many_files", number=settings.UPLOAD_MAX_FILES)
 
 
 def compute_fingerprints(uploads: Sequence[Upload]) -> list[Fingerprint]:
-    """As `check_images` would give them, in order, without what a picture to be stored needs."""
+    """Return the fingerprints as `check_images` would, in order, without preparing for storage."""
     check_count(uploads)
     return list(_DECODERS.map(_compute_fingerprint, [read_upload(upload) for upload in uploads]))
 
@@ -121,25 +124,24 @@ def _compute_fingerprint(data: bytes) -> Fingerprint:
 
 
 def decode_upload(upload: Upload, side: int = MODEL_SIDE) -> Image.Image:
-    """A picture that is only looked at (search, caption), as `decode_bytes` gives it."""
+    """Decode a picture that will not be stored (search, captions), as `decode_bytes` does."""
     return decode_bytes(read_upload(upload), side)
 
 
 def decode_bytes(data: bytes, side: int = MODEL_SIDE) -> Image.Image:
-    """RGB, EXIF orientation applied, about `side` pixels on its longer side or smaller.
+    """Decode to RGB, upright, with at most about `side` pixels on the longer side.
 
-    Raises InvalidInput when the bytes are not an acceptable image.
+    Raises InvalidInput if the bytes are not an accepted image.
     """
-    # A few at a time: one of the most pixels takes 200 MB while it is decoded.
     return _DECODERS.submit(_decode_to_fit, data, side).result()
 
 
 def decode_ahead(read: Callable[[], bytes]) -> Future[Image.Image]:
-    """What `read` returns, read and decoded on a thread of its own, once for all models.
+    """Call `read` and decode its result on a thread, once for all models.
 
-    RGB, EXIF orientation applied, LEAST_SIDE to 2 · LEAST_SIDE pixels on the shorter side where
-    there are so many, MOST_SIDE on the longer one at most: 6 MB. The future raises InvalidInput on
-    bad bytes, and what `read` raises.
+    The image is RGB and upright. If it is large enough, its shorter side has MIN_SIDE to
+    2 * MIN_SIDE pixels; its longer side has at most MAX_SIDE. So it takes 6 MB at most. The future
+    raises InvalidInput for bad bytes, and the errors of `read`.
     """
     return _DECODERS.submit(lambda: _decode_for_models(read()))
 
@@ -149,14 +151,14 @@ def _decode_for_models(data: bytes) -> Image.Image:
     if image.mode in ("1", "P"):
         image = _flatten(image)
     longer = round(2 * MIN_SIDE * max(image.size) / min(image.size))
-    side = min(longer, MAX_SIDE)  # a long strip of 50 megapixels would stay as it is
+    side = min(longer, MAX_SIDE)  # else a long strip of 50 megapixels would not shrink
     image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
     return _flatten(image)
 
 
 def _decode_to_fit(data: bytes, side: int) -> Image.Image:
     image = _decode(io.BytesIO(data), side)
-    if image.mode in ("1", "P"):  # which Pillow resizes without smoothing
+    if image.mode in ("1", "P"):  # Pillow resizes these without smoothing
         image = _flatten(image)
     image.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
     return _flatten(image)
@@ -178,7 +180,7 @@ def _check_image(data: bytes) -> CheckedImage:
     except ValueError as error:
         raise _unreadable_error() from error
     size = _open_header(io.BytesIO(data)).size
-    renditions, placeholder, seen = _make_renditions(data)
+    renditions, placeholder, small = _make_renditions(data)
     return CheckedImage(
         data=data,
         extension=EXTENSIONS[image_format],
@@ -187,23 +189,25 @@ def _check_image(data: bytes) -> CheckedImage:
         checksum=checksum,
         renditions=renditions,
         placeholder=placeholder,
-        perceptual_hash=perceptual_hash(seen),
-        colors=color_names(seen),
+        perceptual_hash=perceptual_hash(small),
+        colors=color_names(small),
     )
 
 
 def _make_renditions(data: bytes) -> tuple[dict[str, bytes], str, Image.Image]:
-    """WebP files no wider than settings.UPLOAD_THUMBNAIL_WIDTHS, the blurred placeholder, and the
-    smallest of them in RGB."""
+    """Return the WebP renditions by name, the blurred placeholder, and the smallest one in RGB.
+
+    Widths: settings.UPLOAD_THUMBNAIL_WIDTHS at most.
+    """
     widths = settings.UPLOAD_THUMBNAIL_WIDTHS
     image = _decode(io.BytesIO(data), max(widths.values()))
-    # The profile of a grey or CMYK picture does not fit what it is converted to.
+    # The color profile of a grayscale or CMYK picture does not fit RGB.
     profile = image.info.get("icc_profile") if image.mode in ("RGB", "RGBA", "P") else None
     image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     files = {}
     for name, width in sorted(widths.items(), key=lambda item: -item[1]):
         image = _shrink(image, width, MAX_WEBP_SIDE)
-        # method 0: a third of the time of the default for 4 % more bytes
+        # method 0 takes a third of the default's time, for 4 % more bytes
         options = {"quality": 80, "method": 0, "icc_profile": profile}
         files[name] = _encode(image, "WEBP", **options)
     tiny = _shrink(image, PLACEHOLDER_WIDTH, 4 * PLACEHOLDER_WIDTH)
@@ -211,8 +215,8 @@ def _make_renditions(data: bytes) -> tuple[dict[str, bytes], str, Image.Image]:
     return files, f"data:image/webp;base64,{encoded}", _flatten(image)
 
 
-def _shrink(image: Image.Image, most_width: int, most_height: int) -> Image.Image:
-    scale = min(most_width / image.width, most_height / image.height)
+def _shrink(image: Image.Image, max_width: int, max_height: int) -> Image.Image:
+    scale = min(max_width / image.width, max_height / image.height)
     if scale >= 1:
         return image
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
@@ -226,69 +230,72 @@ def _encode(image: Image.Image, image_format: str, **options: object) -> bytes:
 
 
 def _make_upright(data: bytes) -> bytes:
-    """Encoded again if the EXIF orientation asks for it: the one case in which pixels change."""
-    with _raise_invalid_input():
+    """Re-encode the image upright if its EXIF orientation requires it, else return it as it is."""
+    with _refuse_broken_images():
         image = _open_header(io.BytesIO(data))
-        turn = _required_transpose(image)
-        if turn is None:
+        transpose = _required_transpose(image)
+        if transpose is None:
             return data
         options = {"icc_profile": image.info.get("icc_profile")}
         if image.format in ("JPEG", "WEBP"):
             options["quality"] = 95
-        return _encode(image.transpose(turn), image.format or "", **options)
+        return _encode(image.transpose(transpose), image.format or "", **options)
 
 
 def _required_transpose(image: Image.Image) -> Image.Transpose | None:
-    """What makes the picture upright. Not ImageOps.exif_transpose: it also writes the EXIF data
-    anew, and stumbles over what was odd in it. An animation would lose its other frames."""
-    turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
-    return None if turn is None or getattr(image, "is_animated", False) else turn
+    """Return the operation that makes the picture upright.
+
+    Not ImageOps.exif_transpose, which also rewrites the EXIF data and fails on malformed data. None
+    for animations, which would lose their other frames.
+    """
+    transpose = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
+    return None if transpose is None or getattr(image, "is_animated", False) else transpose
 
 
 def _decode(file: IO[bytes], side: int) -> Image.Image:
-    """Fully decoded and upright; JPEGs at the smallest scale that still has `side` pixels."""
-    with _raise_invalid_input():
+    """Decode an image upright; a JPEG at the smallest scale that still has `side` pixels."""
+    with _refuse_broken_images():
         image = _open_header(file)
         if image.format == "JPEG":
             image.draft(None, (side, side))
         image.load()
-        turn = _required_transpose(image)
-    if turn is not None:
-        image = image.transpose(turn)
+        transpose = _required_transpose(image)
+    if transpose is not None:
+        image = image.transpose(transpose)
     return _to_eight_bits(image)
 
 
 def _open_header(file: IO[bytes]) -> Image.Image:
-    """The header only. Refuses other formats and sizes before any pixel is decoded."""
-    with _raise_invalid_input():
+    """Read only the header; refuse other formats and excessive sizes before decoding pixels."""
+    with _refuse_broken_images():
         image: Image.Image = Image.open(file, formats=tuple(EXTENSIONS))
-        if image.format == "MPO":  # a JPEG with more pictures behind it, as some cameras make it
+        if image.format == "MPO":  # a JPEG followed by more pictures, as some cameras write
             file.seek(0)
             image = JpegImageFile(file)
     if image.width * image.height > settings.UPLOAD_MAX_PIXELS:
-        most = settings.UPLOAD_MAX_PIXELS // 1_000_000
-        raise InvalidInput("image_too_large", number=most)
+        megapixels = settings.UPLOAD_MAX_PIXELS // 1_000_000
+        raise InvalidInput("image_too_large", number=megapixels)
     return image
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Greys of 16 bits scaled down: Pillow's own conversion cuts them off at 255."""
+    """Scale 16-bit grayscale down to 8 bits; Pillow's own conversion clips at 255."""
     if not image.mode.startswith("I"):
         return image
     image.info.pop("transparency", None)
-    return image.point(lambda grey: grey * (1 / 256)).convert("L")
+    return image.point(lambda gray: gray * (1 / 256)).convert("L")
 
 
 def _flatten(image: Image.Image) -> Image.Image:
     if not image.has_transparency_data:
         return image.convert("RGB")
-    ground = Image.new("RGBA", image.size, "white")
-    return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
+    background = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(background, image.convert("RGBA")).convert("RGB")
 
 
 @contextmanager
-def _raise_invalid_input() -> Iterator[None]:
-    """Turns whatever Pillow raises on bad data into one clear InvalidInput."""
+def _refuse_broken_images() -> Iterator[None]:
+    """Convert the various errors that Pillow raises on bad data to one InvalidInput."""
     try:
         yield
     except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:

@@ -1,13 +1,19 @@
-"""What every page knows about notifications."""
+"""Template context of every page: the number of unread notifications."""
 
-from functools import cache, partial
-from typing import Any
+from collections.abc import Callable
+from functools import cache
 
 from django.http import HttpRequest
 
 from notifications.services import unread_count
 
 
-def unread(request: HttpRequest) -> dict[str, Any]:
-    """Counted only where a template asks, and once."""
-    return {"unread_notifications": cache(partial(unread_count, request.user))}
+def unread(request: HttpRequest) -> dict[str, Callable[[], int]]:
+    """Return a function that counts when a template first asks, and never twice."""
+
+    @cache
+    def count() -> int:
+        user_id = request.user.pk
+        return unread_count(user_id) if user_id else 0
+
+    return {"unread_notifications": count}

@@ -1,4 +1,4 @@
-"""Notifications: what others did that concerns a member."""
+"""Notifications about the actions of other members."""
 
 from uuid import UUID, uuid4
 
@@ -17,12 +17,12 @@ class NotificationType(models.TextChoices):
 
 class NotificationQuerySet(models.QuerySet["Notification"]):
     def visible_to(self, user_id: UUID) -> "NotificationQuerySet":
-        """The recipient's, without those about a post that they may not see any more."""
+        """Return the recipient's notifications, without those about posts hidden from them."""
         return self.filter(visible_notifications(user_id))
 
 
 class Notification(models.Model):
-    """Unique per recipient, actor, kind and object: doing it again tells nobody twice."""
+    """Unique per recipient, actor, type and object, so that a repeated action notifies once."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="notifications")

@@ -1,4 +1,4 @@
-"""Telling open streams, in whichever web process they are, that something has come."""
+"""Publish new notifications to open streams in all web processes, by Redis pub/sub."""
 
 import logging
 from uuid import UUID
@@ -15,8 +15,8 @@ def channel_name(user_id: UUID) -> str:
 
 
 def publish(user_id: UUID, notification_id: UUID) -> None:
-    """Only the id: each stream reads the row. A dead Redis costs the live event, nothing else."""
+    """Send the id; each stream reads the row itself. Without Redis, only the live event is lost."""
     try:
         redis_client().publish(channel_name(user_id), str(notification_id))
     except RedisError as error:
-        logger.warning("A notification was not sent live: %s", error)
+        logger.warning("A live notification was not published: %s", error)

@@ -1,6 +1,7 @@
-"""Which notifications a recipient may still see.
+"""Conditions under which recipients may still see their notifications.
 
-Who may see a post is known above, in posts: that app registers its rule here when it is ready.
+Only posts knows who may see a post, and notifications cannot import it. So posts registers its
+rule here when the app is ready.
 """
 
 from collections.abc import Callable
@@ -13,11 +14,12 @@ _rules: list[Rule] = []
 
 
 def register(rule: Rule) -> None:
-    """`rule`: from a recipient's id to a condition on notifications."""
+    """Add a function that maps a recipient's id to a condition on notifications."""
     _rules.append(rule)
 
 
 def visible_notifications(user_id: UUID) -> Q:
+    """Return the condition for the notifications that a member may see."""
     condition = Q(user_id=user_id)
     for rule in _rules:
         condition &= rule(user_id)

@@ -11,10 +11,10 @@ class PostsConfig(AppConfig):
         from accounts.models import User
         from notifications import visibility
         from posts.admin.ai_sections import register_sections
-        from posts.models import visible_posts
+        from posts.visibility import visible_posts
 
-        def about_visible_posts(user_id: UUID) -> Q:
+        def is_about_visible_post(user_id: UUID) -> Q:
             return Q(post=None) | visible_posts(User(pk=user_id), "post__")
 
-        visibility.register(about_visible_posts)
+        visibility.register(is_about_visible_post)
         register_sections()

@@ -1,71 +1,73 @@
-"""Pictures that were posted before: the same file, or one that looks the same (ADR 11)."""
+"""Search for posts that already show a picture: the same file or a similar one (ADR 11)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
+from uuid import UUID
 
 from django.db.models import BooleanField, ExpressionWrapper, F, Q
 from django.db.models.expressions import OrderBy
 
+from accounts.models import User
 from media.images import Fingerprint, Upload, compute_fingerprints
 from posts.models import Post, PostImage
 
-MatchKind = Literal["exact", "near"]
-
-MAX_PER_PICTURE = 5  # posts for each picture
+MAX_PER_PICTURE = 5  # posts
 _MAX_IMAGES = 50
 
 
 @dataclass(frozen=True)
 class Duplicate:
-    """A post with a picture that is the same file or looks the same.
+    """A post with a picture that is the same file ("exact") or looks the same ("near").
 
-    own: the asking member's post, else one that the member may see.
+    own: by the member who asks, else by somebody whose post the member may see.
     """
 
-    kind: MatchKind
+    kind: Literal["exact", "near"]
     post: Post
     image: PostImage
     own: bool
 
 
 def find_duplicates(
-    member: Any, uploads: Sequence[Upload], checksums: Sequence[str] = ()
+    member: User, uploads: Sequence[Upload], checksums: Sequence[str] = ()
 ) -> list[list[Duplicate]]:
-    """For each upload, in order: at most MOST_FOUND posts, own ones first, then exact copies.
+    """Return, for each upload in order, at most MAX_PER_PICTURE posts: own ones, then exact copies.
 
-    checksums: of the files that the uploads are small renditions of. What the member may not see
-    is as if it were not there. Raises InvalidInput as posting would; nothing is stored.
+    checksums: SHA-256 (hex, or blank) of the original files, where `uploads` are smaller
+    renditions. Only posts that the member may see are found. Raises InvalidInput, as
+    `services.create_post` does; stores nothing.
     """
-    seen = compute_fingerprints(uploads)
-    claimed = [*checksums, *[""] * len(seen)]
+    originals = [*checksums, *[""] * len(uploads)]
     return [
-        _duplicates(member, Fingerprint(claimed[n] or each.checksum, each.perceptual_hash))
-        for n, each in enumerate(seen)
+        _find(member, Fingerprint(checksum or upload.checksum, upload.perceptual_hash))
+        for upload, checksum in zip(compute_fingerprints(uploads), originals, strict=False)
     ]
 
 
-def _duplicates(member: Any, wanted: Fingerprint) -> list[Duplicate]:
+def _find(member: User, fingerprint: Fingerprint) -> list[Duplicate]:
     images = (
         PostImage.objects.visible_to(member)
-        .near_duplicates(wanted.checksum, wanted.perceptual_hash)
+        .near_duplicates(fingerprint.checksum, fingerprint.perceptual_hash)
         .without_vectors()
         .select_related("post__user")
         .order_by(
-            _first(Q(post__user=member)),
-            _first(Q(checksum=wanted.checksum)),
+            _true_first(Q(post__user=member)),
+            _true_first(Q(checksum=fingerprint.checksum)),
             F("hash_distance").asc(nulls_last=True),
             "-created_at",
             "pk",
         )
     )
-    found: dict[Any, Duplicate] = {}
+    duplicates: dict[UUID, Duplicate] = {}
     for image in images[:_MAX_IMAGES]:
-        kind: MatchKind = "exact" if image.checksum == wanted.checksum else "near"
+        kind: Literal["exact", "near"] = "near"
+        if image.checksum == fingerprint.checksum:
+            kind = "exact"
         own = image.post.user_id == member.pk
-        found.setdefault(image.post_id, Duplicate(kind, image.post, image, own))
-    return list(found.values())[:MAX_PER_PICTURE]
+        duplicates.setdefault(image.post_id, Duplicate(kind, image.post, image, own))
+    return list(duplicates.values())[:MAX_PER_PICTURE]
 
 
-def _first(condition: Q) -> OrderBy:
+def _true_first(condition: Q) -> OrderBy:
     return ExpressionWrapper(condition, output_field=BooleanField()).desc()

@@ -1,12 +1,12 @@
-"""Search by words: PostgreSQL full text over what is written about a post and its captions.
+"""PostgreSQL full-text search over the texts of posts and the captions of their pictures.
 
-Marks on letters do not matter: "pho bo" finds "Phở bò", and the other way round. What is searched
-is stored in PostWords; its words have the weight of the place where they stand.
+Diacritics are ignored: "pho bo" finds "Phở bò" and the other way round. The text is stored in
+PostSearchDocument; each word is weighted by the field that it comes from.
 """
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.contrib.postgres.search import SearchQuery, SearchRank
@@ -14,21 +14,22 @@ from django.db.models import F, Value
 
 from posts.models import PostQuerySet
 
-# On every server, without stemming or stop words: serves Vietnamese and English alike.
+# Has neither stemming nor stop words, so it suits Vietnamese as well as English.
 CONFIGURATION = "simple"
 MAX_TERMS = 12
-MAX_TERM_LENGTH = 100  # characters; PostgreSQL refuses words of more than 2 kB
-# A longer word also finds what it begins. Without their marks, Vietnamese words begin too much:
-# "cá" would find cats and castles.
+MAX_TERM_LENGTH = 100  # characters; PostgreSQL rejects words of more than 2 kB
+# Words of this length also match as prefixes. Vietnamese words without diacritics are too short
+# for that: "cá" would find cats and castles.
 MIN_PREFIX_LENGTH = 4
-# Of the name of author or category, of descriptions and captions, of tags, of the title.
+# Labels D to A: names of author and category; description and captions; tags; title.
 WEIGHTS = [0.4, 0.8, 0.9, 1.0]
 NAMES, TAGS, TITLE_AND_TAGS = "D", "B", "AB"
-# Vietnamese, and the languages of Europe. Documents are folded in the same way by migration 0003.
+# Combining marks of Vietnamese and the European languages. Migration 0003 strips the same ones.
 _MARKS = (
     "\u0300\u0301\u0302\u0303\u0304\u0306\u0308\u0309\u030a\u030b\u030c\u031b\u0323\u0327\u0328"
 )
-# Words that say nothing about a picture; looked for only when there are no others.
+_STRAIGHT_QUOTES = str.maketrans("“”„«»", '"""""')
+# Dropped from queries, unless a query has no other words.
 STOP_WORDS = frozenset(
     re.findall(
         r"\w+",
@@ -41,14 +42,14 @@ STOP_WORDS = frozenset(
 
 @dataclass(frozen=True)
 class Term:
-    """A word, or the words of a quoted phrase, folded. `typed`: as the member wrote it."""
+    """A word or a quoted phrase. text: as typed; words: in lower case and without diacritics."""
 
-    typed: str
+    text: str
     words: tuple[str, ...]
     is_phrase: bool = False
 
     def expression(self, *, min_prefix_length: int = MIN_PREFIX_LENGTH, weights: str = "") -> str:
-        """In the syntax of `to_tsquery`; weights: only in these places, as "AB"."""
+        """Return the term in `to_tsquery` syntax. weights: labels to search in, as "AB"; or all."""
         labels = f":{weights}" if weights else ""
         if self.is_phrase:
             return f"({' <-> '.join(f'{word}{labels}' for word in self.words)})"
@@ -59,26 +60,22 @@ class Term:
 
 
 def parse_terms(text: str) -> list[Term]:
-    """The words of `text`, at most MOST_TERMS; what stands in quotes is one phrase."""
-    found: list[Term] = []
-    for phrase, rest in re.findall(r'"([^"]*)"|([^"]+)', text.translate(_QUOTES)):
-        words = _split_words(phrase)
-        if len(words) > 1:
-            folded = tuple(strip_diacritics(word)[:MAX_TERM_LENGTH] for word in words)
-            found.append(Term(" ".join(words), folded, is_phrase=True))
-        else:
-            found += [
-                Term(word, (strip_diacritics(word)[:MAX_TERM_LENGTH],))
-                for word in words or _split_words(rest)
-            ]
-    unique = list({term.words: term for term in found if all(term.words)}.values())
-    telling = [term for term in unique if term.words[0] not in STOP_WORDS or term.is_phrase]
-    return (telling or unique)[:MAX_TERMS]
+    """Split a query into distinct terms, at most MAX_TERMS. Quoted words form a phrase."""
+    terms: dict[tuple[str, ...], Term] = {}
+    for quoted, unquoted in re.findall(r'"([^"]*)"|([^"]+)', text.translate(_STRAIGHT_QUOTES)):
+        words = _split_words(quoted or unquoted)
+        is_phrase = bool(quoted) and len(words) > 1
+        for part in [words] if is_phrase else [[word] for word in words]:
+            normalized = tuple(_normalize(word) for word in part)
+            if all(normalized):
+                terms[normalized] = Term(" ".join(part), normalized, is_phrase)
+    content = [term for term in terms.values() if term.is_phrase or term.words[0] not in STOP_WORDS]
+    return (content or list(terms.values()))[:MAX_TERMS]
 
 
-def filter_by_words(posts: PostQuerySet, words: str) -> PostQuerySet:
-    """Those of `posts` in which every term of `words` begins a word, each with its `rank`."""
-    terms = parse_terms(words)
+def filter_by_words(posts: PostQuerySet, text: str) -> PostQuerySet:
+    """Return the posts that match all terms of `text` as prefixes, annotated with `rank`."""
+    terms = parse_terms(text)
     if not terms:
         return posts.none().annotate(rank=Value(0.0))
     query = _tsquery(" & ".join(term.expression(min_prefix_length=1) for term in terms))
@@ -89,17 +86,17 @@ def match_all(terms: Iterable[Term], *, weights: str = "") -> SearchQuery:
     return _tsquery(" & ".join(term.expression(weights=weights) for term in terms))
 
 
-def match_any(terms: Sequence[Term]) -> SearchQuery:
+def match_any(terms: Iterable[Term]) -> SearchQuery:
     return _tsquery(" | ".join(term.expression() for term in terms))
 
 
 def prefix_query(text: str, weights: str) -> SearchQuery | None:
-    """For who still types: the words of `text`, of which the last may have just begun."""
-    words = [strip_diacritics(word)[:MAX_TERM_LENGTH] for word in _split_words(text)[:MAX_TERMS]]
-    if not all(words) or not words:
+    """Return the query for text that is still being typed: its last word matches as a prefix."""
+    words = [_normalize(word) for word in _split_words(text)[:MAX_TERMS]]
+    if not words or not all(words):
         return None
-    done = [f"{word}:{weights}" for word in words[:-1]]
-    return _tsquery(" & ".join([*done, f"{words[-1]}:*{weights}"]))
+    complete = [f"{word}:{weights}" for word in words[:-1]]
+    return _tsquery(" & ".join([*complete, f"{words[-1]}:*{weights}"]))
 
 
 def rank_by(query: SearchQuery) -> SearchRank:
@@ -107,16 +104,17 @@ def rank_by(query: SearchQuery) -> SearchRank:
 
 
 def strip_diacritics(text: str) -> str:
-    """In lower case and without marks."""
-    folding = str.maketrans("đĐ", "dd", _MARKS)
-    return unicodedata.normalize("NFD", text.lower()).translate(folding)
+    """Return the text in lower case and without diacritics."""
+    table = str.maketrans("đĐ", "dd", _MARKS)
+    return unicodedata.normalize("NFD", text.lower()).translate(table)
 
 
-_QUOTES = str.maketrans("“”„«»", '"""""')
+def _normalize(word: str) -> str:
+    return strip_diacritics(word)[:MAX_TERM_LENGTH]
 
 
 def _split_words(text: str) -> list[str]:
-    # Composed, for a mark on its own is no letter and would end its word.
+    # Composed first: a combining mark by itself is not a letter and would end the word.
     return re.findall(r"[^\W_]+", unicodedata.normalize("NFC", text))
 
 
@@ -124,4 +122,4 @@ def _tsquery(expression: str) -> SearchQuery:
     return SearchQuery(expression, config=CONFIGURATION, search_type="raw")
 
 
-EMPTY_QUERY = _tsquery("")  # no document matches it
+EMPTY_QUERY = _tsquery("")  # matches no document

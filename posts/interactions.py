@@ -1,23 +1,24 @@
-"""Likes, saves and comments. Every one starts from what the member may see.
+"""Likes, saves and comments on posts that the member may see.
 
-Counters change in the same transaction as the row they count, and only when a row really came or
-went. Every change takes the post's lock first, which its counter needs anyway: so two of them never
-wait for each other in a circle, and none sees the half of another.
+A counter changes in the transaction that inserts or deletes the rows it counts. Each change locks
+the post first, which its counter needs anyway. So changes cannot deadlock, and none sees another
+one half done. Every function raises NotFound for a post that the member may not see.
 """
 
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
 
+from accounts.models import User
+from accounts.viewer import Viewer
 from notifications.models import NotificationType
 from notifications.services import notify, retract
 from posts.models import Activity, ActivityType, Comment, Like, Post, SavedPost
 from smimso.errors import InvalidInput, NotAllowed, NotFound
 
-MAX_COMMENTS = 500  # of one answer
-# Not by following Django's cascade, which goes as deep as the thread.
+MAX_COMMENTS = 500  # per response
+# In SQL, because Django's cascade runs one query for each level of the thread.
 _THREAD = """
     WITH RECURSIVE thread AS (
         SELECT id FROM comments WHERE id = %s
@@ -28,8 +29,8 @@ _THREAD = """
 """
 
 
-def like_post(*, user: Any, post_id: UUID) -> None:
-    """Idempotent. Raises NotFound for what the member may not see."""
+def like_post(*, user: User, post_id: UUID) -> None:
+    """Like a post and notify its author. Idempotent."""
     with transaction.atomic():
         post = _lock_post(user, post_id)
         _, created = Like.objects.get_or_create(user=user, post=post)
@@ -39,25 +40,28 @@ def like_post(*, user: Any, post_id: UUID) -> None:
         Activity.objects.create(user=user, post=post, activity_type=ActivityType.LIKE)
         notify(
             recipient_id=post.user_id,
-            actor=user,
+            actor_id=user.pk,
             type=NotificationType.LIKE,
             content=f'{user.full_name} liked your post "{post.title}"',
             post_id=post.pk,
         )
 
 
-def unlike_post(*, user: Any, post_id: UUID) -> None:
+def unlike_post(*, user: User, post_id: UUID) -> None:
     with transaction.atomic():
         post = _lock_post(user, post_id)
         removed, _ = Like.objects.filter(user=user, post=post).delete()
         if removed:
             _change_counters(post_id, like_count=-1)
             retract(
-                recipient_id=post.user_id, actor=user, type=NotificationType.LIKE, post_id=post.pk
+                recipient_id=post.user_id,
+                actor_id=user.pk,
+                type=NotificationType.LIKE,
+                post_id=post.pk,
             )
 
 
-def save_post(*, user: Any, post_id: UUID) -> None:
+def save_post(*, user: User, post_id: UUID) -> None:
     with transaction.atomic():
         post = _lock_post(user, post_id)
         _, created = SavedPost.objects.get_or_create(user=user, post=post)
@@ -65,15 +69,18 @@ def save_post(*, user: Any, post_id: UUID) -> None:
             Activity.objects.create(user=user, post=post, activity_type=ActivityType.SAVE)
 
 
-def unsave_post(*, user: Any, post_id: UUID) -> None:
+def unsave_post(*, user: User, post_id: UUID) -> None:
     with transaction.atomic():
         SavedPost.objects.filter(user=user, post=_lock_post(user, post_id)).delete()
 
 
 def add_comment(
-    *, user: Any, post_id: UUID, content: str | None, parent_comment_id: UUID | None = None
+    *, user: User, post_id: UUID, content: str | None, parent_comment_id: UUID | None = None
 ) -> Comment:
-    """Tells the post's author, and the author of the comment that is replied to."""
+    """Store a comment; notify the post's author and the author of the parent comment.
+
+    Raises InvalidInput if the text is blank or the parent belongs to another post.
+    """
     text = (content or "").strip()
     if not text:
         raise InvalidInput("comment_required")
@@ -95,7 +102,7 @@ def _notify_of_comment(comment: Comment, post: Post, parent: Comment | None) -> 
     author = comment.user
     notify(
         recipient_id=post.user_id,
-        actor=author,
+        actor_id=author.pk,
         type=NotificationType.COMMENT,
         content=f'{author.full_name} commented on your post "{post.title}"',
         post_id=post.pk,
@@ -106,7 +113,7 @@ def _notify_of_comment(comment: Comment, post: Post, parent: Comment | None) -> 
     if Post.objects.visible_to(parent.user).filter(pk=post.pk).exists():
         notify(
             recipient_id=parent.user_id,
-            actor=author,
+            actor_id=author.pk,
             type=NotificationType.COMMENT,
             content=f"{author.full_name} replied to your comment",
             post_id=post.pk,
@@ -114,8 +121,11 @@ def _notify_of_comment(comment: Comment, post: Post, parent: Comment | None) -> 
         )
 
 
-def delete_comment(*, user: Any, post_id: UUID, comment_id: UUID) -> None:
-    """By its author or the post's; replies to it go too, and the counter with them."""
+def delete_comment(*, user: User, post_id: UUID, comment_id: UUID) -> None:
+    """Delete a comment with all replies to it. Allowed for its author and the post's author.
+
+    Raises NotFound and NotAllowed.
+    """
     with transaction.atomic():
         post = _lock_post(user, post_id)
         comment = Comment.objects.filter(pk=comment_id, post=post).first()
@@ -129,12 +139,12 @@ def delete_comment(*, user: Any, post_id: UUID, comment_id: UUID) -> None:
 
 
 def comments_of(
-    viewer: Any, post_id: UUID, *, page: int | None = None, limit: int = MAX_COMMENTS
+    viewer: Viewer, post_id: UUID, *, page: int | None = None, limit: int = MAX_COMMENTS
 ) -> list[Comment]:
-    """Oldest first: one page, or without `page` the latest `limit`. None of an invisible post.
+    """Return comments, oldest first: the given page, or without `page` the latest `limit`.
 
-    Those of deactivated members are not listed, though `comment_count` still has them: they may
-    come back.
+    Return none for a post that the viewer may not see. Comments of deactivated members are left
+    out, although `comment_count` includes them: the members may come back.
     """
     if not Post.objects.visible_to(viewer).filter(pk=post_id).exists():
         return []
@@ -144,8 +154,8 @@ def comments_of(
     return list(comments.order_by("created_at", "id")[(page - 1) * limit : page * limit])
 
 
-def _lock_post(user: Any, post_id: UUID) -> Post:
-    """The post if the member may see it, locked until the transaction ends."""
+def _lock_post(user: User, post_id: UUID) -> Post:
+    """Lock a post until the transaction ends. Raises NotFound."""
     posts = Post.objects.visible_to(user).select_for_update(of=("self",), no_key=True)
     post = posts.filter(pk=post_id).first()
     if post is None:
@@ -153,8 +163,7 @@ def _lock_post(user: Any, post_id: UUID) -> Post:
     return post
 
 
-def _change_counters(post_id: UUID, **changes: int) -> int:
-    """The number of posts changed."""
-    return Post.objects.filter(pk=post_id).update(
+def _change_counters(post_id: UUID, **changes: int) -> None:
+    Post.objects.filter(pk=post_id).update(
         **{name: F(name) + change for name, change in changes.items()}
     )

@@ -1,4 +1,4 @@
-"""Where a list goes on, newest first: after a row's time and id, as an address has them."""
+"""Cursors of keyset pagination, newest first: the time and id of the last row shown."""
 
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from uuid import UUID
 
 
 class Cursor(NamedTuple):
-    """Of a row, which may be gone by now."""
+    """A position in a list. The row itself may have been deleted."""
 
     created_at: datetime
     pk: UUID
@@ -16,11 +16,11 @@ class Cursor(NamedTuple):
 
 
 def parse_cursor(text: str) -> Cursor | None:
-    """What `str` made of a place; None for any other text."""
-    when, _, pk = text.partition("_")
+    """Parse `str(cursor)`; return None for any other text."""
+    time, _, pk = text.partition("_")
     try:
-        moment = datetime.fromisoformat(when)
-        # PostgreSQL knows fewer zones than Python, and UTC has no more years than it.
-        return Cursor(moment.astimezone(UTC), UUID(pk)) if moment.tzinfo else None
+        created_at = datetime.fromisoformat(time)
+        # Converted to UTC, because PostgreSQL knows fewer time zones and years than Python.
+        return Cursor(created_at.astimezone(UTC), UUID(pk)) if created_at.tzinfo else None
     except (ValueError, OverflowError):
         return None

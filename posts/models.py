@@ -1,132 +1,76 @@
-"""Posts and their images. `visible_to` is the one rule of who may see what."""
+"""Posts, their images, and what members do with them."""
 
-from functools import reduce
-from operator import or_
-from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
-from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
-from django.db.models import Exists, F, Func, OuterRef, Q, Value
-from django.db.models.expressions import CombinedExpression
+from django.db.models import Exists, OuterRef, Q, Value
 from django.db.models.functions import Left
 from pgvector.django import CosineDistance, VectorField
 
-from accounts.models import Category, Follow, User
+from accounts.models import Category
+from accounts.viewer import Viewer
 from posts.keyset import Cursor
+from posts.phash import BAND_SHIFTS, MAX_HASH_DISTANCE, HashDistance, phash_band, shares_band
+from posts.visibility import Visibility, visible_parts, visible_posts
 
 EMBEDDING_DIMENSIONS = 512
-AUTHOR = "author"  # a source of captions; no model is called so
-BAND_SHIFTS = (48, 32, 16, 0)  # the four 16-bit bands of a perceptual hash, each with an index
-BAND_MASKS = (0, *(1 << bit for bit in range(16)))  # what a band of a near hash may differ in
-MAX_HASH_DISTANCE = (
-    7  # the most that this finds: four bands that differ in two bits each are missed
-)
-
-
-def phash_band(shift: int) -> CombinedExpression:
-    return F("perceptual_hash").bitrightshift(shift).bitand(0xFFFF)
-
-
-class Visibility(models.TextChoices):
-    PUBLIC = "public"
-    FRIENDS = "friends"  # those who follow the author and whom the author follows
-    PRIVATE = "private"
+AUTHOR = "author"  # a caption source; no model has this name
 
 
 class AIStatus(models.TextChoices):
     PENDING = "pending", "waiting"
-    EMBEDDED = "embedded", "searchable, caption to come"
+    EMBEDDED = "embedded", "searchable, caption pending"
     DONE = "done", "done"
     FAILED = "failed", "failed"
 
 
-def visible_posts(viewer: Any, prefix: str = "") -> Q:
-    """The visibility rule as a condition on posts, or on rows that reach a post by `prefix`.
-
-    Posts of deactivated members are their own alone.
-    """
-    return reduce(or_, _visible_parts(viewer, prefix))
-
-
-def _visible_parts(viewer: Any, prefix: str = "") -> list[Q]:
-    """A post belongs to at most one of them: public, the viewer's own, friends'."""
-    author = F(f"{prefix}user_id")
-    inactive = User.objects.filter(is_active=False)
-    active = ~Q(_AnyOf(author, ArraySubquery(inactive.values("pk"))))
-    public = Q(**{f"{prefix}visibility": Visibility.PUBLIC})
-    if viewer is None or not viewer.is_authenticated:
-        return [public & active]
-    own = Q(**{f"{prefix}user_id": viewer.pk})
-    friends = Follow.objects.filter(follower=viewer, following__following_set__following=viewer)
-    by_friends = Q(_AnyOf(author, ArraySubquery(friends.values("following_id"))))
-    of_friends = Q(**{f"{prefix}visibility": Visibility.FRIENDS}) & by_friends
-    return [public & active, own & ~(public & active), of_friends & active & ~own]
-
-
-class _AnyOf(Func):
-    """`value = ANY (array)`: the array is made once, and costs no plan more than that.
-
-    For the planner, `value IN (SELECT …)` in a rule with OR is made again for each joined row.
-    """
-
-    template = "%(expressions)s)"
-    arg_joiner = " = ANY ("
-    output_field = models.BooleanField()
-
-
-class _HashDistance(Func):
-    """In how many of 64 bits two hashes differ."""
-
-    template = "bit_count((%(expressions)s)::bit(64))"
-    arg_joiner = " # "
-    output_field = models.IntegerField()
+UNFINISHED = frozenset({AIStatus.PENDING, AIStatus.EMBEDDED})
 
 
 class PostQuerySet(models.QuerySet["Post"]):
-    def visible_to(self, viewer: Any) -> "PostQuerySet":
+    def visible_to(self, viewer: Viewer) -> "PostQuerySet":
         return self.filter(visible_posts(viewer))
 
-    def count_visible_to(self, viewer: Any) -> int:
-        """As `visible_to(viewer).count()`, each part from an index, without the posts' rows."""
-        return self._count_parts(_visible_parts(viewer))
+    def count_visible_to(self, viewer: Viewer) -> int:
+        """Return `visible_to(viewer).count()`, by an index-only scan for each part of the rule."""
+        return self._count_parts(visible_parts(viewer))
 
     def count_public(self) -> int:
-        """What everybody may see."""
-        return self._count_parts(_visible_parts(None))
+        """Return the number of posts that everyone may see."""
+        return self._count_parts(visible_parts(None))
 
-    def count_beyond_public(self, viewer: Any) -> int:
-        """What the viewer may see and not everybody: with `count_public`, `count_visible_to`."""
-        parts = _visible_parts(viewer)[1:]
+    def count_beyond_public(self, viewer: Viewer) -> int:
+        """Return the number of posts that the viewer may see in addition to the public ones."""
+        parts = visible_parts(viewer)[1:]
         return self._count_parts(parts) if parts else 0
 
     def _count_parts(self, parts: list[Q]) -> int:
-        counted = [self.filter(part).values("user_id") for part in parts]
-        return counted[0].union(*counted[1:], all=True).count()
+        rows = [self.filter(part).values("user_id") for part in parts]
+        return rows[0].union(*rows[1:], all=True).count()
 
-    def older_than(self, place: Cursor) -> "PostQuerySet":
-        """What follows `place` when the newest come first; ids tell equal times apart."""
-        return self.filter(created_at__lte=place.created_at).exclude(
-            created_at=place.created_at, id__gte=place.pk
+    def older_than(self, cursor: Cursor) -> "PostQuerySet":
+        """Return the posts that follow `cursor` in the order newest first; ids break ties."""
+        return self.filter(created_at__lte=cursor.created_at).exclude(
+            created_at=cursor.created_at, id__gte=cursor.pk
         )
 
-    def for_display(self, viewer: Any) -> "PostQuerySet":
-        """With all that a card or a page shows, in a constant number of queries.
+    def for_display(self, viewer: Viewer) -> "PostQuerySet":
+        """Fetch everything that a card or a page shows, in a constant number of queries.
 
         `is_liked` and `is_saved` are the viewer's own.
         """
-        known = viewer is not None and viewer.is_authenticated
-        mine = {"post": OuterRef("pk"), "user": viewer.pk if known else None}
+        user_id = viewer.pk if viewer is not None and viewer.is_authenticated else None
+        own = {"post": OuterRef("pk"), "user": user_id}
         return (
             self.select_related("user", "category")
             .prefetch_related(models.Prefetch("images", PostImage.objects.without_vectors()))
             .annotate(
-                is_liked=Exists(Like.objects.filter(**mine)),
-                is_saved=Exists(SavedPost.objects.filter(**mine)),
+                is_liked=Exists(Like.objects.filter(**own)),
+                is_saved=Exists(SavedPost.objects.filter(**own)),
             )
         )
 
@@ -155,11 +99,11 @@ class Post(models.Model):
         default=list,
         blank=True,
     )
-    # Of the request that made it; rows of bulk imports have none.
+    # Identifies the request that created the post (posts.idempotency); empty for imported posts.
     request_digest = models.CharField(
         max_length=64, default="", db_default="", blank=True, editable=False
     )
-    # Names of the fields that the AI filled and nobody wrote since; it may fill them anew.
+    # Fields that the AI filled in and nobody has edited since. It may overwrite them.
     ai_fields = ArrayField(models.CharField(max_length=20), default=list, db_default=[], blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -175,7 +119,7 @@ class Post(models.Model):
         ]
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="idx_posts_created_at"),
-            # With the id, visible posts are counted and joined without reading their rows.
+            # With the id, visible posts are counted and joined by index-only scans.
             models.Index(
                 fields=["visibility", "user"], include=["id"], name="idx_posts_visibility"
             ),
@@ -188,9 +132,9 @@ class Post(models.Model):
 
 
 class PostSearchDocument(models.Model):
-    """What is searched for words; PostgreSQL's triggers write it (migration 0003, ADR 5).
+    """The searchable text of a post, written by database triggers (migration 0003, ADR 5).
 
-    A table of its own: rows of posts stay small, and change without touching this index.
+    In a table of its own, so that updates of a post (counters) do not touch the text index.
     """
 
     post = models.OneToOneField(
@@ -207,31 +151,29 @@ class PostSearchDocument(models.Model):
 
 
 class PostImageQuerySet(models.QuerySet["PostImage"]):
-    def visible_to(self, viewer: Any) -> "PostImageQuerySet":
+    def visible_to(self, viewer: Viewer) -> "PostImageQuerySet":
         return self.filter(visible_posts(viewer, prefix="post__"))
 
     def without_vectors(self) -> "PostImageQuerySet":
-        """2 kB a row that nothing but the database reads."""
+        """Defer the vectors: 2 kB each, and used only inside the database."""
         return self.defer("embedding", "next_embedding")
 
     def failed(self) -> "PostImageQuerySet":
-        """`reason`: how `ai_error` begins, which is the same for what failed alike."""
+        """Return failed images, annotated with `reason`, the first 200 characters of the error."""
         return self.filter(ai_status=AIStatus.FAILED).annotate(reason=Left("ai_error", 200))
 
     def searchable(self, model: str) -> "PostImageQuerySet":
-        """Embedded by `model`: vectors of two models are never compared."""
+        """Return images embedded by `model`; vectors of different models are not comparable."""
         return self.filter(embedding__isnull=False, embedding_model=model)
 
     def without_appearance(self) -> "PostImageQuerySet":
-        """Stored here, but nobody has looked yet for their colours and perceptual hash."""
+        """Return stored images whose colors and perceptual hash have not been computed yet."""
         return self.filter(colors__isnull=True).exclude(image_path="")
 
     def near_duplicates(self, checksum: str, perceptual_hash: int | None) -> "PostImageQuerySet":
         """Return images of the same file, or whose hash differs in few bits (`hash_distance`).
 
-        At most MAX_HASH_DISTANCE bits, found by multi-index hashing (Norouzi et al. 2012, "Fast
-        Search in Hamming Space with Multi-Index Hashing"). A blank checksum and a hash of None
-        match nothing.
+        At most MAX_HASH_DISTANCE bits. A blank checksum and a hash of None match nothing.
         """
         same = Q(checksum=checksum) if checksum else Q(pk__in=[])
         if perceptual_hash is None:
@@ -239,16 +181,12 @@ class PostImageQuerySet(models.QuerySet["PostImage"]):
                 hash_distance=Value(None, output_field=models.IntegerField())
             )
         bands = {f"band_{shift}": phash_band(shift) for shift in BAND_SHIFTS}
-        either = [
-            Q(**{f"band_{shift}__in": [perceptual_hash >> shift & 0xFFFF ^ m for m in BAND_MASKS]})
-            for shift in BAND_SHIFTS
-        ]
-        near = reduce(or_, either) & Q(hash_distance__lte=MAX_HASH_DISTANCE)
-        distance = _HashDistance("perceptual_hash", Value(perceptual_hash))
+        near = shares_band(perceptual_hash) & Q(hash_distance__lte=MAX_HASH_DISTANCE)
+        distance = HashDistance("perceptual_hash", Value(perceptual_hash))
         return self.alias(**bands).annotate(hash_distance=distance).filter(same | near)
 
     def nearest(self, vector: list[float]) -> "PostImageQuerySet":
-        """Ordered by cosine distance (0..2) to `vector`, 512 floats of unit length."""
+        """Order by cosine `distance` (0..2) to `vector`, 512 floats of unit length."""
         return self.annotate(distance=CosineDistance("embedding", vector)).order_by("distance")
 
 
@@ -279,7 +217,7 @@ class PostImage(models.Model):
 
     embedding = VectorField(dimensions=EMBEDDING_DIMENSIONS, null=True, blank=True)
     embedding_model = models.CharField(max_length=200, blank=True)
-    # While the collection moves to another model: its vectors, beside those that are searched.
+    # The secondary column: vectors of another model while the collection is re-embedded (ADR 7).
     next_embedding = VectorField(dimensions=EMBEDDING_DIMENSIONS, null=True, blank=True)
     next_embedding_model = models.CharField(max_length=200, blank=True)
     fill_attempts = models.PositiveSmallIntegerField(
@@ -293,8 +231,8 @@ class PostImage(models.Model):
     ai_attempts = models.PositiveSmallIntegerField("AI attempts", default=0)
     ai_queued_at = models.DateTimeField("queued for the AI at", null=True)
 
-    distance: float  # cosine, 0..2; only on what `nearest` returns
-    hash_distance: int | None  # bits; only on what `near_duplicates` returns
+    distance: float  # cosine, 0..2; annotated by `nearest`
+    hash_distance: int | None  # bits; annotated by `near_duplicates`
 
     objects = PostImageQuerySet.as_manager()
 
@@ -314,8 +252,8 @@ class PostImage(models.Model):
             ),
             models.Index(fields=["image_path"], name="idx_post_images_path"),
             models.Index(fields=["-created_at", "-id"], name="idx_post_images_created_at"),
-            # All that is counted of the AI's work, without the rows; with both models, as their
-            # columns exchange their names.
+            # For the AI statistics, by index-only scan. It has both models, because the two
+            # vector columns can be swapped.
             models.Index(
                 fields=["ai_status", "caption_model", "embedding_model", "next_embedding_model"],
                 name="idx_post_images_ai_state",
@@ -339,12 +277,12 @@ class PostImage(models.Model):
 
     @property
     def alt_text(self) -> str:
-        """The author's words before the machine's."""
+        """The author's caption, else the AI's."""
         return self.user_caption or self.ai_caption or self.caption or ""
 
     @property
     def caption_source(self) -> str | None:
-        """Who said what `alt_text` says: "author", a model's name, or "unknown" of an import's."""
+        """The source of `alt_text`: "author", a model's name, or "unknown" for an import."""
         if self.user_caption:
             return AUTHOR
         return (self.caption_model or "unknown") if self.alt_text else None
@@ -408,7 +346,7 @@ class ActivityType(models.TextChoices):
 
 
 class Activity(models.Model):
-    """The log of what a member did with posts; only ever appended to."""
+    """An append-only log of what members did with posts."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="activities")

@@ -1,4 +1,4 @@
-"""Likes and comments of posts, counted anew from the rows."""
+"""Correction of the like and comment counters of posts from the rows that they count."""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -27,7 +27,7 @@ _CORRECT = """
 
 
 def recount() -> int:
-    """Corrects the posts whose counters differ from the rows; the number of them."""
+    """Correct all posts whose counters differ from the rows; return their number."""
     with connection.cursor() as cursor:
         cursor.execute(_DIFFERING)
         differing = [post_id for (post_id,) in cursor.fetchall()]
@@ -35,9 +35,9 @@ def recount() -> int:
 
 
 def recount_posts(post_ids: Iterable[UUID]) -> list[UUID]:
-    """The posts among them that needed it."""
+    """Correct the counters of the given posts; return the ids of those that were wrong."""
     with transaction.atomic():
-        # Locked first, then counted: a like that is just being added waits, and adds itself.
+        # Lock first, then count: a like that is being added waits and then counts itself.
         rows = Post.objects.select_for_update().filter(pk__in=post_ids).order_by("pk")
         ids = list(rows.values_list("pk", flat=True))
         with connection.cursor() as cursor:

@@ -1,30 +1,40 @@
-"""What members do with posts."""
+"""Create, change and delete posts and their images."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Literal, TypedDict, Unpack
 from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.db.models import F
 
 from accounts.models import Category, User
+from accounts.viewer import Viewer
 from media.images import CheckedImage, Upload, check_images
 from posts import feed, idempotency
 from posts.files import access
 from posts.ingest import queue
 from posts.ingest.captions import words_from_file_name
-from posts.models import AIStatus, Post, PostImage, Visibility
+from posts.models import AIStatus, Post, PostImage
+from posts.visibility import Visibility
 from smimso.errors import InvalidInput, NotAllowed, NotFound
 from smimso.queues import EMBED
 
 UNTITLED = "Untitled Post"
-MAX_QUEUED_AT_ONCE = 500  # images whose retry is asked for together
+MAX_QUEUED_AT_ONCE = 500  # images; the reconciler queues the rest of a large retry
+
+
+class PostChanges(TypedDict, total=False):
+    title: str | None
+    description: str | None
+    category_id: UUID | None
+    tags: list[str] | None
+    visibility: str
 
 
 def create_post(
     *,
-    author: Any,
+    author: User,
     uploads: Sequence[Upload],
     title: str = "",
     description: str = "",
@@ -37,19 +47,19 @@ def create_post(
     """Store the post with its images and queue them for the AI, without waiting for it.
 
     Fields that the author left empty are listed in `ai_writable_fields`; the AI fills them in
-    later. If the request is a repetition (`posts.idempotency`), return the post that the first one
-    created. Raises InvalidInput; then nothing was changed.
+    later. If the request is a retry (`posts.idempotency`), return the post that the first request
+    created. Raises InvalidInput; then nothing is stored.
     """
     if not uploads:
         raise InvalidInput("images_required")
     _check_category(category_id)
     checked = check_images(uploads)
-    written = {"title": title, "description": description, "category": category_id, "tags": tags}
-    sent = written | {"visibility": visibility, "user_captions": user_captions}
-    digest = idempotency.compute_digest(sent, [image.checksum for image in checked], request_key)
+    fields = {"title": title, "description": description, "category": category_id, "tags": tags}
+    content = fields | {"visibility": visibility, "user_captions": user_captions}
+    digest = idempotency.compute_digest(content, [image.checksum for image in checked], request_key)
     keyed = bool(request_key)
-    if earlier := idempotency.find_previous(author, digest, keyed=keyed):
-        return earlier
+    if previous := idempotency.find_previous(author, digest, keyed=keyed):
+        return previous
     post = Post(
         user=author,
         title=title or words_from_file_name(uploads[0].name or "") or UNTITLED,
@@ -57,7 +67,7 @@ def create_post(
         category_id=category_id,
         tags=tags or None,
         visibility=visibility,
-        ai_writable_fields=[name for name, value in written.items() if not value],
+        ai_writable_fields=[name for name, value in fields.items() if not value],
         request_digest=digest,
     )
     return _save_post(post, checked, user_captions or [], keyed=keyed)
@@ -74,20 +84,20 @@ def _save_post(
             for order, (image_id, image) in enumerate(zip(image_ids, checked, strict=True))
         ]
         with transaction.atomic():
-            # An author's posts are saved one by one: a retry may overtake the first request.
+            # Serializes the author's posts: a retry may arrive while the first request is running.
             User.objects.select_for_update(no_key=True).get(pk=post.user_id)
-            earlier = idempotency.find_previous(post.user, post.request_digest, keyed=keyed)
-            if earlier is None:
+            previous = idempotency.find_previous(post.user, post.request_digest, keyed=keyed)
+            if previous is None:
                 post.save(force_insert=True)
                 PostImage.objects.bulk_create(images)
                 feed.invalidate_total()
     except BaseException:
         _remove_images(image_ids)
         raise
-    if earlier:
+    if previous:
         _remove_images(image_ids)
-        return earlier
-    # Outside: once the rows are committed, no failure may take their files away.
+        return previous
+    # Outside the try block: once the rows are committed, a failure must not remove their files.
     transaction.on_commit(lambda: queue.enqueue(EMBED, image_ids), robust=True)
     return post
 
@@ -118,37 +128,38 @@ def _new_image(
     )
 
 
-def update_post(*, user: Any, post_id: UUID, **changes: Any) -> None:
-    """Changes what is given of title, description, category_id, tags and visibility.
+def update_post(*, user: User, post_id: UUID, **changes: Unpack[PostChanges]) -> None:
+    """Change the given fields. Fields that the author wrote are no longer open to the AI.
 
-    What the author wrote is no longer open to the AI. Raises NotFound for what the member may not
-    see, NotAllowed for another's post and InvalidInput; then nothing has changed.
+    Raises NotFound for a post that the member may not see, NotAllowed for another member's post,
+    and InvalidInput; then nothing is changed.
     """
     if "title" in changes and not changes["title"]:
         raise InvalidInput("title_required")
     if "category_id" in changes:
         _check_category(changes["category_id"])
     with transaction.atomic():
-        post = _own_post(user, post_id, "cannot_edit_post")
-        # The frontend's form always sends the title: one that is as before says nothing.
-        written = {name for name in changes if name != "title" or changes[name] != post.title}
-        closed = {"category" if name == "category_id" else name for name in written}
+        post = _lock_own_post(user, post_id, "cannot_edit_post")
+        written = {"category" if name == "category_id" else name for name in changes}
+        # The frontend's form always sends the title, so only a different one was written.
+        if changes.get("title") == post.title:
+            written.discard("title")
         for name, value in changes.items():
             setattr(post, name, value)
-        post.ai_writable_fields = [name for name in post.ai_writable_fields if name not in closed]
-        post.ai_fields = [name for name in post.ai_fields if name not in closed]
+        post.ai_writable_fields = [name for name in post.ai_writable_fields if name not in written]
+        post.ai_fields = [name for name in post.ai_fields if name not in written]
         post.save(update_fields=[*changes, "ai_writable_fields", "ai_fields", "updated_at"])
         feed.invalidate_total()
 
 
-def set_captions(*, user: Any, post_id: UUID, captions: Mapping[UUID, str | None]) -> None:
-    """The author's words about images of a post; none: the AI's words stand again.
+def set_captions(*, user: User, post_id: UUID, captions: Mapping[UUID, str | None]) -> None:
+    """Store the author's captions of images; a blank one or None restores the AI's caption.
 
-    Raises NotFound for what the member may not see or an image of another post, and NotAllowed
-    for another's post; then nothing has changed.
+    Raises NotFound for a post that the member may not see or an image of another post, and
+    NotAllowed for another member's post; then nothing is changed.
     """
     with transaction.atomic():
-        post = _own_post(user, post_id, "cannot_edit_post")
+        post = _lock_own_post(user, post_id, "cannot_edit_post")
         for image_id, text in captions.items():
             images = post.images.filter(pk=image_id)
             if not images.update(user_caption=(text or "").strip() or None):
@@ -156,10 +167,11 @@ def set_captions(*, user: Any, post_id: UUID, captions: Mapping[UUID, str | None
 
 
 def remove_captions(image_ids: Sequence[UUID], *, source: Literal["author", "ai"]) -> int:
-    """For staff: takes away what the author, or the AI, said about images; of how many.
+    """Remove the author's or the AI's captions (for staff); return the number of images changed.
 
-    Without the author's words the AI's stand again. These come back only with another try; what the
-    post has of them goes too, but for a title and tags, which are the author's to edit.
+    Without the author's caption, the AI's is shown again. The AI's caption returns only if the
+    images are retried. It is also removed from the post's description, but not from its title and
+    tags, which the author can edit.
     """
     images = PostImage.objects.filter(pk__in=image_ids)
     with transaction.atomic():
@@ -167,18 +179,22 @@ def remove_captions(image_ids: Sequence[UUID], *, source: Literal["author", "ai"
         list(posts.select_for_update().order_by("pk"))
         if source == "author":
             return images.exclude(user_caption=None).update(user_caption=None)
-        firsts = posts.filter(pk__in=images.filter(display_order=0).values("post"))
-        described = firsts.filter(ai_fields__contains=["description"], description=F("caption"))
-        described.update(description=None)
-        firsts.update(caption=None)
+        by_first_image = posts.filter(pk__in=images.filter(display_order=0).values("post"))
+        by_first_image.filter(ai_fields__contains=["description"], description=F("caption")).update(
+            description=None
+        )
+        by_first_image.update(caption=None)
         captioned = images.exclude(ai_caption=None, caption=None)
         return captioned.update(ai_caption=None, caption=None, caption_model="")
 
 
-def delete_post(*, user: Any, post_id: UUID) -> None:
-    """With all that hangs on it; the files go once that is committed. Raises as update_post."""
+def delete_post(*, user: User, post_id: UUID) -> None:
+    """Delete a post with its images, likes and comments; remove the files after the commit.
+
+    Raises NotFound and NotAllowed, as `update_post` does.
+    """
     with transaction.atomic():
-        post = _own_post(user, post_id, "cannot_delete_post")
+        post = _lock_own_post(user, post_id, "cannot_delete_post")
         image_ids = list(post.images.values_list("pk", flat=True))
         post.delete()
         feed.invalidate_total()
@@ -186,8 +202,11 @@ def delete_post(*, user: Any, post_id: UUID) -> None:
             transaction.on_commit(partial(access.remove_image, image_id), robust=True)
 
 
-def _own_post(user: Any, post_id: UUID, refusal: str) -> Post:
-    """Locked until the transaction ends: neither the AI nor another request writes between."""
+def _lock_own_post(user: User, post_id: UUID, refusal: str) -> Post:
+    """Lock a post against the AI and other requests until the transaction ends.
+
+    refusal: error code for another member's post.
+    """
     posts = Post.objects.visible_to(user).select_for_update(of=("self",))
     post = posts.filter(pk=post_id).first()
     if post is None:
@@ -202,16 +221,16 @@ def _check_category(category_id: UUID | None) -> None:
         raise InvalidInput("category_not_found")
 
 
-def get_visible_post(viewer: Any, post_id: UUID) -> Post:
-    """With all that a page shows. Raises NotFound for what the viewer may not see."""
+def get_visible_post(viewer: Viewer, post_id: UUID) -> Post:
+    """Return a post with everything that a page shows. Raises NotFound."""
     post = Post.objects.visible_to(viewer).for_display(viewer).filter(pk=post_id).first()
     if post is None:
         raise NotFound("post_not_found")
     return post
 
 
-def get_visible_image(viewer: Any, post_id: UUID, image_id: UUID) -> PostImage:
-    """An image of a visible post. Raises NotFound for what the viewer may not see."""
+def get_visible_image(viewer: Viewer, post_id: UUID, image_id: UUID) -> PostImage:
+    """Return an image of a visible post. Raises NotFound."""
     for image in get_visible_post(viewer, post_id).images.all():
         if image.pk == image_id:
             return image
@@ -219,7 +238,7 @@ def get_visible_image(viewer: Any, post_id: UUID, image_id: UUID) -> PostImage:
 
 
 def retry_images(image_ids: list[UUID]) -> int:
-    """Gives images another try from the start; the number of images queued."""
+    """Restart the AI processing of stored images; return the number of images queued."""
     with transaction.atomic():
         images = PostImage.objects.filter(pk__in=image_ids).exclude(image_path="")
         ids = list(images.values_list("pk", flat=True))
@@ -229,10 +248,10 @@ def retry_images(image_ids: list[UUID]) -> int:
 
 
 def retry_failed(reason: str | None = None) -> int:
-    """As `retry_images` for all that failed, or failed for this reason; the number of images.
+    """Restart the AI processing of all failed images, or of those that failed for `reason`.
 
-    reason: of `PostImageQuerySet.failed`. The first are queued at once, the reconciler does the
-    rest.
+    Return their number. The first MAX_QUEUED_AT_ONCE are queued at once, the others by the
+    reconciler. reason: as annotated by `PostImageQuerySet.failed`.
     """
     with transaction.atomic():
         images = PostImage.objects.failed().exclude(image_path="")

@@ -1,9 +1,8 @@
-"""Celery's interface to the pipeline: ids in, one service call, nothing else."""
+"""Celery tasks: each turns its arguments into one service call. Their names are a wire format."""
 
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 from uuid import UUID
 
 from celery import Task, shared_task
@@ -27,12 +26,12 @@ logger = logging.getLogger(__name__)
 class ImageBatches(Batches):
     """Batches whose flush timer survives a lost connection to Redis.
 
-    Celery clears the worker's timers when the connection is lost, while celery-batches 0.11 still
-    believes in its own: what does not fill a batch would then wait for ever.
+    Celery clears a worker's timers when the connection is lost, but celery-batches 0.11 assumes
+    that its own is still running. Messages that do not fill a batch would then wait forever.
     """
 
-    def Strategy(self, *args: Any) -> Callable[..., None]:  # noqa: N802 - Celery's name
-        self._tref = None  # asked for at every (re)connection
+    def Strategy(self, *args: object) -> Callable[..., None]:  # noqa: N802 - Celery's name
+        self._tref = None  # this method runs at every (re)connection
         return super().Strategy(*args)
 
 
@@ -40,9 +39,9 @@ class ImageBatches(Batches):
 def embed_images(requests: list[SimpleRequest]) -> None:
     def embed(image_ids: list[UUID]) -> None:
         current, *others = get_engines()
-        current.clip.get()  # missing weights are nobody's failed attempt
-        beside = [other for other in others if other.clip.loaded]
-        pipeline.embed_images(image_ids, current, beside)
+        current.clip.get()  # raises here, so missing weights do not count as failed attempts
+        secondary = [other for other in others if other.clip.loaded]
+        pipeline.embed_images(image_ids, current, secondary)
 
     _run(embed, requests)
 
@@ -77,47 +76,46 @@ def write_views() -> None:
 
 @shared_task(name="posts.tasks.keep_house", ignore_result=True)
 def nightly_cleanup() -> None:
-    """Every night."""
     removed, corrected = cleanup.remove_orphan_files(), recount.recount()
-    logger.info("Removed %d unused files, corrected counters of %d posts", removed, corrected)
+    logger.info("Removed %d orphan files, corrected the counters of %d posts", removed, corrected)
 
 
 @shared_task(
     ignore_result=True, autoretry_for=(Unavailable,), default_retry_delay=60, max_retries=60
 )
 def classify_posts() -> None:
-    """What staff asked for waits up to an hour for a worker that knows the model."""
-    found = classification.reclassify_all()
-    logger.info("Classified %d posts, %d changed", found.looked_at, found.changed)
+    """Classify all posts. Retries for an hour until an AI worker with the model is running."""
+    outcome = classification.reclassify_all()
+    logger.info("Classified %d posts, %d changed", outcome.classified, outcome.changed)
 
 
 @shared_task(bind=True, ignore_result=True)
 def fill_vectors(self: Task, run: int, after: str | None, until: str | None) -> None:
-    """One batch; sends the message for the next one, unless a later run has begun."""
+    """Backfill one batch and send the message for the next, unless a later run has started."""
     metrics.observe_queue_wait(BACKFILL, self.request)
     if not VectorSpace.objects.filter(column=Column.SECONDARY, run=run).exists():
         return
     loaded = [current for current in get_engines() if current.clip.loaded]
-    start, end = after and UUID(after), until and UUID(until)
+    start, end = (UUID(key) if key else None for key in (after, until))
     try:
-        last = embeddings.backfill(loaded, after=start or None, until=end or None)
+        last = embeddings.backfill(loaded, after=start, until=end)
     except Unavailable as error:
-        logger.warning("Vectors are filled in later: %s", error)
+        logger.warning("Backfill paused: %s", error)
         return
     if last:
-        queue.send_backfill(run, last, end or None)
+        queue.send_backfill(run, last, end)
 
 
 def _run(step: Callable[[list[UUID]], None], requests: list[SimpleRequest]) -> None:
     for request in requests:
         metrics.observe_queue_wait(request.delivery_info["routing_key"], request.request_dict)
-    close_old_connections()  # celery-batches runs outside Celery's own hooks for Django
+    close_old_connections()  # celery-batches bypasses Celery's hooks for Django
     image_ids = [UUID(request.args[0]) for request in requests]
     try:
         with suppress(embeddings.VectorSpaceChanged):
             step(image_ids)
             return
-        step(image_ids)  # in the space that the collection is in by now
+        step(image_ids)  # once more, in the new vector space
     except Unavailable as error:
         logger.warning("%d images stay pending: %s", len(requests), error)
     finally:

@@ -12,7 +12,8 @@ from accounts.models import Survey, User
 from ai import services as ai
 from ai.calibration import similarity_score
 from ai.vector_space import in_one_vector_space
-from posts.models import Like, visible_posts
+from posts.models import Like
+from posts.visibility import visible_posts
 from recommendations import interests
 from recommendations.models import UserEmbedding
 

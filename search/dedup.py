@@ -5,7 +5,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
-from posts.models import MAX_HASH_DISTANCE
+from posts.phash import MAX_HASH_DISTANCE
 
 COPY_BITS, COPY_COSINE = 10, 0.95  # together; a crop or a brighter copy, where vectors are known
 

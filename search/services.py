@@ -84,7 +84,7 @@ def search(
             "ai": encoded.ai_available,
             "caption": encoded.caption if query.image is not None else "",
             "kind": query.query_type,
-            "words": [term.typed for term in encoded.terms],
+            "words": [term.text for term in encoded.terms],
         },
     )
     if paginate and len(hits) > limit and not encoded.redis_unavailable:

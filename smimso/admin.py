@@ -1,11 +1,13 @@
-"""The admin's site: its names, and the page about the AI beside the apps' models."""
+"""The site of the admin: its title, its login, and the link to the page about the AI."""
 
 from collections.abc import Iterable
 from typing import Any
 
-from django.contrib.admin import AdminSite
+from django.contrib.admin import AdminSite, ModelAdmin
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.core.exceptions import ValidationError
+from django.db.models import Model
+from django.db.models.base import ModelBase
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -14,38 +16,44 @@ from django.utils.translation import gettext_lazy
 from ai.admin.page import PERMISSION
 from smimso import admin_i18n
 from smimso.errors import Overloaded
-from smimso.web.throttling import seconds_to_wait_for_login
+from smimso.web.throttling import login_retry_after
 
 
 class LoginForm(AdminAuthenticationForm):
-    """A guess here counts as one on the login page."""
+    """Counts attempts together with those on the login page."""
+
+    request: HttpRequest
 
     def clean(self) -> dict[str, Any]:
-        if seconds_to_wait_for_login(self.request, self.data.get("username", "")):
+        if login_retry_after(self.request, self.data.get("username", "")):
             raise ValidationError(str(Overloaded()))
         return super().clean()
 
 
-class Site(AdminSite):
+class SmimsoAdminSite(AdminSite):
     login_form = LoginForm
     site_header = "SMIMSO"
     site_title = "SMIMSO"
     index_title = gettext_lazy("Administration")
 
-    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+    def register(
+        self,
+        model_or_iterable: type[Model] | Iterable[type[Model]],
+        admin_class: type[ModelAdmin] | None = None,
+        **options: object,
+    ) -> None:
         super().register(model_or_iterable, admin_class, **options)
         models = (
-            model_or_iterable if isinstance(model_or_iterable, Iterable) else [model_or_iterable]
+            [model_or_iterable] if isinstance(model_or_iterable, ModelBase) else model_or_iterable
         )
         for model in models:
-            admin_i18n.translate(model)
+            admin_i18n.translate_labels(model)
 
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None
     ) -> list[dict[str, Any]]:
         apps = super().get_app_list(request, app_label)
-        user: Any = request.user
-        if app_label is None and user.has_perm(PERMISSION):
+        if app_label is None and request.user.has_perm(PERMISSION):
             url = reverse("ai-admin")
             page: dict[str, Any] = {"name": _("State and failures"), "object_name": "State"}
             page |= {"admin_url": url, "view_only": True, "perms": {"view": True}}

@@ -1,7 +1,7 @@
-"""What models and their fields are called, in the language of who reads it (the admin).
+"""Translation of the names of models and fields, for the admin.
 
-Django takes a field's name for its label, which no `gettext` in the source marks: `locale/` has
-these words under "labels of models", and a test looks whether one is missing.
+Django derives a label from the field's name, where no `gettext` can mark it. These labels are in
+`locale/` under "labels of models", and a test checks that none is missing.
 """
 
 from typing import Any
@@ -11,10 +11,10 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy, override
 
 
-def translate(model: type[Model]) -> None:
-    """Makes the labels, helps and choices of a model lazy; those of Django's own are so already."""
+def translate_labels(model: type[Model]) -> None:
+    """Make the labels, help texts and choices of a model lazily translated."""
     options: Any = model._meta
-    with override(None):  # the text itself: Django makes a plural by adding an s to any language's
+    with override(None):  # Django forms the plural by adding an s in any language
         options.verbose_name_plural = gettext_lazy(str(options.verbose_name_plural))
     options.verbose_name = _lazy(options.verbose_name)
     options.app_config.verbose_name = _lazy(options.app_config.verbose_name)

@@ -8,5 +8,5 @@ class SmimsoConfig(AppConfig):
 
 
 class AdminConfig(admin.AdminConfig):
-    default_site = "smimso.admin.Site"
+    default_site = "smimso.admin.SmimsoAdminSite"
     default = False

@@ -3,7 +3,7 @@
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any
 
@@ -21,39 +21,39 @@ app.autodiscover_tasks()
 
 
 @signals.worker_process_init.connect
-def _share_metrics(**_: Any) -> None:
-    """In the process that computes: the worker itself (solo pool) or a forked child."""
-    from smimso import metrics  # the settings are there by now
+def _share_metrics(**_: object) -> None:
+    """Run in the process that works: the worker itself (solo pool) or a forked child."""
+    from smimso import metrics  # needs the settings, which are loaded by now
 
     metrics.enable_multiprocess()
 
 
 @signals.worker_init.connect
-def _share_metrics_of_threads(sender: Any, **_: Any) -> None:
-    """A pool of threads, too, works in the worker's own process, but Celery does not say so."""
+def _share_metrics_of_threads(sender: Any, **_: object) -> None:
+    """Do the same for a pool of threads, for which Celery does not send worker_process_init."""
     if "thread" in str(sender.pool_cls):
         _share_metrics()
 
 
 def one_at_a_time(run: Callable[[], None]) -> Callable[[], None]:
-    """Of a task that the clock sends: while it runs, another one of this process is over at once.
+    """Decorate a periodic task: if its previous run is still active in this process, return.
 
-    Thus none takes more than one of the threads, however long it lasts.
+    So each task occupies one thread of the worker, however long it takes.
     """
     running = threading.Lock()
 
     @wraps(run)
-    def once() -> None:
+    def run_alone() -> None:
         if running.acquire(blocking=False):
             try:
                 run()
             finally:
                 running.release()
 
-    return once
+    return run_alone
 
 
-def send_task(task: str, *args: object, headers: dict[str, Any] | None = None) -> bool:
+def send_task(task: str, *args: object, headers: Mapping[str, object] | None = None) -> bool:
     """Send a task by name to the queue that the settings route it to.
 
     Return False, and raise nothing, if Redis is unreachable.
@@ -65,7 +65,7 @@ def send_tasks(
     task: str,
     arguments: Iterable[tuple[object, ...]],
     *,
-    headers: dict[str, Any] | None = None,
+    headers: Mapping[str, object] | None = None,
     retries: int = 1,
 ) -> bool:
     """Send a message with each of `arguments` over one connection; like `send_task`.
@@ -79,7 +79,7 @@ def send_tasks(
                 app.send_task(
                     task,
                     args=args,
-                    headers=headers,
+                    headers=dict(headers or {}),
                     producer=producer,
                     ignore_result=True,
                     retry=retries > 0,

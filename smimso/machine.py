@@ -11,8 +11,8 @@ def available_cores() -> int:
 
 
 def available_memory() -> int:
-    """Bytes of memory, or the container's share of them."""
+    """Return bytes of memory: the machine's, or the container's limit if that is lower."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = Path("/sys/fs/cgroup/memory.max")
-    text = limit.read_text().strip() if limit.exists() else "max"
-    return memory if text == "max" else min(memory, int(text))
+    path = Path("/sys/fs/cgroup/memory.max")
+    limit = path.read_text().strip() if path.exists() else "max"
+    return memory if limit == "max" else min(memory, int(limit))

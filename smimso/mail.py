@@ -1,4 +1,4 @@
-"""Letters of an installation that has no mail server: its operator reads them on the terminal."""
+"""E-mails of an installation without a mail server: its operator reads them on the terminal."""
 
 import sys
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 from django.core.mail import EmailMessage
 from django.core.mail.backends.console import EmailBackend
 
-LINE_PREFIX = "mail: "  # `manage.py up` also prints what begins with it
+LINE_PREFIX = "mail: "  # `manage.py up` shows lines that begin with it
 
 
 class TerminalBackend(EmailBackend):
-    """Prints each letter as a person reads it, not as it travels."""
+    """Print each e-mail in readable form instead of its encoded source."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        # Celery writes what comes to sys.stdout into its log, with a date in front.
+        # Not sys.stdout: Celery redirects that to its log, with a date in front of each line.
         super().__init__(*args, **{"stream": sys.__stdout__, **options})
 
     def write_message(self, message: EmailMessage) -> None:

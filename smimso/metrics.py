@@ -1,8 +1,8 @@
-"""Prometheus metrics: what all processes of an installation counted, as one answer.
+"""Prometheus metrics: the numbers of all processes of an installation, added up at `/metrics`.
 
 Each process that serves writes memory-mapped files of its own in settings.METRICS_DIR, and web adds
-them up when it is asked (prometheus_client, "Multiprocess Mode"). Commands, and whoever else never
-calls `share`, keep their numbers to themselves.
+them up for each scrape (prometheus_client, "Multiprocess Mode"). A process that never calls
+`enable_multiprocess`, like a management command, has numbers of its own.
 """
 
 import fcntl
@@ -11,11 +11,12 @@ import math
 import os
 import secrets
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -28,26 +29,29 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 logger = logging.getLogger(__name__)
 
-SCRAPE_REGISTRY = CollectorRegistry()  # what is the same whichever process looks, like queues
+SCRAPE_REGISTRY = CollectorRegistry()  # values read from Redis, the same in all processes
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 REQUESTS = Counter(
-    "smimso_http_requests_total", "Requests that web answered", ["method", "route", "status"]
+    "smimso_http_requests_total", "HTTP requests answered", ["method", "route", "status"]
 )
 REQUEST_SECONDS = Histogram(
     "smimso_http_request_duration_seconds",
-    "From a request to the head of its answer",
+    "Time from a request to the head of its response",
     ["method", "route"],
     buckets=[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
 )
 _is_multiprocess = False
-_slot: tuple[int, str] | None = None  # the process that has it, and its name
+_slot: tuple[int, str] | None = None  # process id and slot name
 
 
 # --- Processes ------------------------------------------------------------------------------
 
 
 def enable_multiprocess() -> None:
-    """Adds this process's numbers to the common ones; call it before anything is counted."""
+    """Add this process's numbers to the shared ones; call it before anything is counted.
+
+    If METRICS_DIR cannot be written, log a warning and count for this process alone.
+    """
     global _is_multiprocess
     directory: Path = settings.METRICS_DIR
     try:
@@ -62,10 +66,10 @@ def enable_multiprocess() -> None:
 
 
 def _slot_name() -> str:
-    """A name for this process's files that no other living one has, whatever container it is in.
+    """Return a name for this process's files that no other live process uses, in any container.
 
-    That of a process which has ended is taken over, with its numbers: there are never more files
-    than processes have run at the same time, however often one is started again.
+    The slot of a process that has ended is reused with its numbers, so there are never more files
+    than processes have run at the same time, however often one is restarted.
     """
     global _slot
     if _slot is None or _slot[0] != os.getpid():
@@ -81,18 +85,18 @@ def _acquire_slot(directory: Path) -> str:
         except BlockingIOError:
             os.close(lock)
         else:
-            break  # open, and locked, until this process ends
+            break  # the file stays open, and locked, until this process ends
     return str(number)
 
 
 def clear() -> None:
-    """Removes the numbers of processes that have ended. Only when none is running."""
+    """Remove the numbers of earlier processes. Call it only while no process is running."""
     for path in (*settings.METRICS_DIR.glob("*.db"), *settings.METRICS_DIR.glob("*.lock")):
         path.unlink(missing_ok=True)
 
 
 def render() -> bytes:
-    """Prometheus' text format."""
+    """Return all metrics in Prometheus' text format."""
     return generate_latest(_shared_registry()) + generate_latest(SCRAPE_REGISTRY)
 
 
@@ -106,9 +110,9 @@ def _shared_registry() -> CollectorRegistry:
 
 @dataclass(frozen=True)
 class Summary:
-    """A histogram with its labels, as a person wants it.
+    """One label set of a histogram, summarized for people.
 
-    p95: the bound that 95 % did not exceed; infinite above the last one.
+    p95: upper bound of the bucket that holds the 95th percentile; infinite above the last bound.
     """
 
     name: str
@@ -122,68 +126,82 @@ class Summary:
         return math.isfinite(self.p95)
 
 
+@dataclass
+class _Samples:
+    """The samples of one label set. buckets: (upper bound, cumulative count)."""
+
+    buckets: list[tuple[float, float]] = field(default_factory=list)
+    count: float = 0.0
+    sum: float = 0.0
+
+
 def summarize(names: Collection[str]) -> list[Summary]:
-    """Of these histograms, in the order of their names and labels."""
-    found: dict[tuple[str, tuple[str, ...]], dict[str, Any]] = {}
+    """Summarize these histograms, sorted by name and labels; empty ones are left out."""
+    collected: dict[tuple[str, tuple[str, ...]], _Samples] = defaultdict(_Samples)
     for family in _shared_registry().collect():
         if family.name not in names:
             continue
         for sample in family.samples:
-            labels = {key: value for key, value in sample.labels.items() if key != "le"}
-            parts = found.setdefault((family.name, tuple(labels.values())), {"bounds": []})
+            labels = [value for key, value in sample.labels.items() if key != "le"]
+            samples = collected[family.name, tuple(labels)]
             if "le" in sample.labels:
-                parts["bounds"].append((float(sample.labels["le"]), sample.value))
-            else:
-                parts[sample.name.removeprefix(f"{family.name}_")] = sample.value
-    return [_summarize_one(*key, **parts) for key, parts in sorted(found.items()) if parts["count"]]
+                samples.buckets.append((float(sample.labels["le"]), sample.value))
+            elif sample.name.endswith("_count"):
+                samples.count = sample.value
+            elif sample.name.endswith("_sum"):
+                samples.sum = sample.value
+    return [
+        Summary(*key, int(each.count), each.sum / each.count, _p95(each))
+        for key, each in sorted(collected.items(), key=itemgetter(0))
+        if each.count
+    ]
 
 
-def _summarize_one(
-    name: str, labels: tuple[str, ...], *, bounds: list[tuple[float, float]], **parts: float
-) -> Summary:
-    count = parts["count"]
-    enough = [bound for bound, number in sorted(bounds) if number >= 0.95 * count]
-    return Summary(name, labels, int(count), parts["sum"] / count, enough[0])
+def _p95(samples: _Samples) -> float:
+    buckets = sorted(samples.buckets)
+    return next(bound for bound, count in buckets if count >= 0.95 * samples.count)
 
 
 @never_cache
 @require_safe
 def metrics_view(request: HttpRequest) -> HttpResponse:
-    """For Prometheus with settings.METRICS_TOKEN, and for staff. Nobody else finds it."""
+    """Serve Prometheus with settings.METRICS_TOKEN, and staff. Everyone else gets 404."""
     if not (_has_token(request) or _is_staff(request)):
         raise Http404
     return HttpResponse(render(), content_type=CONTENT_TYPE_LATEST)
 
 
 def _has_token(request: HttpRequest) -> bool:
-    given = request.headers.get("Authorization", "").encode(errors="replace")
-    wanted = f"Bearer {settings.METRICS_TOKEN}".encode()
-    return bool(settings.METRICS_TOKEN) and secrets.compare_digest(given, wanted)
+    sent = request.headers.get("Authorization", "").encode(errors="replace")
+    expected = f"Bearer {settings.METRICS_TOKEN}".encode()
+    return bool(settings.METRICS_TOKEN) and secrets.compare_digest(sent, expected)
 
 
 def _is_staff(request: HttpRequest) -> bool:
-    user: Any = request.user
-    return user.is_authenticated and user.is_active and user.is_staff
+    return request.user.is_active and request.user.is_staff  # an AnonymousUser is neither
 
 
 # --- Requests -------------------------------------------------------------------------------
 
 
-def metrics_middleware(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """Middleware: counts and times what web answers."""
+def metrics_middleware(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Count and time the requests (Django middleware)."""
 
-    def answer(request: HttpRequest) -> HttpResponseBase:
-        began = time.perf_counter()
-        return _observe(request, get_response(request), time.perf_counter() - began)
+    def respond(request: HttpRequest) -> HttpResponseBase:
+        started = time.perf_counter()
+        response = get_response(request)
+        _observe(request, response, time.perf_counter() - started)
+        return response
 
-    return answer
+    return respond
 
 
-def _observe(request: HttpRequest, response: HttpResponseBase, seconds: float) -> HttpResponseBase:
-    """Labels have few values, whatever is sent: the route's pattern, never the path."""
+def _observe(request: HttpRequest, response: HttpResponseBase, seconds: float) -> None:
+    """Record a response. Labels have few values: the route's pattern, never the path."""
     method = request.method if request.method in METHODS else "other"
-    found = request.resolver_match
-    route = f"/{found.route.removeprefix('api/')}" if found else "none"
+    match = request.resolver_match
+    route = f"/{match.route.removeprefix('api/')}" if match else "none"
     REQUESTS.labels(method, route, response.status_code).inc()
     REQUEST_SECONDS.labels(method, route).observe(seconds)
-    return response

@@ -1,5 +1,6 @@
-"""Names of the Celery queues. They are a wire format: messages in flight and deployed workers
-(docker-compose.yml) use the values.
+"""Names of the Celery queues.
+
+The values are a wire format: messages in flight and deployed workers (docker-compose.yml) use them.
 """
 
 TEXT = "text"  # a caller waits for the vector of a search text; served by interactive workers

@@ -1,6 +1,7 @@
-"""The one place that makes clients of Redis.
+"""The one place that creates Redis clients.
 
-A dead server costs a request nothing, a hanging one at most two seconds for each kind of client.
+A dead server delays no request. A hanging one delays it by at most two seconds per client: this
+module's, the cache's and Celery's.
 """
 
 import time
@@ -9,11 +10,12 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from django.conf import settings
-from redis import ConnectionError, ConnectionPool, Redis, TimeoutError, asyncio
+from redis import ConnectionError, ConnectionPool, Redis, TimeoutError
+from redis.asyncio import Redis as AsyncRedis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-CONNECT_TIMEOUT, REPLY_TIMEOUT = 1.0, 1.0  # seconds; each may be spent twice
+CONNECT_TIMEOUT, REPLY_TIMEOUT = 1.0, 1.0  # seconds; each may pass twice
 PAUSE_SECONDS = 1.0
 
 
@@ -33,9 +35,9 @@ def _client(url: str) -> Redis:
     )
 
 
-def async_redis_client() -> asyncio.Redis:
+def async_redis_client() -> AsyncRedis:
     """Return a new client for the running event loop; a subscription may wait without limit."""
-    return asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2)
+    return AsyncRedis.from_url(settings.REDIS_URL, socket_connect_timeout=2)
 
 
 class CacheClient(Redis):
@@ -47,7 +49,7 @@ class CacheClient(Redis):
 
     _paused_until: WeakKeyDictionary[ConnectionPool, float] = WeakKeyDictionary()
 
-    def execute_command(self, *args: Any, **options: Any) -> Any:
+    def execute_command(self, *args: object, **options: object) -> Any:
         if time.monotonic() < self._paused_until.get(self.connection_pool, 0.0):
             raise ConnectionError("it failed a moment ago")
         try:

@@ -1,4 +1,4 @@
-"""Settings. Everything that differs between machines comes from the environment (.env.example)."""
+"""Django's settings. What differs between machines comes from the environment (.env.example)."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -21,19 +21,19 @@ ENVIRONMENT = env.str("SMIMSO_ENV", "development")
 PRODUCTION = ENVIRONMENT == "production"
 DEBUG = env.bool("SMIMSO_DEBUG", False)
 DATA_DIR = Path(env.str("SMIMSO_DATA_DIR", str(BASE_DIR / "var"))).expanduser().resolve()
-# An empty line, as in a copy of .env.example, counts as not set.
+# An empty value, as in a copy of .env.example, counts as not set.
 ALLOWED_HOSTS = env.list("SMIMSO_ALLOWED_HOSTS", []) or ([] if PRODUCTION else ["*"])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("SMIMSO_TRUSTED_ORIGINS", [])
 BEHIND_PROXY = env.bool("SMIMSO_BEHIND_PROXY", False)
-# Proxies whose entries in X-Forwarded-For are believed, counted from the right; 0: none.
+# Number of proxies whose entries in X-Forwarded-For are trusted, counted from the right.
 TRUSTED_PROXIES = env.int("SMIMSO_TRUSTED_PROXIES", 1 if BEHIND_PROXY else 0)
 
 # --- Metrics (Prometheus) --------------------------------------------------------------------
 METRICS_DIR = Path(env.str("SMIMSO_METRICS_DIR", "") or DATA_DIR / "metrics")
-METRICS_TOKEN = env.str("SMIMSO_METRICS_TOKEN", "")  # empty: /metrics is for staff alone
+METRICS_TOKEN = env.str("SMIMSO_METRICS_TOKEN", "")  # empty: /metrics is for staff only
 
 # --- Secrets -------------------------------------------------------------------------------
-# Outside production a secret that is not set is made once and kept in the data directory.
+# Outside production a missing secret is created once and stored in the data directory.
 SECRET_KEY = env.str("SECRET_KEY", "") or (
     "" if PRODUCTION else servers.load_or_create_secret(DATA_DIR)
 )
@@ -76,8 +76,8 @@ ASGI_APPLICATION = "smimso.asgi.application"
 APPEND_SLASH = False  # the frontend's bodies and preflights do not survive a redirect
 MIDDLEWARE = [
     "smimso.metrics.metrics_middleware",
-    "smimso.web.middleware.edge",
-    "corsheaders.middleware.CorsMiddleware",  # above what may redirect: preflights never are
+    "smimso.web.middleware.request_middleware",
+    "corsheaders.middleware.CorsMiddleware",  # before all that may redirect: preflights must not be
     "django.middleware.security.SecurityMiddleware",
     "smimso.web.csp.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -109,7 +109,7 @@ TEMPLATES = [
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "feed"
 LOGOUT_REDIRECT_URL = "login"
-# The first one makes new hashes; an older hash is renewed when its owner logs in.
+# The first hasher makes new hashes; older hashes are renewed at the next login.
 PASSWORD_HASHERS = ["accounts.hashers.Argon2Hasher", "accounts.hashers.NodeBCryptHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {
@@ -117,7 +117,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "OPTIONS": {"min_length": 6},
     },
 ]
-PASSWORD_RESET_TIMEOUT = 60 * 60  # seconds; the letter with the link says "one hour"
+PASSWORD_RESET_TIMEOUT = 60 * 60  # seconds; the e-mail says "one hour"
 
 # --- E-mail ----------------------------------------------------------------------------------
 EMAIL_BACKEND = "smimso.mail.TerminalBackend"
@@ -125,7 +125,7 @@ if env.str("EMAIL_URL", ""):
     _server = env.dj_email_url("EMAIL_URL")
     if "EMAIL_BACKEND" not in _server:
         raise ImproperlyConfigured("EMAIL_URL must look like submission://user:password@host:587")
-    if "*" in ALLOWED_HOSTS:  # a forged Host would stand in the letter's link
+    if "*" in ALLOWED_HOSTS:  # a forged Host would appear in the link of the e-mail
         raise ImproperlyConfigured("With EMAIL_URL, name your host in SMIMSO_ALLOWED_HOSTS")
     globals().update(_server)
 EMAIL_TIMEOUT = 10
@@ -145,7 +145,7 @@ CACHES = {
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "smimso",
         "OPTIONS": {
-            "IGNORE_EXCEPTIONS": True,  # without Redis, every key is missing
+            "IGNORE_EXCEPTIONS": True,  # without Redis, every key is a miss
             "REDIS_CLIENT_CLASS": "smimso.redis.CacheClient",
             "SOCKET_CONNECT_TIMEOUT": 2,
             "SOCKET_TIMEOUT": 2,
@@ -164,12 +164,12 @@ CELERY_TASK_ROUTES = {
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-# A dead broker must not hold up a request: the row is saved, the reconciler queues it later.
+# A dead broker must not delay a request: the row is saved, and the reconciler queues it later.
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 2,
     "socket_timeout": 5,
-    "queue_order_strategy": "priority",  # a worker empties its queues in the order given to it
+    "queue_order_strategy": "priority",  # a worker empties its queues in the order of its --queues
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
@@ -188,8 +188,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": crontab(hour=4, minute=0),
     },
 }
-# The next message replaces one that no worker took: a day without workers leaves nothing to catch
-# up. A minute at least, for a clock that is slow.
+# Periodic tasks expire when the next one is due, so nothing piles up while no worker runs. At least
+# 60 s, to tolerate clock skew.
 for entry in CELERY_BEAT_SCHEDULE.values():
     nightly = isinstance(entry["schedule"], crontab)
     entry["options"] = {"expires": 86_400.0 if nightly else max(60.0, entry["schedule"])}
@@ -202,20 +202,20 @@ AI_BLIP_MODEL = env.str("SMIMSO_BLIP_MODEL", "Salesforce/blip-image-captioning-b
 AI_DEVICE = env.str("SMIMSO_AI_DEVICE", "auto")  # auto, cpu, cuda
 AI_DTYPE = env.str("SMIMSO_AI_DTYPE", "auto")  # auto, fp32, bf16, fp16, int8
 AI_THREADS = env.int("SMIMSO_AI_THREADS", 0)  # CPU threads of this worker; 0: torch decides
-AI_TIMEOUT = env.float("SMIMSO_AI_TIMEOUT", 10.0)  # seconds that a request waits for a worker
-AI_QUEUE_LIMIT = env.int("SMIMSO_AI_QUEUE_LIMIT", 32)  # requests waiting for a worker, at most
+AI_TIMEOUT = env.float("SMIMSO_AI_TIMEOUT", 10.0)  # seconds a request waits for a worker
+AI_QUEUE_LIMIT = env.int("SMIMSO_AI_QUEUE_LIMIT", 32)  # maximum of requests waiting for a worker
 AI_PUBLIC = env.bool("SMIMSO_AI_PUBLIC", False)  # /api/ai/* without a token (the demo)
 AI_EMBED_BATCH = env.int("SMIMSO_EMBED_BATCH", 32)
 AI_CAPTION_BATCH = env.int("SMIMSO_CAPTION_BATCH", 16)
-# A worker holds a message of each batch that it fills, and one of `fill`: fewer, and batches stay
-# small. Where nothing is batched, smimso.local.processes says 1.
+# A worker prefetches full batches and one message of the backfill; with fewer, batches stay small.
+# Workers without batches set 1 (smimso.local.processes).
 CELERY_WORKER_CONCURRENCY = 1
 CELERY_WORKER_PREFETCH_MULTIPLIER = AI_EMBED_BATCH + AI_CAPTION_BATCH + 1
 AI_CAPTION_BEAMS = env.int("SMIMSO_CAPTION_BEAMS", 1)  # 1: greedy
 AI_MAX_ATTEMPTS = env.int("SMIMSO_AI_MAX_ATTEMPTS", 5)
-# Days that the former model's vectors are kept for a way back; 0: until an operator says.
+# Days to retain the previous model's vectors for a switch back; 0: until an operator deletes them.
 AI_KEEP_DAYS = env.int("SMIMSO_KEEP_VECTORS_DAYS", 7)
-# An image that has been waiting this many seconds since it was last queued is queued again.
+# An image that is still waiting this many seconds after it was queued is queued again.
 AI_REQUEUE_SECONDS = env.float("SMIMSO_AI_REQUEUE_SECONDS", 60.0)
 
 # --- Search ----------------------------------------------------------------------------------
@@ -233,7 +233,7 @@ UPLOAD_MAX_FILES = 10
 UPLOAD_MAX_PIXELS = env.int("SMIMSO_MAX_PIXELS", 50_000_000)
 UPLOAD_THUMBNAIL_WIDTHS = {"thumbnail": 480, "preview": 1080}
 UPLOAD_URL_LIFETIME = timedelta(hours=env.int("SMIMSO_UPLOAD_URL_HOURS", 12))
-# The same words and pictures of the same author within it are one post: a request sent again.
+# Seconds in which an equal post (words, images, author) counts as a retry of the first request.
 POST_RETRY_SECONDS = env.int("SMIMSO_POST_RETRY_SECONDS", 300)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # JSON and form fields; files are not counted
 REQUEST_MAX_BYTES = UPLOAD_MAX_FILES * UPLOAD_MAX_BYTES + 5 * 1024 * 1024
@@ -261,14 +261,14 @@ CORS_ALLOW_METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
 CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key"]
 CORS_EXPOSE_HEADERS = ["Content-Type", "Retry-After"]
 CORS_PREFLIGHT_MAX_AGE = 86400
-# Requests per window ("10/5m": s, m, h) of an address or a member; empty: no limit.
+# Requests per window ("10/5m": s, m, h) and address or member; empty: no limit.
 THROTTLES = {
     "login": env.str("SMIMSO_THROTTLE_LOGIN", "30/1m"),  # per address
     "password": env.str("SMIMSO_THROTTLE_PASSWORD", "10/5m"),  # per address and account
     "register": env.str("SMIMSO_THROTTLE_REGISTER", "20/1h"),
-    "mail": env.str("SMIMSO_THROTTLE_MAIL", "5/1h"),  # per e-mail, whoever asks
+    "mail": env.str("SMIMSO_THROTTLE_MAIL", "5/1h"),  # per e-mail address, from any client
     "uploads": env.str("SMIMSO_THROTTLE_UPLOADS", "300/1h"),
-    # One drop of ten pictures into the frontend's form makes eleven requests.
+    # Dropping ten images into the frontend's form causes eleven requests.
     "ai": env.str("SMIMSO_THROTTLE_AI", "240/1m"),
 }
 REST_FRAMEWORK = {
@@ -283,9 +283,9 @@ REST_FRAMEWORK = {
         "rest_framework.parsers.MultiPartParser",
         "smimso.web.parsers.LimitedFormParser",
     ],
-    "DEFAULT_THROTTLE_CLASSES": ["smimso.web.throttling.ScopeThrottle"],
+    "DEFAULT_THROTTLE_CLASSES": ["smimso.web.throttling.SharedScopeThrottle"],
     "NUM_PROXIES": TRUSTED_PROXIES,
-    "DEFAULT_SCHEMA_CLASS": "smimso.web.openapi.Schema",
+    "DEFAULT_SCHEMA_CLASS": "smimso.web.openapi.EnvelopeSchema",
     "EXCEPTION_HANDLER": "smimso.web.responses.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
@@ -298,7 +298,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/",
     "COMPONENT_SPLIT_REQUEST": True,
     "PATH_CONVERTER_OVERRIDES": {"any_id": {"type": "string", "format": "uuid"}},
-    "PREPROCESSING_HOOKS": ["smimso.web.openapi.without_repetition"],
+    "PREPROCESSING_HOOKS": ["smimso.web.openapi.drop_duplicate_mounts"],
 }
 
 # --- Security (check --deploy) ---------------------------------------------------------------

@@ -1,7 +1,6 @@
-"""The map of routes: the REST API under both `/api/` and `/`, the pages, files and the admin."""
+"""All routes: the REST API under both `/api/` and `/`, pages, uploaded files and the admin."""
 
 from functools import wraps
-from typing import Any
 
 from django.contrib import admin
 from django.http import HttpResponse
@@ -15,11 +14,11 @@ from search.admin.ai_sections import change_model
 from smimso.metrics import metrics_view
 from smimso.web.api_index import SchemaView, api_index, docs, test_cors
 from smimso.web.converters import AnyIdConverter
-from smimso.web.pages import wants_page
+from smimso.web.pages import PageRequest, wants_page
 
 register_converter(AnyIdConverter, "any_id")
 
-rest: list[URLPattern | URLResolver] = [
+api_patterns: list[URLPattern | URLResolver] = [
     path("", include("accounts.rest.urls")),
     path("", include("members.rest.urls")),
     path("", include("notifications.rest.urls")),
@@ -31,13 +30,13 @@ rest: list[URLPattern | URLResolver] = [
 ]
 
 
-@wraps(api_index)  # the description of the API sees through it
-def front(request: Any) -> HttpResponse:
-    """The site's address: the feed for people, the API's index for programs."""
+@wraps(api_index)  # so that it is documented as the index of the API
+def home(request: PageRequest) -> HttpResponse:
+    """Show the feed to browsers, and return the index of the API to programs."""
     return feed(request) if request.htmx or wants_page(request) else api_index(request)
 
 
-pages = [
+page_patterns = [
     path("", include("accounts.pages.urls")),
     path("", include("notifications.pages.urls")),
     path("", include("members.pages.urls")),
@@ -49,11 +48,11 @@ pages = [
 urlpatterns = [
     path("api/schema", SchemaView.as_view()),
     path("api/docs", docs),
-    path("api/", include(rest)),
+    path("api/", include(api_patterns)),
     path("api/", include("search.rest.api_urls")),
-    path("", include(rest)),
-    path("", front),
-    path("", include(pages)),
+    path("", include(api_patterns)),
+    path("", home),
+    path("", include(page_patterns)),
     path("uploads/<path:name>", uploaded_file),
     path("metrics", metrics_view),
     path("admin/ai/", ai_page, name="ai-admin"),
@@ -62,7 +61,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
-handler400 = "smimso.web.responses.bad_request"
-handler403 = "smimso.web.responses.not_allowed"
-handler404 = "smimso.web.responses.route_not_found"
-handler500 = "smimso.web.responses.server_error"
+handler400 = "smimso.web.responses.handle_bad_request"
+handler403 = "smimso.web.responses.handle_forbidden"
+handler404 = "smimso.web.responses.handle_not_found"
+handler500 = "smimso.web.responses.handle_server_error"

@@ -38,6 +38,7 @@ from smimso.web.auth import issue_token
 from tests import properties  # noqa: F401 - loads the profile of Hypothesis
 
 PASSWORD = "correct horse"
+UNKNOWN_ID = "6f9d4c1e-0000-4000-8000-000000000000"  # fixed: both lanes collect the same names
 WORKER = "test@smimso"
 SERVED_QUEUES = (
     queues.INTERACTIVE,
@@ -69,7 +70,8 @@ def pytest_collection_modifyitems(
         program = next((name for name in SHARED_PROGRAMS if name in fixtures), None)
         if program:
             item.add_marker(pytest.mark.slow)
-        item.add_marker(pytest.mark.xdist_group(program or item.location[0]))
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(program or item.location[0]))
     yield
     if hasattr(config, "workerinput"):
         items.sort(key=_rank)

@@ -1,6 +1,6 @@
-"""The forms of the pages about accounts."""
+"""Forms of the account pages."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib.auth.forms import PasswordResetForm, SetPasswordForm
@@ -14,9 +14,14 @@ from accounts.models import User, UserQuerySet
 from accounts.rest.serializers import ProfileFormSerializer
 from media.images import EXTENSIONS
 
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
 
-def _password(label: Any, *, known: bool = False, **options: Any) -> forms.CharField:
-    autocomplete = "current-password" if known else "new-password"
+
+def _password_field(
+    label: "_StrPromise", *, is_current: bool = False, **options: Any
+) -> forms.CharField:
+    autocomplete = "current-password" if is_current else "new-password"
     widget = forms.PasswordInput(attrs={"autocomplete": autocomplete})
     return forms.CharField(label=label, max_length=128, strip=False, widget=widget, **options)
 
@@ -27,7 +32,7 @@ class LoginForm(forms.Form):
         max_length=255,
         widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none"}),
     )
-    password = _password(_("Password"), known=True)
+    password = _password_field(_("Password"), is_current=True)
 
 
 class RegistrationForm(forms.Form):
@@ -53,23 +58,23 @@ class RegistrationForm(forms.Form):
         required=False,
         widget=forms.TextInput(attrs={"autocomplete": "tel", "type": "tel"}),
     )
-    password = _password(
+    password = _password_field(
         _("Password"),
         help_text=_("At least 6 characters."),
         validators=[MinLengthValidator(6, _("The password is too short."))],
     )
-    password_again = _password(_("Password again"))
+    password_again = _password_field(_("Confirm password"))
 
-    def clean(self) -> dict:
+    def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         password, again = data.get("password"), data.pop("password_again", None)
         if password and again and password != again:
-            self.add_error("password_again", _("The two passwords are not the same."))
+            self.add_error("password_again", _("The two passwords do not match."))
         return data
 
 
 class PasswordResetEmailForm(PasswordResetForm):
-    """Asks for a letter with a link, and sends it: the first on the page, the other in a worker."""
+    """Validates the e-mail on the page and sends the link in a worker."""
 
     email = forms.EmailField(
         label=_("E-mail"),
@@ -86,20 +91,20 @@ class PasswordResetEmailForm(PasswordResetForm):
         to_email: str,
         html_email_template_name: str | None = None,
     ) -> None:
-        """Raises OSError, where Django's own only writes a failure into the log."""
+        """Send the e-mail. Raises OSError, where Django's own method only logs the failure."""
         subject = loader.render_to_string(subject_template_name, context)
         body = loader.render_to_string(email_template_name, context)
         EmailMessage("".join(subject.splitlines()), body, from_email, [to_email]).send()
 
     def get_users(self, email: str) -> UserQuerySet:
-        """Also who has no password: from Google, or since the import could not take it over."""
+        """Return active members, also those without a password (from Google or imported)."""
         return User.objects.active().filter(email=email.lower())
 
 
 class NewPasswordForm(SetPasswordForm):
-    error_messages = {"password_mismatch": _("The two passwords are not the same.")}
-    new_password1 = _password(_("New password"), help_text=_("At least 6 characters."))
-    new_password2 = _password(_("New password again"))
+    error_messages = {"password_mismatch": _("The two passwords do not match.")}
+    new_password1 = _password_field(_("New password"), help_text=_("At least 6 characters."))
+    new_password2 = _password_field(_("Confirm new password"))
 
     def save(self, commit: bool = True) -> User:
         services.reset_password(user=self.user, new_password=self.cleaned_data["new_password1"])
@@ -107,7 +112,7 @@ class NewPasswordForm(SetPasswordForm):
 
 
 class ChangePasswordForm(NewPasswordForm):
-    password = _password(_("Present password"), known=True)
+    password = _password_field(_("Current password"), is_current=True)
     field_order = ["password"]
 
     def save(self, commit: bool = True) -> User:
@@ -119,14 +124,16 @@ class ChangePasswordForm(NewPasswordForm):
 
 
 class ConfirmationForm(forms.Form):
-    password = _password(_("Password"), known=True)
+    password = _password_field(_("Password"), is_current=True)
 
 
-def _field(label: Any, widget: type[forms.Widget] = forms.TextInput, **attrs: Any) -> Any:
+def _optional_field(
+    label: "_StrPromise", widget: type[forms.Widget] = forms.TextInput, **attrs: object
+) -> forms.CharField:
     return forms.CharField(label=label, required=False, widget=widget(attrs))
 
 
-def _picture(label: Any) -> forms.FileField:
+def _image_field(label: "_StrPromise") -> forms.FileField:
     accept = ",".join(f"image/{name.lower()}" for name in EXTENSIONS)
     return forms.FileField(
         label=label,
@@ -138,17 +145,17 @@ def _picture(label: Any) -> forms.FileField:
 
 
 class ProfileForm(forms.Form):
-    """Has no rules of its own: ProfileFormSerializer and `update_profile` say what is allowed."""
+    """Shows the fields; the rules are those of ProfileFormSerializer and `update_profile`."""
 
-    first_name = _field(_("First name"), autocomplete="given-name")
-    last_name = _field(_("Last name"), autocomplete="family-name")
-    job = _field(_("Job"))
-    bio = _field(_("About you"), forms.Textarea, rows=4)
-    phone = _field(_("Phone"), type="tel", autocomplete="tel")
-    date_of_birth = _field(_("Date of birth"), type="date", autocomplete="bday")
-    avatar = _picture(_("Profile picture"))
+    first_name = _optional_field(_("First name"), autocomplete="given-name")
+    last_name = _optional_field(_("Last name"), autocomplete="family-name")
+    job = _optional_field(_("Job"))
+    bio = _optional_field(_("About you"), forms.Textarea, rows=4)
+    phone = _optional_field(_("Phone"), type="tel", autocomplete="tel")
+    date_of_birth = _optional_field(_("Date of birth"), type="date", autocomplete="bday")
+    avatar = _image_field(_("Profile picture"))
     remove_avatar = forms.BooleanField(label=_("Remove this picture"), required=False)
-    cover = _picture(_("Cover picture"))
+    cover = _image_field(_("Cover picture"))
     remove_cover = forms.BooleanField(label=_("Remove this picture"), required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -162,15 +169,16 @@ class ProfileForm(forms.Form):
         self.fields["job"].widget = forms.Select(choices=options.job_choices(self.initial["job"]))
 
     def clean_bio(self) -> str:
-        return self.cleaned_data["bio"].replace("\r\n", "\n")  # the browser counts these as one
+        # Browsers count a line end as one character.
+        return self.cleaned_data["bio"].replace("\r\n", "\n")
 
     def clean(self) -> dict[str, Any]:
-        """The arguments of `update_profile`."""
-        data, kinds = self.cleaned_data, ("avatar", "cover")
-        form = ProfileFormSerializer(data=dict(data))  # which ignores what else is in it
+        """Return the arguments of `update_profile`."""
+        data, image_fields = self.cleaned_data, ("avatar", "cover")
+        form = ProfileFormSerializer(data=dict(data))  # ignores other fields
         if not form.is_valid():
             for name, texts in form.errors.items():
                 self.add_error(name, texts)
-        removed = {f"{kind}_url": None for kind in kinds if data[f"remove_{kind}"]}
-        uploads = {kind: self.files[kind] for kind in kinds if kind in self.files}
+        removed = {f"{name}_url": None for name in image_fields if data[f"remove_{name}"]}
+        uploads = {name: self.files[name] for name in image_fields if name in self.files}
         return {**form.validated_data, **removed, "uploads": uploads}

@@ -14,7 +14,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts import services
 from accounts.pages.forms import LoginForm, RegistrationForm
 from smimso.errors import AuthenticationFailed, InvalidInput, Overloaded
-from smimso.web.throttling import client_address, seconds_to_wait, seconds_to_wait_for_login
+from smimso.web import throttling
+from smimso.web.throttling import client_address, login_retry_after
 
 FORM_METHODS = ["GET", "HEAD", "POST"]
 
@@ -27,7 +28,7 @@ def log_in(request: HttpRequest) -> HttpResponse:
         return redirect(_safe_next_url(request))
     form = LoginForm(_post_data(request), label_suffix="")
     account = request.POST.get("email_or_phone", "")
-    if form.is_bound and (seconds := seconds_to_wait_for_login(request, account)):
+    if form.is_bound and (seconds := login_retry_after(request, account)):
         return throttled_form(request, "accounts/login.html", form, seconds)
     if form.is_valid():
         try:
@@ -71,13 +72,17 @@ def _post_data(request: HttpRequest) -> QueryDict | None:
 
 
 def retry_after(request: HttpRequest, *limits: tuple[str, ...]) -> float:
-    """Seconds, 0 when the form may pass. It counts together with the same requests to the API."""
+    """Count a posted form against each limit; return the seconds to wait, 0 if it may pass.
+
+    limits: arguments of `seconds_to_wait`. REST requests count against the same limits.
+    """
     if request.method != "POST":
         return 0.0
-    return max([seconds_to_wait(*limit) for limit in limits], default=0.0)
+    return max([throttling.retry_after(*limit) for limit in limits], default=0.0)
 
 
 def throttled_form(request: HttpRequest, template: str, form: Form, seconds: float) -> HttpResponse:
+    """Return the form with the error "Too many requests", status 429 and Retry-After."""
     refusal = Overloaded()
     form.add_error(None, str(refusal))
     response = _render_form(request, template, form, status=refusal.status)
@@ -97,9 +102,9 @@ def _next_url(request: HttpRequest) -> str:
 
 
 def _safe_next_url(request: HttpRequest) -> str:
-    """Where the member wanted to go, if that is on this site."""
-    wanted = _next_url(request)
-    safe = url_has_allowed_host_and_scheme(
-        wanted, {request.get_host()}, require_https=request.is_secure()
+    """Return the URL to continue at if it is on this site, else the feed's."""
+    url = _next_url(request)
+    is_safe = url_has_allowed_host_and_scheme(
+        url, {request.get_host()}, require_https=request.is_secure()
     )
-    return wanted if safe else resolve_url("feed")
+    return url if is_safe else resolve_url("feed")

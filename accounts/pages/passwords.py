@@ -1,10 +1,11 @@
-"""Pages to choose another password: by a link in a letter, or knowing the present one."""
+"""Pages to change the password: by a link in an e-mail, or with the current password."""
 
 from typing import Any
 
 from django.contrib.auth import views
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.messages.views import SuccessMessageMixin
+from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse_lazy
@@ -20,11 +21,12 @@ from smimso.web.throttling import client_address
 
 
 class FormPage(FormView):
-    """What refuses stands at its field or above the form, with the status that it has in REST."""
+    """Shows a service's error at its field or above the form, with the same status as in REST."""
 
     template_name: str
 
     def limits(self) -> list[tuple[str, ...]]:
+        """Return the rate limits that each post counts against."""
         return []
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -32,12 +34,12 @@ class FormPage(FormView):
         if seconds := retry_after(request, *self.limits()):
             return throttled_form(request, self.template_name, form, seconds)
         try:
-            return self.form_valid(form) if form.is_valid() else self._refused(form, 400)
+            return self.form_valid(form) if form.is_valid() else self._render_errors(form, 400)
         except SmimsoError as refusal:
             form.add_error(refusal.field, str(refusal))
-            return self._refused(form, refusal.status)
+            return self._render_errors(form, refusal.status)
 
-    def _refused(self, form: Any, status: int) -> HttpResponse:
+    def _render_errors(self, form: BaseForm, status: int) -> HttpResponse:
         return self.render_to_response(self.get_context_data(form=form), status=status)
 
     def get_form_kwargs(self) -> dict[str, Any]:
@@ -45,7 +47,7 @@ class FormPage(FormView):
 
 
 class MemberFormPage(LoginRequiredMixin, FormPage):
-    """Asks for the password: guesses count together with those in REST."""
+    """Asks for the password; guesses here and in REST count against the same limit."""
 
     def limits(self) -> list[tuple[str, ...]]:
         return [("password", client_address(self.request), str(self.request.user.pk))]
@@ -60,7 +62,7 @@ class ForgotPassword(FormPage, views.PasswordResetView):
         email = self.request.POST.get("email", "").strip().lower()
         return [("login", client_address(self.request)), ("mail", email)]
 
-    def get_initial(self) -> dict[str, Any]:
+    def get_initial(self) -> dict[str, object]:
         return {"email": getattr(self.request.user, "email", "")}
 
     def form_valid(self, form: PasswordResetEmailForm) -> HttpResponse:
@@ -70,7 +72,7 @@ class ForgotPassword(FormPage, views.PasswordResetView):
 
 
 class NewPassword(SuccessMessageMixin, FormPage, views.PasswordResetConfirmView):
-    """Opened by the link in the letter, which works once."""
+    """Opened by the link in the e-mail, which works once."""
 
     template_name = "accounts/new_password.html"
     form_class = NewPasswordForm

@@ -1,4 +1,4 @@
-"""The page on which members change what they tell about themselves."""
+"""The page on which members edit their profile."""
 
 from typing import Any, cast
 
@@ -20,13 +20,13 @@ class EditProfile(SuccessMessageMixin, LoginRequiredMixin, FormPage):
     success_message = _("Your profile has been saved.")
 
     def limits(self) -> list[tuple[str, ...]]:
-        """Each picture counts together with those uploaded in REST."""
-        return [("uploads", str(self.request.user.pk)) for _picture in self.request.FILES]
+        """Count each image against the same limit as uploads in REST."""
+        return [("uploads", str(self.request.user.pk)) for _file in self.request.FILES]
 
     def get_initial(self) -> dict[str, Any]:
         return {name: getattr(self.request.user, name, None) for name in ProfileForm.base_fields}
 
-    def form_valid(self, form: Any) -> HttpResponse:
+    def form_valid(self, form: ProfileForm) -> HttpResponse:
         profiles.update_profile(user=cast(User, self.request.user), **form.cleaned_data)
         return super().form_valid(form)
 

@@ -1,4 +1,4 @@
-"""REST: the choices of forms, and the survey."""
+"""REST: choices of forms, and the survey."""
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,12 +17,12 @@ from accounts.rest.serializers import (
     SurveyStatusSerializer,
 )
 from accounts.rest.views import PublicView
-from smimso.web.openapi import answers
+from smimso.web.openapi import documented
 from smimso.web.responses import success
 
 
 class OptionsView(PublicView):
-    @answers("All choices of forms", OptionsSerializer)
+    @documented("All choices of forms", OptionsSerializer)
     def get(self, request: Request) -> Response:
         data = {
             "jobs": options.JOBS,
@@ -35,20 +35,20 @@ class OptionsView(PublicView):
 
 
 class JobsView(PublicView):
-    @answers("Jobs to choose from", OptionSerializer(many=True))
+    @documented("Jobs to choose from", OptionSerializer(many=True))
     def get(self, request: Request) -> Response:
         return success(options.JOBS, "Job options retrieved successfully")
 
 
 class CategoriesView(PublicView):
-    @answers("Categories of posts", CategorySerializer(many=True))
+    @documented("Categories of posts", CategorySerializer(many=True))
     def get(self, request: Request) -> Response:
         data = CategorySerializer(Category.objects.all(), many=True).data
         return success(data, "Categories retrieved successfully")
 
 
 class SurveyOptionsView(PublicView):
-    @answers("Choices of the survey", SurveyOptionsSerializer)
+    @documented("Choices of the survey", SurveyOptionsSerializer)
     def get(self, request: Request) -> Response:
         categories = CategorySerializer(Category.objects.all(), many=True).data
         data = {
@@ -60,14 +60,14 @@ class SurveyOptionsView(PublicView):
 
 
 class SurveyView(APIView):
-    @answers("My answers to the survey", SurveySerializer(allow_null=True))
+    @documented("My answers to the survey", SurveySerializer(allow_null=True))
     def get(self, request: MemberRequest) -> Response:
         survey = surveys.survey_of(request.user)
         if survey is None:
             return success(None, "No survey found")
         return success(SurveySerializer(survey).data)
 
-    @answers("Answer the survey", SurveySerializer, body=SurveyFormSerializer, status=201)
+    @documented("Answer the survey", SurveySerializer, body=SurveyFormSerializer, status=201)
     def post(self, request: MemberRequest) -> Response:
         form = SurveyFormSerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -77,6 +77,6 @@ class SurveyView(APIView):
 
 
 class SurveyStatusView(APIView):
-    @answers("Have I answered the survey", SurveyStatusSerializer)
+    @documented("Have I answered the survey", SurveyStatusSerializer)
     def get(self, request: MemberRequest) -> Response:
         return success({"hasCompleted": surveys.survey_of(request.user) is not None})

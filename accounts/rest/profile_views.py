@@ -1,5 +1,6 @@
-"""REST: a member's own profile, finding members, following them."""
+"""REST: edit the own profile, search for members, follow them."""
 
+from functools import partial
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema_view
@@ -8,7 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import profiles, services
-from accounts.profile_images import ImageKind
+from accounts.profile_images import ProfileImageField
 from accounts.rest.requests import MemberRequest
 from accounts.rest.serializers import (
     AvatarFormSerializer,
@@ -18,13 +19,14 @@ from accounts.rest.serializers import (
     ProfileFormSerializer,
     UserCardSerializer,
 )
-from smimso.errors import InvalidInput
-from smimso.web.openapi import answers, answers_page, in_query
-from smimso.web.responses import page_and_limit, paginated, success
+from smimso.web.file_fields import uploaded_file
+from smimso.web.openapi import documented, documented_page, query_param
+from smimso.web.paging import respond_with_page
+from smimso.web.responses import success
 
 
 class ProfileView(APIView):
-    @answers("Change my profile", OwnProfileSerializer, body=ProfileFormSerializer)
+    @documented("Change my profile", OwnProfileSerializer, body=ProfileFormSerializer)
     def put(self, request: MemberRequest) -> Response:
         form = ProfileFormSerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -35,73 +37,65 @@ class ProfileView(APIView):
 class _ProfileImageView(APIView):
     parser_classes = [MultiPartParser]
     throttle_scope = "uploads"
-    kind: ImageKind
+    field: ProfileImageField
     message: str
 
     def post(self, request: MemberRequest) -> Response:
-        if set(request.FILES) - {self.kind}:
-            raise InvalidInput("unexpected_file_field")
-        upload = request.FILES.get(self.kind)
-        if upload is None:
-            raise InvalidInput("file_required")
-        user = profiles.update_profile(user=request.user, uploads={self.kind: upload})
+        upload = uploaded_file(request, self.field, missing="file_required")
+        user = profiles.update_profile(user=request.user, uploads={self.field: upload})
         return success(OwnProfileSerializer(user).data, self.message)
 
 
 @extend_schema_view(
-    post=answers("Upload my avatar", OwnProfileSerializer, form=AvatarFormSerializer)
+    post=documented("Upload my avatar", OwnProfileSerializer, form=AvatarFormSerializer)
 )
 class AvatarView(_ProfileImageView):
-    kind = "avatar"
+    field = "avatar"
     message = "Avatar uploaded successfully"
 
 
 @extend_schema_view(
-    post=answers("Upload my cover picture", OwnProfileSerializer, form=CoverFormSerializer)
+    post=documented("Upload my cover picture", OwnProfileSerializer, form=CoverFormSerializer)
 )
 class CoverView(_ProfileImageView):
-    kind = "cover"
+    field = "cover"
     message = "Cover image uploaded successfully"
 
 
 class UserSearchView(APIView):
-    @answers(
+    @documented(
         "Find members",
         UserCardSerializer(many=True),
-        query=[in_query("q", "string", "Name or e-mail")],
+        query=[query_param("q", "string", "Name or e-mail")],
     )
     def get(self, request: MemberRequest) -> Response:
-        found = profiles.search_members(request.query_params.get("q", ""))
-        return success(UserCardSerializer(found, many=True).data)
+        members = profiles.search_members(request.query_params.get("q", ""))
+        return success(UserCardSerializer(members, many=True).data)
 
 
 class FollowView(APIView):
-    """Both are idempotent: the frontend does not look before it asks."""
+    """Follow and unfollow. Both are idempotent, because the frontend does not check first."""
 
-    @answers("Follow a member")
+    @documented("Follow a member")
     def post(self, request: MemberRequest, user_id: UUID) -> Response:
         services.follow_user(follower=request.user, following_id=user_id)
         return success(None, "Followed successfully")
 
-    @answers("Unfollow a member")
+    @documented("Unfollow a member")
     def delete(self, request: MemberRequest, user_id: UUID) -> Response:
         services.unfollow_user(follower=request.user, following_id=user_id)
         return success(None, "Unfollowed successfully")
 
 
 class FollowersView(APIView):
-    @answers_page("Who follows a member", ListedUserSerializer)
+    @documented_page("Who follows a member", ListedUserSerializer)
     def get(self, request: MemberRequest, user_id: UUID) -> Response:
-        page, limit = page_and_limit(request.query_params)
-        found, total = profiles.followers(request.user, user_id, page=page, limit=limit)
-        data = ListedUserSerializer(found, many=True).data
-        return paginated(data, page=page, limit=limit, total=total)
+        fetch = partial(profiles.followers, request.user, user_id)
+        return respond_with_page(request.query_params, fetch, ListedUserSerializer)
 
 
 class FollowingView(APIView):
-    @answers_page("Whom a member follows", ListedUserSerializer)
+    @documented_page("Whom a member follows", ListedUserSerializer)
     def get(self, request: MemberRequest, user_id: UUID) -> Response:
-        page, limit = page_and_limit(request.query_params)
-        found, total = profiles.following(request.user, user_id, page=page, limit=limit)
-        data = ListedUserSerializer(found, many=True).data
-        return paginated(data, page=page, limit=limit, total=total)
+        fetch = partial(profiles.following, request.user, user_id)
+        return respond_with_page(request.query_params, fetch, ListedUserSerializer)

@@ -1,4 +1,4 @@
-"""The type of a request behind the default permission: somebody is logged in."""
+"""The type of a REST request behind the default permission: a member is logged in."""
 
 from rest_framework.request import Request
 

@@ -1,4 +1,4 @@
-"""Shapes of requests and responses about members."""
+"""Serializers of requests and responses about members."""
 
 from datetime import date
 from typing import Any
@@ -12,13 +12,13 @@ from accounts.models import Category, Survey, User
 
 
 class BlankAsNoneDateField(serializers.DateField):
-    """The frontend sends "" for a date that was left open."""
+    """Accepts "", which the frontend sends for an empty date."""
 
     def to_internal_value(self, value: Any) -> Any:
         return None if value == "" else super().to_internal_value(value)
 
 
-def not_in_the_future(day: date | None) -> None:
+def validate_past_date(day: date | None) -> None:
     if day is not None and day > timezone.localdate():
         raise serializers.ValidationError(gettext("The date is in the future."))
 
@@ -35,7 +35,7 @@ class RegistrationSerializer(serializers.Serializer):
         max_length=20, allow_blank=True, allow_null=True, required=False, default=None
     )
     date_of_birth = BlankAsNoneDateField(
-        required=False, allow_null=True, default=None, validators=[not_in_the_future]
+        required=False, allow_null=True, default=None, validators=[validate_past_date]
     )
     job = serializers.CharField(
         max_length=255, allow_blank=True, allow_null=True, required=False, default=None
@@ -59,30 +59,30 @@ class GoogleLoginSerializer(serializers.Serializer):
 
 
 class IdentitySerializer(serializers.Serializer):
-    """The proof that it is the member who asks: a password, or a fresh ID token of Google's."""
+    """Proof of the member's identity: the password, or a fresh ID token of Google."""
 
     password = serializers.CharField(
         max_length=1024, trim_whitespace=False, allow_blank=True, default=""
     )
-    googleToken = serializers.CharField(  # noqa: N815 - named as the frontend names things
+    googleToken = serializers.CharField(  # noqa: N815 - the frontend's name
         max_length=8192, allow_blank=True, default="", source="google_token"
     )
 
 
 class NewPasswordSerializer(IdentitySerializer):
-    newPassword = serializers.CharField(  # noqa: N815 - named as the frontend names things
+    newPassword = serializers.CharField(  # noqa: N815 - the frontend's name
         max_length=128, trim_whitespace=False, source="new_password"
     )
 
 
 class ProfileFormSerializer(serializers.Serializer):
-    """What members may change of themselves. Blank means none, other keys are ignored."""
+    """Fields of the profile that members can change. Blank means null; other keys are ignored."""
 
     first_name = serializers.CharField(max_length=100, required=False)
     last_name = serializers.CharField(max_length=100, allow_blank=True, required=False)
     phone = serializers.CharField(max_length=20, allow_blank=True, allow_null=True, required=False)
     date_of_birth = BlankAsNoneDateField(
-        allow_null=True, required=False, validators=[not_in_the_future]
+        allow_null=True, required=False, validators=[validate_past_date]
     )
     job = serializers.CharField(max_length=255, allow_blank=True, allow_null=True, required=False)
     bio = serializers.CharField(max_length=5_000, allow_blank=True, allow_null=True, required=False)
@@ -124,7 +124,7 @@ class UserBriefSerializer(serializers.ModelSerializer):
 
 
 class OwnUserSerializer(serializers.ModelSerializer):
-    """For the member alone: it holds e-mail, phone and date of birth."""
+    """The member's own account, with e-mail, phone and date of birth: for that member only."""
 
     class Meta:
         model = User
@@ -146,14 +146,14 @@ class OwnUserSerializer(serializers.ModelSerializer):
 
 
 class OwnProfileSerializer(OwnUserSerializer):
-    """The member's own row of the table, without what stays in the database."""
+    """The member's own profile, without internal columns."""
 
     class Meta(OwnUserSerializer.Meta):
         fields = [*OwnUserSerializer.Meta.fields, "is_active", "updated_at"]
 
 
 class PublicProfileSerializer(serializers.ModelSerializer):
-    """What others see of a member: nothing that is private."""
+    """A member as others see them, without private fields."""
 
     class Meta:
         model = User

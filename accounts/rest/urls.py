@@ -1,4 +1,4 @@
-"""Routes about members. Those that know posts, too, are in members.rest.urls."""
+"""Routes of accounts. Routes that need posts, too, are in members.rest.urls."""
 
 from django.urls import path
 

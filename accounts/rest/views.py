@@ -1,6 +1,4 @@
-"""REST: register, log in, who am I, another password."""
-
-from typing import Any
+"""REST: register, log in, the own account, change the password."""
 
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -22,13 +20,13 @@ from accounts.rest.serializers import (
 )
 from smimso.errors import InvalidInput
 from smimso.web.auth import issue_token
-from smimso.web.openapi import answers
+from smimso.web.openapi import documented
 from smimso.web.responses import success
-from smimso.web.throttling import AccountThrottle, ScopeThrottle
+from smimso.web.throttling import AccountThrottle, SharedScopeThrottle
 
 
 class PublicView(APIView):
-    """Needs no token, and asks nothing about one that has expired."""
+    """Needs no token, and ignores one that has expired."""
 
     permission_classes = [AllowAny]
     authentication_classes = []
@@ -37,7 +35,7 @@ class PublicView(APIView):
 class RegisterView(PublicView):
     throttle_scope = "register"
 
-    @answers("Register", SessionSerializer, body=RegistrationSerializer, status=201)
+    @documented("Register", SessionSerializer, body=RegistrationSerializer, status=201)
     def post(self, request: Request) -> Response:
         form = RegistrationSerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -46,10 +44,10 @@ class RegisterView(PublicView):
 
 
 class LoginView(PublicView):
-    throttle_classes = [ScopeThrottle, AccountThrottle]
+    throttle_classes = [SharedScopeThrottle, AccountThrottle]
     throttle_scope = "login"
 
-    @answers("Log in", SessionSerializer, body=LoginSerializer, errors=[401])
+    @documented("Log in", SessionSerializer, body=LoginSerializer, errors=[401])
     def post(self, request: Request) -> Response:
         form = LoginSerializer(data=request.data)
         if not form.is_valid():
@@ -61,7 +59,7 @@ class LoginView(PublicView):
 class GoogleLoginView(PublicView):
     throttle_scope = "login"
 
-    @answers(
+    @documented(
         "Log in with Google", GoogleSessionSerializer, body=GoogleLoginSerializer, errors=[401, 501]
     )
     def post(self, request: Request) -> Response:
@@ -72,7 +70,7 @@ class GoogleLoginView(PublicView):
 
 
 class MeView(APIView):
-    @answers("Who am I", OwnUserSerializer)
+    @documented("Who am I", OwnUserSerializer)
     def get(self, request: MemberRequest) -> Response:
         return success(OwnUserSerializer(request.user).data)
 
@@ -80,14 +78,14 @@ class MeView(APIView):
 class ChangePasswordView(APIView):
     throttle_classes = [AccountThrottle]
 
-    @answers("Change the password", TokenSerializer, body=NewPasswordSerializer, errors=[501])
+    @documented("Change the password", TokenSerializer, body=NewPasswordSerializer, errors=[501])
     def post(self, request: MemberRequest) -> Response:
-        """The answer has a new token: the one that it was asked with is void, too."""
+        """Return a new token, because the one of this request is invalid now, too."""
         form = NewPasswordSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         services.change_password(user=request.user, **form.validated_data)
         return success({"token": issue_token(request.user)}, "Password changed successfully")
 
 
-def _session(user: User) -> dict[str, Any]:
+def _session(user: User) -> dict[str, object]:
     return {"user": OwnUserSerializer(user).data, "token": issue_token(user)}

@@ -1,6 +1,6 @@
-"""The admin's page about the AI: `/admin/ai/`, made of sections that any app may add.
+"""The admin page `/admin/ai/`, made of sections that any app can register.
 
-Sections are renewed every few seconds unless they say otherwise: forms would lose what was typed.
+Live sections are refreshed every few seconds; forms are not, or they would lose their input.
 """
 
 from collections.abc import Callable
@@ -18,15 +18,17 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-PERMISSION = "posts.view_postimage"  # this app knows no post; the admin's permissions are names
+from smimso.web.pages import PageRequest
+
+PERMISSION = "posts.view_postimage"  # by name, as this app does not know posts
 View = Callable[..., HttpResponse]
 
 
 @dataclass(frozen=True)
 class Section:
-    """place: from the top. context: what the template shows. live: renewed by itself."""
+    """order: position on the page, ascending. context: of the template. live: auto-refreshed."""
 
-    place: int
+    order: int
     template: str
     context: Callable[[HttpRequest], dict[str, Any]]
     live: bool = True
@@ -36,45 +38,48 @@ _sections: list[Section] = []
 
 
 def register_section(section: Section) -> None:
-    """To be called when apps are ready."""
+    """Add a section to the page; to be called in an app's `ready`."""
     _sections.append(section)
-    _sections.sort(key=lambda section: section.place)
+    _sections.sort(key=lambda section: section.order)
 
 
 def staff_required(permission: str) -> Callable[[View], View]:
-    """As the admin's own pages: others log in, or are told that they may not."""
+    """Restrict a view to staff with this permission, like the admin's own pages.
+
+    Others get the log-in form, or 403 if they are logged in.
+    """
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def checked(request: Any, **route: Any) -> HttpResponse:
+        def checked(request: PageRequest, **route: Any) -> HttpResponse:
             if not request.user.has_perm(permission):
                 raise PermissionDenied
             return view(request, **route)
 
         @wraps(view)
-        def answer(request: Any, **route: Any) -> HttpResponse:
+        def protected(request: PageRequest, **route: Any) -> HttpResponse:
             if request.htmx and not admin.site.has_permission(request):
-                return HttpResponseClientRefresh()  # the log-in form is no part of this page
+                return HttpResponseClientRefresh()  # the log-in form does not fit into this page
             return admin.site.admin_view(checked)(request, **route)
 
-        return answer
+        return protected
 
     return decorate
 
 
 @staff_required(PERMISSION)
 @require_safe
-def ai_page(request: Any) -> HttpResponse:
-    """The whole page, or for htmx what is renewed of it."""
-    live = {"live": _rendered(request, live=True), "now": timezone.now()}
+def ai_page(request: PageRequest) -> HttpResponse:
+    """Render the whole page, or its live sections for htmx."""
+    context: dict[str, Any] = {"live": _render_sections(request, live=True), "now": timezone.now()}
     if request.htmx:
-        return render(request, "admin/ai/_live.html", live)
-    page = {**admin.site.each_context(request), "title": _("AI"), **live}
-    page["still"] = _rendered(request, live=False)
-    return render(request, "admin/ai/page.html", page)
+        return render(request, "admin/ai/_live.html", context)
+    context |= {**admin.site.each_context(request), "title": _("AI")}
+    context["static_sections"] = _render_sections(request, live=False)
+    return render(request, "admin/ai/page.html", context)
 
 
-def _rendered(request: HttpRequest, *, live: bool) -> list[str]:
+def _render_sections(request: HttpRequest, *, live: bool) -> list[str]:
     return [
         render_to_string(section.template, section.context(request), request)
         for section in _sections

@@ -1,8 +1,9 @@
-"""What the admin's page about the AI says of workers, queues and times."""
+"""Sections of `/admin/ai/`: workers, queues and durations."""
 
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from redis import RedisError
 
 from ai import heartbeat, metrics
@@ -11,28 +12,28 @@ from ai.heartbeat import ModelState, WorkerState
 from ai.services import blip_name, clip_name
 from smimso.metrics import summarize
 
-TIMES = {
-    "smimso_ai_queue_wait_seconds",
-    "smimso_ai_request_duration_seconds",
-    "smimso_ai_decode_seconds",
-    "smimso_ai_inference_seconds",
+DURATIONS = {
+    "smimso_ai_queue_wait_seconds": _("Queue wait"),
+    "smimso_ai_request_duration_seconds": _("Reply to a request"),
+    "smimso_ai_decode_seconds": _("Image decoding"),
+    "smimso_ai_inference_seconds": _("Model call"),
 }
-SIZES = "smimso_ai_batch_size"
+BATCH_SIZES = "smimso_ai_batch_size"
 
 
 def workers(request: HttpRequest) -> dict[str, Any]:
     try:
         live, depths = heartbeat.live_workers(), metrics.queue_depths()
     except RedisError:
-        return {"redis_away": True}
+        return {"redis_is_down": True}
     queues = [
         {"name": name, "depth": depth, "workers": sum(name in w.queues for w in live)}
         for name, depth in depths.items()
     ]
-    return {"workers": [_shown(worker) for worker in live], "queues": queues}
+    return {"workers": [_worker_context(worker) for worker in live], "queues": queues}
 
 
-def _shown(worker: WorkerState) -> dict[str, Any]:
+def _worker_context(worker: WorkerState) -> dict[str, Any]:
     return {
         "name": worker.name.partition("@")[0],
         "process": worker.name.rpartition(":")[2],
@@ -40,28 +41,28 @@ def _shown(worker: WorkerState) -> dict[str, Any]:
         "device": worker.device,
         "dtype": worker.dtype,
         "models": [
-            _model(worker.clip, clip_name()),
-            *(_model(other, other.name) for other in worker.others),
-            _model(worker.blip, blip_name()),
+            _model_context(worker.clip, clip_name()),
+            *(_model_context(other, other.name) for other in worker.others),
+            _model_context(worker.blip, blip_name()),
         ],
     }
 
 
-def _model(model: ModelState, wanted: str) -> dict[str, Any]:
+def _model_context(model: ModelState, configured: str) -> dict[str, Any]:
     return {
         "name": model.name,
         "loaded": model.loaded,
         "error": model.error or "",
-        "other": model.name != wanted,
+        "is_other": model.name != configured,
     }
 
 
 def times(request: HttpRequest) -> dict[str, Any]:
-    """Of all processes, since they were started."""
-    found = summarize(TIMES | {SIZES})
+    """Summarize the durations and batch sizes of all processes since they started."""
+    summaries = summarize({*DURATIONS, BATCH_SIZES})
     return {
-        "waits": [s for s in found if s.name in TIMES],
-        "sizes": [s for s in found if s.name == SIZES],
+        "durations": [(DURATIONS[s.name], s) for s in summaries if s.name in DURATIONS],
+        "sizes": [s for s in summaries if s.name == BATCH_SIZES],
     }
 
 

@@ -1,4 +1,4 @@
-"""The bodies of requests to the AI routes. Files are checked by `media.images`."""
+"""Request and response bodies of the AI routes. `media.images` checks uploaded files."""
 
 from typing import Any
 
@@ -8,35 +8,35 @@ from rest_framework.validators import ProhibitSurrogateCharactersValidator
 from ai.services import DEFAULT_LABELS
 from smimso.web.parsers import parse_json
 
-DIMENSIONS = 512  # of a CLIP vector
+CLIP_DIMENSIONS = 512
 MAX_LABELS, MAX_LABEL_LENGTH = 100, 200
-_HALF_CHARACTERS = ProhibitSurrogateCharactersValidator()  # no answer could hold one
-BAD_LABELS = "labels must be a JSON array of strings"
+_reject_surrogates = ProhibitSurrogateCharactersValidator()  # JSON could not return them
+LABELS_MESSAGE = "labels must be a JSON array of strings"
 
 
 class TextQuerySerializer(serializers.Serializer[Any]):
-    """`limit` is part of the documented body and changes nothing: one text has one vector."""
+    """`limit` is documented by the old service and has no effect: one text has one vector."""
 
     query = serializers.CharField(max_length=2_000)
     limit = serializers.IntegerField(default=20)
 
 
 class LabelsField(serializers.Field[list[str], Any, list[str], Any]):
-    """A JSON array of strings, as text: what `curl -F 'labels=["a","b"]'` sends."""
+    """A JSON array of strings in a form field, as sent by `curl -F 'labels=["a","b"]'`."""
 
     def to_internal_value(self, data: Any) -> list[str]:
         try:
             labels = parse_json(data)
         except (TypeError, ValueError) as error:
-            raise serializers.ValidationError(BAD_LABELS) from error
+            raise serializers.ValidationError(LABELS_MESSAGE) from error
         if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-            raise serializers.ValidationError(BAD_LABELS)
+            raise serializers.ValidationError(LABELS_MESSAGE)
         if len(labels) > MAX_LABELS or any(len(label) > MAX_LABEL_LENGTH for label in labels):
             raise serializers.ValidationError(
                 f"at most {MAX_LABELS} labels of {MAX_LABEL_LENGTH} characters"
             )
         for label in labels:
-            _HALF_CHARACTERS(label)
+            _reject_surrogates(label)
         return labels or list(DEFAULT_LABELS)
 
     def to_representation(self, value: list[str]) -> list[str]:
@@ -52,12 +52,12 @@ class ImageFormSerializer(serializers.Serializer[Any]):
 
 
 class ClassifyFormSerializer(ImageFormSerializer):
-    labels = serializers.CharField(required=False, help_text=BAD_LABELS)
+    labels = serializers.CharField(required=False, help_text=LABELS_MESSAGE)
 
 
 class _VectorSerializer(serializers.Serializer[Any]):
     embedding = serializers.ListField(
-        child=serializers.FloatField(), min_length=DIMENSIONS, max_length=DIMENSIONS
+        child=serializers.FloatField(), min_length=CLIP_DIMENSIONS, max_length=CLIP_DIMENSIONS
     )
 
 

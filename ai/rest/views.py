@@ -1,6 +1,6 @@
-"""The old AI service's routes, with its plain answers, and the health check.
+"""The routes of the old AI service, with its responses, and the health check.
 
-Errors have the envelope of every other route; the old service answered 500 to bad input.
+Errors have the envelope of all other routes; the old service answered 500 to bad input.
 """
 
 import time
@@ -14,6 +14,7 @@ from django.db import connection
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from PIL import Image
+from psycopg_pool import ConnectionPool
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -35,20 +36,20 @@ from ai.rest.serializers import (
 )
 from media.images import decode_upload
 from smimso.errors import InvalidInput, Unavailable
-from smimso.web.openapi import answers
+from smimso.web.openapi import documented
 
 VERSION = "1.0.0"  # of the API
-PROBE_TIMEOUT = 2.0  # seconds
+PROBE_TIMEOUT_SECONDS = 2.0
 _STARTED = time.monotonic()
 
 
 class ImageFeaturesView(APIView):
-    """multipart `image` → {embedding: float[512], caption: str | null}"""
+    """Multipart `image` → {embedding: float[512], caption: str | null}."""
 
     permission_classes = [IsAuthenticatedUnlessPublic]
     throttle_scope = "ai"
 
-    @answers(
+    @documented(
         "An image's vector and caption",
         ImageFeaturesSerializer,
         form=ImageFormSerializer,
@@ -61,13 +62,13 @@ class ImageFeaturesView(APIView):
 
 
 class ClassifyView(APIView):
-    """multipart `image` and `labels` → {predictions: [{label, score}]}, best first"""
+    """Multipart `image` and `labels` → {predictions: [{label, score}]}, best first."""
 
     permission_classes = [IsAuthenticatedUnlessPublic]
     throttle_scope = "ai"
 
-    @answers(
-        "Which label fits an image",
+    @documented(
+        "Probabilities of labels for an image",
         PredictionsSerializer,
         form=ClassifyFormSerializer,
         errors=[503],
@@ -75,20 +76,20 @@ class ClassifyView(APIView):
     )
     def post(self, request: Request) -> Response:
         image = _image(request)
-        # The old service read labels from the query; its documents and clients sent a form field.
+        # The old service read the query, while its documentation and clients used a form field.
         fields = LabelsSerializer(data={**request.query_params.dict(), **_form_fields(request)})
         fields.is_valid(raise_exception=True)
-        found = services.classify_image(image, fields.validated_data["labels"])
-        return Response({"predictions": [asdict(prediction) for prediction in found]})
+        predictions = services.classify_image(image, fields.validated_data["labels"])
+        return Response({"predictions": [asdict(each) for each in predictions]})
 
 
 class TextEmbeddingView(APIView):
-    """JSON {query, limit?} → {embedding: float[512], query}"""
+    """JSON {query, limit?} → {embedding: float[512], query}."""
 
     permission_classes = [IsAuthenticatedUnlessPublic]
     throttle_scope = "ai"
 
-    @answers(
+    @documented(
         "A text's vector",
         TextVectorSerializer,
         body=TextQuerySerializer,
@@ -103,15 +104,15 @@ class TextEmbeddingView(APIView):
 
 
 class ServiceView(APIView):
-    """What the old AI service said at its `/`, where this site has its own index.
+    """The old AI service's response at its `/`, where this site has an index of its own.
 
-    device: "unknown" and status: "unavailable" while no worker lives.
+    Without a live worker, device is "unknown" and status "unavailable".
     """
 
     authentication_classes = ()
     permission_classes = [AllowAny]
 
-    @answers("Which models the AI uses", ServiceSerializer, envelope=False)
+    @documented("Models that the AI uses", ServiceSerializer, envelope=False)
     def get(self, request: Request) -> Response:
         workers, _ = _workers()
         return Response(
@@ -125,18 +126,18 @@ class ServiceView(APIView):
 
 
 class HealthView(APIView):
-    """The old AI service's /health and the Node backend's /api/health in one answer.
+    """The old AI service's /health and the Node backend's /api/health in one response.
 
-    503 only without a database: without Redis or workers, posts are still saved and shown.
+    503 only if the database is down: without Redis or workers, posts are still saved and shown.
     """
 
     authentication_classes = ()
     permission_classes = [AllowAny]
 
-    @extend_schema(summary="Is it up", responses={200: HealthSerializer, 503: HealthSerializer})
+    @extend_schema(summary="Health check", responses={200: HealthSerializer, 503: HealthSerializer})
     def get(self, request: Request) -> Response:
         workers, redis = _workers()
-        database = _database_answers()
+        database = is_database_up()
         body = {
             "success": database,
             "status": "healthy" if database else "unhealthy",
@@ -164,28 +165,28 @@ def _image(request: Request) -> Image.Image:
 
 
 def _form_fields(request: Request) -> dict[str, Any]:
-    data: Any = request.data  # a form: without a file in it, `_image` has refused already
-    return {"labels": data["labels"]} if data.get("labels") else {}
+    data = request.data
+    return {"labels": data["labels"]} if isinstance(data, dict) and data.get("labels") else {}
 
 
 def _workers() -> tuple[list[WorkerState], bool]:
-    """The live workers, and whether Redis answers."""
+    """Return the live workers, and True if Redis is reachable."""
     try:
         return services.worker_states(), True
     except Unavailable:
         return [], False
 
 
-def _database_answers() -> bool:
-    """Within PROBE_TIMEOUT seconds; a request would wait longer for a pooled connection."""
-    pool: Any = getattr(connection, "pool", None)
+def is_database_up() -> bool:
+    """Probe within PROBE_TIMEOUT_SECONDS; requests wait longer for a pooled connection."""
+    pool: ConnectionPool | None = getattr(connection, "pool", None)
     try:
         if pool is None:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT 1")
             return True
-        pool.open()  # nothing happens when it is open
-        with pool.connection(timeout=PROBE_TIMEOUT) as pooled:
+        pool.open()  # does nothing if it is open
+        with pool.connection(timeout=PROBE_TIMEOUT_SECONDS) as pooled:
             pooled.execute("SELECT 1")
     except (DatabaseError, psycopg.Error):
         return False

@@ -1,6 +1,6 @@
-"""The page that ends an account, with all its posts."""
+"""The page that deletes an account with all its posts."""
 
-from typing import Any, cast
+from typing import cast
 
 from django.contrib import auth
 from django.contrib.messages.views import SuccessMessageMixin
@@ -20,7 +20,7 @@ class DeleteAccount(SuccessMessageMixin, MemberFormPage):
     success_url = reverse_lazy("feed")
     success_message = _("Your account has been deleted.")
 
-    def form_valid(self, form: Any) -> HttpResponse:
+    def form_valid(self, form: ConfirmationForm) -> HttpResponse:
         services.delete_account(user=cast(User, self.request.user), **form.cleaned_data)
         auth.logout(self.request)
         return super().form_valid(form)

@@ -1,4 +1,4 @@
-"""Page: a member, and the posts of that member that the viewer may see."""
+"""The page of a member, with the posts that the viewer may see."""
 
 from uuid import UUID
 
@@ -21,5 +21,5 @@ def member(request: PageRequest, member_id: UUID) -> HttpResponse:
     author = get_object_or_404(User, pk=member_id, is_active=True)
     posts = Post.objects.visible_to(request.user).filter(user=author)
     job = options.job_name(author.job or "")
-    more = {"author": author, "job": job, **member_context(request.user, author)}
-    return render_grid(request, "members/member.html", posts, more)
+    context = {"author": author, "job": job, **member_context(request.user, author)}
+    return render_grid(request, "members/member.html", posts, context)

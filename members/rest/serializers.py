@@ -1,6 +1,4 @@
-"""Shapes of answers about members that tell of their posts."""
-
-from typing import Any
+"""Serializers of members with the statistics of their posts."""
 
 from rest_framework import serializers
 
@@ -25,7 +23,7 @@ class ActivitySerializer(serializers.ModelSerializer):
         fields = ["id", "user_id", "post_id", "activity_type", "created_at", "post"]
 
 
-def own_profile(user: User) -> dict[str, Any]:
+def own_profile(user: User) -> dict[str, object]:
     survey = survey_of(user)
     return {
         **OwnProfileSerializer(user).data,
@@ -35,8 +33,8 @@ def own_profile(user: User) -> dict[str, Any]:
     }
 
 
-def profile_for(viewer: User, member: User) -> dict[str, Any]:
-    """What somebody answered in the survey is nobody else's business."""
+def profile_for(viewer: User, member: User) -> dict[str, object]:
+    """Return another member's profile, without the survey, which is private."""
     return {
         **PublicProfileSerializer(member).data,
         "statistics": _statistics(member, viewer),
@@ -46,13 +44,13 @@ def profile_for(viewer: User, member: User) -> dict[str, Any]:
 
 
 def _statistics(member: User, viewer: User) -> dict[str, int]:
-    found = services.statistics_of(member, viewer)
+    statistics = services.statistics_of(member, viewer)
     return {
-        "postCount": found.posts,
-        "totalLikes": found.likes,
-        "totalComments": found.comments,
-        "followerCount": found.followers,
-        "followingCount": found.following,
+        "postCount": statistics.posts,
+        "totalLikes": statistics.likes,
+        "totalComments": statistics.comments,
+        "followerCount": statistics.followers,
+        "followingCount": statistics.following,
     }
 
 
@@ -64,19 +62,19 @@ class StatisticsSerializer(serializers.Serializer):
     followingCount = serializers.IntegerField()  # noqa: N815
 
 
-class _AboutMemberSerializer(serializers.Serializer):
+class _MemberExtrasSerializer(serializers.Serializer):
     statistics = StatisticsSerializer()
     isFollowing = serializers.BooleanField()  # noqa: N815
     survey = SurveySerializer(allow_null=True)
 
 
-class FullProfileSerializer(OwnProfileSerializer, _AboutMemberSerializer):
+class FullProfileSerializer(OwnProfileSerializer, _MemberExtrasSerializer):
     class Meta(OwnProfileSerializer.Meta):
         fields = [*OwnProfileSerializer.Meta.fields, "statistics", "isFollowing", "survey"]
 
 
-class MemberProfileSerializer(PublicProfileSerializer, _AboutMemberSerializer):
-    """One's own also has what only oneself may see."""
+class MemberProfileSerializer(PublicProfileSerializer, _MemberExtrasSerializer):
+    """A profile; the member's own one has the private fields, too."""
 
     email = serializers.EmailField(required=False)
     phone = serializers.CharField(required=False, allow_null=True)

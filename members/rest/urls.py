@@ -1,8 +1,8 @@
-"""Routes about members that know their posts. They follow those of accounts.rest.urls."""
+"""Routes about members and their posts. They are included after accounts.rest.urls."""
 
 from django.urls import path
 
-from members.rest import views as views
+from members.rest import views
 
 urlpatterns = [
     path("auth/me", views.AccountView.as_view()),
@@ -17,7 +17,7 @@ urlpatterns = [
     path("users/saved-posts", views.OwnSavedPostsView.as_view()),
     path("users/activities", views.ActivitiesView.as_view()),
     path("users/related-users", views.RelatedMembersView.as_view()),
-    # Last: every name above would do as an id.
+    # Last, because every path above would match as an id.
     path("users/<any_id:user_id>", views.MemberView.as_view()),
     path("users/<any_id:user_id>/posts", views.MemberPostsView.as_view()),
 ]

@@ -1,6 +1,7 @@
-"""REST: profiles with their statistics, members' posts, leaderboards, the end of an account."""
+"""REST: profiles with statistics, members' posts, leaderboards, deleting an account."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -28,18 +29,19 @@ from members.rest.serializers import (
     profile_for,
 )
 from posts import feed
-from posts.models import ActivityType, Post
+from posts.models import ActivityType
 from posts.rest.serializers import PostListItemSerializer
 from smimso.errors import InvalidInput
-from smimso.web.openapi import answers, answers_page, at_most, in_query
-from smimso.web.responses import clamped_int, page_and_limit, paginated, success
+from smimso.web.openapi import documented, documented_page, limit_param, query_param
+from smimso.web.paging import page_limit, respond_with_page
+from smimso.web.responses import success
 from smimso.web.throttling import AccountThrottle
 
 
 class AccountView(MeView):
     throttle_classes = [AccountThrottle]
 
-    @answers("End my account", body=IdentitySerializer, errors=[501])
+    @documented("End my account", body=IdentitySerializer, errors=[501])
     def delete(self, request: MemberRequest) -> Response:
         form = IdentitySerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -48,13 +50,13 @@ class AccountView(MeView):
 
 
 class OwnProfileView(ProfileView):
-    @answers("My profile", FullProfileSerializer)
+    @documented("My profile", FullProfileSerializer)
     def get(self, request: MemberRequest) -> Response:
         return success(own_profile(request.user))
 
 
 class MemberView(APIView):
-    @answers("A member's profile", MemberProfileSerializer)
+    @documented("A member's profile", MemberProfileSerializer)
     def get(self, request: MemberRequest, user_id: UUID) -> Response:
         member = get_active_member(user_id)
         if member == request.user:
@@ -63,107 +65,98 @@ class MemberView(APIView):
 
 
 class MemberPostsView(APIView):
-    @answers_page("A member's posts", PostListItemSerializer)
+    @documented_page("A member's posts", PostListItemSerializer)
     def get(self, request: MemberRequest, user_id: UUID) -> Response:
-        page, limit = page_and_limit(request.query_params)
-        posts, total = feed.posts_of(request.user, user_id, page=page, limit=limit)
-        return _posts(posts, page=page, limit=limit, total=total)
+        fetch = partial(feed.posts_of, request.user, user_id)
+        return respond_with_page(request.query_params, fetch, PostListItemSerializer)
 
 
 class PostsOfMemberView(MemberPostsView):
-    """The older route, which the contract lets answer a malformed id in its own way."""
+    """The older route, with its own error for a malformed id."""
 
-    @answers_page("A member's posts, by the older route", PostListItemSerializer)
+    @documented_page("A member's posts, by the older route", PostListItemSerializer)
     def get(self, request: MemberRequest, user_id: str) -> Response:  # type: ignore[override]
         try:
-            known = UUID(user_id)
+            member_id = UUID(user_id)
         except ValueError as error:
             raise InvalidInput("posts_query_invalid") from error
-        return super().get(request, known)
+        return super().get(request, member_id)
 
 
 class OwnPostsView(APIView):
-    @answers_page("My posts", PostListItemSerializer)
+    @documented_page("My posts", PostListItemSerializer)
     def get(self, request: MemberRequest) -> Response:
-        page, limit = page_and_limit(request.query_params)
-        posts, total = feed.posts_of(request.user, request.user.pk, page=page, limit=limit)
-        return _posts(posts, page=page, limit=limit, total=total)
+        fetch = partial(feed.posts_of, request.user, request.user.pk)
+        return respond_with_page(request.query_params, fetch, PostListItemSerializer)
 
 
 class OwnLikedPostsView(APIView):
-    @answers_page("Posts that I like", PostListItemSerializer)
+    @documented_page("Posts that I like", PostListItemSerializer)
     def get(self, request: MemberRequest) -> Response:
-        page, limit = page_and_limit(request.query_params)
-        posts, total = feed.liked_posts(request.user, page=page, limit=limit)
-        return _posts(posts, page=page, limit=limit, total=total)
+        fetch = partial(feed.liked_posts, request.user)
+        return respond_with_page(request.query_params, fetch, PostListItemSerializer)
 
 
 class OwnSavedPostsView(APIView):
-    @answers_page("Posts that I saved", PostListItemSerializer)
+    @documented_page("Posts that I saved", PostListItemSerializer)
     def get(self, request: MemberRequest) -> Response:
-        page, limit = page_and_limit(request.query_params)
-        posts, total = feed.saved_posts(request.user, page=page, limit=limit)
-        return _posts(posts, page=page, limit=limit, total=total)
-
-
-def _posts(posts: list[Post], *, page: int, limit: int, total: int) -> Response:
-    data = PostListItemSerializer(posts, many=True).data
-    return paginated(data, page=page, limit=limit, total=total)
+        fetch = partial(feed.saved_posts, request.user)
+        return respond_with_page(request.query_params, fetch, PostListItemSerializer)
 
 
 class ActivitiesView(APIView):
-    @answers(
+    @documented(
         "What I did",
         ActivitySerializer(many=True),
-        query=[in_query("type", "string", enum=ActivityType.values)],
+        query=[query_param("type", "string", enum=ActivityType.values)],
     )
     def get(self, request: MemberRequest) -> Response:
-        kind = request.query_params.get("type", "")
-        found = services.activities_of(request.user, kind)
-        return success(ActivitySerializer(found, many=True).data)
+        activity_type = request.query_params.get("type", "")
+        activities = services.activities_of(request.user, activity_type)
+        return success(ActivitySerializer(activities, many=True).data)
 
 
 class RelatedMembersView(APIView):
-    @answers("Who likes what I like", UserCardSerializer(many=True), query=[at_most(10)])
+    @documented("Who likes what I like", UserCardSerializer(many=True), query=[limit_param(10)])
     def get(self, request: MemberRequest) -> Response:
-        found = services.related_members(request.user, limit=_limit(request))
-        return success(UserCardSerializer(found, many=True).data)
+        members = services.related_members(request.user, limit=_limit(request))
+        return success(UserCardSerializer(members, many=True).data)
 
 
-def _board(
+def _document_leaderboard(
     summary: str, entry: type[serializers.Serializer]
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    return answers(summary, entry(many=True), query=[at_most(10)])
+    return documented(summary, entry(many=True), query=[limit_param(10)])
 
 
 class LeaderboardView(PublicView):
-    board: Callable[[], list[dict[str, Any]]]
+    board: Callable[[], list[leaderboards.Entry]]
 
     def get(self, request: Request) -> Response:
         return success(self.board()[: _limit(request)])
 
 
-@extend_schema_view(get=_board("Most liked members", TopCreatorSerializer))
+@extend_schema_view(get=_document_leaderboard("Most liked members", TopCreatorSerializer))
 class TopCreatorsView(LeaderboardView):
     board = staticmethod(leaderboards.top_creators)
 
 
-@extend_schema_view(get=_board("Most liked members with their totals", FavoriteMemberSerializer))
+@extend_schema_view(
+    get=_document_leaderboard("Most liked members with their totals", FavoriteMemberSerializer)
+)
 class MostFavoriteView(LeaderboardView):
     board = staticmethod(leaderboards.most_favorite)
 
 
-@extend_schema_view(get=_board("Most viewed members", ViewedMemberSerializer))
+@extend_schema_view(get=_document_leaderboard("Most viewed members", ViewedMemberSerializer))
 class MostViewedView(LeaderboardView):
     board = staticmethod(leaderboards.most_viewed)
 
 
-@extend_schema_view(get=_board("Most active members", ActiveMemberSerializer))
+@extend_schema_view(get=_document_leaderboard("Most active members", ActiveMemberSerializer))
 class MostActiveView(LeaderboardView):
     board = staticmethod(leaderboards.most_active)
 
 
 def _limit(request: Request) -> int:
-    return clamped_int(
-        request.query_params.get("limit"), default=10, least=1, most=leaderboards.MAX_ENTRIES
-    )
+    return page_limit(request.query_params, default=10, max_limit=leaderboards.MAX_ENTRIES)

@@ -1,4 +1,4 @@
-"""Pages: the inbox, where members read what others did, and the bell that leads there."""
+"""Pages: the inbox of notifications, and the bell in the header."""
 
 from uuid import UUID
 
@@ -10,8 +10,9 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from notifications import services
-from smimso.web.pages import PageRequest, action
-from smimso.web.responses import clamped_int
+from smimso.web.auth import member_id
+from smimso.web.pages import PageRequest, member_action
+from smimso.web.paging import page_number
 
 PAGE_SIZE = 30
 
@@ -21,23 +22,23 @@ PAGE_SIZE = 30
 @never_cache
 @vary_on_headers("HX-Request")
 def inbox(request: PageRequest) -> HttpResponse:
-    number = clamped_int(request.GET.get("page"), default=1, least=1, most=10_000)
+    number = page_number(request.GET)
     start = (number - 1) * PAGE_SIZE
-    found = list(services.notifications_of(request.user.pk)[start : start + PAGE_SIZE + 1])
+    rows = list(services.notifications_of(member_id(request))[start : start + PAGE_SIZE + 1])
     page = {
-        "notifications": found[:PAGE_SIZE],
+        "notifications": rows[:PAGE_SIZE],
         "first": number == 1,
-        "older": f"page={number + 1}" if len(found) > PAGE_SIZE else "",
+        "older": f"page={number + 1}" if len(rows) > PAGE_SIZE else "",
     }
-    partial = request.htmx and number > 1
-    template = "notifications/_list.html" if partial else "notifications/inbox.html"
+    is_next_part = request.htmx and number > 1
+    template = "notifications/_list.html" if is_next_part else "notifications/inbox.html"
     return render(request, template, page)
 
 
 @require_safe
 @never_cache
 def bell(request: HttpRequest) -> HttpResponse:
-    """For the page that asks again and again; one that is no longer logged in stays as it is."""
+    """Return the bell, which pages poll. After logging out, an open page keeps its old bell."""
     if not request.user.is_authenticated:
         return HttpResponse(status=204)
     return render(request, "notifications/_bell.html")
@@ -47,12 +48,12 @@ def bell(request: HttpRequest) -> HttpResponse:
 @login_required
 @never_cache
 def open_notification(request: HttpRequest, notification_id: UUID) -> HttpResponse:
-    """Marks it as read and goes to what it is about."""
-    mine = services.notifications_of(request.user.pk)
-    notification = mine.filter(pk=notification_id).first()
+    """Mark a notification as read and redirect to its post or member."""
+    notifications = services.notifications_of(member_id(request))
+    notification = notifications.filter(pk=notification_id).first()
     if notification is None:
         raise Http404
-    services.mark_read(user=request.user, notification_id=notification_id)
+    services.mark_read(user_id=member_id(request), notification_id=notification_id)
     if notification.post_id:
         return redirect("post", notification.post_id)
     if notification.related_user_id:
@@ -60,7 +61,7 @@ def open_notification(request: HttpRequest, notification_id: UUID) -> HttpRespon
     return redirect("inbox")
 
 
-@action("inbox")
+@member_action("inbox")
 def read_all(request: PageRequest) -> HttpResponse:
-    services.mark_all_read(user=request.user)
+    services.mark_all_read(user_id=member_id(request))
     return redirect("inbox")

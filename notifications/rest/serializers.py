@@ -1,6 +1,7 @@
-"""Shapes of notifications."""
+"""Serializers of notifications."""
 
 from typing import Any
+from uuid import UUID
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -54,7 +55,7 @@ class NotificationSerializer(serializers.ModelSerializer):
 
     @extend_schema_field(RelatedPostSerializer(allow_null=True))
     def get_post(self, notification: Notification) -> dict[str, str] | None:
-        """Only the recipient's own: another's title may have become private since."""
+        """Return the post only if it is the recipient's: others may have become private."""
         post = notification.post
         if post is None or post.user_id != notification.user_id:
             return None
@@ -71,13 +72,13 @@ class CountSerializer(serializers.Serializer):
     count = serializers.IntegerField()
 
 
-def notification_list(user_id: Any, *, page: int, limit: int) -> dict[str, Any]:
-    """The data of GET /notifications and of the stream's first event."""
-    mine = Notification.objects.visible_to(user_id)
+def notification_list(user_id: UUID, *, page: int, limit: int) -> dict[str, Any]:
+    """Return the data of GET /notifications and of the first event of a stream."""
+    visible = Notification.objects.visible_to(user_id)
     return {
         "notifications": NotificationSerializer(
             notifications_of(user_id)[(page - 1) * limit : page * limit], many=True
         ).data,
-        "total": mine.count(),
-        "unreadCount": mine.filter(is_read=False).count(),
+        "total": visible.count(),
+        "unreadCount": visible.filter(is_read=False).count(),
     }

@@ -1,7 +1,7 @@
 """The live stream of notifications: server-sent events over Redis pub/sub.
 
-Any web process may publish and any may hold the stream. The stream subscribes before it reads the
-snapshot, and leaves out what the snapshot holds: nothing is lost and nothing comes twice.
+Every web process can publish and every one can serve streams. A stream subscribes before it reads
+the snapshot, and drops events that are in the snapshot: nothing is lost and nothing is sent twice.
 Source: WHATWG HTML, "Server-sent events".
 """
 
@@ -22,6 +22,7 @@ from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 from drf_spectacular.types import OpenApiTypes
+from redis.asyncio.client import PubSub
 from rest_framework import exceptions
 
 from notifications.models import Notification
@@ -30,27 +31,27 @@ from notifications.rest.serializers import NotificationSerializer, notification_
 from smimso.errors import AuthenticationFailed, Overloaded
 from smimso.redis import async_redis_client
 from smimso.web.auth import user_for_token
-from smimso.web.openapi import JSON, ErrorSerializer, answers_plainly, in_query
+from smimso.web.openapi import JSON, ErrorSerializer, documented_plain, query_param
 from smimso.web.responses import error_response
 
 logger = logging.getLogger(__name__)
 
 HEARTBEAT = ": heartbeat\n\n"
 HEARTBEAT_SECONDS = 30.0
-SUBSCRIBE_TIMEOUT = 5.0
-LIFETIME_SECONDS = 3600.0  # then the stream ends; an EventSource opens a new one by itself
-MAX_STREAMS = 20  # of one member at once
+SUBSCRIBE_TIMEOUT = 5.0  # seconds
+LIFETIME_SECONDS = 3600.0  # then the stream ends, and the EventSource opens a new one
+MAX_STREAMS = 20  # open streams per member
 SNAPSHOT_SIZE = 50  # notifications
 
 
-@answers_plainly(
+@documented_plain(
     "My notifications as they come (server-sent events)",
-    parameters=[in_query("token", "string", "Instead of the header")],
+    parameters=[query_param("token", "string", "Instead of the header")],
     responses={(200, "text/event-stream"): OpenApiTypes.STR, (401, JSON): ErrorSerializer},
 )
 @require_GET
 async def notification_stream(request: HttpRequest) -> HttpResponseBase:
-    """GET /notifications/stream; an EventSource cannot send headers, so `?token=` it is."""
+    """GET /notifications/stream, with the token in `?token=`: EventSource cannot send headers."""
     header = request.headers.get("Authorization", "")
     token = request.GET.get("token") or header.removeprefix("Bearer ").strip()
     if not token:
@@ -58,40 +59,41 @@ async def notification_stream(request: HttpRequest) -> HttpResponseBase:
     user_id = await sync_to_async(_authenticate)(token)
     if user_id is None:
         return error_response(AuthenticationFailed("token_invalid"))
-    place = await _acquire_slot(user_id)
-    if place is None:
+    slot = await _acquire_slot(user_id)
+    if slot is None:
         return error_response(Overloaded())
     return StreamingHttpResponse(
-        stream_events(user_id, token, place),
+        stream_events(user_id, token, slot),
         content_type="text/event-stream",
         headers={"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"},
     )
 
 
-async def stream_events(user_id: UUID, token: str, place: str) -> AsyncIterator[str]:
+async def stream_events(user_id: UUID, token: str, slot: str) -> AsyncIterator[str]:
+    """Yield the snapshot, then new notifications and heartbeats; release the slot at the end."""
     try:
-        async with _release_on_exit(user_id, place) as client, client.pubsub() as subscription:
+        async with _release_on_exit(user_id, slot) as client, client.pubsub() as subscription:
             await subscription.subscribe(channel_name(user_id))
             if await subscription.get_message(timeout=SUBSCRIBE_TIMEOUT) is None:
                 raise redis.TimeoutError("no confirmation of the subscription")
-            # From here on nothing is lost.
+            # The subscription is active: from here on no event is lost.
             snapshot = await sync_to_async(load_snapshot)(user_id)
             yield _format_event("initial_data", data=snapshot)
             yield _format_event("connected", message="Connected to notification stream")
             known = {item["id"] for item in snapshot["notifications"]}
             async for event in _live_events(subscription, user_id, known, token):
                 if event == HEARTBEAT:
-                    await _renew_slot(client, user_id, place)
+                    await _renew_slot(client, user_id, slot)
                 yield event
     except (redis.RedisError, DatabaseError) as error:
-        logger.warning("A notification stream ends: %s", error)
+        logger.warning("A notification stream failed: %s", error)
         yield _format_event("error", message="Failed to load initial data")
 
 
 async def _live_events(
-    subscription: Any, user_id: UUID, known: set[str], token: str
+    subscription: PubSub, user_id: UUID, known: set[str], token: str
 ) -> AsyncIterator[str]:
-    """For LIFETIME_SECONDS, or until the token is void: then a new stream would be refused."""
+    """Yield events for LIFETIME_SECONDS, or until the token becomes invalid."""
     started = checked = time.monotonic()
     while time.monotonic() - started < LIFETIME_SECONDS:
         message = await subscription.get_message(
@@ -108,8 +110,8 @@ async def _live_events(
                 yield _format_event("notification", data=notification)
 
 
-# --- Places: how many streams a member has open ----------------------------------------------
-# A sorted set per member, scored by when the place lapses: a process that dies leaves none behind.
+# --- Slots: the number of open streams per member -----------------------------------------------
+# A sorted set per member, scored by expiry time, so that the slots of a dead process expire.
 
 
 def slots_key(user_id: UUID) -> str:
@@ -117,38 +119,41 @@ def slots_key(user_id: UUID) -> str:
 
 
 async def _acquire_slot(user_id: UUID) -> str | None:
-    """None when the member has too many. Without Redis the stream itself says so."""
-    place = str(uuid4())
+    """Return a new slot, or None if the member has too many.
+
+    Without Redis it returns a slot, and the stream itself reports the failure.
+    """
+    slot = str(uuid4())
     try:
         async with async_redis_client() as client:
             await client.zremrangebyscore(slots_key(user_id), 0, time.time())
-            await _renew_slot(client, user_id, place)
+            await _renew_slot(client, user_id, slot)
             if await client.zcard(slots_key(user_id)) > MAX_STREAMS:
-                await client.zrem(slots_key(user_id), place)
+                await client.zrem(slots_key(user_id), slot)
                 return None
     except redis.RedisError as error:
-        logger.warning("Streams are not counted, Redis is away: %s", error)
-    return place
+        logger.warning("Streams are not counted, Redis is not reachable: %s", error)
+    return slot
 
 
-async def _renew_slot(client: redis.asyncio.Redis, user_id: UUID, place: str) -> None:
+async def _renew_slot(client: redis.asyncio.Redis, user_id: UUID, slot: str) -> None:
     seconds = 3 * HEARTBEAT_SECONDS
-    await client.zadd(slots_key(user_id), {place: time.time() + seconds})
+    await client.zadd(slots_key(user_id), {slot: time.time() + seconds})
     await client.pexpire(slots_key(user_id), int(seconds * 1000))
 
 
 @asynccontextmanager
-async def _release_on_exit(user_id: UUID, place: str) -> AsyncIterator[redis.asyncio.Redis]:
-    """Redis, for as long as the place is held."""
+async def _release_on_exit(user_id: UUID, slot: str) -> AsyncIterator[redis.asyncio.Redis]:
+    """Yield a client of Redis; release the slot at the end."""
     async with async_redis_client() as client:
         try:
             yield client
         finally:
-            await client.zrem(slots_key(user_id), place)
+            await client.zrem(slots_key(user_id), slot)
 
 
-# --- The database ----------------------------------------------------------------------------
-# A stream stays open for long: each of these gives its connection to the database back.
+# --- The database -------------------------------------------------------------------------------
+# Streams stay open for long, so each of these functions closes its database connection.
 
 
 def _authenticate(token: str) -> UUID | None:
@@ -169,15 +174,15 @@ def load_snapshot(user_id: UUID) -> dict[str, Any]:
 
 
 def load_notification(user_id: UUID, notification_id: str) -> dict[str, Any] | None:
-    """None when it has been withdrawn since, or its post hidden."""
+    """Return the notification, or None if it was retracted or its post was hidden."""
     rows = Notification.objects.visible_to(user_id).select_related("related_user", "post")
     try:
-        found = rows.filter(pk=notification_id).first()
-        return NotificationSerializer(found).data if found else None
+        notification = rows.filter(pk=notification_id).first()
+        return NotificationSerializer(notification).data if notification else None
     finally:
         connection.close()
 
 
-def _format_event(kind: str, **values: Any) -> str:
-    body = {"type": kind, **values, "timestamp": timezone.now()}
+def _format_event(event_type: str, **values: object) -> str:
+    body = {"type": event_type, **values, "timestamp": timezone.now()}
     return f"data: {json.dumps(body, cls=DjangoJSONEncoder)}\n\n"

@@ -1,4 +1,4 @@
-"""REST: a member's notifications."""
+"""REST: list, count and mark notifications."""
 
 from uuid import UUID
 
@@ -12,35 +12,36 @@ from notifications.rest.serializers import (
     NotificationListSerializer,
     notification_list,
 )
-from smimso.web.auth import BACKGROUND_AUTHENTICATION
-from smimso.web.openapi import PAGING, answers
-from smimso.web.responses import page_and_limit, success
+from smimso.web.auth import BACKGROUND_AUTHENTICATION, member_id
+from smimso.web.openapi import PAGING, documented
+from smimso.web.paging import page_and_limit
+from smimso.web.responses import success
 
 
 class NotificationListView(APIView):
     authentication_classes = BACKGROUND_AUTHENTICATION
 
-    @answers("My notifications", NotificationListSerializer, query=PAGING)
+    @documented("My notifications", NotificationListSerializer, query=PAGING)
     def get(self, request: Request) -> Response:
         page, limit = page_and_limit(request.query_params)
-        return success(notification_list(request.user.pk, page=page, limit=limit))
+        return success(notification_list(member_id(request), page=page, limit=limit))
 
 
 class UnreadCountView(APIView):
-    @answers("How many are unread", CountSerializer)
+    @documented("How many are unread", CountSerializer)
     def get(self, request: Request) -> Response:
-        return success({"count": services.unread_count(request.user)})
+        return success({"count": services.unread_count(member_id(request))})
 
 
 class ReadView(APIView):
-    @answers("Mark one as read")
+    @documented("Mark one as read")
     def put(self, request: Request, notification_id: UUID) -> Response:
-        services.mark_read(user=request.user, notification_id=notification_id)
+        services.mark_read(user_id=member_id(request), notification_id=notification_id)
         return success(None, "Notification marked as read")
 
 
 class ReadAllView(APIView):
-    @answers("Mark all as read")
+    @documented("Mark all as read")
     def put(self, request: Request) -> Response:
-        services.mark_all_read(user=request.user)
+        services.mark_all_read(user_id=member_id(request))
         return success(None, "All notifications marked as read")

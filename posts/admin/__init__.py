@@ -1,4 +1,4 @@
-"""Administration of posts, images, comments and categories."""
+"""Admin of posts, images, comments and categories."""
 
 from posts.admin import categories, comments, content
 

@@ -1,4 +1,4 @@
-"""What the admin's page about the AI says of images: how far they are, and what failed."""
+"""Sections of `/admin/ai/` on images: progress of the AI processing, and failures."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,15 +16,14 @@ from redis import RedisError
 from ai import metrics
 from ai.admin.page import Section, register_section, staff_required
 from posts import services
-from posts.models import AIStatus, PostImage
+from posts.models import UNFINISHED, AIStatus, PostImage
 from smimso.queues import CAPTION, EMBED
 
-REASONS, RECENT = 10, 10
-UNFINISHED = (AIStatus.PENDING, AIStatus.EMBEDDED)
+MAX_REASONS, MAX_RECENT = 10, 10
 
 
 def images(request: HttpRequest) -> dict[str, Any]:
-    """Counts by state and by model, and how long the rest will take."""
+    """Return counts by state and by model, and estimates of the remaining time."""
     states = dict.fromkeys(AIStatus.values, 0)
     embedded: dict[str, int] = {}
     captioned: dict[str, int] = {}
@@ -36,7 +35,7 @@ def images(request: HttpRequest) -> dict[str, Any]:
         for model, counts in ((embedding_model, embedded), (caption_model, captioned)):
             if model:
                 counts[model] = counts.get(model, 0) + count
-    elsewhere = _stored_elsewhere()
+    elsewhere = _count_hosted_elsewhere()
     pending = states[AIStatus.PENDING] - elsewhere[AIStatus.PENDING]
     uncaptioned = pending + states[AIStatus.EMBEDDED] - elsewhere[AIStatus.EMBEDDED]
     total = sum(states.values())
@@ -47,42 +46,47 @@ def images(request: HttpRequest) -> dict[str, Any]:
             for state in (AIStatus.DONE, AIStatus.EMBEDDED, AIStatus.PENDING, AIStatus.FAILED)
         ],
         "elsewhere": sum(elsewhere.values()),
-        "steps": [_step(EMBED, pending), _step(CAPTION, uncaptioned)],
+        "steps": [_step_context(EMBED, pending), _step_context(CAPTION, uncaptioned)],
         "embedded": sorted(embedded.items(), key=lambda item: -item[1]),
         "captioned": sorted(captioned.items(), key=lambda item: -item[1]),
     }
 
 
-def _stored_elsewhere() -> dict[str, int]:
-    """Unfinished images of other sites: no worker can read them, so they wait for nothing."""
+def _count_hosted_elsewhere() -> dict[str, int]:
+    """Count unfinished images hosted elsewhere, which workers cannot read, by state."""
     rows = PostImage.objects.filter(image_path="", ai_status__in=UNFINISHED).order_by()
     counts = dict(rows.values_list("ai_status").annotate(count=Count("pk")))
     return {state: counts.get(state, 0) for state in UNFINISHED}
 
 
-def _step(step: str, waiting: int) -> dict[str, Any]:
+def _step_context(step: str, waiting: int) -> dict[str, object]:
     try:
-        pace = metrics.throughput(step)
+        throughput = metrics.throughput(step)
     except RedisError:
-        pace = 0.0
-    return {"step": step, "waiting": waiting, "pace": pace, "left": time_left(waiting, pace)}
+        throughput = 0.0
+    return {
+        "step": step,
+        "waiting": waiting,
+        "throughput": throughput,
+        "remaining": remaining_time(waiting, throughput),
+    }
 
 
-def time_left(waiting: int, pace: float) -> str:
-    """In words; empty when nobody can know. pace: images per minute."""
+def remaining_time(waiting: int, throughput: float) -> str:
+    """Return a duration in words; empty if it is unknown. throughput: images per minute."""
     if not waiting:
-        return gettext("nothing waits")
-    if not pace:
+        return gettext("no images waiting")
+    if not throughput:
         return ""
     now = timezone.now()
-    minutes = min(waiting / pace, 10 * 365 * 24 * 60.0)
+    minutes = min(waiting / throughput, 10 * 365 * 24 * 60.0)
     if minutes < 1:
         return gettext("less than a minute")
     return timesince(now, now + timedelta(minutes=minutes))
 
 
-def failures(request: Any) -> dict[str, Any]:
-    """Why, how often, and which were the last."""
+def failures(request: HttpRequest) -> dict[str, Any]:
+    """Return the reasons of failures with their counts, and the most recent failed images."""
     failed = PostImage.objects.failed().order_by()
     reasons = failed.values("reason").annotate(  # type: ignore[misc]
         count=Count("pk"),
@@ -91,26 +95,26 @@ def failures(request: Any) -> dict[str, Any]:
     )
     recent = failed.select_related("post").without_vectors()
     return {
-        "reasons": reasons.order_by("-count", "reason")[:REASONS],  # type: ignore[misc]
-        "recent": recent.order_by(F("ai_queued_at").desc(nulls_last=True), "-pk")[:RECENT],
-        "may_retry": request.user.has_perm("posts.change_postimage"),
+        "reasons": reasons.order_by("-count", "reason")[:MAX_REASONS],  # type: ignore[misc]
+        "recent": recent.order_by(F("ai_queued_at").desc(nulls_last=True), "-pk")[:MAX_RECENT],
+        "can_retry": request.user.has_perm("posts.change_postimage"),
     }
 
 
 @require_POST
 @staff_required("posts.change_postimage")
 def retry_failed(request: HttpRequest) -> HttpResponse:
-    """All that failed for `reason`; all that failed, without one."""
+    """Retry all images that failed for `reason`, or without one all failed images."""
     count = services.retry_failed(request.POST.get("reason"))
     if count:
         text = ngettext(
-            "%(count)d image waits for the AI again.",
-            "%(count)d images wait for the AI again.",
+            "%(count)d image is queued for the AI again.",
+            "%(count)d images are queued for the AI again.",
             count,
         )
         messages.success(request, text % {"count": count})
     else:
-        messages.warning(request, gettext("There is nothing of that kind to try again."))
+        messages.warning(request, gettext("There are no such failures to retry."))
     return redirect("ai-admin")
 
 

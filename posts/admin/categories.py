@@ -1,6 +1,4 @@
-"""Administration of categories: here, because a category decides about posts."""
-
-from typing import Any
+"""Admin of categories, in this app because a change affects the categories of posts."""
 
 from django.contrib import admin, messages
 from django.db import models
@@ -18,25 +16,25 @@ class CategoryAdmin(admin.ModelAdmin):
     list_display = ["name", "slug", "prompt", "prompt_vi"]
     search_fields = ["name", "slug"]
     prepopulated_fields = {"slug": ["name"]}
-    actions = ["classify_anew"]
+    actions = ["reclassify_all"]
 
-    def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
+    def save_model(
+        self, request: HttpRequest, obj: Category, form: ModelForm, change: bool
+    ) -> None:
         super().save_model(request, obj, form, change)
         if {"name", "prompt", "prompt_vi"} & set(form.changed_data):
             text = gettext(
-                "Posts keep their categories until the action below classifies them anew."
+                "Posts keep their categories until you run the action “Reclassify all posts”."
             )
             messages.info(request, text)
 
     def has_classify_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("posts.change_post")
 
-    @admin.action(
-        description=_("Classify all posts by all categories anew"), permissions=["classify"]
-    )
-    def classify_anew(self, request: HttpRequest, queryset: models.QuerySet[Category]) -> None:
+    @admin.action(description=_("Reclassify all posts"), permissions=["classify"])
+    def reclassify_all(self, request: HttpRequest, queryset: models.QuerySet[Category]) -> None:
         if queue.enqueue_classification():
-            text = gettext("Posts whose category no author chose are classified anew.")
+            text = gettext("Reclassifying all posts whose category was not chosen by the author.")
             messages.success(request, text)
         else:
             text = gettext("The queue can't be reached. Please try again later.")

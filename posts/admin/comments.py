@@ -1,4 +1,4 @@
-"""Administration of comments."""
+"""Admin of comments."""
 
 from django.contrib import admin
 from django.db import models, transaction
@@ -14,7 +14,7 @@ from posts.models import Comment, Post
 
 @admin.register(Comment)
 class CommentAdmin(admin.ModelAdmin):
-    """To find and to delete; what members wrote is not for others to rewrite."""
+    """Search and delete comments. Staff cannot edit what members wrote."""
 
     list_display = ["excerpt", "author", "post_link", "created_at"]
     list_select_related = ["user", "post"]
@@ -34,10 +34,10 @@ class CommentAdmin(admin.ModelAdmin):
         self.delete_queryset(request, Comment.objects.filter(pk=obj.pk))
 
     def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Comment]) -> None:
-        """Replies go too, and the posts' counters follow."""
+        """Delete the comments with their replies, and correct the counters of the posts."""
         with transaction.atomic():
             post_ids = set(queryset.order_by().values_list("post_id", flat=True))
-            # As everybody who changes a post: it first, then what hangs on it.
+            # Posts are locked first, as by every change of a post's rows, to avoid deadlocks.
             list(Post.objects.select_for_update().filter(pk__in=post_ids).order_by("pk"))
             queryset.delete()
             recount.recount_posts(post_ids)

@@ -1,4 +1,4 @@
-"""Administration of posts and images: what the AI made of them, another try for it."""
+"""Admin of posts and images, with the results of the AI and a way to retry."""
 
 import re
 from functools import partial
@@ -23,7 +23,7 @@ from posts.files import access
 from posts.full_text import filter_by_words
 from posts.models import Post, PostImage
 
-RETRY = _("Give the AI another try")
+RETRY = _("Retry AI processing")
 REMOVE = {"author": _("Remove the author's captions"), "ai": _("Remove the AI's captions")}
 
 
@@ -37,7 +37,7 @@ def _thumbnail(post: Post, image: PostImage, *, large: bool = False) -> SafeStri
 
 
 def admin_link(model: str, row: models.Model) -> SafeString:
-    """To a row's own page; model: as in "posts_post"."""
+    """Return a link to the admin page of a row. model: as in "posts_post"."""
     url = reverse(f"admin:{model}_change", args=[row.pk])
     return format_html('<a href="{}">{}</a>', url, Truncator(str(row)).chars(60))
 
@@ -45,7 +45,7 @@ def admin_link(model: str, row: models.Model) -> SafeString:
 def _retry(request: HttpRequest, image_ids: list[UUID]) -> None:
     count = services.retry_images(image_ids)
     if count:
-        text = gettext("{count} of {total} images wait for the AI again.")
+        text = gettext("{count} of {total} images are queued for the AI again.")
         messages.success(request, text.format(count=count, total=len(image_ids)))
     else:
         text = gettext("None of these images is stored here, so none can be retried.")
@@ -53,7 +53,7 @@ def _retry(request: HttpRequest, image_ids: list[UUID]) -> None:
 
 
 def _find_posts(text: str) -> models.QuerySet[Post]:
-    """As members search by words, whoever may see them; or exactly, by an e-mail or an id."""
+    """Find posts of any visibility by full text, or by the author's e-mail address or an ID."""
     if re.fullmatch(r"\S+@\S+", text):
         return Post.objects.filter(user__email=text.lower())
     try:
@@ -65,11 +65,11 @@ def _find_posts(text: str) -> models.QuerySet[Post]:
 
 
 class _ContentAdmin(admin.ModelAdmin):
-    """Deletes the files of images with their rows; writes only the columns that were edited."""
+    """Base class that deletes image files with their rows, and saves only edited columns."""
 
-    search_fields = ["words"]  # for the box to be there; `get_search_results` reads it
-    search_help_text = _("Words of the post or its pictures, the author's e-mail, or an id")
-    post_path = "pk"  # leads from a row to its post
+    search_fields = ["words"]  # makes Django show the search box; see `get_search_results`
+    search_help_text = _("Text of the post or its captions, the author's e-mail address, or an ID")
+    post_path = "pk"  # lookup from a row to its post
 
     def get_search_results(
         self, request: HttpRequest, queryset: models.QuerySet, search_term: str
@@ -83,7 +83,7 @@ class _ContentAdmin(admin.ModelAdmin):
         raise NotImplementedError
 
     def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
-        """A worker may have written the other columns since this form was read."""
+        """Save only edited columns: a worker may have written the others in the meantime."""
         obj.save(update_fields=form.changed_data)
 
     def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
@@ -99,7 +99,7 @@ class _ContentAdmin(admin.ModelAdmin):
 
 
 class PostImageInline(admin.TabularInline):
-    """To look at; an image is edited on its own page."""
+    """Show the images of a post; they are edited on their own pages."""
 
     model = PostImage
     readonly_fields = [
@@ -163,7 +163,7 @@ class PostAdmin(_ContentAdmin):
         return PostImage.objects.filter(post__in=queryset)
 
     def save_model(self, request: HttpRequest, obj: Any, form: ModelForm, change: bool) -> None:
-        """What was edited here is no longer for the AI to fill in."""
+        """Close the edited fields to the AI."""
         post = Post.objects.select_for_update().get(pk=obj.pk)
         obj.ai_writable_fields = [
             name for name in post.ai_writable_fields if name not in form.changed_data
@@ -173,7 +173,7 @@ class PostAdmin(_ContentAdmin):
         obj.save(update_fields=fields)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """A post begins with its pictures, on the upload page."""
+        """Return False: posts are created with their pictures, on the upload page."""
         return False
 
     def view_on_site(self, post: Post) -> str:
@@ -209,7 +209,7 @@ class PostImageAdmin(_ContentAdmin):
         "embedding_model",
         "created_at",
     ]
-    list_filter = ["ai_status"]  # that of a model would look at every row; /admin/ai/ has links
+    list_filter = ["ai_status"]  # a filter by model would scan the table; /admin/ai/ links to it
     list_select_related = ["post"]
     post_path = "post"
     ordering = ["-created_at", "-id"]
@@ -219,7 +219,7 @@ class PostImageAdmin(_ContentAdmin):
     readonly_fields = [
         "picture",
         "post_link",
-        # What the author and the AI said: in other words it would have another source.
+        # Captions are read-only: text edited here would have another source.
         "user_caption",
         "ai_caption",
         "caption_model",
@@ -248,12 +248,12 @@ class PostImageAdmin(_ContentAdmin):
         return [path("duplicates/", view, name="posts_postimage_duplicates"), *super().get_urls()]
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """The link on a member's page asks for that member's images."""
-        known = lookup == "post__user__id__exact"
-        return known or super().lookup_allowed(lookup, value, request)
+        """Allow the lookup of the link from a member's page to the member's images."""
+        by_member = lookup == "post__user__id__exact"
+        return by_member or super().lookup_allowed(lookup, value, request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Images come with a post, through the upload page."""
+        """Return False: images are created with a post, on the upload page."""
         return False
 
     @admin.display(description=_("picture"))
@@ -291,5 +291,5 @@ class PostImageAdmin(_ContentAdmin):
         count = services.remove_captions([image.pk for image in images], source=source)
         for image in images:
             self.log_change(request, image, str(REMOVE[source]))
-        text = gettext("The captions of {count} images are removed.")
+        text = gettext("Removed the captions of {count} images.")
         messages.success(request, text.format(count=count))

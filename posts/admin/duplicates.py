@@ -1,4 +1,4 @@
-"""Administration: the page of images that repeat each other."""
+"""Admin page of images that duplicate each other."""
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -11,15 +11,15 @@ from posts.keyset import parse_cursor
 
 
 def duplicates_page(images: admin.ModelAdmin, request: HttpRequest) -> HttpResponse:
-    """Their groups, page by page. images: whose rights decide who may look."""
+    """Show groups of duplicates, page by page, to staff with view permission in `images`."""
     if not images.has_view_permission(request):
         raise PermissionDenied
-    groups, last = find_duplicate_groups(parse_cursor(request.GET.get("after", "")))
-    page = {
+    groups, next_cursor = find_duplicate_groups(parse_cursor(request.GET.get("after", "")))
+    context = {
         **images.admin_site.each_context(request),
         "opts": images.opts,
         "title": gettext("Duplicate images"),
         "groups": groups,
-        "after": last or "",
+        "after": next_cursor or "",
     }
-    return render(request, "admin/posts/postimage/duplicates.html", page)
+    return render(request, "admin/posts/postimage/duplicates.html", context)

@@ -1,15 +1,14 @@
-"""Files: their names in the storage, their URLs, and who may fetch them.
+"""Names and URLs of uploaded files, and the rule of who may fetch them (ADR 2).
 
 `posts/<image id>.<ext>` is a post's picture, `posts/<image id>.<rendition>.webp` a smaller one.
-Files of public posts have plain URLs; others have signed ones that expire. Files of the other
-folders are for whoever knows their name, which is a uuid too: `avatars/<uuid>.<ext>`,
-`covers/<uuid>.<ext>` and `chat/<user id>/<uuid>.<ext>`.
+They have plain URLs if the post is public, else signed URLs that expire. Files in the other folders
+are unguarded: everyone who knows the name, which contains a random UUID, may fetch them. These are
+`avatars/<uuid>.<ext>`, `covers/<uuid>.<ext>` and `chat/<user id>/<uuid>.<ext>`.
 """
 
 import re
 import time
 from pathlib import PurePath
-from typing import Any
 from uuid import UUID
 
 import filetype
@@ -19,24 +18,25 @@ from django.core.files.storage import default_storage
 from django.core.signing import Signer
 from django.utils.crypto import constant_time_compare
 
+from accounts.viewer import Viewer
 from media.images import EXTENSIONS, CheckedImage
-from posts.models import PostImage, Visibility
+from posts.models import PostImage
+from posts.visibility import Visibility
 
 FOLDER = "posts"
 _EXPIRY = re.compile("[0-9]{1,12}")  # seconds since 1970
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_UNGUARDED_FOLDER = (
-    rf"(?:avatars|covers|chat(?:/{_UUID})?)"  # of older attachments no sender is known
-)
+# Attachments of the old installation are in chat/ itself: their senders are unknown.
+_UNGUARDED_FOLDER = rf"(?:avatars|covers|chat(?:/{_UUID})?)"
 _NAME = re.compile(rf"{FOLDER}/({_UUID})(?:\.[a-z]+)?\.(?:jpg|png|webp|gif)")
 _UNGUARDED_NAME = re.compile(rf"{_UNGUARDED_FOLDER}/{_UUID}(?:\.[a-z]+)?\.[a-z0-9]{{2,4}}")
-_INLINE_TYPE = re.compile("(image/(jpeg|png|webp|gif)|audio/|video/)")  # all others are downloaded
-_UNKNOWN = "application/octet-stream"
+_INLINE_TYPE = re.compile("(image/(jpeg|png|webp|gif)|audio/|video/)")  # others are downloaded
+_UNKNOWN_TYPE = "application/octet-stream"
 _SIGNER = Signer(salt="posts.files")
 
 
 def store_image(image_id: UUID, checked: CheckedImage) -> str:
-    """Writes the picture and its renditions; the picture's name in the storage."""
+    """Store a picture and its renditions; return the picture's name in the storage."""
     for name, data in checked.renditions.items():
         default_storage.save(f"{FOLDER}/{image_id}.{name}.webp", ContentFile(data))
     name = f"{FOLDER}/{image_id}.{checked.extension}"
@@ -44,7 +44,7 @@ def store_image(image_id: UUID, checked: CheckedImage) -> str:
 
 
 def remove_image(image_id: UUID) -> None:
-    """Removes every file of the image; what is already gone is no error."""
+    """Delete all files of an image, as far as they exist."""
     for name in settings.UPLOAD_THUMBNAIL_WIDTHS:
         default_storage.delete(f"{FOLDER}/{image_id}.{name}.webp")
     for extension in EXTENSIONS.values():
@@ -52,45 +52,46 @@ def remove_image(image_id: UUID) -> None:
 
 
 def file_url(image: PostImage, visibility: str, rendition: str | None = None) -> str:
-    """Path below this site; `rendition` is "thumbnail" or "preview". External URLs stay."""
+    """Return the path of a picture or rendition ("thumbnail", "preview"), or its external URL."""
     if not image.image_path:
         return image.image_url
     name = f"{FOLDER}/{image.pk}.{rendition}.webp" if rendition else image.image_path
     url = f"{settings.MEDIA_URL}{name}"
     if visibility == Visibility.PUBLIC:
         return url
-    # Rounded, so that a browser can cache the file: at least half the lifetime is left.
+    # Rounded, so that URLs stay the same for a while and browsers can cache the file. At least
+    # half of the lifetime is left.
     half = int(settings.UPLOAD_URL_LIFETIME.total_seconds() / 2)
     expires = (int(time.time()) // half + 2) * half
     return f"{url}?expires={expires}&signature={_signature(str(image.pk), expires)}"
 
 
 def unguarded_url(name: str) -> str:
-    """Of a file in one of the other folders."""
+    """Return the path of a file in an unguarded folder."""
     return f"{settings.MEDIA_URL}{name}"
 
 
 def is_unguarded(name: str) -> bool:
-    """Whether it is the name of a file in one of the other folders."""
+    """Return True for the name of a file in an unguarded folder."""
     return bool(_UNGUARDED_NAME.fullmatch(name))
 
 
 def content_type_of(name: str) -> str:
-    """By the extension, which is that of the file's real type."""
+    """Return the media type by the extension, which stands for the file's real type."""
     extension = PurePath(name).suffix[1:]
     if extension == "txt":
         return "text/plain; charset=utf-8"
-    kind = filetype.get_type(ext=extension)
-    return kind.mime if kind else _UNKNOWN
+    file_type = filetype.get_type(ext=extension)
+    return file_type.mime if file_type else _UNKNOWN_TYPE
 
 
 def is_inline(content_type: str) -> bool:
-    """Whether a browser may show it on this site, rather than save it."""
+    """Return True if browsers may show the file; files of other types are downloaded."""
     return bool(_INLINE_TYPE.match(content_type))
 
 
-def can_view(viewer: Any, name: str, *, expires: str, signature: str) -> bool:
-    """Whether `name` is one of ours, and the viewer may have it: by signature or by the rule."""
+def can_view(viewer: Viewer, name: str, *, expires: str, signature: str) -> bool:
+    """Check that the name is valid, and that its signature or the visibility rule allows access."""
     if is_unguarded(name):
         return True
     image_id = image_id_of(name)
@@ -102,7 +103,7 @@ def can_view(viewer: Any, name: str, *, expires: str, signature: str) -> bool:
 
 
 def image_id_of(name: str) -> UUID | None:
-    """The image that a name in the storage belongs to; None for any other name."""
+    """Return the id of the image that a file belongs to; None for other names."""
     match = _NAME.fullmatch(name)
     return UUID(match[1]) if match else None
 

@@ -1,17 +1,16 @@
-"""Files that members send each other: pictures, voice, video, documents.
+"""Files that members send each other: pictures, audio, video and documents.
 
-The declared name and type are never believed: what a file is, its first bytes say.
+The type is detected from the content; the declared name and type are ignored.
 """
 
 from uuid import UUID, uuid4
 
 import filetype
-from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import UploadedFile
 
-from media.images import check_images
+from media.images import check_images, read_upload
 from smimso.errors import InvalidInput
 
 FOLDER = "chat"
@@ -19,25 +18,22 @@ DOCUMENTS = {
     *("pdf", "doc", "docx", "odt", "rtf", "epub", "xls", "xlsx", "ods", "ppt", "pptx", "odp"),
     *("zip", "rar", "7z", "gz", "tar"),
 }
-TEXT = "txt"  # also what a program or a page is written in: it is never served as that
+TEXT = "txt"  # also source code and HTML, which are served as plain text
 
 
-def store_attachment(user_id: UUID | None, upload: UploadedFile) -> str:
-    """The name in the storage: `chat/<user id>/<uuid>.<ext>` with the extension of the real type.
+def store_attachment(user_id: UUID, upload: UploadedFile) -> str:
+    """Store a file as `chat/<user id>/<uuid>.<ext>`; return this name. Raises InvalidInput.
 
-    Pictures are stored without their private metadata. Raises InvalidInput.
+    The extension is that of the detected type. Pictures are stripped of private metadata.
     """
-    megabytes = settings.UPLOAD_MAX_BYTES // (1024 * 1024)
-    if (upload.size or 0) > settings.UPLOAD_MAX_BYTES:
-        raise InvalidInput("file_too_large", number=megabytes)
-    data = upload.read()
-    kind = filetype.guess(data)
-    if kind is not None and kind.mime.startswith("image/"):
+    data = read_upload(upload)
+    file_type = filetype.guess(data)
+    if file_type is not None and file_type.mime.startswith("image/"):
         upload.seek(0)
         checked = check_images([upload])[0]
         data, extension = checked.data, checked.extension
     else:
-        extension = _extension_of(data, kind)
+        extension = _extension_of(data, file_type)
     return default_storage.save(f"{FOLDER}/{user_id}/{uuid4()}.{extension}", ContentFile(data))
 
 
@@ -50,13 +46,13 @@ def remove_attachments_of(user_id: UUID) -> None:
     default_storage.delete(folder)
 
 
-def _extension_of(data: bytes, kind: filetype.Type | None) -> str:
-    if kind is None and _is_text(data):
-        return TEXT
-    playable = kind is not None and kind.mime.startswith(("audio/", "video/"))
-    if kind is None or not (playable or kind.extension in DOCUMENTS):
-        raise InvalidInput("file_type_not_allowed")
-    return kind.extension
+def _extension_of(data: bytes, file_type: filetype.Type | None) -> str:
+    if file_type is None:
+        if _is_text(data):
+            return TEXT
+    elif file_type.mime.startswith(("audio/", "video/")) or file_type.extension in DOCUMENTS:
+        return file_type.extension
+    raise InvalidInput("file_type_not_allowed")
 
 
 def _is_text(data: bytes) -> bool:

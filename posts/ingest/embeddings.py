@@ -1,12 +1,11 @@
-"""Vectors of images: each is written into the column that its model has at that moment.
+"""Vectors of images, each stored in the column that its model has at that moment.
 
-While the collection moves to another model, images have a vector of both, and `fill` makes those
-that are missing, in batches. Rows are the truth: a batch that is lost is only made again.
+While the collection moves to another model, images have a vector of both, and `backfill` computes
+the missing ones in batches. Rows are the truth: a lost batch is simply computed again.
 """
 
 import logging
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -19,18 +18,20 @@ from PIL import Image
 
 from ai import metrics, vector_space
 from ai.models import Column, VectorSpace
-from posts.ingest import decode_cache
+from posts.ingest.claimed_batch import ClaimedBatch
 from posts.models import PostImage, PostImageQuerySet
-from smimso.errors import InvalidInput, Unavailable
+from smimso.errors import Unavailable
 from smimso.queues import BACKFILL
 
 logger = logging.getLogger(__name__)
 
+Vectors = Mapping[str, np.ndarray]  # of one image: float32 [512] of unit length by model name
+
 
 class AsNumpy(Func):
-    """A column of vectors as float32 [512]; text would take 0.1 ms to parse, each."""
+    """Read a vector column as float32 [512]; parsing its text takes 0.1 ms per vector."""
 
-    function = "vector_send"  # as pgvector sends them: a head of 4 bytes, then big-endian
+    function = "vector_send"  # pgvector's binary format: a header of 4 bytes, then big-endian
     output_field = BinaryField()
 
     def convert_value(self, value: bytes | None, *_: Any) -> np.ndarray | None:
@@ -38,22 +39,33 @@ class AsNumpy(Func):
 
 
 class Embedder(Protocol):
-    """The part of `ai.engine.Engine` that makes vectors."""
+    """The part of `ai.engine.Engine` that computes vectors."""
 
     clip_name: str
 
+    @property
+    def embed_batch_size(self) -> int: ...
     def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray: ...
 
 
 class VectorSpaceChanged(Unavailable):
-    """The collection moved to another model while a vector was computed; try again."""
+    """The collection switched to another model while a vector was computed; try again."""
 
 
-def column_values(vectors: Mapping[str, np.ndarray], *, first: str) -> dict[str, Any]:
-    """The values to store, for an update in the caller's transaction.
+def embed_all(pictures: Sequence[Image.Image], engines: Sequence[Embedder]) -> list[Vectors]:
+    """Return the vectors of each picture by every engine. Raises Unavailable."""
+    by_model = {engine.clip_name: engine.embed_images(pictures) for engine in engines}
+    return [
+        {model: vectors[index] for model, vectors in by_model.items()}
+        for index in range(len(pictures))
+    ]
 
-    vectors: of one image, by the name of their model; those of a model that has no column any
-    more are left out. first: the model that a collection without vectors begins with.
+
+def column_values(vectors: Vectors, *, first: str) -> dict[str, Any]:
+    """Return the values to store for one image, for an update in the caller's transaction.
+
+    Vectors of a model that has no column any more are left out. first: name of the model that a
+    collection without vectors begins with.
     """
     columns = vector_space.lock_columns(first)
     values: dict[str, Any] = {}
@@ -63,27 +75,23 @@ def column_values(vectors: Mapping[str, np.ndarray], *, first: str) -> dict[str,
     return values
 
 
-def searchable_column_values(vectors: Mapping[str, np.ndarray], *, first: str) -> dict[str, Any]:
-    """As `columns_for`; raises SpaceMoved when none of them would be found by a search."""
+def searchable_column_values(vectors: Vectors, *, first: str) -> dict[str, Any]:
+    """Return `column_values`; raise VectorSpaceChanged if search would find none of them."""
     values = column_values(vectors, first=first)
     if Column.SEARCHED.value not in values:
         raise VectorSpaceChanged
     return values
 
 
-# --- Filling a space --------------------------------------------------------------------------
+# --- Backfill ---------------------------------------------------------------------------------
 
 
-def missing(kept: Sequence[vector_space.Space]) -> PostImageQuerySet:
-    """Images with a vector and a file, but without a vector of each of these spaces."""
-    return with_any_vector().filter(missing_condition(kept)).exclude(image_path="")
-
-
-def missing_condition(kept: Sequence[vector_space.Space]) -> Q:
-    condition = Q()
-    for space in kept:
-        condition |= ~Q(**{f"{space.column}_model": space.name})
-    return condition
+def missing(spaces: Sequence[vector_space.Space]) -> PostImageQuerySet:
+    """Return the images that have a file and some vector, but not one of each of these spaces."""
+    is_missing = Q()
+    for space in spaces:
+        is_missing |= ~Q(**{f"{space.column}_model": space.name})
+    return with_any_vector().filter(is_missing).exclude(image_path="")
 
 
 def with_any_vector() -> PostImageQuerySet:
@@ -91,87 +99,92 @@ def with_any_vector() -> PostImageQuerySet:
 
 
 def max_attempts() -> int:
-    """At the vector that an image lacks; more of them when an operator has it tried again."""
-    rounds = VectorSpace.objects.filter(column=Column.SECONDARY).values_list(
-        "retry_rounds", flat=True
-    )
-    return settings.AI_MAX_ATTEMPTS * (rounds.first() or 1)
+    """Return the attempts at an image's missing vector; an operator can grant further rounds."""
+    secondary = VectorSpace.objects.filter(column=Column.SECONDARY)
+    rounds = secondary.values_list("retry_rounds", flat=True).first()
+    return settings.AI_MAX_ATTEMPTS * (rounds or 1)
 
 
 def backfill(engines: Sequence[Embedder], *, after: UUID | None, until: UUID | None) -> UUID | None:
-    """Gives the next batch of images the vectors that they lack, by those engines that there are.
+    """Compute the vectors that the next batch of images lacks, with the given engines.
 
-    after, until: the range of ids. Returns the last id of the batch, None when none is left.
-    Raises Unavailable when a model is, or none of the engines has a column.
+    after, until: range of ids, exclusive and inclusive. Return the last id of the batch, None if
+    nothing is missing. Raises Unavailable if a model is missing or no engine has a column.
     """
-    names = {engine.clip_name for engine in engines}
-    kept = [space for space in vector_space.all_spaces() if space.name in names]
-    if not kept:
+    by_name = {engine.clip_name: engine for engine in engines}
+    spaces = [space for space in vector_space.all_spaces() if space.name in by_name]
+    if not spaces:
         raise Unavailable
-    most = max_attempts()
-    rows = missing(kept).filter(fill_attempts__lt=most)
+    chunk_size = min(engine.embed_batch_size for engine in engines)  # before an attempt is counted
+    batch = _claim(spaces, after, until, chunk_size)
+    if batch is None:
+        return None
+    finished: set[UUID] = set()
+    for images, pictures in batch.decoded():
+        with batch.isolated(images):
+            vectors = _embed_missing(images, pictures, spaces, by_name)
+            for image, by_model in zip(images, vectors, strict=True):
+                _store(image, by_model, first=engines[0].clip_name)
+                finished.add(image.pk)
+    metrics.count_finished(BACKFILL, len(finished))
+    VectorSpace.objects.filter(column=Column.SECONDARY).update(last_batch_at=timezone.now())
+    return batch.images[-1].pk
+
+
+def _claim(
+    spaces: Sequence[vector_space.Space], after: UUID | None, until: UUID | None, chunk_size: int
+) -> "_BackfillBatch | None":
+    limit = max_attempts()
+    rows = missing(spaces).filter(fill_attempts__lt=limit)
     if after:
         rows = rows.filter(pk__gt=after)
     if until:
         rows = rows.filter(pk__lte=until)
-    batch = list(rows.without_vectors().order_by("pk")[: settings.AI_EMBED_BATCH])
-    if not batch:
-        return None
-    attempted = PostImage.objects.filter(pk__in=[image.pk for image in batch])
-    attempted.update(fill_attempts=F("fill_attempts") + 1)
-    metrics.observe_batch(BACKFILL, len(batch))
-    coming = [(image, decode_cache.decode_async(image)) for image in batch]
-    readable = [(image, seen) for image, next_ in coming if (seen := _picture(image, next_, most))]
-    try:
-        _fill(readable, engines, kept)
-    except Unavailable:
-        attempted.filter(fill_attempts__gt=0).update(fill_attempts=F("fill_attempts") - 1)
-        raise
-    VectorSpace.objects.filter(column=Column.SECONDARY).update(last_batch_at=timezone.now())
-    return batch[-1].pk
+    images = list(rows.without_vectors().order_by("pk")[: settings.AI_EMBED_BATCH])
+    return _BackfillBatch(images, chunk_size=chunk_size, max_attempts=limit) if images else None
 
 
-def _fill(
-    readable: list[tuple[PostImage, Image.Image]],
-    engines: Sequence[Embedder],
-    kept: Sequence[vector_space.Space],
-) -> None:
-    """One image that makes the engine fail never fails its neighbours."""
-    found: dict[UUID, dict[str, np.ndarray]] = {image.pk: {} for image, _ in readable}
-    columns = {space.name: space.column for space in kept}
-    try:
-        for engine in engines:
-            name, model = engine.clip_name, f"{columns.get(engine.clip_name)}_model"
-            wanted = [pair for pair in readable if getattr(pair[0], model, name) != name]
-            if not wanted:
-                continue
-            vectors = engine.embed_images([picture for _, picture in wanted])
-            for (image, _), vector in zip(wanted, vectors, strict=True):
-                found[image.pk][name] = vector
-    except (RuntimeError, ValueError, ArithmeticError):
-        if len(readable) > 1:
-            for one in readable:
-                _fill([one], engines, kept)
-        else:
-            logger.exception("No further vector for image %s", readable[0][0].pk)
-            metrics.count_failures(BACKFILL)
-        return
-    for image_id, vectors_of_image in found.items():
-        with transaction.atomic():
-            values = column_values(vectors_of_image, first=engines[0].clip_name)
-            PostImage.objects.filter(pk=image_id).update(**values, fill_attempts=0)
-    metrics.count_finished(BACKFILL, len(found))
+def _embed_missing(
+    images: Sequence[PostImage],
+    pictures: Sequence[Image.Image],
+    spaces: Sequence[vector_space.Space],
+    engines: Mapping[str, Embedder],
+) -> list[Vectors]:
+    """Return each image's missing vectors. engines: by the name of their space."""
+    vectors: list[dict[str, np.ndarray]] = [{} for _ in images]
+    for space in spaces:
+        model_field = f"{space.column}_model"
+        lacking = [i for i, image in enumerate(images) if getattr(image, model_field) != space.name]
+        if lacking:
+            computed = engines[space.name].embed_images([pictures[i] for i in lacking])
+            for i, vector in zip(lacking, computed, strict=True):
+                vectors[i][space.name] = vector
+    return list(vectors)
 
 
-def _picture(image: PostImage, coming: Future[Image.Image], most: int) -> Image.Image | None:
-    try:
-        with metrics.observe_decode(BACKFILL):
-            return coming.result()
-    except (FileNotFoundError, InvalidInput) as error:  # no further attempt would do better
-        row = PostImage.objects.filter(pk=image.pk)
-        row.update(fill_attempts=most)
-        logger.warning("No further vector for image %s: %s", image.pk, error)
-    except OSError as error:  # of the storage: it may be there again at the next attempt
-        logger.warning("Image %s could not be read: %s", image.pk, error)
-    metrics.count_failures("decode")
-    return None
+def _store(image: PostImage, vectors: Vectors, *, first: str) -> None:
+    with transaction.atomic():
+        values = column_values(vectors, first=first)
+        PostImage.objects.filter(pk=image.pk).update(**values, fill_attempts=0)
+
+
+class _BackfillBatch(ClaimedBatch):
+    """Images that have a vector of one model and need another: failures leave their state alone."""
+
+    def __init__(self, images: Sequence[PostImage], *, chunk_size: int, max_attempts: int) -> None:
+        self.max_attempts = max_attempts
+        super().__init__(images, step=BACKFILL, chunk_size=chunk_size)
+
+    def _count_attempts(self) -> None:
+        self._rows(self.images).update(fill_attempts=F("fill_attempts") + 1)
+
+    def _give_back_attempts(self, images: Sequence[PostImage]) -> None:
+        unfinished = self._rows(images).filter(fill_attempts__gt=0)
+        unfinished.update(fill_attempts=F("fill_attempts") - 1)
+
+    def _record_failure(self, image: PostImage, reason: str) -> None:
+        """Leave the row alone: the counted attempt is all that there is to store."""
+
+    def _give_up(self, image: PostImage, reason: str) -> None:
+        PostImage.objects.filter(pk=image.pk).update(fill_attempts=self.max_attempts)
+        logger.warning("No further vector for image %s: %s", image.pk, reason)

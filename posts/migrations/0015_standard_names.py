@@ -36,6 +36,21 @@ class Migration(migrations.Migration):
         migrations.RenameField("post", "open_fields", "ai_writable_fields"),
         migrations.AlterField(
             model_name="postimage",
+            name="ai_status",
+            field=models.CharField(
+                choices=[
+                    ("pending", "waiting"),
+                    ("embedded", "searchable, caption pending"),
+                    ("done", "done"),
+                    ("failed", "failed"),
+                ],
+                default="pending",
+                max_length=10,
+                verbose_name="AI state",
+            ),
+        ),
+        migrations.AlterField(
+            model_name="postimage",
             name="colors",
             field=django.contrib.postgres.fields.ArrayField(
                 base_field=models.CharField(max_length=20),

@@ -1,6 +1,6 @@
-"""Pages: a post, and what the AI has done with it."""
+"""The page of a post, and the progress of its AI processing."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -10,39 +10,37 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from posts import interactions, services, view_counter
-from posts.models import AIStatus, Comment, Post
+from posts.models import UNFINISHED, AIStatus, Comment, Post
 from smimso.errors import NotFound
-
-UNFINISHED = {AIStatus.PENDING, AIStatus.EMBEDDED}
 
 
 class CommentRow(NamedTuple):
     comment: Comment
-    parent: Comment | None  # what it replies to
-    deletable: bool
+    parent: Comment | None
+    can_delete: bool
 
 
 @require_safe
 def post(request: HttpRequest, post_id: UUID) -> HttpResponse:
-    shown = get_post_or_404(request, post_id)
-    opened = request.method == "GET" and not _is_reload(request)
-    if opened and request.user.is_authenticated:
-        view_counter.record_view(user=request.user, post=shown)
-    return render_post(request, shown, reply_to=request.GET.get("reply", ""))
+    post = get_post_or_404(request, post_id)
+    is_view = request.method == "GET" and not _is_reload(request)
+    if is_view and request.user.is_authenticated:
+        view_counter.record_view(user=request.user, post=post)
+    return render_post(request, post, reply_to=request.GET.get("reply", ""))
 
 
 @require_safe
 @login_required
 def ai_state(request: HttpRequest, post_id: UUID) -> HttpResponse:
-    """What the AI has done so far; empty (204) while that is what the page knows already."""
-    shown = get_own_post_or_404(request, post_id)
-    state = _ai_context(request, shown)
+    """Show the progress of the AI; answer 204 if the page already shows it (`?known=`)."""
+    post = get_own_post_or_404(request, post_id)
+    context = _ai_context(request, post)
     known = request.GET.get("known")
-    if known == state["known"]:
+    if known == context["known"]:
         return HttpResponse(status=204)
-    response = render(request, "posts/_ai_state.html", {"post": shown, **state})
+    response = render(request, "posts/_ai_state.html", {"post": post, **context})
     if known:
-        response.headers["HX-Trigger"] = "post-changed"  # the post page shows the new caption
+        response.headers["HX-Trigger"] = "post-changed"  # makes the page load the new caption
     return response
 
 
@@ -54,52 +52,55 @@ def get_post_or_404(request: HttpRequest, post_id: UUID) -> Post:
 
 
 def get_own_post_or_404(request: HttpRequest, post_id: UUID) -> Post:
-    shown = get_post_or_404(request, post_id)
-    if shown.user_id != request.user.pk:
+    post = get_post_or_404(request, post_id)
+    if post.user_id != request.user.pk:
         raise Http404
-    return shown
+    return post
 
 
 def render_post(
-    request: HttpRequest, shown: Post, *, status: int = 200, **thread: Any
+    request: HttpRequest, post: Post, *, status: int = 200, **comment_form: str
 ) -> HttpResponse:
-    page = {**_ai_context(request, shown), **comment_context(request, shown, **thread)}
-    return render(request, "posts/post.html", page, status=status)
+    context = {**_ai_context(request, post), **comment_context(request, post, **comment_form)}
+    return render(request, "posts/post.html", context, status=status)
 
 
 def comment_context(
-    request: HttpRequest, shown: Post, *, reply_to: str = "", text: str = "", error: str = ""
-) -> dict[str, Any]:
-    """The comments, flat and oldest first, and the form for one more."""
-    comments = {str(row.pk): row for row in interactions.comments_of(request.user, shown.pk)}
-    viewer = request.user.pk
+    request: HttpRequest, post: Post, *, reply_to: str = "", text: str = "", error: str = ""
+) -> dict[str, object]:
+    """Return the comments, flat and oldest first, and the state of the comment form.
+
+    reply_to: id of the parent comment. text, error: of a comment that was refused.
+    """
+    comments = {str(row.pk): row for row in interactions.comments_of(request.user, post.pk)}
+    user_id = request.user.pk
     return {
-        "post": shown,
+        "post": post,
         "thread": [
             CommentRow(
                 comment,
                 comments.get(str(comment.parent_comment_id)),
-                viewer is not None and viewer in (comment.user_id, shown.user_id),
+                user_id is not None and user_id in (comment.user_id, post.user_id),
             )
             for comment in comments.values()
         ],
-        "answered": comments.get(reply_to),
+        "reply_to": comments.get(reply_to),
         "text": text,
         "error": error,
     }
 
 
 def _is_reload(request: HttpRequest) -> bool:
-    """Whether the page was open already: a reload, or back from a form on it."""
+    """Return True if the user comes from this page: by a reload, or from a form on it."""
     return urlsplit(request.headers.get("Referer", "")).path.startswith(request.path)
 
 
-def _ai_context(request: HttpRequest, shown: Post) -> dict[str, Any]:
-    """For the author: what the page knows of the AI's work, and whether there is more to come."""
-    states = [image.ai_status for image in shown.images.all()]
-    own = shown.user_id == request.user.pk
+def _ai_context(request: HttpRequest, post: Post) -> dict[str, object]:
+    """Return the state that the page shows of the AI, and if its author should poll for more."""
+    states = [image.ai_status for image in post.images.all()]
+    is_own = post.user_id == request.user.pk
     return {
         "known": "-".join(states),
-        "unfinished": own and bool(UNFINISHED.intersection(states)),
-        "state_shown": own and any(state != AIStatus.DONE for state in states),
+        "unfinished": is_own and bool(UNFINISHED.intersection(states)),
+        "show_ai_state": is_own and any(state != AIStatus.DONE for state in states),
     }

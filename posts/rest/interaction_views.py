@@ -2,51 +2,52 @@
 
 from uuid import UUID
 
-from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.rest.requests import MemberRequest
 from posts import interactions
 from posts.rest.serializers import CommentSerializer, NewCommentSerializer
-from smimso.web.openapi import PAGING, answers
-from smimso.web.responses import page_and_limit, success
+from smimso.web.openapi import PAGING, documented
+from smimso.web.paging import page_and_limit
+from smimso.web.responses import success
 
 
 class LikeView(APIView):
-    @answers("Like a post")
-    def post(self, request: Request, post_id: UUID) -> Response:
+    @documented("Like a post")
+    def post(self, request: MemberRequest, post_id: UUID) -> Response:
         interactions.like_post(user=request.user, post_id=post_id)
         return success(None, "Post liked successfully")
 
-    @answers("Unlike a post")
-    def delete(self, request: Request, post_id: UUID) -> Response:
+    @documented("Unlike a post")
+    def delete(self, request: MemberRequest, post_id: UUID) -> Response:
         interactions.unlike_post(user=request.user, post_id=post_id)
         return success(None, "Post unliked successfully")
 
 
 class SaveView(APIView):
-    @answers("Save a post")
-    def post(self, request: Request, post_id: UUID) -> Response:
+    @documented("Save a post")
+    def post(self, request: MemberRequest, post_id: UUID) -> Response:
         interactions.save_post(user=request.user, post_id=post_id)
         return success(None, "Post saved successfully")
 
-    @answers("Unsave a post")
-    def delete(self, request: Request, post_id: UUID) -> Response:
+    @documented("Unsave a post")
+    def delete(self, request: MemberRequest, post_id: UUID) -> Response:
         interactions.unsave_post(user=request.user, post_id=post_id)
         return success(None, "Post unsaved successfully")
 
 
 class CommentListView(APIView):
-    @answers("Comments of a post", CommentSerializer(many=True), query=PAGING)
-    def get(self, request: Request, post_id: UUID) -> Response:
-        most = interactions.MAX_COMMENTS
-        page, limit = page_and_limit(request.query_params, default=most, most=most)
+    @documented("Comments of a post", CommentSerializer(many=True), query=PAGING)
+    def get(self, request: MemberRequest, post_id: UUID) -> Response:
+        max_limit = interactions.MAX_COMMENTS
+        page, limit = page_and_limit(request.query_params, default=max_limit, max_limit=max_limit)
         paged = page if "page" in request.query_params else None
         comments = interactions.comments_of(request.user, post_id, page=paged, limit=limit)
         return success(CommentSerializer(comments, many=True).data)
 
-    @answers("Comment a post", CommentSerializer, body=NewCommentSerializer, status=201)
-    def post(self, request: Request, post_id: UUID) -> Response:
+    @documented("Comment on a post", CommentSerializer, body=NewCommentSerializer, status=201)
+    def post(self, request: MemberRequest, post_id: UUID) -> Response:
         form = NewCommentSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         comment = interactions.add_comment(
@@ -56,7 +57,7 @@ class CommentListView(APIView):
 
 
 class CommentView(APIView):
-    @answers("Delete a comment")
-    def delete(self, request: Request, post_id: UUID, comment_id: UUID) -> Response:
+    @documented("Delete a comment")
+    def delete(self, request: MemberRequest, post_id: UUID, comment_id: UUID) -> Response:
         interactions.delete_comment(user=request.user, post_id=post_id, comment_id=comment_id)
         return success(None, "Comment deleted successfully")

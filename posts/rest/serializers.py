@@ -1,24 +1,28 @@
-"""Shapes of requests and responses about posts."""
+"""Serializers of requests and responses about posts."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from django.db.models import Manager
+from django.http import QueryDict
 from django.utils.functional import cached_property
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.rest.serializers import CategoryBriefSerializer, UserBriefSerializer
 from posts.files import access
-from posts.models import Comment, Post, PostImage, Visibility
+from posts.models import Comment, Post, PostImage
+from posts.visibility import Visibility
 from smimso.web.parsers import parse_json
 
-CAPTION_LENGTH_MAX = 2_000  # of what an author writes about an image
+MAX_CAPTION_LENGTH = 2_000  # characters
 
 
 @extend_schema_field({"type": "string", "description": "A JSON array of strings"})
 class JSONListField(serializers.ListField):
-    """A list as a JSON array inside a multipart field, as the frontend sends it."""
+    """A list sent as a JSON array inside a multipart field, as the frontend does."""
 
-    def get_value(self, dictionary: Any) -> Any:
+    def get_value(self, dictionary: Mapping[Any, object]) -> object:
         return dictionary.get(self.field_name, serializers.empty)
 
     def to_internal_value(self, data: Any) -> list[Any]:
@@ -26,7 +30,7 @@ class JSONListField(serializers.ListField):
             data = self._parse(data)
         return super().to_internal_value(data)
 
-    def _parse(self, text: str) -> Any:
+    def _parse(self, text: str) -> list[Any]:
         try:
             parsed = parse_json(text)
         except ValueError:
@@ -35,19 +39,19 @@ class JSONListField(serializers.ListField):
 
 
 class TagsField(JSONListField):
-    """Also comma separated; blanks and repetitions are dropped."""
+    """A list as a JSON array or comma separated. Blanks and repetitions are dropped."""
 
     child = serializers.CharField(max_length=50, allow_blank=True)
 
-    def _parse(self, text: str) -> Any:
+    def _parse(self, text: str) -> list[Any]:
         parsed = super()._parse(text)
         return text.split(",") if parsed == [text] else parsed
 
-    def to_internal_value(self, data: Any) -> list[str]:
-        return _tidy(super().to_internal_value(data))
+    def to_internal_value(self, data: object) -> list[str]:
+        return _clean_tags(super().to_internal_value(data))
 
 
-def _tidy(tags: list[str]) -> list[str]:
+def _clean_tags(tags: list[str]) -> list[str]:
     stripped = [tag.strip() for tag in tags]
     return list(dict.fromkeys(tag for tag in stripped if tag))
 
@@ -59,24 +63,24 @@ class NewPostSerializer(serializers.Serializer):
     visibility = serializers.ChoiceField(Visibility.choices, default=Visibility.PUBLIC)
     tags = TagsField(default=list, max_length=30)
     user_captions = JSONListField(
-        child=serializers.CharField(max_length=CAPTION_LENGTH_MAX, allow_blank=True), default=list
+        child=serializers.CharField(max_length=MAX_CAPTION_LENGTH, allow_blank=True), default=list
     )
 
-    def to_internal_value(self, data: Any) -> Any:
+    def to_internal_value(self, data: QueryDict) -> dict[str, object]:
         # A form cannot send null: the frontend leaves category_id blank.
         if data.get("category_id") == "":
-            data = {**data.dict(), "category_id": None}
+            return super().to_internal_value({**data.dict(), "category_id": None})
         return super().to_internal_value(data)
 
 
 class NewPostFormSerializer(NewPostSerializer):
-    """The whole form; its files are no matter of a serializer."""
+    """The whole form with its files, for the OpenAPI document."""
 
     images = serializers.ListField(child=serializers.ImageField(), min_length=1, max_length=10)
 
 
 class PostChangesSerializer(serializers.Serializer):
-    """What is to change of a post; use it with partial=True. What a blank empties becomes None."""
+    """Changes of a post, for use with partial=True. Blank values become None."""
 
     title = serializers.CharField(max_length=255, allow_blank=True, allow_null=True)
     description = serializers.CharField(max_length=10_000, allow_blank=True, allow_null=True)
@@ -88,7 +92,7 @@ class PostChangesSerializer(serializers.Serializer):
     )
     visibility = serializers.ChoiceField(Visibility.choices)
 
-    def to_internal_value(self, data: Any) -> Any:
+    def to_internal_value(self, data: object) -> dict[str, object]:
         if isinstance(data, dict) and not data.get("category_id", True):
             data = {**data, "category_id": None}
         return super().to_internal_value(data)
@@ -97,14 +101,14 @@ class PostChangesSerializer(serializers.Serializer):
         return description or None
 
     def validate_tags(self, tags: list[str] | None) -> list[str] | None:
-        return _tidy(tags or []) or None
+        return _clean_tags(tags or []) or None
 
 
 class ImageCaptionSerializer(serializers.Serializer):
-    """null or a blank takes the author's words back: then the AI's stand again."""
+    """The author's caption; null or a blank restores the AI's caption."""
 
     user_caption = serializers.CharField(
-        max_length=CAPTION_LENGTH_MAX, allow_blank=True, allow_null=True
+        max_length=MAX_CAPTION_LENGTH, allow_blank=True, allow_null=True
     )
 
 
@@ -113,11 +117,11 @@ class FeedQuerySerializer(serializers.Serializer):
     category_id = serializers.UUIDField(required=False)
     search = serializers.CharField(required=False, allow_blank=True, max_length=1_000)
 
-    def to_internal_value(self, data: Any) -> Any:
+    def to_internal_value(self, data: Any) -> dict[str, object]:
         given = {name: data[name] for name in self.fields if data.get(name)}
         return super().to_internal_value(given)
 
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+    def validate(self, attrs: dict[str, object]) -> dict[str, object]:
         category_id = attrs.pop("categoryId", None)
         return {**attrs, "category_id": category_id or attrs.get("category_id")}
 
@@ -127,9 +131,11 @@ class PostImageSerializer(serializers.ModelSerializer):
     image_path = serializers.SerializerMethodField(method_name="get_image_url")
     thumbnail_url = serializers.SerializerMethodField()
     preview_url = serializers.SerializerMethodField()
-    alt_text = serializers.CharField(read_only=True, help_text="The author's words, or the AI's")
+    alt_text = serializers.CharField(read_only=True, help_text="The author's caption, or the AI's")
     caption_source = serializers.CharField(
-        read_only=True, allow_null=True, help_text='Of alt_text: "author", or a model: name@commit'
+        read_only=True,
+        allow_null=True,
+        help_text='Source of alt_text: "author", or a model as name@commit',
     )
 
     class Meta:
@@ -167,9 +173,9 @@ class PostImageSerializer(serializers.ModelSerializer):
 
 @extend_schema_field(PostImageSerializer(allow_null=True))
 class FirstImageField(serializers.Field):
-    """The first of a post's images, or None."""
+    """The first image of a post, or None."""
 
-    def to_representation(self, images: Any) -> dict[str, Any] | None:
+    def to_representation(self, images: Manager[PostImage]) -> dict[str, object] | None:
         image = next(iter(images.all()), None)
         return self._image.to_representation(image) if image else None
 
@@ -208,7 +214,7 @@ class PostRowSerializer(serializers.ModelSerializer):
 
 
 class PostListItemSerializer(PostRowSerializer):
-    # Made once a list, not once a post: the fields of a serializer take longer than their values.
+    # A field, because its serializer is then built once per list instead of once per post.
     image = FirstImageField(source="images", read_only=True)
 
     class Meta(PostRowSerializer.Meta):
@@ -223,7 +229,7 @@ class PostDetailSerializer(PostRowSerializer):
 
 
 class ChecksumsSerializer(serializers.Serializer):
-    """Of files that smaller renditions are sent of: SHA-256 in hex or blank, parallel to these."""
+    """SHA-256 (hex) of the original files, or blanks, in the order of the renditions sent."""
 
     checksums = JSONListField(
         child=serializers.RegexField("^([0-9a-f]{64})?$", allow_blank=True),
@@ -237,7 +243,7 @@ class DuplicatesFormSerializer(ChecksumsSerializer):
 
 
 class DuplicateSerializer(serializers.Serializer):
-    """A post with a picture that is the same file, or looks the same."""
+    """A post with a picture that is the same file ("exact") or looks the same ("near")."""
 
     kind = serializers.ChoiceField(["exact", "near"])
     own = serializers.BooleanField()
@@ -249,7 +255,7 @@ class DuplicateSerializer(serializers.Serializer):
 
 
 class DuplicatesSerializer(serializers.Serializer):
-    """Of one picture."""
+    """The duplicates of one picture."""
 
     duplicates = DuplicateSerializer(many=True)
 

@@ -1,14 +1,13 @@
-"""REST: a file for a message, and suggestions for a picture that is to be posted."""
+"""REST: attachments of messages, and checks and suggestions for pictures before they are posted."""
 
 from pathlib import PurePath
-from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
 from rest_framework.parsers import MultiPartParser
-from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.rest.requests import MemberRequest
 from ai.rest.serializers import ImageFormSerializer
 from media.images import check_count, decode_upload
 from posts import duplicates
@@ -24,20 +23,20 @@ from posts.rest.serializers import (
     MetadataSerializer,
     StoredFileSerializer,
 )
-from smimso.errors import InvalidInput
-from smimso.web.openapi import answers
+from smimso.web.file_fields import uploaded_files
+from smimso.web.openapi import documented
 from smimso.web.responses import success
 
-FALLBACK_CAPTION = "Beautiful Image"  # the frontend knows it as "no caption"
+FALLBACK_CAPTION = "Beautiful Image"  # the frontend treats it as "no caption"
 
 
 class UploadView(APIView):
     parser_classes = [MultiPartParser]
     throttle_scope = "uploads"
 
-    @answers("Upload a file for a message", StoredFileSerializer, form=FileFormSerializer)
-    def post(self, request: Request) -> Response:
-        upload = _uploads(request, "file", missing="file_required")[0]
+    @documented("Upload a file for a message", StoredFileSerializer, form=FileFormSerializer)
+    def post(self, request: MemberRequest) -> Response:
+        upload = _checked_uploads(request, "file", missing="file_required")[0]
         name = attachments.store_attachment(request.user.pk, upload)
         data = {"url": access.unguarded_url(name), "filename": PurePath(name).name}
         return success(data, "File uploaded successfully")
@@ -47,17 +46,17 @@ class CheckDuplicatesView(APIView):
     parser_classes = [MultiPartParser]
     throttle_scope = "ai"
 
-    @answers(
-        "Find out whether pictures were posted before",
+    @documented(
+        "Find earlier posts of pictures",
         DuplicatesSerializer(many=True),
         form=DuplicatesFormSerializer,
     )
-    def post(self, request: Request) -> Response:
-        uploads = _uploads(request, "images", missing="images_required")
+    def post(self, request: MemberRequest) -> Response:
+        uploads = _checked_uploads(request, "images", missing="images_required")
         form = ChecksumsSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        found = duplicates.find_duplicates(request.user, uploads, **form.validated_data)
-        data = DuplicatesSerializer([{"duplicates": each} for each in found], many=True).data
+        results = duplicates.find_duplicates(request.user, uploads, **form.validated_data)
+        data = DuplicatesSerializer([{"duplicates": each} for each in results], many=True).data
         return success(data)
 
 
@@ -65,41 +64,41 @@ class GenerateCaptionView(APIView):
     parser_classes = [MultiPartParser]
     throttle_scope = "ai"
 
-    @answers("Suggest a caption", CaptionSerializer, form=ImageFormSerializer)
-    def post(self, request: Request) -> Response:
-        upload = _uploads(request, "image", missing="image_required")[0]
+    @documented("Suggest a caption", CaptionSerializer, form=ImageFormSerializer)
+    def post(self, request: MemberRequest) -> Response:
+        upload = _checked_uploads(request, "image", missing="image_required")[0]
         caption, guess = suggestions.suggest_caption(decode_upload(upload))
-        data: dict[str, Any] = {"caption": caption or FALLBACK_CAPTION}
+        data: dict[str, object] = {"caption": caption or FALLBACK_CAPTION}
         if guess:
             data |= {"category_label": guess.category.name, "category_score": guess.score}
-        how = "successfully" if caption else "with fallback"
-        return success(data, f"Caption generated {how}")
+        outcome = "successfully" if caption else "with fallback"
+        return success(data, f"Caption generated {outcome}")
 
 
 class GenerateMetadataView(APIView):
     parser_classes = [MultiPartParser]
     throttle_scope = "ai"
 
-    @answers("Suggest words for a post", MetadataSerializer, form=ImagesFormSerializer)
-    def post(self, request: Request) -> Response:
-        upload = _uploads(request, "images", missing="images_required")[0]
-        found = suggestions.suggest_metadata(decode_upload(upload), upload.name or "")
-        data: dict[str, Any] = {
-            "caption": found.caption,
-            "description": found.description,
-            "tags": found.tags,
+    @documented(
+        "Suggest texts and a category for a post",
+        MetadataSerializer,
+        form=ImagesFormSerializer,
+    )
+    def post(self, request: MemberRequest) -> Response:
+        upload = _checked_uploads(request, "images", missing="images_required")[0]
+        suggestion = suggestions.suggest_metadata(decode_upload(upload), upload.name or "")
+        data: dict[str, object] = {
+            "caption": suggestion.caption,
+            "description": suggestion.description,
+            "tags": suggestion.tags,
         }
-        if found.category:
-            data["category_id"] = found.category.pk
+        if suggestion.category:
+            data["category_id"] = suggestion.category.pk
         return success(data, "Metadata generated successfully")
 
 
-def _uploads(request: Request, field: str, *, missing: str) -> list[UploadedFile]:
-    """One or more. Raises InvalidInput."""
-    if set(request.FILES) - {field}:
-        raise InvalidInput("unexpected_file_field")
-    uploads = request.FILES.getlist(field)
-    if not uploads:
-        raise InvalidInput(missing)
+def _checked_uploads(request: MemberRequest, field: str, *, missing: str) -> list[UploadedFile]:
+    """Return one or more files, no more than a post may have. Raises InvalidInput."""
+    uploads = uploaded_files(request, field, missing=missing)
     check_count(uploads)
     return uploads

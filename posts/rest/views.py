@@ -1,8 +1,8 @@
-"""REST: posts, lists of them, and files."""
+"""REST: posts, lists of posts, and uploaded files."""
 
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponseBase
@@ -10,10 +10,10 @@ from django.views.decorators.http import require_safe
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework.parsers import MultiPartParser
-from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.rest.requests import MemberRequest
 from media.file_response import file_response
 from posts import feed, services, view_counter
 from posts.files import access
@@ -29,18 +29,18 @@ from posts.rest.serializers import (
     PostListItemSerializer,
 )
 from smimso.errors import InvalidInput
-from smimso.web.openapi import answers, answers_page, answers_plainly, in_query
-from smimso.web.responses import page_and_limit, paginated, success
+from smimso.web.file_fields import uploaded_files
+from smimso.web.openapi import documented, documented_page, documented_plain, query_param
+from smimso.web.paging import respond_with_page
+from smimso.web.responses import success
 
-FAVORITES = (
-    100  # posts; the frontend's pages of liked and saved posts ask for no more than one page
-)
+FAVORITES_LIMIT = 100  # posts; the frontend requests only one page of liked or saved posts
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     {"type": "string", "maxLength": 255},
     OpenApiParameter.HEADER,
-    description="The same request with the same key answers with the post that it made, for a day."
-    " Without a key, the same words and pictures are taken for a retry for a few minutes.",
+    description="A request with the same key returns the post that the first one created, for a"
+    " day. Without a key, the same text and pictures count as a retry for a few minutes.",
 )
 
 
@@ -48,31 +48,28 @@ class PostListView(APIView):
     parser_classes = [MultiPartParser]
     throttle_scope = "uploads"
 
-    @answers_page("The feed", PostListItemSerializer, query=[FeedQuerySerializer])
-    def get(self, request: Request) -> Response:
+    @documented_page("The feed", PostListItemSerializer, query=[FeedQuerySerializer])
+    def get(self, request: MemberRequest) -> Response:
         query = FeedQuerySerializer(data=request.query_params)
         if not query.is_valid():
             raise InvalidInput("posts_query_invalid")
-        return _page_of_posts(
-            request,
-            lambda **page: feed.list_feed(request.user, **query.validated_data, **page),
-        )
+        fetch = partial(feed.list_feed, request.user, **query.validated_data)
+        return respond_with_page(request.query_params, fetch, PostListItemSerializer)
 
-    @answers(
+    @documented(
         "Post pictures",
         PostDetailSerializer,
         form=NewPostFormSerializer,
         query=[IDEMPOTENCY_KEY],
         status=201,
     )
-    def post(self, request: Request) -> Response:
-        if set(request.FILES) - {"images"}:
-            raise InvalidInput("unexpected_file_field")
+    def post(self, request: MemberRequest) -> Response:
+        uploads = uploaded_files(request, "images")
         form = NewPostSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         post = services.create_post(
             author=request.user,
-            uploads=request.FILES.getlist("images"),
+            uploads=uploads,
             request_key=_idempotency_key(request),
             **form.validated_data,
         )
@@ -80,28 +77,28 @@ class PostListView(APIView):
 
 
 class PostView(APIView):
-    @answers("A post", PostDetailSerializer)
-    def get(self, request: Request, post_id: UUID) -> Response:
+    @documented("A post", PostDetailSerializer)
+    def get(self, request: MemberRequest, post_id: UUID) -> Response:
         post = services.get_visible_post(request.user, post_id)
         view_counter.record_view(user=request.user, post=post)
         return success(PostDetailSerializer(post).data)
 
-    @answers("Change my post", PostDetailSerializer, body=PostChangesSerializer)
-    def put(self, request: Request, post_id: UUID) -> Response:
+    @documented("Change my post", PostDetailSerializer, body=PostChangesSerializer)
+    def put(self, request: MemberRequest, post_id: UUID) -> Response:
         form = PostChangesSerializer(data=request.data, partial=True)
         form.is_valid(raise_exception=True)
         services.update_post(user=request.user, post_id=post_id, **form.validated_data)
         return _detail(request, post_id, "Post updated successfully")
 
-    @answers("Delete my post")
-    def delete(self, request: Request, post_id: UUID) -> Response:
+    @documented("Delete my post")
+    def delete(self, request: MemberRequest, post_id: UUID) -> Response:
         services.delete_post(user=request.user, post_id=post_id)
         return success(None, "Post deleted successfully")
 
 
 class ImageView(APIView):
-    @answers("Say what my image shows", PostImageSerializer, body=ImageCaptionSerializer)
-    def patch(self, request: Request, post_id: UUID, image_id: UUID) -> Response:
+    @documented("Set the caption of my image", PostImageSerializer, body=ImageCaptionSerializer)
+    def patch(self, request: MemberRequest, post_id: UUID, image_id: UUID) -> Response:
         form = ImageCaptionSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         captions = {image_id: form.validated_data["user_caption"]}
@@ -111,48 +108,46 @@ class ImageView(APIView):
 
 
 class LikedPostsView(APIView):
-    @answers_page("Posts that I like", PostListItemSerializer)
-    def get(self, request: Request) -> Response:
-        return _page_of_posts(
-            request, lambda **page: feed.liked_posts(request.user, **page), default=FAVORITES
-        )
+    @documented_page("Posts that I like", PostListItemSerializer)
+    def get(self, request: MemberRequest) -> Response:
+        return _respond_with_favorites(request, feed.liked_posts)
 
 
 class SavedPostsView(APIView):
-    @answers_page("Posts that I saved", PostListItemSerializer)
-    def get(self, request: Request) -> Response:
-        return _page_of_posts(
-            request, lambda **page: feed.saved_posts(request.user, **page), default=FAVORITES
-        )
+    @documented_page("Posts that I saved", PostListItemSerializer)
+    def get(self, request: MemberRequest) -> Response:
+        return _respond_with_favorites(request, feed.saved_posts)
 
 
-def _page_of_posts(
-    request: Request, fetch: Callable[..., tuple[list[Post], int]], *, default: int = 20
+def _respond_with_favorites(
+    request: MemberRequest, fetch: Callable[..., tuple[list[Post], int]]
 ) -> Response:
-    page, limit = page_and_limit(request.query_params, default=default)
-    posts, total = fetch(page=page, limit=limit)
-    data = PostListItemSerializer(posts, many=True).data
-    return paginated(data, page=page, limit=limit, total=total)
+    return respond_with_page(
+        request.query_params,
+        partial(fetch, request.user),
+        PostListItemSerializer,
+        default=FAVORITES_LIMIT,
+    )
 
 
-def _idempotency_key(request: Request) -> str:
+def _idempotency_key(request: MemberRequest) -> str:
     key = request.headers.get("Idempotency-Key", "")
     if len(key) > 255:
         raise InvalidInput("idempotency_key_too_long")
     return key
 
 
-def _detail(request: Request, post_id: UUID, message: str, **options: Any) -> Response:
+def _detail(request: MemberRequest, post_id: UUID, message: str, *, status: int = 200) -> Response:
     post = services.get_visible_post(request.user, post_id)
-    return success(PostDetailSerializer(post).data, message, **options)
+    return success(PostDetailSerializer(post).data, message, status=status)
 
 
-@answers_plainly(
+@documented_plain(
     "A file",
     parameters=[
-        OpenApiParameter("name", str, OpenApiParameter.PATH, description="With slashes"),
-        in_query("expires", "string", "Of a signed URL"),
-        in_query("signature", "string", "Of a signed URL"),
+        OpenApiParameter("name", str, OpenApiParameter.PATH, description="Path, with slashes"),
+        query_param("expires", "string", "From a signed URL"),
+        query_param("signature", "string", "From a signed URL"),
     ],
     responses={
         (200, "*/*"): OpenApiTypes.BINARY,
@@ -163,7 +158,10 @@ def _detail(request: Request, post_id: UUID, message: str, **options: Any) -> Re
 )
 @require_safe
 def uploaded_file(request: HttpRequest, name: str) -> HttpResponseBase:
-    """For whom `files.may_fetch` lets through; all others learn nothing, not even that it is."""
+    """Serve the file if `access.can_view` allows it.
+
+    Everyone else gets 404, so they cannot tell that the file exists.
+    """
     signature = request.GET.get("signature", "")
     expires = request.GET.get("expires", "")
     if not access.can_view(request.user, name, expires=expires, signature=signature):
@@ -182,7 +180,7 @@ def uploaded_file(request: HttpRequest, name: str) -> HttpResponseBase:
 
 
 def _cache_control(request: HttpRequest, name: str, expires: str, signature: str) -> str:
-    """Names are unique and files never change, but who may see a post's file does."""
+    """Return the cache policy: files never change, but the visibility of posts does."""
     image_id = access.image_id_of(name)
     if image_id is None:
         return "public, max-age=31536000, immutable"

@@ -1,18 +1,17 @@
-"""How templates show pictures and name their states."""
-
-from typing import Any
+"""Template tags that show pictures and name their states."""
 
 from django import template
 from django.conf import settings
 from django.utils.translation import gettext, gettext_lazy
 
 from posts.files.access import file_url
-from posts.models import AIStatus, Post, PostImage, Visibility
+from posts.models import UNFINISHED, AIStatus, Post, PostImage
 from posts.services import UNTITLED
+from posts.visibility import Visibility
 
 register = template.Library()
 
-# Beyond these a picture is cropped in a grid, so that no row is a sliver or a tower.
+# Width over height in a grid. Pictures beyond these limits are cropped, to keep rows balanced.
 MIN_RATIO, MAX_RATIO = 0.66, 2.2
 VISIBILITIES = {
     Visibility.PUBLIC: gettext_lazy("Everyone"),
@@ -21,22 +20,22 @@ VISIBILITIES = {
 }
 AI_STATES = {
     AIStatus.PENDING: gettext_lazy("Waiting for the AI"),
-    AIStatus.EMBEDDED: gettext_lazy("Searchable, caption to come"),
+    AIStatus.EMBEDDED: gettext_lazy("Searchable, caption pending"),
     AIStatus.DONE: gettext_lazy("Searchable and captioned"),
     AIStatus.FAILED: gettext_lazy("The AI could not read this picture"),
 }
 
 
 @register.inclusion_tag("posts/_picture.html")
-def picture(post: Post, image: PostImage, size: str = "card") -> dict[str, Any]:
-    """An <img> with its place reserved; `size` is "card", "page" or "small"."""
+def picture(post: Post, image: PostImage, size: str = "card") -> dict[str, object]:
+    """Render an <img> with its space reserved. size: "card", "page" or "small"."""
     widths = {
         name: min(width, image.width or width)
         for name, width in settings.UPLOAD_THUMBNAIL_WIDTHS.items()
     }
     alt = image.alt_text or (post.title if size == "page" else "")
     if size == "card" and alt.casefold() == post.title.casefold():
-        alt = ""  # the title beneath it says so
+        alt = ""  # the card shows the title below the picture
     return {
         "image": image,
         "size": size,
@@ -55,7 +54,7 @@ def picture_url(post: Post, image: PostImage, rendition: str | None = None) -> s
 
 @register.filter
 def aspect_ratio(image: PostImage | None) -> str:
-    """Width over height, for CSS. A template has "" for the first image of a post without any."""
+    """Return width over height for CSS; 4:3 if unknown. Templates pass "" if there is no image."""
     if not image or not image.width or not image.height:
         return "1.333"
     return f"{image.width / image.height:.3f}"
@@ -83,8 +82,7 @@ def ai_state_name(value: str) -> str:
 
 @register.filter
 def waits_for_ai(post: Post) -> bool:
-    unfinished = (AIStatus.PENDING, AIStatus.EMBEDDED)
-    return any(image.ai_status in unfinished for image in post.images.all())
+    return any(image.ai_status in UNFINISHED for image in post.images.all())
 
 
 @register.filter

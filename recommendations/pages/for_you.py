@@ -11,9 +11,9 @@ from django.views.decorators.vary import vary_on_headers
 
 from accounts.models import User
 from recommendations import feed
-from smimso.web.pages import PageRequest, action
-from smimso.web.responses import clamped_int
-from smimso.web.throttling import counted
+from smimso.web.pages import PageRequest, member_action
+from smimso.web.paging import page_number
+from smimso.web.throttling import throttled
 
 PAGE_SIZE = 24
 
@@ -21,9 +21,9 @@ PAGE_SIZE = 24
 @require_safe
 @login_required
 @vary_on_headers("HX-Request")
-@counted("ai", reads=True)
+@throttled("ai", reads=True)
 def for_you(request: PageRequest) -> HttpResponse:
-    number = clamped_int(request.GET.get("page"), default=1, least=1, most=10_000)
+    number = page_number(request.GET)
     found, total = feed.recommendation_page(cast(User, request.user), page=number, limit=PAGE_SIZE)
     page = {
         "recommendations": found,
@@ -36,7 +36,7 @@ def for_you(request: PageRequest) -> HttpResponse:
     return render(request, template, page)
 
 
-@action("for-you")
+@member_action("for-you")
 def reset_recommendations(request: PageRequest) -> HttpResponse:
     feed.reset_recommendations(cast(User, request.user))
     return redirect(f"{reverse('for-you')}?forgotten=1")

@@ -15,8 +15,9 @@ from recommendations.rest.serializers import (
 )
 from recommendations.similar_members import similar_members
 from search.rest.legacy_ai_views import LegacyAIView, checked_body, results_data
-from smimso.web.openapi import answers, answers_page, at_most
-from smimso.web.responses import clamped_int, page_and_limit, paginated, success
+from smimso.web.openapi import documented, documented_page, limit_param
+from smimso.web.paging import page_and_limit, page_limit, page_response
+from smimso.web.responses import success
 
 IN_BACKEND = "Recommendation logic should be implemented in the backend based on user activities"
 
@@ -25,25 +26,27 @@ class ForYouView(APIView):
     throttle_scope = "ai"
     throttle_reads = True
 
-    @answers_page("Posts that I may like, and why", RecommendationSerializer)
+    @documented_page("Posts that I may like, and why", RecommendationSerializer)
     def get(self, request: MemberRequest) -> Response:
         page, limit = page_and_limit(request.query_params)
         found, total = feed.recommendation_page(request.user, page=page, limit=limit)
         data = [recommendation_data(each) for each in found]
-        return paginated(data, page=page, limit=limit, total=total)
+        return page_response(data, page=page, limit=limit, total=total)
 
 
 class TasteView(APIView):
-    @answers("Forget what was learned of my taste until now")
+    @documented("Forget what was learned of my taste until now")
     def delete(self, request: MemberRequest) -> Response:
         feed.reset_recommendations(request.user)
         return success(None, "Recommendations reset successfully")
 
 
 class SimilarMembersView(APIView):
-    @answers("Members with like interests", SimilarMemberSerializer(many=True), query=[at_most(10)])
+    @documented(
+        "Members with like interests", SimilarMemberSerializer(many=True), query=[limit_param(10)]
+    )
     def get(self, request: MemberRequest) -> Response:
-        limit = clamped_int(request.query_params.get("limit"), default=10, least=1, most=100)
+        limit = page_limit(request.query_params, default=10)
         found = similar_members(request.user, limit=limit)
         return success(found)
 
@@ -51,7 +54,7 @@ class SimilarMembersView(APIView):
 class RecommendationsView(LegacyAIView):
     """JSON {user_id, limit?} → {user_id, limit, message, post_ids, results, count}"""
 
-    @answers(
+    @documented(
         "Posts that a member may like",
         RecommendedSerializer,
         body=MemberQuery,

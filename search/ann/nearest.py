@@ -18,7 +18,8 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast
 from pgvector.django import CosineDistance, HalfVectorField
 
-from posts.models import EMBEDDING_DIMENSIONS, PostImage, Visibility
+from posts.models import EMBEDDING_DIMENSIONS, PostImage
+from posts.visibility import Visibility
 from search.ann import index
 from search.ann.index import Index
 

@@ -17,14 +17,14 @@ from accounts.models import Category
 from accounts.profiles import get_active_member
 from media.appearance import COLORS
 from media.images import decode_upload
-from posts.models import Visibility
 from posts.services import get_visible_post
+from posts.visibility import Visibility
 from search import services
 from search.autocomplete import suggest
 from search.rest.serializers import MAX_QUERY_LENGTH, FiltersSerializer, SearchSerializer
 from smimso.errors import InvalidInput, NotFound, SmimsoError
 from smimso.web.pages import PageRequest, error_text
-from smimso.web.throttling import counted
+from smimso.web.throttling import throttled
 
 PAGE_SIZE = 24
 MAX_SIMILAR = 12
@@ -47,7 +47,7 @@ COLOR_NAMES = {
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @vary_on_headers("HX-Request")
-@counted("ai", reads=True)
+@throttled("ai", reads=True)
 def search(request: PageRequest) -> HttpResponse:
     """GET: by words, a post and filters, also for visitors. POST: by a picture, which costs more;
     the words and filters that come with it count too."""
@@ -70,7 +70,7 @@ def suggestions(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @vary_on_headers("HX-Request")
-@counted("ai", reads=True)
+@throttled("ai", reads=True)
 def similar(request: HttpRequest, post_id: UUID) -> HttpResponse:
     try:
         matches = services.similar_posts(request.user, post_id, limit=MAX_SIMILAR)

@@ -5,10 +5,10 @@ from typing import Any
 
 from rest_framework import serializers
 
-from ai.rest.serializers import DIMENSIONS, TextVectorSerializer
+from ai.rest.serializers import CLIP_DIMENSIONS, TextVectorSerializer
 from search.rest.serializers import FoundSerializer
 
-BAD_VECTOR = f"must be an array of {DIMENSIONS} finite numbers, not all of them 0"
+BAD_VECTOR = f"must be an array of {CLIP_DIMENSIONS} finite numbers, not all of them 0"
 
 
 class _VectorField(serializers.ListField):
@@ -17,7 +17,7 @@ class _VectorField(serializers.ListField):
     child = serializers.FloatField()
 
     def to_internal_value(self, data: Any) -> list[float]:
-        if not isinstance(data, list) or len(data) != DIMENSIONS:
+        if not isinstance(data, list) or len(data) != CLIP_DIMENSIONS:
             raise serializers.ValidationError(BAD_VECTOR)
         if not all(type(number) in (int, float) for number in data):
             raise serializers.ValidationError(BAD_VECTOR)
@@ -31,7 +31,7 @@ class _VectorField(serializers.ListField):
 
 
 class VectorQuery(serializers.Serializer[Any]):
-    embedding = _VectorField(min_length=DIMENSIONS, max_length=DIMENSIONS)
+    embedding = _VectorField(min_length=CLIP_DIMENSIONS, max_length=CLIP_DIMENSIONS)
     limit = serializers.IntegerField(default=20)
 
 
@@ -41,7 +41,7 @@ class TextMatchesSerializer(TextVectorSerializer, FoundSerializer):
 
 class SimilarImagesSerializer(FoundSerializer):
     embedding = serializers.ListField(
-        child=serializers.FloatField(), min_length=DIMENSIONS, max_length=DIMENSIONS
+        child=serializers.FloatField(), min_length=CLIP_DIMENSIONS, max_length=CLIP_DIMENSIONS
     )
     limit = serializers.IntegerField(help_text="As applied: 1 to 100")
     message = serializers.CharField()

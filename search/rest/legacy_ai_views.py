@@ -21,7 +21,7 @@ from search.rest.legacy_ai_serializers import (
     VectorQuery,
 )
 from search.rest.serializers import MAX_QUERY_LENGTH, match_data
-from smimso.web.openapi import answers
+from smimso.web.openapi import documented
 
 MAX_RESULTS = 100  # results
 IN_DATABASE = "Use this embedding to search in your database with vector similarity"
@@ -35,7 +35,7 @@ class LegacyAIView(APIView):
 class SearchByTextView(LegacyAIView):
     """JSON {query, limit?} → {query, embedding: float[512], message, results, count}"""
 
-    @answers(
+    @documented(
         "Search by text, with the text's vector",
         TextMatchesSerializer,
         body=TextQuerySerializer,
@@ -53,7 +53,7 @@ class SearchByTextView(LegacyAIView):
 class SimilarImagesView(LegacyAIView):
     """JSON {embedding: float[512], limit?} → {embedding, limit, message, results, count}"""
 
-    @answers(
+    @documented(
         "Posts with images near to a vector",
         SimilarImagesSerializer,
         body=VectorQuery,

@@ -10,8 +10,8 @@ from rest_framework import serializers
 
 from accounts.models import Category
 from media.appearance import COLORS
-from posts.models import Visibility
 from posts.rest.serializers import PostImageSerializer, PostListItemSerializer
+from posts.visibility import Visibility
 from search.autocomplete import SuggestionKind
 from search.fusion import Method
 from search.query import Filters, Orientation, Query, Sort, parse_query

@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from django.core.files.uploadedfile import UploadedFile
 from drf_spectacular.utils import OpenApiParameter
 from PIL import Image
 from rest_framework.parsers import MultiPartParser
@@ -29,15 +28,17 @@ from search.rest.serializers import (
     page_data,
 )
 from smimso.errors import InvalidInput
-from smimso.web.openapi import answers, at_most, in_query
-from smimso.web.responses import clamped_int, success
+from smimso.web.file_fields import uploaded_file
+from smimso.web.openapi import documented, limit_param, query_param
+from smimso.web.paging import page_limit
+from smimso.web.responses import success
 
 
 def min_similarity(default: float) -> OpenApiParameter:
-    return in_query("minSimilarity", "number", minimum=0, maximum=1, default=default)
+    return query_param("minSimilarity", "number", minimum=0, maximum=1, default=default)
 
 
-MIN_SIMILARITY = in_query("minSimilarity", "number", minimum=0, maximum=1)
+MIN_SIMILARITY = query_param("minSimilarity", "number", minimum=0, maximum=1)
 
 
 class SearchView(APIView):
@@ -45,10 +46,10 @@ class SearchView(APIView):
     throttle_scope = "ai"
     throttle_reads = True
 
-    @answers(
+    @documented(
         "Search by words, a post and filters",
         SearchPageSerializer,
-        query=[SearchSerializer, at_most(20), MIN_SIMILARITY],
+        query=[SearchSerializer, limit_param(20), MIN_SIMILARITY],
         errors=[404],
     )
     def get(self, request: Request) -> Response:
@@ -56,25 +57,25 @@ class SearchView(APIView):
         form.is_valid(raise_exception=True)
         return _page(request, form)
 
-    @answers(
+    @documented(
         "Search by a picture, and all of the above",
         SearchPageSerializer,
         form=SearchFormSerializer,
-        query=[at_most(20), MIN_SIMILARITY],
+        query=[limit_param(20), MIN_SIMILARITY],
         errors=[404, 503],
     )
     def post(self, request: Request) -> Response:
-        upload = _uploaded(request)
+        upload = uploaded_file(request)
         form = SearchSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         return _page(request, form, decode_upload(upload))
 
 
 class SuggestionsView(APIView):
-    @answers(
+    @documented(
         "What a search may be about, while it is typed",
         SuggestionSerializer(many=True),
-        query=[in_query("q", "string", "As far as it is typed")],
+        query=[query_param("q", "string", "As far as it is typed")],
     )
     def get(self, request: Request) -> Response:
         typed = request.query_params.get("q", "")
@@ -87,11 +88,11 @@ class SuggestionsView(APIView):
 class TextSearchView(APIView):
     throttle_scope = "ai"
 
-    @answers(
+    @documented(
         "Search by text",
         FoundByTextSerializer,
         body=TextSearchSerializer,
-        query=[at_most(20), min_similarity(services.MIN_TEXT_SCORE)],
+        query=[limit_param(20), min_similarity(services.MIN_TEXT_SCORE)],
     )
     def post(self, request: Request) -> Response:
         form = TextSearchSerializer(data=request.data)
@@ -101,7 +102,7 @@ class TextSearchView(APIView):
         page = services.search_text(
             request.user,
             query,
-            limit=_limit(request),
+            limit=page_limit(request.query_params),
             min_score=_min_score(request, services.MIN_TEXT_SCORE),
         )
         message = "Text search completed successfully"
@@ -115,18 +116,18 @@ class ImageSearchView(APIView):
     parser_classes = [MultiPartParser]
     throttle_scope = "ai"
 
-    @answers(
+    @documented(
         "Search by an image",
         FoundByImageSerializer,
         form=ImageFormSerializer,
-        query=[at_most(20), min_similarity(services.MIN_IMAGE_SCORE)],
+        query=[limit_param(20), min_similarity(services.MIN_IMAGE_SCORE)],
         errors=[503],
     )
     def post(self, request: Request) -> Response:
         page = services.search_image(
             request.user,
-            decode_upload(_uploaded(request)),
-            limit=_limit(request),
+            decode_upload(uploaded_file(request)),
+            limit=page_limit(request.query_params),
             min_score=_min_score(request, services.MIN_IMAGE_SCORE),
         )
         data = {
@@ -141,14 +142,16 @@ class SimilarPostsView(APIView):
     throttle_scope = "ai"
     throttle_reads = True
 
-    @answers("Similar posts", FoundSerializer, query=[at_most(12)])
+    @documented("Similar posts", FoundSerializer, query=[limit_param(12)])
     def get(self, request: Request, post_id: UUID) -> Response:
-        matches = services.similar_posts(request.user, post_id, limit=_limit(request, default=12))
+        matches = services.similar_posts(
+            request.user, post_id, limit=page_limit(request.query_params, default=12)
+        )
         return success(_results(matches))
 
 
 def _page(request: Request, form: SearchSerializer, image: Image.Image | None = None) -> Response:
-    limit = _limit(request)
+    limit = page_limit(request.query_params)
     if cursor := form.validated_data.get("cursor"):
         return success(page_data(services.next_page(request.user, cursor, limit=limit)))
     given = request.query_params.get("minSimilarity")
@@ -159,21 +162,8 @@ def _page(request: Request, form: SearchSerializer, image: Image.Image | None = 
     )
 
 
-def _uploaded(request: Request) -> UploadedFile:
-    if set(request.FILES) - {"image"}:
-        raise InvalidInput("unexpected_file_field")
-    upload = request.FILES.get("image")
-    if upload is None:
-        raise InvalidInput("image_required")
-    return upload
-
-
 def _results(matches: list[services.Match]) -> dict[str, Any]:
     return {"results": [match_data(match) for match in matches], "count": len(matches)}
-
-
-def _limit(request: Request, default: int = 20) -> int:
-    return clamped_int(request.query_params.get("limit"), default=default, least=1, most=100)
 
 
 def _min_score(request: Request, default: float) -> float:

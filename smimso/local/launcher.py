@@ -1,4 +1,4 @@
-"""Brings SMIMSO up in the right order, and waits until each part answers."""
+"""Start all of SMIMSO in the right order and wait until each part answers."""
 
 import asyncio
 import http.client
@@ -34,23 +34,27 @@ class Stack:
     log: Callable[[str], None]
 
     async def start(self, supervisor: Supervisor) -> None:
-        """What people wait for. The import of torch takes seconds of a core: one at a time."""
+        """Start everything that users wait for, and wait until it answers.
+
+        The other workers follow in `start_background`: importing torch takes seconds of a core.
+        """
         await self._start_servers(supervisor)
         await asyncio.to_thread(self._prepare_database)
         self.log("The database is up to date")
         self.with_ai = self.with_ai and self._has_torch()
         web = processes.web(self.environment, host=self.host, port=self.port)
-        front = [processes.interactive_worker(self.environment)] if self.with_ai else []
-        supervisor.start(web, *front)
-        waiting = [self._wait_for_web(supervisor, web)]
-        waiting += [self._wait_for_worker(supervisor, worker) for worker in front]
+        workers = [processes.interactive_worker(self.environment)] if self.with_ai else []
+        supervisor.start(web, *workers)
+        steps = [self._wait_for_web(supervisor, web)]
+        steps += [self._wait_for_worker(supervisor, worker) for worker in workers]
         if self.demo:
-            waiting.append(self._seed_demo(supervisor))
-        await asyncio.gather(*waiting)
+            steps.append(self._seed_demo(supervisor))
+        await asyncio.gather(*steps)
         if self.demo:
             call_command("seed_demo", accounts=True, stdout=_Lines(self.log))
 
     async def start_background(self, supervisor: Supervisor) -> None:
+        """Start the workers that nobody waits for, and beat."""
         workers = [processes.maintenance_worker(self.environment)]
         if self.with_ai:
             workers.append(processes.bulk_worker(self.environment))
@@ -58,23 +62,23 @@ class Stack:
         await asyncio.gather(*(self._wait_for_worker(supervisor, worker) for worker in workers))
 
     async def _start_servers(self, supervisor: Supervisor) -> None:
-        """PostgreSQL and Redis, unless the environment names others."""
-        database_wanted = not os.environ.get("DATABASE_URL")
-        redis_wanted = not os.environ.get("REDIS_URL")
+        """Start PostgreSQL and Redis, unless the environment names others."""
+        needs_database = not os.environ.get("DATABASE_URL")
+        needs_redis = not os.environ.get("REDIS_URL")
         account = None
-        if database_wanted or redis_wanted:
+        if needs_database or needs_redis:
             account = servers.ensure_server_account()
-            opened = servers.prepare_directories(self.data_dir, account)
-            if opened:
-                names = ", ".join(map(str, opened))
-                self.log(f"Opened for {servers.ROOT_RUNS_SERVERS_AS} to pass through: {names}")
+            changed = servers.prepare_directories(self.data_dir, account)
+            if changed:
+                names = ", ".join(map(str, changed))
+                self.log(f"Execute permission for {servers.ROOT_RUNS_SERVERS_AS}: {names}")
         redis_server = postgres = None
-        if redis_wanted:
+        if needs_redis:
             redis_server = processes.redis(self.data_dir, account)
             supervisor.start(redis_server)
-        if database_wanted:
+        if needs_database:
             if not (self.data_dir / "postgres").exists():
-                self.log("Making a new database")
+                self.log("Creating a new database")
             await asyncio.to_thread(servers.init_postgres, self.data_dir, account)
             postgres = processes.postgres(self.data_dir, account)
             supervisor.start(postgres)
@@ -82,12 +86,12 @@ class Stack:
         await supervisor.wait_until(
             self._database_answers, postgres, what="PostgreSQL", seconds=120 if postgres else 15
         )
-        if database_wanted:
+        if needs_database:
             await asyncio.to_thread(servers.create_database, self.data_dir)
         self.log("PostgreSQL and Redis answer")
 
     def _database_answers(self) -> bool:
-        """The server itself: the embedded one has no database of ours yet."""
+        """Ask the server's own database: the embedded server may not have ours yet."""
         url = os.environ.get("DATABASE_URL") or servers.database_url(self.data_dir, "postgres")
         try:
             psycopg.connect(url, connect_timeout=3).close()
@@ -96,7 +100,7 @@ class Stack:
         return True
 
     def _prepare_database(self) -> None:
-        """In this process: a child would spend a second or two on importing all of it again."""
+        """Migrate in this process: a child would need a second or two for the imports alone."""
         output = io.StringIO()
         try:
             call_command("migrate", interactive=False, stdout=output, no_color=True)
@@ -107,16 +111,16 @@ class Stack:
             call_command("collectstatic", interactive=False, stdout=output, no_color=True)
 
     def _has_torch(self) -> bool:
-        found = importlib.util.find_spec("torch") is not None
-        if not found:
-            self.log("No AI workers: torch is not installed (pip install '.[ai]' brings it)")
-        return found
+        is_installed = importlib.util.find_spec("torch") is not None
+        if not is_installed:
+            self.log("No AI workers: torch is not installed (pip install '.[ai]' installs it)")
+        return is_installed
 
     async def _wait_for_web(self, supervisor: Supervisor, web: Program) -> None:
-        await supervisor.wait_until(self._web_answers, web, what="The web server", seconds=60)
+        await supervisor.wait_until(self.web_answers, web, what="The web server", seconds=60)
         self.log("The web server answers")
 
-    def _web_answers(self) -> bool:
+    def web_answers(self) -> bool:
         http_connection = http.client.HTTPConnection(
             connectable_host(self.host), self.port, timeout=5
         )
@@ -129,7 +133,7 @@ class Stack:
             http_connection.close()
 
     def _own_name(self) -> str:
-        """A name that ALLOWED_HOSTS knows: Django answers 400 to any other."""
+        """Return a name in ALLOWED_HOSTS: Django answers 400 to any other."""
         names = [name.strip(".") for name in settings.ALLOWED_HOSTS if name != "*"]
         return names[0] if names else connectable_host(self.host)
 
@@ -139,14 +143,14 @@ class Stack:
         def answers() -> bool:
             try:
                 return bool(celery_app.control.ping(destination=[node], timeout=0.5))
-            except (OperationalError, RedisError):  # Redis is being started again
+            except (OperationalError, RedisError):  # Redis is being restarted
                 return False
 
-        # A solo worker does not answer in the middle of a task, and bulk tasks may be waiting.
+        # A solo worker does not answer during a task, and bulk tasks may be queued.
         try:
             await supervisor.wait_until(answers, worker, what=f"Worker {worker.name}", seconds=180)
         except CannotStart as error:
-            self.log(f"{error} SMIMSO goes on without it.")
+            self.log(f"{error} SMIMSO continues without it.")
         else:
             self.log(f"Worker {worker.name} answers")
 
@@ -159,7 +163,7 @@ class Stack:
 
 
 class _Lines(io.TextIOBase):
-    """A file for a command's output, which goes line by line to `log`."""
+    """A file for a command's output that passes each line to `log`."""
 
     def __init__(self, log: Callable[[str], None]) -> None:
         self._log = log
@@ -171,7 +175,7 @@ class _Lines(io.TextIOBase):
 
 
 def redis_responds() -> bool:
-    """Return False also while Redis loads its data."""
+    """Return whether Redis answers; it does not while it loads its data."""
     try:
         return bool(redis_client().ping())
     except RedisError:
@@ -179,5 +183,5 @@ def redis_responds() -> bool:
 
 
 def connectable_host(host: str) -> str:
-    """An address of this machine for a server that listens on all of them."""
+    """Return an address to connect to, also for a server that listens on all of them."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104

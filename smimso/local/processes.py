@@ -1,4 +1,4 @@
-"""What SMIMSO consists of when it runs: one table of programs."""
+"""The programs of a running installation, with their command lines."""
 
 import pwd
 import signal
@@ -14,9 +14,8 @@ from smimso.queues import BULK, INTERACTIVE, MAINTENANCE
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
 
-# Of a worker's environment. Threads that wait for each other soon sleep, instead of spinning on a
-# core that another worker could have: 10,000 turns are some 20 µs. glibc keeps two heaps, not
-# eight per core.
+# OpenMP threads that wait for each other soon sleep instead of spinning on a core that another
+# worker could use: 10,000 spins take about 20 µs. glibc gets two heaps, not eight per core.
 WORKER_ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",
     "GOMP_SPINCOUNT": "10000",
@@ -29,7 +28,7 @@ def postgres(data_dir: Path, account: pwd.struct_passwd | None, *, durable: bool
         name="postgres",
         command=servers.postgres_command(data_dir, durable=durable),
         user=account.pw_name if account else None,
-        # Fast shutdown. SIGTERM would wait until the last client has gone.
+        # Fast shutdown; SIGTERM would wait until the last client has disconnected.
         stop_signal=signal.SIGINT,
         death_signal=signal.SIGINT,
         stop_seconds=30,
@@ -49,7 +48,7 @@ def redis(data_dir: Path, account: pwd.struct_passwd | None, *, durable: bool = 
 
 def web(environment: dict[str, str], *, host: str, port: int) -> Program:
     options = ["--host", host, "--port", str(port), "--timeout-graceful-shutdown", "3"]
-    # Whether X-Forwarded-For is believed is for SMIMSO_TRUSTED_PROXIES alone to say.
+    # SMIMSO_TRUSTED_PROXIES alone decides whether X-Forwarded-For is trusted.
     options += ["--no-proxy-headers"]
     return Program(
         name="web",
@@ -59,20 +58,20 @@ def web(environment: dict[str, str], *, host: str, port: int) -> Program:
 
 
 def interactive_worker(environment: dict[str, str]) -> Program:
-    """Someone is waiting for each of its answers."""
+    """Return the worker whose callers wait: half of the cores, the rest for web and database."""
     threads = max(1, available_cores() // 2)
     environment = {"SMIMSO_AI_THREADS": str(threads)} | WORKER_ENVIRONMENT | environment
     return _worker("interactive", [INTERACTIVE], environment, options=_SOLO + _NO_PREFETCH)
 
 
 def bulk_worker(environment: dict[str, str]) -> Program:
-    """On all cores, but only with what the others leave over: whoever else wakes up runs first."""
+    """Return the background worker: all cores, at the lowest priority."""
     environment = {"SMIMSO_AI_THREADS": str(available_cores())} | WORKER_ENVIRONMENT | environment
     return _worker("bulk", BULK, environment, nice=19)
 
 
 def maintenance_worker(environment: dict[str, str]) -> Program:
-    """What takes minutes mostly waits for the database; the reconciler does not wait for it."""
+    """Return the worker on threads: short tasks do not wait for those that take minutes."""
     return _worker("maintenance", [MAINTENANCE], environment, options=_THREADS + _NO_PREFETCH)
 
 
@@ -89,7 +88,7 @@ def seed_demo(environment: dict[str, str]) -> Program:
 
 
 def demo_environment() -> dict[str, str]:
-    """The bundled models: trained for the demo, loaded from this repository."""
+    """Return the environment variables that select the bundled models, trained for the demo."""
     models = REPOSITORY / "ai" / "demo_models"
     return {
         "SMIMSO_CLIP_MODEL": f"local-dir:{models / 'clip'}",
@@ -104,10 +103,10 @@ def node_name(worker: str) -> str:
     return f"{worker}@smimso"
 
 
-# No fork after torch, and one task at a time has all the cores.
+# No fork after the import of torch; one task at a time gets all the cores.
 _SOLO = ("--pool", "solo", "--concurrency", "1")
-_THREADS = ("--pool", "threads", "--concurrency", "8")  # most of them wait for PostgreSQL
-_NO_PREFETCH = ("--prefetch-multiplier", "1")  # what waits, another worker may take
+_THREADS = ("--pool", "threads", "--concurrency", "8")  # mostly waiting for PostgreSQL
+_NO_PREFETCH = ("--prefetch-multiplier", "1")  # leave waiting messages to other workers
 
 
 def _worker(

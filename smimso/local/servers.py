@@ -1,8 +1,8 @@
-"""PostgreSQL with pgvector and Redis out of Python wheels: no Docker, no root, no system packages.
+"""PostgreSQL with pgvector and Redis from Python wheels: no Docker, no root, no system packages.
 
-Both listen on unix sockets in one private directory that follows from the data directory, so
-every process of one installation finds them without a port and without a file to read. This
-module knows where they live and how they are called; who starts them also stops them.
+Both listen on unix sockets in a private directory whose name is derived from the data directory, so
+every process of an installation finds them without a port or a configuration file. This module
+knows their paths and command lines; its callers start and stop them.
 """
 
 import contextlib
@@ -28,14 +28,14 @@ MEBIBYTE = 1024 * 1024
 
 
 class CannotStart(Exception):
-    """`str(error)` is the one line that tells an operator what is in the way."""
+    """An operator has to do something first. `str(error)` is the one line that says what."""
 
 
-# --- Where they are -------------------------------------------------------------------------
+# --- Addresses ------------------------------------------------------------------------------
 
 
 def socket_directory(data_dir: Path) -> Path:
-    """Short by design: a unix socket's path holds at most 107 bytes."""
+    """Return the directory of both sockets. Short: a socket's path has at most 107 bytes."""
     digest = hashlib.sha256(f"{os.getuid()}:{data_dir}".encode()).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"smimso-{digest}"
 
@@ -50,14 +50,17 @@ def redis_url(data_dir: Path) -> str:
 
 
 def kombu_url(redis_url: str) -> str:
-    """The same server as kombu (Celery's transport) spells it."""
+    """Return the URL in the spelling of kombu, Celery's transport."""
     if not redis_url.startswith("unix://"):
         return redis_url
     return redis_url.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=")
 
 
 def load_or_create_secret(data_dir: Path) -> str:
-    """A random secret, made on first use and kept in the data directory (mode 0600)."""
+    """Return the random secret in the data directory; create it (mode 0600) on first use.
+
+    Raises CannotStart if the data directory cannot be written.
+    """
     path = data_dir / "secret_key"
     try:
         if not path.exists():
@@ -76,18 +79,21 @@ def _write_secret(path: Path) -> None:
     staged.touch(mode=0o600)
     staged.write_text(secrets.token_urlsafe(48))
     try:
-        os.link(staged, path)  # atomic: of two processes that start together one wins
+        os.link(staged, path)  # atomic: if two processes start together, one of them wins
     except FileExistsError:
         pass
     finally:
         staged.unlink()
 
 
-# --- Who runs them --------------------------------------------------------------------------
+# --- The account that runs them -------------------------------------------------------------
 
 
 def ensure_server_account() -> pwd.struct_passwd | None:
-    """The account of both servers; None: our own. PostgreSQL refuses to run as root."""
+    """Return the account that runs both servers; None: the current one.
+
+    PostgreSQL refuses to run as root, so root creates the account. Raises CannotStart.
+    """
     if os.geteuid() != 0:
         return None
     with contextlib.suppress(KeyError):
@@ -104,40 +110,44 @@ def ensure_server_account() -> pwd.struct_passwd | None:
 
 
 def prepare_directories(data_dir: Path, account: pwd.struct_passwd | None) -> list[Path]:
-    """The servers' directories, private to the account that runs them.
+    """Create the servers' directories, private to the account that runs them.
 
-    Returns the folders above them that had to be opened for that account to pass through.
+    Return the parent directories that needed execute permission for that account. Raises
+    CannotStart if another user owns a directory.
     """
     sockets = socket_directory(data_dir)
     owner = os.getuid() if account is None else account.pw_uid
     for path in (sockets, data_dir / "redis"):
         path.mkdir(mode=0o700, exist_ok=True)
-        found = path.lstat()
-        # Whoever owns the socket's directory is the database's superuser.
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (owner, os.getuid()):
+        status = path.lstat()
+        # The owner of the sockets' directory has the rights of the database's superuser.
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid not in (owner, os.getuid()):
             raise CannotStart(f"{path} belongs to someone else; remove it and start again.")
-        _give_to(path, account)
+        _make_private(path, account)
     if account is None:
         return []
-    ways = (data_dir / "redis", postgres_program("postgres"), redis_program())
-    return [folder for way in ways for folder in _allow_traversal(way)]
+    paths = (data_dir / "redis", postgres_program("postgres"), redis_program())
+    return [folder for path in paths for folder in allow_traversal(path)]
 
 
-def _give_to(path: Path, account: pwd.struct_passwd | None) -> None:
+def _make_private(path: Path, account: pwd.struct_passwd | None) -> None:
     if account is not None:
         os.chown(path, account.pw_uid, account.pw_gid)
     path.chmod(0o700)
 
 
-def _allow_traversal(path: Path) -> list[Path]:
-    """Lets other accounts pass through (not list) the folders above `path`, as /root is closed."""
-    opened = []
+def allow_traversal(path: Path) -> list[Path]:
+    """Give other accounts execute (not read) permission for the parents of `path`, like /root.
+
+    Return the parents that were changed.
+    """
+    changed = []
     for folder in path.parents:
         mode = stat.S_IMODE(folder.stat().st_mode)
         if not mode & stat.S_IXOTH:
             folder.chmod(mode | stat.S_IXOTH)
-            opened.append(folder)
-    return opened
+            changed.append(folder)
+    return changed
 
 
 # --- PostgreSQL -----------------------------------------------------------------------------
@@ -148,19 +158,19 @@ def postgres_program(name: str) -> Path:
 
 
 def _package(name: str) -> Path:
-    """Where an installed package is. Its import is not needed and has effects of its own."""
-    found = importlib.util.find_spec(name)
-    if found is None or found.origin is None:
+    """Return the directory of an installed package without importing it. Raises CannotStart."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
         raise CannotStart(f"{name} is not installed: pip install '.[embedded]'")
-    return Path(found.origin).parent
+    return Path(spec.origin).parent
 
 
 def init_postgres(
     data_dir: Path, account: pwd.struct_passwd | None, *, durable: bool = True
 ) -> bool:
-    """Makes the database cluster where there is none; True when it did.
+    """Create the database cluster unless it exists; return whether it was created.
 
-    Raises CannotStart when the cluster was made by another major version of PostgreSQL.
+    Raises CannotStart if another major version of PostgreSQL created it, or if initdb fails.
     """
     cluster = data_dir / "postgres"
     if cluster.exists():
@@ -172,18 +182,24 @@ def init_postgres(
             )
         _remove_stale_pid_file(cluster)
         return False
-    # Made beside its place and renamed: a start that is cut short leaves no half of a cluster.
+    # Created under another name: an interrupted start leaves no half-made cluster.
     staged = data_dir / "postgres.new"
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(mode=0o700)
-    _give_to(staged, account)
-    command = [str(postgres_program("initdb")), "--pgdata", str(staged)]
+    _make_private(staged, account)
+    _run_initdb(staged, account, durable=durable)
+    staged.rename(cluster)
+    return True
+
+
+def _run_initdb(cluster: Path, account: pwd.struct_passwd | None, *, durable: bool) -> None:
+    command = [str(postgres_program("initdb")), "--pgdata", str(cluster)]
     command += ["--username", DATABASE_USER, "--auth=trust", "--encoding=UTF8"]
-    # The built-in provider sorts and folds the same on every machine, whatever its libc.
+    # The built-in provider sorts and folds case alike on every machine, whatever its libc.
     command += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     if not durable:
         command.append("--no-sync")
-    done = subprocess.run(  # noqa: S603
+    result = subprocess.run(  # noqa: S603
         command,
         capture_output=True,
         text=True,
@@ -192,36 +208,34 @@ def init_postgres(
         group=account.pw_gid if account else None,
         extra_groups=[] if account else None,
     )
-    if done.returncode != 0:
-        raise CannotStart(f"initdb failed: {' '.join(done.stderr.split())}")
-    staged.rename(cluster)
-    return True
+    if result.returncode != 0:
+        raise CannotStart(f"initdb failed: {' '.join(result.stderr.split())}")
 
 
 def _remove_stale_pid_file(cluster: Path) -> None:
-    """After a crash the file's pid may be some other program's, which PostgreSQL cannot tell."""
+    """Remove the lock files of a crash: PostgreSQL cannot tell whether their pid was reused."""
     import psutil
 
     path = cluster / "postmaster.pid"
     if not path.exists():
         return
     try:
-        running = psutil.Process(int(path.read_text().split()[0])).name() == "postgres"
+        is_running = psutil.Process(int(path.read_text().split()[0])).name() == "postgres"
     except (psutil.NoSuchProcess, ValueError, IndexError):
-        running = False
-    if not running:
+        is_running = False
+    if not is_running:
         path.unlink()
         for lock in socket_directory(cluster.parent).glob(".s.PGSQL.*"):
             lock.unlink()
 
 
 def postgres_command(data_dir: Path, *, durable: bool = True) -> list[str]:
-    """`durable=False` is for tests: fast, and a power cut may ruin the cluster."""
+    """Return the command line. durable=False, for tests, is fast but survives no power cut."""
     settings = {
         "listen_addresses": "",
         "unix_socket_directories": str(socket_directory(data_dir)),
-        # A container's /dev/shm is often 64 MB: too small for a parallel index build.
-        "dynamic_shared_memory_type": "posix" if _is_roomy(Path("/dev/shm")) else "mmap",  # noqa: S108
+        # A container's /dev/shm often has 64 MB: too little for a parallel index build.
+        "dynamic_shared_memory_type": _shared_memory_type(),
         **tuning_for(memory=available_memory(), cores=available_cores()),
     }
     if not durable:
@@ -232,18 +246,20 @@ def postgres_command(data_dir: Path, *, durable: bool = True) -> list[str]:
     return command
 
 
-def _is_roomy(path: Path) -> bool:
-    return path.is_dir() and shutil.disk_usage(path).total >= 1024 * MEBIBYTE
+def _shared_memory_type() -> str:
+    path = Path("/dev/shm")  # noqa: S108
+    is_large = path.is_dir() and shutil.disk_usage(path).total >= 1024 * MEBIBYTE
+    return "posix" if is_large else "mmap"
 
 
 def tuning_for(*, memory: int, cores: int) -> dict[str, str]:
-    """PostgreSQL's settings for a machine of `memory` bytes that the AI workers share."""
+    """Return PostgreSQL's settings for a machine with `memory` bytes, shared with AI workers."""
     megabytes = memory // MEBIBYTE
     workers = max(1, cores // 2)
     return {
         "shared_buffers": f"{min(max(megabytes // 8, 64), 4096)}MB",
         "effective_cache_size": f"{max(megabytes // 3, 128)}MB",
-        # An index build over vectors that does not fit in it is several times slower.
+        # An index build whose vectors do not fit is several times slower.
         "maintenance_work_mem": f"{min(max(megabytes // 16, 64), 2048)}MB",
         "work_mem": "16MB",
         "max_worker_processes": str(max(8, cores)),
@@ -252,12 +268,12 @@ def tuning_for(*, memory: int, cores: int) -> dict[str, str]:
         "max_parallel_maintenance_workers": str(workers),
         "max_wal_size": "2GB",
         "random_page_cost": "1.1",
-        "jit": "off",  # compiling costs more than it saves on queries of milliseconds
+        "jit": "off",  # compiling costs more than it saves on queries that take milliseconds
     }
 
 
 def create_database(data_dir: Path) -> None:
-    """The database and its vector extension, on a server that answers."""
+    """Create the database and its vector extension unless they exist; the server must be up."""
     import psycopg
 
     with psycopg.connect(database_url(data_dir, "postgres"), autocommit=True) as connection:
@@ -276,7 +292,7 @@ def redis_program() -> Path:
 
 
 def redis_command(data_dir: Path, *, durable: bool = True) -> list[str]:
-    """Queues, results and caches: a second of them may be lost, the rows are the truth."""
+    """Return the command line. A crash may lose a second of queues and caches, but no rows."""
     return [
         *(str(redis_program()), "--port", "0", "--dir", str(data_dir / "redis")),
         *("--unixsocket", str(socket_directory(data_dir) / "redis.sock")),

@@ -1,4 +1,4 @@
-"""How templates tell when something was."""
+"""Template filters for points in time."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ register = template.Library()
 
 @register.filter
 def ago(moment: datetime) -> str:
-    """In one unit, which needs no time zone: "3 hours ago"."""
+    """Return "3 hours ago": in one unit, so that no time zone is needed."""
     if (timezone.now() - moment).total_seconds() < 60:
         return gettext("just now")
     return gettext("%(time)s ago") % {"time": timesince(moment, depth=1)}

@@ -1,4 +1,4 @@
-"""What the API tells about itself."""
+"""Routes about the API itself: index, CORS check, OpenAPI document, documentation page."""
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from smimso.web.openapi import answers_plainly, description
+from smimso.web.openapi import documented_plain, openapi_document
 
 VERSION = "1.0.0"
 ENDPOINTS = {
@@ -45,7 +45,7 @@ class CorsSerializer(serializers.Serializer):
 
 
 class SchemaView(APIView):
-    """JSON, or YAML for `?format=yaml`."""
+    """The OpenAPI document as JSON, or as YAML with `?format=yaml`."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -53,16 +53,16 @@ class SchemaView(APIView):
 
     @extend_schema(exclude=True)
     def get(self, request: Request) -> Response:
-        return Response(description())
+        return Response(openapi_document())
 
 
 @require_safe
 def docs(request: HttpRequest) -> HttpResponse:
-    """Swagger UI out of our own static files."""
+    """Show Swagger UI, served from our own static files."""
     return render(request, "docs.html")
 
 
-@answers_plainly("Where everything is", responses={200: IndexSerializer})
+@documented_plain("Index of the API", responses={200: IndexSerializer})
 @require_safe
 def api_index(request: HttpRequest) -> JsonResponse:
     return JsonResponse(
@@ -75,8 +75,8 @@ def api_index(request: HttpRequest) -> JsonResponse:
     )
 
 
-@answers_plainly("May this page use the API", responses={200: CorsSerializer})
+@documented_plain("Check whether this origin may use the API", responses={200: CorsSerializer})
 @require_safe
 def test_cors(request: HttpRequest) -> JsonResponse:
-    """A page that can read this may use the API. Nothing of the request is sent back."""
+    """Succeed for pages whose origin may read responses of the API."""
     return JsonResponse({"success": True, "message": "CORS is working"})

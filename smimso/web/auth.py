@@ -1,18 +1,20 @@
 """JSON Web Tokens as the Node backend issued them (RFC 7519; HS256; claims id, email, iat, exp)."""
 
-from typing import Any
+from typing import Protocol, cast
 from uuid import UUID
 
 import jwt
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.request import Request
 
 ALGORITHM = "HS256"
-# RecursionError: the header is JSON that anybody may have nested, read before the signature.
+# RecursionError: the header is JSON of any depth, and is read before the signature is checked.
 _BAD_TOKEN = (
     *(jwt.InvalidTokenError, RecursionError),
     *(KeyError, ValueError, TypeError, AttributeError),
@@ -20,30 +22,44 @@ _BAD_TOKEN = (
 INVALID_TOKEN = "Invalid or expired token. Please login again."  # noqa: S105
 
 
-def issue_token(user: Any) -> str:
+class TokenOwner(Protocol):
+    @property
+    def pk(self) -> UUID: ...
+
+    @property
+    def email(self) -> str | None: ...
+
+
+def issue_token(user: TokenOwner) -> str:
+    """Return a new token for the member."""
     now = timezone.now()
     claims = {
         "id": str(user.pk),
         "email": user.email or "",
-        # With its fraction: a token of the second in which the password changed is told apart.
+        # With its fraction, to compare with the time of a change of password in the same second.
         "iat": now.timestamp(),
         "exp": (now + settings.JWT_LIFETIME).timestamp(),
     }
     return jwt.encode(claims, settings.JWT_SECRET, algorithm=ALGORITHM)
 
 
-def user_for_token(token: str) -> Any:
-    """The active user that the token names.
+def member_id(request: HttpRequest | Request) -> UUID:
+    """Return the id of the member who is logged in, for views that let nobody else in."""
+    return cast(UUID, request.user.pk)
 
-    Raises AuthenticationFailed when the signature, the lifetime or the user is not good, and when
-    the token is older than the user's last change of password.
+
+def user_for_token(token: str) -> AbstractBaseUser:
+    """Return the active user that the token names.
+
+    Raises AuthenticationFailed if the token is malformed, forged, expired or older than the user's
+    last change of password, or if there is no such active user.
     """
     try:
         claims = jwt.decode(
             token,
             settings.JWT_SECRET,
             algorithms=[ALGORITHM],
-            # A token may be used at once on a server whose clock is a second behind.
+            # Another server's clock may be a second behind the one that issued the token.
             options={"require": ["exp"], "verify_iat": False},
         )
         user_id = UUID(claims["id"])
@@ -59,7 +75,7 @@ def user_for_token(token: str) -> Any:
 
 
 class JWTAuthentication(BaseAuthentication):
-    def authenticate(self, request: Request) -> tuple[Any, str] | None:
+    def authenticate(self, request: Request) -> tuple[AbstractBaseUser, str] | None:
         header = request.headers.get("Authorization", "")
         if not header.startswith("Bearer "):
             return None
@@ -70,14 +86,16 @@ class JWTAuthentication(BaseAuthentication):
         return "Bearer"
 
 
-class _BackgroundJWTAuthentication(JWTAuthentication):
-    def authenticate(self, request: Request) -> tuple[Any, str] | None:
+class BackgroundJWTAuthentication(JWTAuthentication):
+    """Answers an invalid token with 403 instead of 401."""
+
+    def authenticate(self, request: Request) -> tuple[AbstractBaseUser, str] | None:
         try:
             return super().authenticate(request)
         except exceptions.AuthenticationFailed as error:
             raise exceptions.PermissionDenied(error.detail) from error
 
 
-# For what the frontend fetches on every page, /login included: there, a 401 for the token it still
-# holds would load /login again, without end. 403 with the same body leaves the page usable.
-BACKGROUND_AUTHENTICATION = [_BackgroundJWTAuthentication, SessionAuthentication]
+# For routes that the frontend fetches on every page, including /login. It loads /login on each 401:
+# an expired token would reload that page for ever.
+BACKGROUND_AUTHENTICATION = [BackgroundJWTAuthentication, SessionAuthentication]

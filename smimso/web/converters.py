@@ -6,7 +6,10 @@ from django.urls.converters import StringConverter
 
 
 class AnyIdConverter(StringConverter):
-    """`any_id`. A malformed id is one that nothing has: it gets the answer of an unknown one."""
+    """The converter `any_id`: a malformed id becomes the nil UUID, which no object has.
+
+    So both get the response for an unknown object.
+    """
 
     def to_python(self, value: str) -> UUID:  # type: ignore[override]
         try:

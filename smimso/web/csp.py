@@ -1,10 +1,10 @@
-"""The Content-Security-Policy of every response: scripts come from this site's files alone."""
+"""The Content-Security-Policy of all responses: only scripts from files of this site run."""
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.deprecation import MiddlewareMixin
 
-# Styles may stand inline: each picture brings its own aspect ratio and placeholder.
-# Pictures may be of other sites: imported posts and avatars are.
+# Inline styles: each picture has an aspect ratio and a placeholder of its own.
+# Pictures of other sites: imported posts and avatars have them.
 POLICY = "; ".join(
     (
         "default-src 'self'",

@@ -1,35 +1,39 @@
-"""The outermost middleware: what browsers and the frontend's URLs need before any route."""
+"""Request middleware: charset check, duplicate slashes, OPTIONS and CORS of public routes."""
 
 import codecs
 import re
 from collections.abc import Callable
-from typing import Any
 
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 
-from smimso.web.responses import with_envelope
+from smimso.web.responses import fill_method_not_allowed
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 _CHARSETS = {"utf-8", "ascii", "iso8859-1"}
 _SLASHES = re.compile(r"/{2,}")
-# Fetched by pages of any origin; neither reads a cookie.
 _CORS = re.compile("access-control-|vary$", re.IGNORECASE)
-_OPEN_TO_ALL = re.compile(r"/uploads/|/(api/)?notifications/stream$")
+# Routes that pages of any origin may fetch; none of them reads a cookie.
+_PUBLIC_ROUTES = re.compile(r"/uploads/|/(api/)?notifications/stream$")
 
 
-def edge(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """Duplicate slashes collapse (a base URL that ends in one); OPTIONS succeeds on every path."""
+def request_middleware(get_response: GetResponse) -> GetResponse:
+    """Normalize requests before any route, and finish the responses to OPTIONS and wrong methods.
 
-    def answer(request: HttpRequest) -> HttpResponseBase:
+    The frontend's base URL may end in a slash: duplicate slashes collapse.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
         _check_charset(request)
         _collapse_slashes(request)
-        return _finished(request, get_response(request))
+        return _finish_response(request, get_response(request))
 
-    return answer
+    return middleware
 
 
 def _check_charset(request: HttpRequest) -> None:
-    """Django decodes bodies and queries by what the request names: "hex" or "idna", too."""
+    """Raise BadRequest for a charset such as "hex" or "idna", with which Django would decode."""
     if request.encoding and codecs.lookup(request.encoding).name not in _CHARSETS:
         raise BadRequest("Unsupported charset")
 
@@ -39,12 +43,12 @@ def _collapse_slashes(request: HttpRequest) -> None:
     request.path = _SLASHES.sub("/", request.path)
 
 
-def _finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+def _finish_response(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     if request.method == "OPTIONS" and "Access-Control-Request-Method" not in request.headers:
-        kept = {name: value for name, value in response.items() if _CORS.match(name)}
-        response = HttpResponse(status=204, headers=kept)
+        cors = {name: value for name, value in response.items() if _CORS.match(name)}
+        response = HttpResponse(status=204, headers=cors)
     if isinstance(response, HttpResponseNotAllowed):
-        with_envelope(request, response)
-    if _OPEN_TO_ALL.match(request.path_info):
+        fill_method_not_allowed(request, response)
+    if _PUBLIC_ROUTES.match(request.path_info):
         response["Access-Control-Allow-Origin"] = "*"
     return response

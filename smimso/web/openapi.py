@@ -1,6 +1,6 @@
-"""How the API describes itself (OpenAPI 3.1): the envelope, the errors, views that are no APIView.
+"""The OpenAPI 3.1 document: the envelope, the errors, and views that are no APIView.
 
-Views say what they take and give with `@answers`; what every route has in common is derived here.
+`@documented` names what a view takes and returns; what all routes have in common is derived here.
 """
 
 import re
@@ -12,40 +12,47 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import force_instance, get_doc
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
+from drf_spectacular.utils import (
+    Direction,
+    OpenApiParameter,
+    extend_schema,
+    extend_schema_field,
+)
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from smimso.web.auth import BACKGROUND_AUTHENTICATION
-from smimso.web.throttling import AccountThrottle, is_counted
+from smimso.web.throttling import AccountThrottle, is_throttled
 
 JSON, FORM = "application/json", "multipart/form-data"
 API = "/api/"
 _PARAMETER = re.compile(r"{\w+}")
 _SAFE = ("GET", "HEAD", "OPTIONS")
 ERRORS = {
-    400: "What was sent is not acceptable",
-    401: "No token, or not a valid one",
+    400: "Invalid input",
+    401: "Missing or invalid token",
     403: "Not allowed",
-    404: "Not there, or not for this member",
+    404: "Not found, or not visible to this member",
     413: "Too large",
-    415: "Another content type is expected",
+    415: "Unsupported content type",
     429: "Too many requests",
-    501: "Not set up on this server",
+    501: "Not configured on this server",
     503: "Not available at the moment",
 }
 
-_SHAPES: dict[str, type[serializers.Serializer]] = {}
+_COMPONENTS: dict[str, type[serializers.Serializer]] = {}
 
 View = TypeVar("View", bound=Callable[..., Any])
 Shape = type[serializers.BaseSerializer] | serializers.BaseSerializer
+Endpoint = tuple[str, str, str, Callable[..., Any]]  # path, pattern, method, view
 
 
-# --- What views say ---------------------------------------------------------------------------
+# --- Decorators of views ----------------------------------------------------------------------
 
 
-def answers(
+def documented(
     summary: str,
     data: Shape | None = None,
     *,
@@ -56,10 +63,10 @@ def answers(
     errors: Sequence[int] = (),
     envelope: bool = True,
 ) -> Callable[[View], View]:
-    """Describes a view's method: JSON `body` or multipart `form` in, `data` out.
+    """Document a method of a view: its JSON `body` or multipart `form`, and its response.
 
-    data: what is in the envelope, None for null; without `envelope`, the whole body.
-    errors: those that `Schema` cannot know.
+    data: the content of the envelope, None for null; without `envelope`, the whole response body.
+    errors: statuses that EnvelopeSchema cannot derive.
     """
     return extend_schema(
         summary=summary,
@@ -72,13 +79,13 @@ def answers(
     )
 
 
-def answers_page(
+def documented_page(
     summary: str,
     item: type[serializers.Serializer],
     *,
     query: Sequence[OpenApiParameter | type[serializers.Serializer]] = (),
 ) -> Callable[[View], View]:
-    """Describes a list that comes in pages."""
+    """Document a method that returns a list page by page."""
     return extend_schema(
         summary=summary,
         request=None,
@@ -87,37 +94,39 @@ def answers_page(
     )
 
 
-def answers_plainly(summary: str, **description: Any) -> Callable[[View], View]:
-    """Describes the GET of a Django view that is no APIView, as `extend_schema` would."""
+def documented_plain(summary: str, **operation: Any) -> Callable[[View], View]:
+    """Document the GET of a Django view that is no APIView; arguments as of `extend_schema`."""
 
-    def describe(function: View) -> View:
+    def decorate(function: View) -> View:
         class Description(APIView):
             authentication_classes = ()
             permission_classes = (AllowAny,)
 
-            @extend_schema(summary=summary, request=None, **description)
-            def get(self, request: Any) -> None:
+            @extend_schema(summary=summary, request=None, **operation)
+            def get(self, request: Request) -> None:
                 raise NotImplementedError
 
-        # What DRF tells its own views by.
+        # DRF's generator recognises its views by these attributes.
         vars(function).update(cls=Description, initkwargs={})
         return function
 
-    return describe
+    return decorate
 
 
-def in_query(name: str, kind: str, description: str = "", **schema: Any) -> OpenApiParameter:
-    return OpenApiParameter(name, {"type": kind, **schema}, description=description)
+def query_param(
+    name: str, json_type: str, description: str = "", **schema: Any
+) -> OpenApiParameter:
+    return OpenApiParameter(name, {"type": json_type, **schema}, description=description)
 
 
-def at_most(default: int) -> OpenApiParameter:
-    return in_query("limit", "integer", minimum=1, default=default)
+def limit_param(default: int) -> OpenApiParameter:
+    return query_param("limit", "integer", minimum=1, default=default)
 
 
-PAGING = (in_query("page", "integer", minimum=1, default=1), at_most(20))
+PAGING = (query_param("page", "integer", minimum=1, default=1), limit_param(20))
 
 
-# --- Shapes -----------------------------------------------------------------------------------
+# --- Response bodies --------------------------------------------------------------------------
 
 
 @extend_schema_field({"type": "boolean", "const": True})
@@ -136,7 +145,7 @@ class _NullField(serializers.Field):
 
 
 class ErrorSerializer(serializers.Serializer):
-    """`error` and `message` are the same text."""
+    """`error` and `message` are the same text; the header `Error-Code` has its stable code."""
 
     success = _FalseField()
     error = serializers.CharField()
@@ -155,38 +164,38 @@ def _enveloped(data: Shape | None) -> type[serializers.Serializer]:
     if data is not None:
         field = force_instance(data)
         many = isinstance(field, serializers.ListSerializer)
-        kind = "List" if many else "OrNull" if field.allow_null else ""
-        name = _name(field.child if many else field) + kind
+        suffix = "List" if many else "OrNull" if field.allow_null else ""
+        name = _component_name(field.child if many else field) + suffix
     message = serializers.CharField(required=False)
-    return _shape(f"{name}Answer", success=_TrueField(), message=message, data=field)
+    return _component(f"{name}Answer", success=_TrueField(), message=message, data=field)
 
 
 def _page_of(item: type[serializers.Serializer]) -> type[serializers.Serializer]:
-    return _shape(
-        f"{_name(item())}Page",
+    return _component(
+        f"{_component_name(item())}Page",
         success=_TrueField(),
         data=item(many=True),
         pagination=PaginationSerializer(),
     )
 
 
-def _name(data: serializers.Field) -> str:
+def _component_name(data: serializers.Field) -> str:
     return type(data).__name__.removesuffix("Serializer")
 
 
-def _shape(name: str, **fields: serializers.Field) -> type[serializers.Serializer]:
-    """One class per shape: each is a component of the description."""
-    return _SHAPES.setdefault(name, type(name, (serializers.Serializer,), fields))
+def _component(name: str, **fields: serializers.Field) -> type[serializers.Serializer]:
+    """Return the one serializer class of this name: each is a component of the document."""
+    return _COMPONENTS.setdefault(name, type(name, (serializers.Serializer,), fields))
 
 
-# --- What is derived --------------------------------------------------------------------------
+# --- Derived from routes and views ------------------------------------------------------------
 
 
-class Schema(AutoSchema):
-    """An operation's name, its error answers, and which fields an answer always has."""
+class EnvelopeSchema(AutoSchema):
+    """Derives operation ids, error responses, and the fields that responses always have."""
 
     def get_operation_id(self) -> str:
-        """`delete /api/posts/{post_id}/comments/{comment_id}` is `delete_post_comment`."""
+        """Name `DELETE /api/posts/{post_id}/comments/{comment_id}` `delete_post_comment`."""
         words: list[str] = [self.method.lower()]
         for part in self.path.removeprefix(API).strip("/").split("/"):
             if _PARAMETER.fullmatch(part):
@@ -195,13 +204,13 @@ class Schema(AutoSchema):
                 words.append(part.replace("-", "_"))
         return "_".join(filter(None, words)) if words[1:] != [""] else "get_index"
 
-    def get_description(self) -> str:  # type: ignore[override]  # drf-spectacular's, too
-        """A class's docstring is for who reads the code."""
+    def get_description(self) -> str:  # type: ignore[override] # as drf-spectacular's own
+        """Return the method's docstring: a class's docstring is for readers of the code."""
         return get_doc(getattr(self.view, self.method.lower()))
 
-    def _get_request_body(self, direction: Any = "request") -> Any:
+    def _get_request_body(self, direction: Direction = "request") -> dict[str, Any] | None:
         if self.method == "DELETE" and self.get_request_serializer():
-            # The end of an account has one, which HTTP allows and drf-spectacular leaves out.
+            # Deleting an account takes a body, which HTTP allows and drf-spectacular leaves out.
             self.method = "POST"
             try:
                 return super()._get_request_body(direction)
@@ -209,9 +218,9 @@ class Schema(AutoSchema):
                 self.method = "DELETE"
         return super()._get_request_body(direction)
 
-    def _get_response_bodies(self, direction: Any = "response") -> Any:
+    def _get_response_bodies(self, direction: Direction = "response") -> dict[str, Any]:
         bodies = super()._get_response_bodies(direction)
-        for status in self._errors():
+        for status in self._likely_errors():
             if str(status) not in bodies:
                 bodies[str(status)] = self._get_response_for_code(
                     ErrorSerializer, str(status), [JSON]
@@ -223,30 +232,30 @@ class Schema(AutoSchema):
             bodies["429"]["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
         return dict(sorted(bodies.items()))
 
-    def _errors(self) -> list[int]:
+    def _likely_errors(self) -> list[int]:
         changes = self.method not in _SAFE
-        token = bool(self.view.get_authenticators()) and not any(
+        needs_token = bool(self.view.get_authenticators()) and not any(
             isinstance(permission, AllowAny) for permission in self.view.get_permissions()
         )
-        guarded = AccountThrottle in (type(throttle) for throttle in self.view.get_throttles())
+        throttles = {type(throttle) for throttle in self.view.get_throttles()}
         likely = {
             400: changes or bool(self._get_parameters()),
-            401: token,
-            # Without a token pages use a cookie, and what changes something then wants CSRF's.
-            403: token
+            401: needs_token,
+            # Pages authenticate by cookie, and then writing requests need the CSRF token.
+            403: needs_token
             and (changes or self.view.authentication_classes == BACKGROUND_AUTHENTICATION),
             404: bool(_PARAMETER.search(self.path)),
             413: changes and bool(self.get_request_serializer()),
             415: changes and bool(self.get_request_serializer()),
-            429: is_counted(self.view, self.method) or (changes and guarded),
+            429: is_throttled(self.view, self.method) or (changes and AccountThrottle in throttles),
         }
         return [status for status, is_likely in likely.items() if is_likely]
 
-    def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
+    def _map_basic_serializer(self, serializer: Shape, direction: Direction) -> dict[str, Any]:
         schema = super()._map_basic_serializer(serializer, direction)
         shape = force_instance(serializer)
         if direction == "response" and isinstance(shape, serializers.ModelSerializer):
-            # Whether a row needs a value and whether an answer has the field are two things.
+            # A field that may be omitted from a request is still present in every response.
             declared = shape._declared_fields.items()
             optional = {name for name, field in declared if not (field.required or field.read_only)}
             schema["required"] = sorted(schema["properties"].keys() - optional)
@@ -262,9 +271,9 @@ class BearerScheme(OpenApiAuthenticationExtension):
 
 
 class BackgroundBearerScheme(OpenApiAuthenticationExtension):
-    """The same token: what differs is the error."""
+    """Declares the same scheme as BearerScheme: only the error's status differs."""
 
-    target_class = "smimso.web.auth._BackgroundJWTAuthentication"
+    target_class = "smimso.web.auth.BackgroundJWTAuthentication"
     name = []
 
     def get_security_requirement(self, auto_schema: AutoSchema) -> dict[str, list[Any]]:
@@ -274,13 +283,13 @@ class BackgroundBearerScheme(OpenApiAuthenticationExtension):
         return []
 
 
-def without_repetition(endpoints: list[Any], **_: Any) -> list[Any]:
-    """Routes are served under `/api/` and `/`; one of the two is enough to read about."""
+def drop_duplicate_mounts(endpoints: list[Endpoint], **_: object) -> list[Endpoint]:
+    """Leave out the routes under `/` that are served under `/api/` as well."""
     paths = {path for path, *_ in endpoints}
     return [endpoint for endpoint in endpoints if f"/api{endpoint[0]}" not in paths]
 
 
 @cache
-def description() -> dict[str, Any]:
-    """The whole document. It changes with the code alone."""
+def openapi_document() -> dict[str, Any]:
+    """Return the whole document. It depends on the code alone, hence the cache."""
     return SchemaGenerator().get_schema(request=None, public=True)

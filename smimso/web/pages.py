@@ -1,4 +1,4 @@
-"""What the pages of every app share: the members' language, and the answer to a lost browser."""
+"""Helpers for the pages of all apps: members' actions, error texts, error pages."""
 
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -16,7 +16,9 @@ from rest_framework.exceptions import ValidationError
 
 from smimso.errors import InvalidInput, NotAllowed, NotFound, SmimsoError
 
-# Labels that are put before the message of a REST serializer's field.
+PageView = Callable[..., HttpResponse]
+
+# Labels shown before the message when a REST serializer checks a form of a page.
 FIELD_LABELS = {
     "title": gettext_lazy("Title"),
     "description": gettext_lazy("Description"),
@@ -36,21 +38,22 @@ FIELD_LABELS = {
 
 
 class PageRequest(HttpRequest):
-    """As the middleware of django-htmx hands it on."""
+    """A request with the attribute that the middleware of django-htmx adds."""
 
     htmx: HtmxDetails
 
 
-def action(page: str, *keys: str) -> Callable[[Callable[..., HttpResponse]], Any]:
-    """Makes a view that changes something: only a member's POST reaches it.
+def member_action(page: str, *keys: str) -> Callable[[PageView], PageView]:
+    """Decorate a view that changes something, so that it is called only for a member's POST.
 
-    Others log in first and come back to the named page, whose arguments are the route's `keys`.
-    What the member may not see or do looks like what does not exist.
+    Visitors are sent to the login and from there to the page `page`, with the arguments of the
+    route named `keys`. NotFound and NotAllowed both become 404, so that nobody can tell hidden
+    objects from missing ones.
     """
 
-    def decorate(view: Callable[..., HttpResponse]) -> Any:
+    def decorate(view: PageView) -> PageView:
         @wraps(view)
-        def checked(request: PageRequest, **route: Any) -> HttpResponse:
+        def check_member(request: PageRequest, **route: object) -> HttpResponse:
             if not request.user.is_authenticated:
                 login = redirect_to_login(resolve_url(page, *[route[key] for key in keys]))
                 return HttpResponseClientRedirect(login.url) if request.htmx else login
@@ -59,13 +62,13 @@ def action(page: str, *keys: str) -> Callable[[Callable[..., HttpResponse]], Any
             except (NotFound, NotAllowed) as error:
                 raise Http404 from error
 
-        return require_POST(checked)
+        return require_POST(check_member)
 
     return decorate
 
 
 def error_text(error: SmimsoError | ValidationError) -> str:
-    """Return the error's text in the language of the reader."""
+    """Return the error in the active language; a field's error begins with the field's label."""
     if isinstance(error, SmimsoError):
         return str(error)
     message = first_error(error.detail)[1] or str(InvalidInput())
@@ -87,14 +90,14 @@ def first_error(detail: Any, field: str = "") -> tuple[str, str]:
 
 
 def wants_page(request: HttpRequest) -> bool:
-    """Whether a browser's navigation asks, and not a program for JSON."""
+    """Return True for the navigation of a browser, False for a program that expects JSON."""
     return not request.path.startswith("/api/") and "text/html" in request.headers.get("Accept", "")
 
 
-def not_found_page(request: HttpRequest) -> HttpResponse:
+def render_not_found(request: HttpRequest) -> HttpResponse:
     return render(request, "404.html", status=404)
 
 
-def server_error_page() -> HttpResponse:
-    """Without the request: what failed may be the session or the database."""
+def render_server_error() -> HttpResponse:
+    """Render without the request: the failure may be that of the session or the database."""
     return HttpResponse(render_to_string("500.html"), status=500)

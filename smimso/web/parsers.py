@@ -1,4 +1,4 @@
-"""Bodies of requests, up to a limit."""
+"""Parsers of request bodies with limits for size and nesting."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from smimso.errors import TooLarge
 
 
 def parse_json(text: str) -> Any:
-    """Raises ValueError, and nothing else, also for what is nested too deeply."""
+    """Parse JSON. Raises ValueError, also for excessive nesting, and no other error."""
     try:
         return json.loads(text)
     except RecursionError as error:
@@ -20,7 +20,10 @@ def parse_json(text: str) -> Any:
 
 
 class _LimitedParser(BaseParser):
-    """DRF reads such a body whatever its size; Django's limit is for what Django reads itself."""
+    """Applies DATA_UPLOAD_MAX_MEMORY_SIZE, which Django applies only to bodies it parses itself.
+
+    Raises TooLarge, and ParseError for excessive nesting.
+    """
 
     def parse(
         self,

@@ -1,4 +1,4 @@
-"""The envelope of every JSON answer, and the one place where an error becomes a response."""
+"""The envelope of all JSON responses, and the one place that turns errors into responses."""
 
 import logging
 import math
@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from smimso import errors
-from smimso.web.pages import first_error, not_found_page, server_error_page, wants_page
+from smimso.web.pages import first_error, render_not_found, render_server_error, wants_page
 
 logger = logging.getLogger(__name__)
 
@@ -27,36 +27,11 @@ def success(data: Any = None, message: str | None = None, *, status: int = 200) 
     return Response({**body, "data": data}, status=status)
 
 
-def paginated(data: Any, *, page: int, limit: int, total: int) -> Response:
-    pagination = {
-        "page": page,
-        "limit": limit,
-        "total": total,
-        "totalPages": math.ceil(total / limit),
-    }
-    return Response({"success": True, "data": data, "pagination": pagination})
-
-
-def page_and_limit(
-    query: Mapping[str, str], *, default: int = 20, most: int = 100
-) -> tuple[int, int]:
-    """`page` and `limit` of a query string; what is missing, odd or out of range is clamped."""
-    return (
-        clamped_int(query.get("page"), default=1, least=1, most=10_000),
-        clamped_int(query.get("limit"), default=default, least=1, most=most),
-    )
-
-
-def clamped_int(text: str | None, *, default: int, least: int, most: int) -> int:
-    try:
-        number = int(text or default)
-    except ValueError:
-        number = default
-    return max(least, min(most, number))
+# --- Errors -----------------------------------------------------------------------------------
 
 
 def error_body(text: str) -> dict[str, Any]:
-    """`error` and `message` both: the frontend reads the one here and the other there."""
+    """Return the envelope of an error; the frontend reads `error` or `message`."""
     return {"success": False, "error": text, "message": text}
 
 
@@ -67,6 +42,7 @@ def error_response(error: errors.SmimsoError) -> JsonResponse:
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
+    """Return the response to any error of a REST view; unexpected ones are logged."""
     set_rollback()
     known = error if isinstance(error, errors.SmimsoError) else _as_smimso_error(error)
     if known.status >= 500 and known is not error:
@@ -80,7 +56,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
 
 
 def _code_headers(error: errors.SmimsoError) -> dict[str, str]:
-    """`Error-Code`, and the values in the text as a query string in `Error-Parameters`."""
+    """Return `Error-Code` and, as a query string, the values in the text: `Error-Parameters`."""
     headers = {"Error-Code": error.code}
     if error.params:
         headers["Error-Parameters"] = urlencode(error.params)
@@ -94,7 +70,7 @@ def _as_smimso_error(error: Exception) -> errors.SmimsoError:
         case exceptions.Throttled():
             return errors.Overloaded()
         case exceptions.APIException():
-            return _of_the_framework(error)
+            return _from_rest_framework(error)
         case Http404():
             return errors.NotFound()
         case PermissionDenied():
@@ -103,13 +79,13 @@ def _as_smimso_error(error: Exception) -> errors.SmimsoError:
             return errors.TooLarge()
         case SuspiciousOperation():  # a form of a hundred files, a thousand fields
             return errors.InvalidInput()
-        case OperationalError():  # the database is away, or all connections are taken
+        case OperationalError():  # the database is unreachable, or all connections are in use
             return errors.Unavailable()
     return errors.SmimsoError()
 
 
-def _of_the_framework(error: exceptions.APIException) -> errors.SmimsoError:
-    """DRF has translated the text when it raised the error, and knows no codes of ours."""
+def _from_rest_framework(error: exceptions.APIException) -> errors.SmimsoError:
+    """Return the error with DRF's code and with its text, which is translated already."""
     field, message = first_error(error.detail)
     codes = error.get_codes()
     known = errors.SmimsoError(
@@ -120,34 +96,37 @@ def _of_the_framework(error: exceptions.APIException) -> errors.SmimsoError:
     return known
 
 
-def route_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+# --- Outside of the REST framework: a page for browsers, the envelope for programs ------------
+
+
+def handle_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     if wants_page(request):
-        return not_found_page(request)
+        return render_not_found(request)
     return error_response(errors.NotFound("route_not_found"))
 
 
-def server_error(request: HttpRequest) -> HttpResponse:
+def handle_server_error(request: HttpRequest) -> HttpResponse:
     if wants_page(request):
-        return server_error_page()
+        return render_server_error()
     return error_response(errors.SmimsoError())
 
 
-def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+def handle_bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     if wants_page(request):
         return defaults.bad_request(request, exception)  # type: ignore[arg-type]
     return error_response(errors.InvalidInput())
 
 
-def not_allowed(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+def handle_forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     if wants_page(request):
         return defaults.permission_denied(request, exception)  # type: ignore[arg-type]
     return error_response(errors.NotAllowed())
 
 
-def with_envelope(request: HttpRequest, response: HttpResponseNotAllowed) -> None:
-    """Fills Django's own empty answer to a wrong method, for all but a browser's navigation."""
+def fill_method_not_allowed(request: HttpRequest, response: HttpResponseNotAllowed) -> None:
+    """Put the envelope into Django's empty response, unless a browser navigates."""
     if not wants_page(request):
-        answer = JsonResponse(error_body(f'Method "{request.method}" not allowed.'))
-        response.content = answer.content
-        response["Content-Type"] = answer["Content-Type"]
-        response["Content-Length"] = str(len(answer.content))
+        body = JsonResponse(error_body(f'Method "{request.method}" not allowed.'))
+        response.content = body.content
+        response["Content-Type"] = body["Content-Type"]
+        response["Content-Length"] = str(len(body.content))

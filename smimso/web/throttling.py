@@ -1,6 +1,6 @@
-"""How often one address or one member may ask; counted in Redis, for all web processes together.
+"""Rate limits per address or member, counted in Redis for all web processes together.
 
-When Redis is away, requests pass: a limit is no reason to be down.
+Requests pass while Redis is not reachable.
 """
 
 import hashlib
@@ -10,11 +10,11 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.core.cache import cache
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import ngettext
 from rest_framework.request import Request
@@ -22,48 +22,55 @@ from rest_framework.settings import api_settings
 from rest_framework.throttling import BaseThrottle
 
 from smimso.errors import Overloaded
-from smimso.web.pages import PageRequest
+from smimso.web.pages import PageRequest, PageView
+
+if TYPE_CHECKING:  # this module names a default throttle class, which that one imports
+    from rest_framework.views import APIView
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _RATE = re.compile(r"(\d+)/(\d*)([smh])")
 
 
-def seconds_to_wait(scope: str, *who: str) -> float:
-    """Counts one request of `who`; 0 when it may pass, else seconds until the next one may."""
+def retry_after(scope: str, *client: str) -> float:
+    """Count a request and return 0 if it may pass, else the seconds until the next one may.
+
+    scope: a key of settings.THROTTLES. client: what identifies the client, such as address and
+    account. Windows are fixed: they begin at multiples of their length.
+    """
     rate = settings.THROTTLES.get(scope, "")
     match = _RATE.fullmatch(rate)
     if match is None:
         if rate:
-            raise ValueError(f"{rate!r} is no rate; one looks like 10/5m")
+            raise ValueError(f"{rate!r} is not a rate such as 10/5m")
         return 0.0
-    most, window = int(match[1]), int(match[2] or 1) * _SECONDS[match[3]]
+    max_requests, window = int(match[1]), int(match[2] or 1) * _SECONDS[match[3]]
     now = time.time()
-    digest = hashlib.sha256("\n".join(who).encode(errors="surrogatepass")).hexdigest()[:32]
+    digest = hashlib.sha256("\n".join(client).encode(errors="surrogatepass")).hexdigest()[:32]
     key = f"throttle:{scope}:{digest}:{int(now // window)}"
     cache.add(key, 0, timeout=window + 1)
     try:
         count = cache.incr(key)
     except ValueError:  # it expired between the two
         return 0.0
-    is_over = count is not None and count > most  # None: Redis is not reachable
+    is_over = count is not None and count > max_requests  # None: Redis is not reachable
     return window - now % window if is_over else 0.0
 
 
-def seconds_to_wait_for_login(request: Any, account: str) -> float:
-    """As `seconds_to_wait`, of one guess at a password: at this account, and at any from there.
+def login_retry_after(request: HttpRequest, account: str) -> float:
+    """Count an attempt to log in, as `retry_after` does: per account, and per address.
 
-    Every form that logs somebody in asks here, so that no door takes more guesses than another.
+    All forms that log in count here, so that each of them allows the same number of guesses.
     """
     address = client_address(request)
-    at_account = seconds_to_wait("password", address, account.strip().lower())
-    return max(at_account, seconds_to_wait("login", address))
+    at_account = retry_after("password", address, account.strip().lower())
+    return max(at_account, retry_after("login", address))
 
 
-def client_address(request: Any) -> str:
-    """The address that the nearest trusted proxy saw, or the connection's own.
+def client_address(request: HttpRequest | Request) -> str:
+    """Return the address that the nearest trusted proxy saw, or else that of the connection.
 
-    What is further left in X-Forwarded-For anybody may have written. IPv6: the /64 network, which
-    is what one subscriber has.
+    Clients can forge entries further left in X-Forwarded-For. For IPv6, return the /64 network,
+    because that is what one subscriber gets.
     """
     address = request.META.get("REMOTE_ADDR", "")
     hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
@@ -79,34 +86,36 @@ def client_address(request: Any) -> str:
     return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
-def _client(request: Any) -> str:
-    """Whom a request counts for: members by id, others by address."""
+def _client_key(request: HttpRequest | Request) -> str:
+    """Return a member's id, or the address of a visitor."""
     user = request.user
     return str(user.pk) if user and user.is_authenticated else client_address(request)
 
 
-def counted(scope: str, *, reads: bool = False) -> Callable[[Callable[..., HttpResponse]], Any]:
-    """Decorates a page that counts together with the API's views of the same `throttle_scope`.
+def throttled(scope: str, *, reads: bool = False) -> Callable[[PageView], PageView]:
+    """Decorate a page that counts together with the API's views of the same `throttle_scope`.
 
-    reads: GET, too, as `throttle_reads` says there.
+    reads: count GET as well, as `throttle_reads` does for views of the API.
     """
 
-    def decorate(view: Callable[..., HttpResponse]) -> Any:
+    def decorate(view: PageView) -> PageView:
         @wraps(view)
-        def limited(request: PageRequest, **route: Any) -> HttpResponse:
+        def limit(request: PageRequest, **route: object) -> HttpResponse:
             if request.method in ("GET", "HEAD") and not reads:
                 return view(request, **route)
-            wait = seconds_to_wait(scope, _client(request))
-            return _too_many(request, wait) if wait else view(request, **route)
+            wait = retry_after(scope, _client_key(request))
+            return _too_many_requests(request, wait) if wait else view(request, **route)
 
-        return limited
+        return limit
 
     return decorate
 
 
-def _too_many(request: PageRequest, wait: float) -> HttpResponse:
+def _too_many_requests(request: PageRequest, wait: float) -> HttpResponse:
     minutes = math.ceil(wait / 60)
-    text = ngettext("Please go on in a minute.", "Please go on in %(number)s minutes.", minutes)
+    text = ngettext(
+        "Please try again in a minute.", "Please try again in %(number)s minutes.", minutes
+    )
     page = {"advice": text % {"number": minutes}}
     template = "_too_many.html" if request.htmx else "429.html"
     response = render(request, template, page, status=Overloaded.status)
@@ -121,34 +130,35 @@ class _Throttle(BaseThrottle):
         return max(1, math.ceil(self._wait))
 
 
-def is_counted(view: Any, method: str | None) -> bool:
-    """Whether `ScopeThrottle` counts it: what changes something, or computes much.
+def is_throttled(view: "APIView", method: str | None) -> bool:
+    """Return True if SharedScopeThrottle counts requests with this method.
 
-    Views say of the latter that they `throttle_reads`.
+    These are writing requests, and reads of views with `throttle_reads`, which are expensive.
     """
     reads = method in ("GET", "HEAD") and not getattr(view, "throttle_reads", False)
     return hasattr(view, "throttle_scope") and method != "OPTIONS" and not reads
 
 
-class ScopeThrottle(_Throttle):
-    """By the view's `throttle_scope`, if it has one."""
+class SharedScopeThrottle(_Throttle):
+    """Counts by the view's `throttle_scope`, if it has one."""
 
-    def allow_request(self, request: Request, view: Any) -> bool:
-        if not is_counted(view, request.method):
+    def allow_request(self, request: Request, view: "APIView") -> bool:
+        if not is_throttled(view, request.method):
             return True
-        self._wait = seconds_to_wait(view.throttle_scope, _client(request))
+        scope = getattr(view, "throttle_scope", "")
+        self._wait = retry_after(scope, _client_key(request))
         return not self._wait
 
 
 class AccountThrottle(_Throttle):
-    """Guesses at one account from one address, which `throttle_scope` alone would allow more of."""
+    """Counts attempts at one account from one address, in addition to `throttle_scope`."""
 
-    def allow_request(self, request: Request, view: Any) -> bool:
+    def allow_request(self, request: Request, view: "APIView") -> bool:
         if request.method in ("GET", "HEAD", "OPTIONS"):
             return True
         fields = request.data if isinstance(request.data, Mapping) else {}
         account = str(fields.get("emailOrPhone", "")).strip().lower()
         if request.user and request.user.is_authenticated:
             account = str(request.user.pk)
-        self._wait = seconds_to_wait("password", client_address(request), account)
+        self._wait = retry_after("password", client_address(request), account)
         return not self._wait

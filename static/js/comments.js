@@ -1,4 +1,4 @@
-// Once it is said which comment is replied to, the reply can be written.
+// Move the focus to the comment field when a reply begins.
 
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target.id === "answered") document.getElementById("comment-text").focus();

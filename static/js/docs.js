@@ -1,10 +1,10 @@
 "use strict";
 
-// A file of its own: the page's Content-Security-Policy allows no inline script.
-const place = document.getElementById("docs");
+// Not inline: the Content-Security-Policy allows no inline scripts.
+const container = document.getElementById("docs");
 SwaggerUIBundle({
-  domNode: place,
-  url: place.dataset.schema,
+  domNode: container,
+  url: container.dataset.schema,
   deepLinking: true,
   persistAuthorization: true,
   tryItOutEnabled: true,

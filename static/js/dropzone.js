@@ -1,38 +1,38 @@
-// Files from a picker, a drop anywhere on the page, or the clipboard.
+// Files from the file picker, from a drop anywhere on the page, or from the clipboard.
 
 const filesOf = (transfer) => [...(transfer?.files ?? [])];
 const carriesFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
 
-/** Calls `take(files)` with one or more File objects, however they were given. */
-export function onFiles(zone, input, take) {
-  let depth = 0; // dragenter and dragleave also come from the elements inside
-  const mark = (change) => {
+/** Calls `onChosen(files)` with one or more File objects from any of these sources. */
+export function onFiles(zone, input, onChosen) {
+  let depth = 0; // dragenter and dragleave also bubble from the elements inside
+  const changeDepth = (change) => {
     depth = change === 0 ? 0 : Math.max(0, depth + change);
     zone.classList.toggle("over", depth > 0);
   };
-  const listen = (type, act) => {
+  const listen = (type, handle) => {
     document.addEventListener(type, (event) => {
       if (!carriesFiles(event)) return;
-      event.preventDefault(); // or the browser leaves the page to show the file
-      act(event);
+      event.preventDefault(); // or the browser would open the file
+      handle(event);
     });
   };
-  listen("dragenter", () => mark(1));
-  listen("dragleave", () => mark(-1));
+  listen("dragenter", () => changeDepth(1));
+  listen("dragleave", () => changeDepth(-1));
   listen("dragover", () => {});
   listen("drop", (event) => {
-    mark(0);
-    give(filesOf(event.dataTransfer));
+    changeDepth(0);
+    report(filesOf(event.dataTransfer));
   });
   document.addEventListener("paste", (event) => {
     const files = filesOf(event.clipboardData);
-    if (files.length === 0) return; // text for a field
+    if (files.length === 0) return; // pasted text
     event.preventDefault();
-    give(files);
+    report(files);
   });
-  input.addEventListener("change", () => give(filesOf(input)));
+  input.addEventListener("change", () => report(filesOf(input)));
 
-  function give(files) {
-    if (files.length > 0) take(files);
+  function report(files) {
+    if (files.length > 0) onChosen(files);
   }
 }

@@ -1,18 +1,18 @@
-// The search page: suggestions while one types, a picture that is dropped, pasted or chosen, and an
-// address without what is blank.
+// The search page: suggestions while typing, search by a dropped, pasted or chosen picture, and
+// URLs without empty parameters.
 
 import { onFiles } from "./dropzone.js";
-import { Suggestions } from "./search-suggestions.js";
+import { Suggestions } from "./suggestions.js";
 
-const text = document.getElementById("q");
-const words = document.getElementById("search-form");
-const form = document.getElementById("search-image");
+const input = document.getElementById("q");
+const textForm = document.getElementById("search-form");
+const imageForm = document.getElementById("search-image");
 const filters = document.getElementById("filters");
 const clear = document.getElementById("clear-filters");
 const controls = [...filters.querySelectorAll("[name]")];
 const names = [...new Set(controls.map((control) => control.name))];
 
-new Suggestions(text, document.getElementById("suggestions"), () => words.requestSubmit());
+new Suggestions(input, document.getElementById("suggestions"), () => textForm.requestSubmit());
 
 document.addEventListener("htmx:configRequest", (event) => {
   const { parameters, target } = event.detail;
@@ -25,7 +25,7 @@ document.addEventListener("htmx:configRequest", (event) => {
 filters.addEventListener("change", showCount);
 
 function showCount() {
-  const chosen = new FormData(words);
+  const chosen = new FormData(textForm);
   const count = names.filter((name) => chosen.get(name)).length;
   const badge = filters.querySelector(".filter-count");
   badge.textContent = count;
@@ -33,48 +33,50 @@ function showCount() {
 }
 
 clear.addEventListener("click", (event) => {
-  event.preventDefault(); // what stands in the box now is searched, and a chosen picture stays
+  event.preventDefault(); // submit the current text, and keep a chosen picture
   for (const control of controls) {
     if (["radio", "checkbox"].includes(control.type)) control.checked = control.value === "";
     else control.value = "";
   }
   showCount();
   filters.querySelector("summary").focus();
-  words.requestSubmit();
+  textForm.requestSubmit();
 });
 
-if (form) {
-  const input = form.querySelector("input[type=file]");
+if (imageForm) {
+  const fileInput = imageForm.querySelector("input[type=file]");
   const preview = document.getElementById("search-preview");
-  const without = document.getElementById("search-without");
+  const removeButton = document.getElementById("search-without");
   const showChosen = (chosen) => {
-    for (const each of [preview, without, form.querySelector("[data-chosen]")]) each.hidden = !chosen;
-    for (const each of form.querySelectorAll("[data-invitation]")) each.hidden = chosen;
+    const prompts = imageForm.querySelectorAll("[data-invitation]");
+    const previewParts = [preview, removeButton, imageForm.querySelector("[data-chosen]")];
+    for (const element of previewParts) element.hidden = !chosen;
+    for (const element of prompts) element.hidden = chosen;
   };
 
-  onFiles(form.querySelector("[data-dropzone]"), input, ([file]) => {
-    if (input.files[0] !== file) {
+  onFiles(imageForm.querySelector("[data-dropzone]"), fileInput, ([file]) => {
+    if (fileInput.files[0] !== file) {
       const transfer = new DataTransfer();
       transfer.items.add(file);
-      input.files = transfer.files;
+      fileInput.files = transfer.files;
     }
     URL.revokeObjectURL(preview.src);
     preview.src = URL.createObjectURL(file);
     showChosen(true);
-    form.requestSubmit();
+    imageForm.requestSubmit();
   });
 
-  // With a picture there, words say what is to be different in it.
-  words.addEventListener("htmx:confirm", (event) => {
-    if (event.target !== words || input.files.length === 0) return;
+  // With a chosen picture, the text describes a change to it.
+  textForm.addEventListener("htmx:confirm", (event) => {
+    if (event.target !== textForm || fileInput.files.length === 0) return;
     event.preventDefault();
-    form.requestSubmit();
+    imageForm.requestSubmit();
   });
 
-  without.addEventListener("click", () => {
+  removeButton.addEventListener("click", () => {
     showChosen(false);
-    form.reset();
-    text.focus();
-    words.requestSubmit();
+    imageForm.reset();
+    input.focus();
+    textForm.requestSubmit();
   });
 }

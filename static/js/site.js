@@ -1,4 +1,4 @@
-// Small things that every page has: menus that close, placeholders that go once a picture is there.
+// Shared by all pages: menus that close, and placeholders that are removed after loading.
 
 const closeMenus = (except) => {
   for (const menu of document.querySelectorAll("details.menu[open]")) {
@@ -15,27 +15,27 @@ document.addEventListener("keydown", (event) => {
   menu.querySelector("summary").focus();
 });
 
-// Through a transparent picture its placeholder would show. A loaded picture is not painted
-// until it is decoded, and one that fails keeps its placeholder.
-const unveil = (picture) => {
+// The placeholder would show through transparent pictures. It is removed after decoding, because a
+// loaded picture is painted only then; a picture that fails to load keeps it.
+const removePlaceholder = (picture) => {
   if (!picture.matches?.("img.picture")) return;
   const clear = () => picture.style.removeProperty("background-image");
   picture.decode().then(clear, () => {});
 };
 
-document.addEventListener("load", (event) => unveil(event.target), true);
+document.addEventListener("load", (event) => removePlaceholder(event.target), true);
 for (const picture of document.images) {
-  if (picture.complete && picture.naturalWidth > 0) unveil(picture);
+  if (picture.complete && picture.naturalWidth > 0) removePlaceholder(picture);
 }
 
-// The address may have changed since the page was loaded: a search is part of it.
+// The URL may have changed since the page was loaded: searches update it.
 for (const form of document.querySelectorAll("[data-languages]")) {
   form.addEventListener("submit", () => {
     form.elements.next.value = location.pathname + location.search;
   });
 }
 
-// A row that scrolls sideways begins where its current link is.
+// Scroll a horizontal row to its current link.
 const current = document.querySelector("[data-show-current] [aria-current]");
 if (current) {
   const row = current.parentElement;

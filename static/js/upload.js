@@ -1,8 +1,8 @@
-// The upload page: choose, send with progress, then follow the AI.
+// The upload page: choose pictures, upload them with progress, then follow the AI's work on them.
 
-import { ChosenPictures } from "./chosen.js";
+import { ChosenPictures } from "./chosen-pictures.js";
 import { onFiles } from "./dropzone.js";
-import { Repeats } from "./repeats.js";
+import { DuplicateWarnings } from "./duplicates.js";
 
 const byId = (id) => document.getElementById(id);
 const form = byId("upload");
@@ -12,14 +12,19 @@ const errorTexts = JSON.parse(byId("error-texts").textContent); // by code
 const text = (key) =>
   byId("texts").content.querySelector(`[data-text="${key}"]`).textContent;
 
-const repeats = new Repeats(byId("repeats"), byId("repeat"), text, checkDuplicates);
+const duplicates = new DuplicateWarnings(
+  byId("duplicates"),
+  byId("duplicate"),
+  text,
+  checkDuplicates,
+);
 const chosen = new ChosenPictures(byId("chosen"), byId("chosen-picture"), (key, name) => {
-  if (key) say(`${text(key)} ${name}`);
-  showRepeats();
+  if (key) announce(`${text(key)} ${name}`);
+  showDuplicates();
 });
 let request = null;
 
-input.required = false; // the list below is what is sent
+input.required = false; // the pictures of the list below are sent, not the input's
 onFiles(form.querySelector("[data-dropzone]"), input, (files) => {
   if (!request) addAll(files);
   input.value = "";
@@ -35,25 +40,25 @@ function addAll(files) {
   showError([...new Set(problems)].join(" "));
 }
 
-async function showRepeats() {
-  const known = await repeats.show(chosen.inOrder);
-  byId("send").textContent = text(known ? "anyway" : "share");
+async function showDuplicates() {
+  const hasDuplicates = await duplicates.show(chosen.inOrder);
+  byId("send").textContent = text(hasDuplicates ? "anyway" : "share");
 }
 
-/** The answer's data: for each picture of the form, where it was posted before. */
+/** Resolves to the earlier posts of each picture of the form. */
 async function checkDuplicates(body) {
   const headers = { "X-CSRFToken": csrfToken(), Accept: "application/json" };
-  const answer = await fetch(limits.check, { method: "POST", headers, body });
-  if (!answer.ok) throw new Error(`${answer.status}`);
-  return (await answer.json()).data;
+  const response = await fetch(limits.check, { method: "POST", headers, body });
+  if (!response.ok) throw new Error(`${response.status}`);
+  return (await response.json()).data;
 }
 
 function problemOf(file) {
   if (!limits.contentTypes.split(",").includes(file.type)) return `${text("type")} ${file.name}.`;
-  if (file.size > Number(limits.mostMegabytes) * 1024 * 1024) {
+  if (file.size > Number(limits.maxMegabytes) * 1024 * 1024) {
     return `${text("large")} ${file.name}.`;
   }
-  return chosen.files.size >= Number(limits.mostFiles) ? text("many") : "";
+  return chosen.files.size >= Number(limits.maxFiles) ? text("many") : "";
 }
 
 form.addEventListener("submit", (event) => {
@@ -68,7 +73,7 @@ form.addEventListener("submit", (event) => {
 });
 
 function send() {
-  const body = new FormData(form); // before the captions' inputs are disabled
+  const body = new FormData(form); // read before setBusy disables the inputs
   body.delete("images");
   for (const file of chosen.inOrder) body.append("images", file, file.name);
   body.append("user_captions", JSON.stringify(chosen.captions));
@@ -84,25 +89,25 @@ function send() {
   request.open("POST", limits.api);
   request.setRequestHeader("X-CSRFToken", csrfToken());
   request.setRequestHeader("Accept", "application/json");
-  request.setRequestHeader("Idempotency-Key", key); // a retry makes no second post, “anyway” does
+  request.setRequestHeader("Idempotency-Key", key); // a retry makes no second post
   setBusy(true);
   byId("cancel").focus();
   request.send(body);
 }
 
-/** The cookie's, which a login in another tab renews, and not the form's. */
+/** Read from the cookie, which a login in another tab renews, unlike the form's field. */
 function csrfToken() {
   return document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1] ?? "";
 }
 
 function showProgress({ loaded, total }) {
-  const share = total ? loaded / total : 0;
-  chosen.showProgress(share);
-  byId("progress").value = 100 * share;
-  const words = share < 1 ? text("uploading") : text("checking");
-  byId("progress-text").textContent = `${words} · ${Math.floor(100 * share)} %`;
-  const quarter = `${words} ${25 * Math.floor(4 * share)} %`;
-  if (byId("said").textContent !== quarter) say(quarter);
+  const fraction = total ? loaded / total : 0;
+  chosen.showProgress(fraction);
+  byId("progress").value = 100 * fraction;
+  const label = fraction < 1 ? text("uploading") : text("checking");
+  byId("progress-text").textContent = `${label} · ${Math.floor(100 * fraction)} %`;
+  const quarter = `${label} ${25 * Math.floor(4 * fraction)} %`;
+  if (byId("announcement").textContent !== quarter) announce(quarter);
 }
 
 function finish() {
@@ -112,11 +117,14 @@ function finish() {
   stop(errorText(request) || response?.error || text("failed"));
 }
 
-/** The error's text in the language of the page; a value in it stands as %(name)s. */
-function errorText(answer) {
-  const template = errorTexts[answer.getResponseHeader("Error-Code")] ?? "";
-  const values = new URLSearchParams(answer.getResponseHeader("Error-Parameters") ?? "");
-  return [...values].reduce((text, [name, value]) => text.replace(`%(${name})s`, value), template);
+/** The error in the language of the page; `%(name)s` in a text is replaced by a parameter. */
+function errorText(xhr) {
+  const template = errorTexts[xhr.getResponseHeader("Error-Code")] ?? "";
+  const parameters = new URLSearchParams(xhr.getResponseHeader("Error-Parameters") ?? "");
+  return [...parameters].reduce(
+    (message, [name, value]) => message.replace(`%(${name})s`, value),
+    template,
+  );
 }
 
 function stop(message) {
@@ -154,8 +162,9 @@ function showError(message) {
   byId("error").hidden = !message;
 }
 
-function say(message) {
-  byId("said").textContent = message;
+/** Has screen readers read the message. */
+function announce(message) {
+  byId("announcement").textContent = message;
 }
 
 byId("cancel").addEventListener("click", () => request?.abort());

@@ -1,4 +1,4 @@
-// The pictures of a post in full size, one at a time; without it the links open the files.
+// A viewer for the pictures of a post in full size; without scripts, the links open the files.
 
 const viewer = document.querySelector("dialog.viewer");
 const picture = viewer.querySelector("img");
@@ -12,16 +12,16 @@ function show(index) {
   if (!viewer.open) viewer.showModal();
 }
 
-const acts = {
+const actions = {
   close: () => viewer.close(),
   back: () => show(shown - 1),
   forward: () => show(shown + 1),
 };
-const keys = { ArrowLeft: acts.back, ArrowRight: acts.forward };
+const keys = { ArrowLeft: actions.back, ArrowRight: actions.forward };
 
 links.forEach((link, index) => {
   link.addEventListener("click", (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a tab of its own
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return; // opens a new tab
     event.preventDefault();
     show(index);
   });
@@ -29,7 +29,7 @@ links.forEach((link, index) => {
 viewer.classList.toggle("single", links.length < 2);
 viewer.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-act]");
-  if (button) acts[button.dataset.act]();
+  if (button) actions[button.dataset.act]();
   else viewer.close();
 });
 viewer.addEventListener("keydown", (event) => {

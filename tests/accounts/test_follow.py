@@ -1,4 +1,4 @@
-"""Following: once, not oneself, and nobody who is not there."""
+"""Following: once, not oneself, and only active members."""
 
 from uuid import uuid4
 
@@ -30,7 +30,7 @@ def test_nobody_follows_themselves(owner: User) -> None:
     assert not Follow.objects.exists()
 
 
-def test_the_database_knows_these_rules_too(owner: User, stranger: User) -> None:
+def test_the_database_enforces_these_rules_too(owner: User, stranger: User) -> None:
     with pytest.raises(IntegrityError, match="follows_not_oneself"), transaction.atomic():
         Follow.objects.create(follower=owner, following=owner)
     Follow.objects.create(follower=owner, following=stranger)
@@ -38,7 +38,7 @@ def test_the_database_knows_these_rules_too(owner: User, stranger: User) -> None
         Follow.objects.create(follower=owner, following=stranger)
 
 
-def test_nobody_follows_who_is_not_there(owner: User, stranger: User) -> None:
+def test_following_an_unknown_or_deactivated_member_is_refused(owner: User, stranger: User) -> None:
     stranger.is_active = False
     stranger.save()
     for following in (uuid4(), stranger.pk):
@@ -47,7 +47,7 @@ def test_nobody_follows_who_is_not_there(owner: User, stranger: User) -> None:
     assert not Follow.objects.exists()
 
 
-def test_follows_go_away_with_a_member(owner: User, friend: User) -> None:
+def test_follows_are_deleted_with_the_member(owner: User, friend: User) -> None:
     assert Follow.objects.count() == 2
     friend.delete()
     assert not Follow.objects.exists()

@@ -1,4 +1,4 @@
-"""A forgotten password: a letter with a link, and a new password."""
+"""A forgotten password: an e-mail with a link, and a new password."""
 
 import base64
 import json
@@ -24,13 +24,13 @@ BOTH = {"new_password1": NEW, "new_password2": NEW}
 Outbox = list[EmailMessage]
 
 
-def letter(email: str, outbox: Outbox, language: str = "en") -> EmailMessage:
+def send_email(email: str, outbox: Outbox, language: str = "en") -> EmailMessage:
     send_password_reset(email, "smimso.example", True, language)
     return outbox[-1]
 
 
 def link_in(message: EmailMessage) -> str:
-    """The path in the letter."""
+    """Return the path of the link in the e-mail."""
     link = re.search(r"^https?://[^/]+(/password/reset/\S+)$", str(message.body), re.MULTILINE)
     assert link is not None
     return link[1]
@@ -41,20 +41,20 @@ def open_link(client: Client, path: str) -> Any:
 
 
 def choose(client: Client, path: str, **changes: str) -> Any:
-    """Opens the link and sends the form that it leads to."""
+    """Open the link and submit its form."""
     page = open_link(client, path)
     return client.post(page.request["PATH_INFO"], BOTH | changes)
 
 
 def log_in(user: User, password: str) -> int:
-    """The status: 302 when it worked."""
+    """Return the status of a login: 302 if it succeeded."""
     form = {"email_or_phone": user.email, "password": password}
     return Client().post("/login", form).status_code
 
 
 @pytest.fixture
 def deliver(servers: Path, broker_at: Callable[[str], None]) -> Iterator[Callable[[], None]]:
-    """Does what waits in the queue, which is real and this test's own."""
+    """Return a function that runs the tasks in a real queue of this test."""
     url = project_settings.REDIS_URL.replace("db=0", "db=6")
     broker_at(url)
     with redis.Redis.from_url(url) as queue:
@@ -69,10 +69,10 @@ def deliver(servers: Path, broker_at: Callable[[str], None]) -> Iterator[Callabl
         queue.flushdb()
 
 
-# --- Asking ---------------------------------------------------------------------------------
+# --- Requesting the e-mail ----------------------------------------------------------------------
 
 
-def test_a_member_asks_and_gets_a_letter(
+def test_a_member_requests_and_gets_an_email(
     client: Client, owner: User, mailoutbox: Outbox, deliver: Callable[[], None]
 ) -> None:
     assert '/password/forgotten"' in client.get("/login").text
@@ -81,15 +81,15 @@ def test_a_member_asks_and_gets_a_letter(
     deliver()
     [message] = mailoutbox
     assert response.headers["Location"] == "/password/sent"
-    assert "Look into your mailbox" in client.get("/password/sent").text
+    assert "Check your e-mail" in client.get("/password/sent").text
     assert message.to == [owner.email]
     assert message.subject == "Choose a new password for SMIMSO"
-    assert "The link works once, for one hour." in message.body
+    assert "The link works once, within one hour." in message.body
     assert owner.first_name not in message.body  # whoever registered an e-mail may have written it
     assert open_link(client, link_in(message)).status_code == 200
 
 
-def test_a_letter_is_in_the_language_of_who_asked(
+def test_the_email_is_in_the_language_of_the_request(
     client: Client, owner: User, mailoutbox: Outbox, deliver: Callable[[], None]
 ) -> None:
     headers = {"Accept-Language": "vi"}
@@ -99,7 +99,7 @@ def test_a_letter_is_in_the_language_of_who_asked(
     assert "Liên kết chỉ dùng được một lần" in mailoutbox[0].body
 
 
-def test_the_answer_does_not_tell_whether_there_is_an_account(
+def test_the_answer_does_not_reveal_whether_an_account_exists(
     client: Client, owner: User, mailoutbox: Outbox, deliver: Callable[[], None]
 ) -> None:
     answers = [
@@ -114,14 +114,14 @@ def test_the_answer_does_not_tell_whether_there_is_an_account(
 
 
 @pytest.mark.parametrize("fields", [{"is_active": False}, {"is_active": False, "google_id": "7"}])
-def test_who_has_been_deactivated_gets_no_letter(
+def test_a_deactivated_member_gets_no_email(
     member: Callable[..., User], mailoutbox: Outbox, fields: dict[str, Any]
 ) -> None:
     send_password_reset(member("Gone", **fields).email, "smimso.example", True, "en")
     assert mailoutbox == []
 
 
-def test_a_letter_that_no_server_takes_is_tried_again(owner: User, settings: Any) -> None:
+def test_a_failed_email_is_retried(owner: User, settings: Any) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9  # nobody listens there
     with pytest.raises(ConnectionRefusedError):  # which Celery takes for a reason to try again
@@ -129,21 +129,23 @@ def test_a_letter_that_no_server_takes_is_tried_again(owner: User, settings: Any
     assert issubclass(ConnectionRefusedError, send_password_reset.autoretry_for)
 
 
-def test_who_has_no_password_gets_a_letter(client: Client, owner: User, mailoutbox: Outbox) -> None:
+def test_a_member_without_a_password_gets_an_email(
+    client: Client, owner: User, mailoutbox: Outbox
+) -> None:
     owner.set_unusable_password()  # as the importer does when it knows none
     owner.save()
-    message = letter(owner.email, mailoutbox)
+    message = send_email(owner.email, mailoutbox)
     assert "Google" not in message.body
     choose(client, link_in(message))
     assert log_in(owner, NEW) == 302
 
 
 @pytest.mark.parametrize("email", ["", "no e-mail", "a@b", "a\0@example.test"])
-def test_what_is_no_email_is_refused(client: Client, email: str) -> None:
+def test_a_malformed_email_is_refused(client: Client, email: str) -> None:
     assert client.post("/password/forgotten", {"email": email}).status_code == 400
 
 
-def test_asking_often_ends(client: Client, owner: User, settings: Any) -> None:
+def test_frequent_requests_are_throttled(client: Client, owner: User, settings: Any) -> None:
     settings.THROTTLES = {"mail": "2/1h"}
 
     def ask(email: str, address: str) -> Any:
@@ -168,13 +170,13 @@ def test_without_redis_the_page_says_so(client: Client, owner: User) -> None:
     assert owner.email in response.text
 
 
-# --- Choosing -------------------------------------------------------------------------------
+# --- Choosing a password ------------------------------------------------------------------------
 
 
 def test_the_link_gives_a_new_password_and_logs_in(
     client: Client, owner: User, mailoutbox: Outbox
 ) -> None:
-    response = choose(client, link_in(letter(owner.email, mailoutbox)))
+    response = choose(client, link_in(send_email(owner.email, mailoutbox)))
     assert response.headers["Location"] == "/"
     page = client.get("/")
     assert "Your password has been changed, and you are logged in." in page.text
@@ -184,10 +186,10 @@ def test_the_link_gives_a_new_password_and_logs_in(
 
 
 def test_the_link_works_once(client: Client, owner: User, mailoutbox: Outbox) -> None:
-    path = link_in(letter(owner.email, mailoutbox))
+    path = link_in(send_email(owner.email, mailoutbox))
     choose(client, path)
     page = open_link(Client(), path)
-    assert "This link does not work any more" in page.text
+    assert "This link no longer works" in page.text
     assert choose(Client(), path, new_password1="x" * 9, new_password2="x" * 9).status_code == 200
     assert log_in(owner, NEW) == 302
 
@@ -195,7 +197,7 @@ def test_the_link_works_once(client: Client, owner: User, mailoutbox: Outbox) ->
 def test_the_token_is_not_in_the_address_of_the_form(
     client: Client, owner: User, mailoutbox: Outbox
 ) -> None:
-    path = link_in(letter(owner.email, mailoutbox))
+    path = link_in(send_email(owner.email, mailoutbox))
     token = path.rpartition("/")[2]
     page = open_link(client, path)
     assert page.request["PATH_INFO"].endswith("/set-password")
@@ -203,12 +205,12 @@ def test_the_token_is_not_in_the_address_of_the_form(
     assert "no-store" in page.headers["Cache-Control"]
 
 
-def test_whoever_was_logged_in_is_logged_out(
+def test_a_new_password_ends_all_other_sessions(
     client: Client, owner: User, api: Callable[..., APIClient], mailoutbox: Outbox
 ) -> None:
     elsewhere, program = Client(), api(owner)
     elsewhere.force_login(owner)
-    choose(client, link_in(letter(owner.email, mailoutbox)))
+    choose(client, link_in(send_email(owner.email, mailoutbox)))
     assert elsewhere.get("/saved").status_code == 302
     assert program.get("/auth/me").status_code == 401
     assert client.get("/saved").status_code == 200
@@ -218,26 +220,26 @@ def test_somebody_elses_session_ends_when_the_link_logs_in(
     client: Client, owner: User, stranger: User, mailoutbox: Outbox
 ) -> None:
     client.force_login(stranger)
-    choose(client, link_in(letter(owner.email, mailoutbox)))
+    choose(client, link_in(send_email(owner.email, mailoutbox)))
     assert client.get("/").context["user"] == owner
 
 
-def test_the_letter_proves_the_email(
+def test_following_the_link_verifies_the_email(
     client: Client, owner: User, stranger: User, mailoutbox: Outbox
 ) -> None:
-    choose(client, link_in(letter(owner.email, mailoutbox)))
+    choose(client, link_in(send_email(owner.email, mailoutbox)))
     verified = dict(User.objects.values_list("pk", "is_verified"))
     assert verified == {owner.pk: True, stranger.pk: False}
 
 
-def test_who_logs_in_with_google_gets_a_password_too(
+def test_a_google_member_can_choose_a_password(
     client: Client, member: Callable[..., User], mailoutbox: Outbox
 ) -> None:
     user = member("Hà", email="ha@example.test", google_id="7", auth_provider="google")
     user.set_unusable_password()
     user.save()
-    message = letter(user.email, mailoutbox)
-    assert "Until now you have logged in with Google alone" in message.body
+    message = send_email(user.email, mailoutbox)
+    assert "So far you have logged in with Google" in message.body
     choose(client, link_in(message))
     assert log_in(user, NEW) == 302
     user.refresh_from_db()
@@ -247,16 +249,16 @@ def test_who_logs_in_with_google_gets_a_password_too(
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"new_password2": "another one"}, "The two passwords are not the same."),
+        ({"new_password2": "another one"}, "The two passwords do not match."),
         ({"new_password1": "short", "new_password2": "short"}, "at least 6 characters"),
         ({"new_password1": "x" * 129, "new_password2": "x" * 129}, "at most 128 characters"),
         ({"new_password1": "", "new_password2": ""}, "This field is required."),
     ],
 )
-def test_a_password_that_will_not_do_is_refused(
+def test_an_unacceptable_password_is_refused(
     client: Client, owner: User, mailoutbox: Outbox, changes: dict[str, str], text: str
 ) -> None:
-    path = link_in(letter(owner.email, mailoutbox))
+    path = link_in(send_email(owner.email, mailoutbox))
     response = choose(client, path, **changes)
     assert response.status_code == 400
     assert text in response.text
@@ -265,15 +267,15 @@ def test_a_password_that_will_not_do_is_refused(
 
 def assert_useless(client: Client, path: str) -> None:
     page = open_link(client, path)
-    assert "This link does not work any more" in page.text
+    assert "This link no longer works" in page.text
     assert "<form method" not in page.text.partition("<main")[2].partition("</main")[0]
     client.post(f"{path.rpartition('/')[0]}/set-password", BOTH)
 
 
-def test_a_link_that_is_old_or_was_changed_does_nothing(
+def test_an_expired_or_altered_link_does_nothing(
     client: Client, owner: User, stranger: User, mailoutbox: Outbox, settings: Any
 ) -> None:
-    path, other = (link_in(letter(user.email, mailoutbox)) for user in (owner, stranger))
+    path, other = (link_in(send_email(user.email, mailoutbox)) for user in (owner, stranger))
     head, _, token = path.rpartition("/")
     for wrong in (
         f"{head}/{token[:-1]}",
@@ -289,14 +291,14 @@ def test_a_link_that_is_old_or_was_changed_does_nothing(
     assert log_in(owner, PASSWORD) == log_in(stranger, PASSWORD) == 302
 
 
-def test_the_link_of_who_has_been_deactivated_since_does_nothing(
+def test_the_link_of_a_deactivated_member_does_nothing(
     client: Client, owner: User, mailoutbox: Outbox
 ) -> None:
-    path = link_in(letter(owner.email, mailoutbox))
+    path = link_in(send_email(owner.email, mailoutbox))
     opened = Client()
     form = open_link(opened, path).request["PATH_INFO"]
     User.objects.filter(pk=owner.pk).update(is_active=False)
     assert_useless(client, path)
-    assert "This link does not work any more" in opened.post(form, BOTH).text
+    assert "This link no longer works" in opened.post(form, BOTH).text
     owner.refresh_from_db()
     assert owner.check_password(PASSWORD)

@@ -24,7 +24,7 @@ REFUSED = "Google authentication failed"
 
 
 class Google:
-    """A key pair of Google's, and the answer with its certificate."""
+    """A key pair, and the response with its certificate that Google would send."""
 
     def __init__(self) -> None:
         self.key = rsa.generate_private_key(65537, 2048)
@@ -87,7 +87,7 @@ def assert_refused(response: Any, status: int = 401, text: str = REFUSED) -> Non
     assert response.json() == {"success": False, "error": text, "message": text}
 
 
-def test_a_new_member_comes_with_what_google_says(google: Google) -> None:
+def test_a_new_member_gets_the_claims_of_google(google: Google) -> None:
     response = login(google.token())
     assert response.status_code == 200
     body = response.json()
@@ -141,7 +141,7 @@ def test_an_account_with_the_verified_email_is_linked(
     assert mai.check_password(PASSWORD)
 
 
-def test_who_took_an_email_that_is_not_theirs_is_out_when_its_owner_comes(
+def test_linking_locks_out_whoever_registered_with_a_foreign_email(
     google: Google, member: Callable[..., User], api: Callable[..., APIClient]
 ) -> None:
     taken = member("Mai")
@@ -166,7 +166,7 @@ def test_who_took_an_email_that_is_not_theirs_is_out_when_its_owner_comes(
         {"email": None},
     ],
 )
-def test_what_google_does_not_vouch_for_is_refused(
+def test_invalid_tokens_are_refused(
     google: Google, member: Callable[..., User], changes: dict[str, Any]
 ) -> None:
     mai = member("Mai")
@@ -200,7 +200,7 @@ def test_a_deactivated_member_stays_out(
     assert_refused(login(google.token()))
 
 
-def test_without_google_it_is_said_so(
+def test_unconfigured_and_unreachable_google_are_reported(
     google: Google, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -213,9 +213,7 @@ def test_without_google_it_is_said_so(
     assert_refused(login(google.token()), 501, text)
 
 
-def test_a_fresh_token_stands_in_for_the_password(
-    google: Google, api: Callable[..., APIClient]
-) -> None:
+def test_a_fresh_token_replaces_the_password(google: Google, api: Callable[..., APIClient]) -> None:
     login(google.token())
     user = User.objects.get()
     client = api(user)

@@ -1,4 +1,4 @@
-"""Logging in: by e-mail or phone, and what is wrong is told to nobody who doesn't know it."""
+"""Logging in by e-mail or phone; refusals reveal nothing."""
 
 from collections.abc import Callable
 from typing import Any
@@ -41,13 +41,13 @@ def test_a_member_logs_in_by_email_or_phone(linh: User, name: str) -> None:
     assert body["data"]["user"]["id"] == str(linh.pk)
 
 
-def test_the_answer_is_the_profile_that_the_frontend_keeps(linh: User) -> None:
-    found = login("0912345678").json()["data"]["user"]
+def test_the_response_is_the_profile_that_the_frontend_stores(linh: User) -> None:
+    profile = login("0912345678").json()["data"]["user"]
     token = login("0912345678").json()["data"]["token"]
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
-    assert found == client.get("/api/auth/me").json()["data"]
-    assert found["bio"] == "Chụp ảnh."
+    assert profile == client.get("/api/auth/me").json()["data"]
+    assert profile["bio"] == "Chụp ảnh."
 
 
 @pytest.mark.parametrize(
@@ -63,13 +63,13 @@ def test_the_answer_is_the_profile_that_the_frontend_keeps(linh: User) -> None:
         ("' OR 1=1 --", PASSWORD),
     ],
 )
-def test_a_wrong_password_and_an_unknown_member_are_told_alike(
+def test_a_wrong_password_and_an_unknown_member_get_the_same_answer(
     linh: User, name: str, password: str
 ) -> None:
     assert_refused(login(name, password), 401, "Invalid credentials")
 
 
-def test_deactivation_is_told_only_to_who_knows_the_password(linh: User) -> None:
+def test_deactivation_is_revealed_only_with_the_correct_password(linh: User) -> None:
     linh.is_active = False
     linh.save()
     assert_refused(login("linh@example.test", "wrong"), 401, "Invalid credentials")
@@ -106,14 +106,14 @@ def test_both_fields_are_required(linh: User, name: Any, password: Any) -> None:
 def test_an_email_stored_as_a_phone_elsewhere_does_not_stop_its_owner(
     linh: User, member: Callable[..., User]
 ) -> None:
-    """Imported rows were never checked."""
+    """Imported rows were not validated."""
     for number in range(8):
         member(f"Evil{number}", phone=f"{number}@example.test")
     User.objects.filter(first_name="Evil0").update(phone=linh.email)
     assert user_for_token(login(linh.email).json()["data"]["token"]) == linh
 
 
-def test_a_hash_of_an_older_kind_is_renewed(linh: User, settings: Any) -> None:
+def test_an_old_hash_is_upgraded(linh: User, settings: Any) -> None:
     hasher = "django.contrib.auth.hashers"
     settings.PASSWORD_HASHERS = [
         f"{hasher}.PBKDF2PasswordHasher",

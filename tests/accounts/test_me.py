@@ -1,4 +1,4 @@
-"""Who am I: everything that the frontend keeps, and no hash."""
+"""GET /auth/me: everything that the frontend stores, and no hash."""
 
 from collections.abc import Callable
 from datetime import date
@@ -54,7 +54,7 @@ def test_me_never_shows_a_hash_or_an_id_of_another_service(
     assert "password" not in text
 
 
-def test_me_is_the_one_whose_token_it_is(
+def test_me_is_the_owner_of_the_token(
     owner: User, stranger: User, api: Callable[..., APIClient]
 ) -> None:
     assert api(owner).get("/auth/me").json()["data"]["id"] == str(owner.pk)

@@ -1,4 +1,4 @@
-"""Finding members and following them over HTTP."""
+"""Searching for members and following them over HTTP."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ Api = Callable[..., APIClient]
 Member = Callable[..., User]
 
 
-def found(client: APIClient, query: str) -> list[str]:
+def search(client: APIClient, query: str) -> list[str]:
     response = client.get("/api/users/search", {"q": query})
     assert response.status_code == 200
     return [user["first_name"] for user in response.json()["data"]]
@@ -28,14 +28,14 @@ class TestSearch:
         linh = member("Linh", last_name="Nguyễn")
         member("Mai", last_name="Trần", email="secret.linh@example.test")
         client = api(linh)
-        assert found(client, "LIN") == ["Linh"]
-        assert found(client, "linh ngu") == ["Linh"]
-        assert found(client, "Secret.Linh@example.test") == ["Mai"]
-        assert found(client, "secret") == []  # piece by piece it would give the e-mail away
-        assert found(client, "%") == []
-        assert found(client, "_") == []
-        assert found(client, "x,email.eq.(") == []
-        assert found(client, "linh\0") == ["Linh"]
+        assert search(client, "LIN") == ["Linh"]
+        assert search(client, "linh ngu") == ["Linh"]
+        assert search(client, "Secret.Linh@example.test") == ["Mai"]
+        assert search(client, "secret") == []  # parts would reveal the e-mail step by step
+        assert search(client, "%") == []
+        assert search(client, "_") == []
+        assert search(client, "x,email.eq.(") == []
+        assert search(client, "linh\0") == ["Linh"]
 
     def test_cards_hold_nothing_private(self, member: Member, api: Api) -> None:
         user = member("Linh", phone="0912345678", date_of_birth="1999-12-31")
@@ -49,8 +49,8 @@ class TestSearch:
         member("Gone", is_active=False)
         for number in range(25):
             member(f"Many{number:02}")
-        assert found(api(owner), "gone") == []
-        assert found(api(owner), "many") == [f"Many{number:02}" for number in range(20)]
+        assert search(api(owner), "gone") == []
+        assert search(api(owner), "many") == [f"Many{number:02}" for number in range(20)]
 
     @pytest.mark.parametrize("query", ["", "?q=", "?q=%20", "?q=%00"])
     def test_a_query_is_required(self, owner: User, api: Api, query: str) -> None:
@@ -60,7 +60,7 @@ class TestSearch:
 
 
 class TestFollowing:
-    def test_following_twice_succeeds_twice_and_tells_once(
+    def test_following_twice_succeeds_twice_and_notifies_once(
         self, owner: User, stranger: User, api: Api
     ) -> None:
         for _ in range(2):
@@ -72,12 +72,16 @@ class TestFollowing:
                 "data": None,
             }
         assert Follow.objects.count() == 1
-        told = Notification.objects.get()
-        assert (told.user, told.related_user, told.type) == (owner, stranger, "follow")
-        assert told.content == "Stranger started following you"
-        assert told.post_id is None
+        notification = Notification.objects.get()
+        assert (notification.user, notification.related_user, notification.type) == (
+            owner,
+            stranger,
+            "follow",
+        )
+        assert notification.content == "Stranger started following you"
+        assert notification.post_id is None
 
-    def test_unfollowing_withdraws_what_was_told(
+    def test_unfollowing_retracts_the_notification(
         self, owner: User, stranger: User, api: Api
     ) -> None:
         client = api(stranger)

@@ -1,4 +1,4 @@
-"""The choices of forms, and the survey."""
+"""Choices of forms, and the survey."""
 
 from collections.abc import Callable
 from typing import Any
@@ -100,7 +100,7 @@ def test_a_second_answer_replaces_the_first(owner: User, api: Api, answer: dict[
         {"expectation_level": "high"},
     ],
 )
-def test_what_is_wrong_is_not_stored(
+def test_invalid_answers_are_not_stored(
     owner: User, api: Api, answer: dict[str, Any], changes: dict[str, Any]
 ) -> None:
     response = api(owner).post("/survey", answer | changes, format="json")

@@ -34,11 +34,11 @@ def test_a_visitor_registers_and_is_logged_in(client: Client) -> None:
 def test_two_different_passwords_register_nobody(client: Client) -> None:
     response = client.post("/register", {**NEW_MEMBER, "password_again": "other"})
     assert response.status_code == 400
-    assert "The two passwords are not the same." in response.text
+    assert "The two passwords do not match." in response.text
     assert not User.objects.exists()
 
 
-def test_an_odd_phone_is_told_at_its_field(client: Client) -> None:
+def test_an_invalid_phone_is_reported_at_its_field(client: Client) -> None:
     response = client.post("/register", {**NEW_MEMBER, "phone": "call me"})
     assert response.status_code == 400
     assert response.context["form"].errors == {"phone": ["Enter a valid phone number"]}
@@ -108,7 +108,7 @@ def test_login_without_a_csrf_token_is_refused_with_a_page(owner: User) -> None:
     assert "The form has expired" in response.text
 
 
-def test_guessing_a_password_ends_on_the_page_as_in_the_api(
+def test_guessing_a_password_is_throttled_together_with_the_api(
     client: Client, owner: User, stranger: User, settings: Any
 ) -> None:
     settings.THROTTLES = {"password": "3/1h"}
@@ -128,7 +128,7 @@ def test_guessing_a_password_ends_on_the_page_as_in_the_api(
     assert client.post("/login", other).status_code == 302
 
 
-def test_the_door_of_the_staff_takes_no_more_guesses(
+def test_the_admins_login_allows_no_more_guesses(
     client: Client, member: Callable[..., User], settings: Any
 ) -> None:
     settings.THROTTLES = {"password": "3/1h"}

@@ -1,5 +1,6 @@
-"""Hashes of the Node backend, their renewal, and what another password does to tokens."""
+"""Hashes of the Node backend and their replacement; changing a password voids tokens."""
 
+import importlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,8 @@ import jwt
 import pytest
 from django.conf import settings as project_settings
 from django.contrib.auth.hashers import check_password, make_password
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 from rest_framework.test import APIClient
 
 from accounts.hashers import with_algorithm
@@ -26,10 +29,15 @@ def hashers(settings: Any) -> None:
     settings.PASSWORD_HASHERS = shipped.PASSWORD_HASHERS
 
 
-def raw_hash(password: str, prefix: bytes = b"2a") -> str:
-    """As bcryptjs wrote it, at a cost that a test can afford."""
-    cut = password.encode()[:72]
-    return bcrypt.hashpw(cut, bcrypt.gensalt(4, prefix)).decode()
+def bare_hash(password: str, prefix: bytes = b"2a") -> str:
+    """Return a hash as bcryptjs writes it, at a cost that a test can afford."""
+    truncated = password.encode()[:72]
+    return bcrypt.hashpw(truncated, bcrypt.gensalt(4, prefix)).decode()
+
+
+def set_imported_password(user: User, password: str, prefix: bytes = b"2a") -> None:
+    imported_hash = with_algorithm(bare_hash(password, prefix))
+    User.objects.filter(pk=user.pk).update(password=imported_hash)
 
 
 def login(user: User, password: str) -> Any:
@@ -40,10 +48,10 @@ def login(user: User, password: str) -> Any:
 @pytest.mark.parametrize("prefix", [b"2a", b"2b"])
 @pytest.mark.parametrize("password", [PASSWORD, LONG])
 @pytest.mark.usefixtures("hashers")
-def test_a_hash_of_the_node_backend_opens_and_is_renewed(
+def test_logging_in_replaces_a_hash_of_the_node_backend(
     owner: User, prefix: bytes, password: str
 ) -> None:
-    User.objects.filter(pk=owner.pk).update(password=raw_hash(password, prefix))
+    set_imported_password(owner, password, prefix)
     assert login(owner, "x" + password).status_code == 401
     assert login(owner, password).status_code == 200
     owner.refresh_from_db()
@@ -53,37 +61,101 @@ def test_a_hash_of_the_node_backend_opens_and_is_renewed(
 
 
 @pytest.mark.usefixtures("hashers")
-def test_bcrypt_cut_passwords_after_72_bytes(owner: User) -> None:
-    User.objects.filter(pk=owner.pk).update(password=raw_hash(LONG))
+def test_only_72_bytes_of_an_imported_password_count(owner: User) -> None:
+    set_imported_password(owner, LONG)
     assert login(owner, LONG[:40]).status_code == 401
     assert login(owner, LONG + "!").status_code == 200
 
 
 @pytest.mark.usefixtures("hashers")
-def test_a_published_vector_of_bcrypt_is_checked_right() -> None:
+def test_a_published_test_vector_of_bcrypt_is_accepted() -> None:
     vector = "$2a$06$If6bvum7DFjUnE9p2uDeDu0YHzrHM6tf.iqN8.yx.jNN1ILEf7h0i"
     assert check_password("abc", with_algorithm(vector))
     assert not check_password("abd", with_algorithm(vector))
 
 
 @pytest.mark.usefixtures("hashers")
-def test_new_passwords_are_kept_by_a_memory_hard_function() -> None:
+def test_new_passwords_are_hashed_with_argon2id() -> None:
     assert make_password(PASSWORD).startswith("argon2$argon2id$v=19$m=47104,t=1,p=1$")
 
 
 @pytest.mark.usefixtures("hashers")
-def test_renewing_a_hash_leaves_tokens_valid(owner: User, api: Api) -> None:
-    User.objects.filter(pk=owner.pk).update(password=raw_hash(PASSWORD))
+def test_replacing_a_hash_leaves_tokens_valid(owner: User, api: Api) -> None:
+    set_imported_password(owner, PASSWORD)
     client = api(owner)
     assert login(owner, PASSWORD).status_code == 200
     assert client.get("/auth/me").status_code == 200
+
+
+@pytest.mark.usefixtures("hashers")
+def test_a_member_with_an_imported_password_changes_it(owner: User, api: Api) -> None:
+    set_imported_password(owner, PASSWORD)
+    client = api(owner)
+    assert change(client, password="wrong", newPassword="battery staple").status_code == 400
+    assert change(client, password=PASSWORD, newPassword="battery staple").status_code == 200
+    owner.refresh_from_db()
+    assert owner.password.startswith("argon2$argon2id$")
+    assert login(owner, "battery staple").status_code == 200
+
+
+# --- The migration that put the algorithm in front of imported hashes ---------------------------
+
+
+def migrate_accounts(name: str) -> None:
+    executor = MigrationExecutor(connection)
+    executor.migrate([("accounts", name)])
+
+
+def stored_hashes() -> dict[str, str]:
+    return dict(User.objects.values_list("first_name", "password"))
+
+
+@pytest.mark.usefixtures("hashers")
+def test_the_migration_prefixes_bare_hashes_only(
+    member: Callable[..., User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migration = importlib.import_module("accounts.migrations.0005_prefix_bcrypt_hashes")
+    monkeypatch.setattr(migration, "BATCH_SIZE", 2)
+    bare = {f"Bare{n}": bare_hash(PASSWORD, prefix) for n, prefix in enumerate([b"2a", b"2b"] * 3)}
+    others = {
+        "Prefixed": with_algorithm(bare_hash(PASSWORD)),
+        "Argon": make_password(PASSWORD),
+        "Unusable": make_password(None),
+        "Incomplete": "$2a$10$placeholder",
+        "Empty": "",
+    }
+    migrate_accounts("0004_category_prompt_vi")
+    for name, password_hash in {**bare, **others}.items():
+        User.objects.filter(pk=member(name).pk).update(password=password_hash)
+    updated_at = dict(User.objects.values_list("first_name", "updated_at"))
+    for _run in ("first", "repeated"):
+        migrate_accounts("0005_prefix_bcrypt_hashes")
+        expected = {name: f"bcrypt${password_hash}" for name, password_hash in bare.items()}
+        assert stored_hashes() == {**expected, **others}
+        migrate_accounts("0004_category_prompt_vi")
+    migrate_accounts("0005_prefix_bcrypt_hashes")
+    assert dict(User.objects.values_list("first_name", "updated_at")) == updated_at
+    user = User.objects.get(first_name="Bare0")
+    assert login(user, "x" + PASSWORD).status_code == 401
+    assert login(user, PASSWORD).status_code == 200
+    user.refresh_from_db()
+    assert user.password.startswith("argon2$argon2id$")
+
+
+def test_the_migration_runs_on_an_empty_table() -> None:
+    migrate_accounts("0004_category_prompt_vi")
+    migrate_accounts("0005_prefix_bcrypt_hashes")
+    assert not User.objects.exists()
+
+
+# --- Changing the password ----------------------------------------------------------------------
 
 
 def change(client: APIClient, **fields: Any) -> Any:
     return client.post("/api/auth/change-password", fields, format="json")
 
 
-def test_another_password_voids_every_token_but_the_new_one(owner: User, api: Api) -> None:
+def test_changing_the_password_voids_all_tokens_but_the_new_one(owner: User, api: Api) -> None:
     before = api(owner)
     response = change(before, password=PASSWORD, newPassword="battery staple")
     assert response.status_code == 200
@@ -95,7 +167,7 @@ def test_another_password_voids_every_token_but_the_new_one(owner: User, api: Ap
     assert login(owner, "battery staple").status_code == 200
 
 
-def test_a_token_of_the_node_backend_is_void_after_the_change(owner: User) -> None:
+def test_changing_the_password_voids_tokens_of_the_node_backend(owner: User) -> None:
     now = int(time.time())
     claims = {"id": str(owner.pk), "email": owner.email, "iat": now - 60, "exp": now + 60}
     client = APIClient()

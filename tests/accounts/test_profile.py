@@ -1,4 +1,4 @@
-"""A member's own profile: what may be written, pictures and their files."""
+"""A member's own profile: fields that can be changed, images and their files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -104,7 +104,7 @@ class TestWriting:
             {"cover_url": "//evil.example/x.png"},
         ],
     )
-    def test_what_is_wrong_changes_nothing(
+    def test_invalid_values_change_nothing(
         self, owner: User, api: Api, fields: dict[str, Any]
     ) -> None:
         before = User.objects.filter(pk=owner.pk).values().get()
@@ -123,7 +123,7 @@ class TestWriting:
         owner.refresh_from_db()
         assert owner.phone is None
 
-    def test_an_imported_value_that_stays_is_no_obstacle(
+    def test_unchanged_imported_values_are_accepted(
         self, member: Callable[..., User], api: Api
     ) -> None:
         old = {"phone": "ext. 7", "avatar_url": "http://old.example/a.png"}
@@ -145,7 +145,7 @@ class TestPictures:
             ("cover", "covers", 1080, "Cover image uploaded successfully"),
         ],
     )
-    def test_a_picture_is_stored_as_it_is_shown_and_replaces_the_old_one(
+    def test_an_image_is_stored_in_the_shown_size_and_replaces_the_old_one(
         self, owner: User, api: Api, picture: Picture, media: Path, kind: str, folder: str,
         width: int, message: str,
     ) -> None:  # fmt: skip
@@ -165,7 +165,7 @@ class TestPictures:
         assert (media / second.removeprefix("/uploads/")).is_file()
         assert "password" not in response.content.decode()
 
-    def test_what_is_no_picture_is_refused_and_the_old_one_stays(
+    def test_an_invalid_image_is_refused_and_the_old_one_stays(
         self, owner: User, api: Api, picture: Picture, media: Path
     ) -> None:
         client = api(owner)
@@ -190,7 +190,7 @@ class TestPictures:
         assert (media / url.removeprefix("/uploads/")).is_file()
         assert upload(APIClient(), picture()).status_code == 401
 
-    def test_a_picture_that_is_taken_away_goes(
+    def test_the_file_of_a_removed_image_is_deleted(
         self, owner: User, api: Api, picture: Picture, media: Path
     ) -> None:
         client = api(owner)
@@ -201,7 +201,7 @@ class TestPictures:
         assert put(client, avatar_url=elsewhere).json()["data"]["avatar_url"] == elsewhere
         assert not (media / url.removeprefix("/uploads/")).exists()
 
-    def test_nothing_is_left_of_an_upload_that_fails(
+    def test_a_failed_upload_leaves_no_files(
         self,
         owner: User,
         picture: Picture,

@@ -1,4 +1,4 @@
-"""The page on which members change their profile: the rules are those of the REST API."""
+"""The page on which members edit their profile, with the rules of the REST API."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -56,7 +56,7 @@ def test_a_member_changes_everything_and_sees_it(browser: Client, owner: User) -
     assert 'value="1999-12-31"' in form
 
 
-def test_what_is_left_open_is_none(browser: Client, owner: User) -> None:
+def test_blank_fields_become_null(browser: Client, owner: User) -> None:
     browser.post(PAGE, FIELDS)
     User.objects.update(avatar_url="https://pictures.example/me.png")
     browser.post(PAGE, dict.fromkeys(FIELDS, "") | {"first_name": "Owner"})
@@ -66,8 +66,8 @@ def test_what_is_left_open_is_none(browser: Client, owner: User) -> None:
     assert owner.avatar_url == "https://pictures.example/me.png"
 
 
-def test_values_of_another_time_stay(browser: Client, member: Callable[..., User]) -> None:
-    """An imported phone, and a job in the member's own words, are no obstacle."""
+def test_old_values_are_accepted_unchanged(browser: Client, member: Callable[..., User]) -> None:
+    """An imported phone number and a job that is not in the list stay as they are."""
     old = member("Imported", phone="ext. 7", job="Thợ gốm")
     browser.force_login(old)
     assert '<option value="Thợ gốm" selected>Thợ gốm</option>' in browser.get(PAGE).text
@@ -84,21 +84,21 @@ def test_values_of_another_time_stay(browser: Client, member: Callable[..., User
         ("first_name", "x" * 101, "Trường này có nhiều nhất 100 ký tự."),
         ("phone", "call me", "Hãy nhập số điện thoại hợp lệ"),
         ("phone", "0912345678", "Số điện thoại này đã được sử dụng"),
-        ("date_of_birth", "2999-01-01", "Ngày này ở tương lai."),
+        ("date_of_birth", "2999-01-01", "Không được chọn ngày trong tương lai."),
         ("date_of_birth", "31/12/1999", "Ngày sai định dạng."),
         ("bio", "x" * 5001, "Trường này có nhiều nhất 5000 ký tự."),
         ("bio", "nul\0", "Không được dùng ký tự null."),
     ],
 )
-def test_what_is_wrong_is_told_at_its_field_and_changes_nothing(
+def test_an_error_is_shown_at_its_field_and_changes_nothing(
     browser: Client, owner: User, member: Callable[..., User], name: str, value: str, text: str
 ) -> None:
     member("Other", phone="0912345678")
     before = User.objects.filter(pk=owner.pk).values().get()
     response = browser.post(PAGE, FIELDS | {name: value}, headers=VIETNAMESE)
     assert response.status_code == 400
-    [told] = response.context["form"].errors[name]
-    assert told.startswith(text)
+    [error] = response.context["form"].errors[name]
+    assert error.startswith(text)
     assert list(response.context["form"].errors) == [name]
     assert text in response.text
     assert "Vẽ tranh" in response.text or name == "bio"

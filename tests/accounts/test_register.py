@@ -1,4 +1,4 @@
-"""Registration as the frontend does it: eight keys, blanks as empty strings."""
+"""Registration with the frontend's form: eight keys, blanks as empty strings."""
 
 import json
 from collections.abc import Callable
@@ -47,7 +47,7 @@ def assert_refused(response: Any, text: str | None = None) -> None:
         assert body["error"] == text
 
 
-def test_registering_makes_a_member_and_logs_in() -> None:
+def test_registering_creates_a_member_and_logs_in() -> None:
     response = register()
     assert response.status_code == 201
     body = response.json()
@@ -67,7 +67,7 @@ def test_registering_makes_a_member_and_logs_in() -> None:
     assert (user.is_staff, user.is_superuser) == (False, False)
 
 
-def test_the_password_is_kept_as_a_hash_and_never_answered() -> None:
+def test_the_password_is_stored_as_a_hash_and_never_returned() -> None:
     response = register(password=" spaces count ", confirmPassword=" spaces count ")
     user = User.objects.get()
     assert user.check_password(" spaces count ")
@@ -116,13 +116,13 @@ def test_names_and_email_are_trimmed_and_the_email_is_lower_case() -> None:
         {"email": "other@example.test", "phone": " 0912 345 678 "},
     ],
 )
-def test_an_email_or_phone_is_taken_once(changes: dict[str, str]) -> None:
+def test_an_email_or_phone_can_be_used_once(changes: dict[str, str]) -> None:
     register()
     assert_refused(register(first_name="Second", **changes), TAKEN)
     assert User.objects.get().first_name == "Linh"
 
 
-def test_the_database_knows_no_two_cases_of_an_email(member: Callable[..., User]) -> None:
+def test_the_database_refuses_an_email_in_another_case(member: Callable[..., User]) -> None:
     other = member("Other")
     member("Linh", email="linh@example.test")
     with pytest.raises(IntegrityError, match="users_email_ci_unique"), transaction.atomic():
@@ -161,7 +161,7 @@ REFUSED: list[tuple[dict[str, Any], str | None]] = [
 
 
 @pytest.mark.parametrize(("changes", "text"), REFUSED)
-def test_what_is_wrong_is_refused_and_nobody_is_made(
+def test_invalid_values_are_refused_and_create_nobody(
     changes: dict[str, Any], text: str | None
 ) -> None:
     assert_refused(register(**changes), text)
@@ -169,7 +169,7 @@ def test_what_is_wrong_is_refused_and_nobody_is_made(
 
 
 @pytest.mark.parametrize("name", ["email", "password", "first_name"])
-def test_what_is_required_is_named(name: str) -> None:
+def test_a_missing_required_field_is_named(name: str) -> None:
     fields = form()
     del fields[name]
     response = APIClient().post("/api/auth/register", fields, format="json")
@@ -183,7 +183,7 @@ def test_phones_may_be_written_in_many_ways(phone: str) -> None:
 
 
 def test_a_phone_cannot_stand_in_the_way_of_somebodys_email(member: Callable[..., User]) -> None:
-    """Logging in takes either: with such a phone nobody could log in by that e-mail."""
+    """Login accepts either, so such a phone would block logins by that e-mail."""
     victim = member("Victim", email="v@example.test")
     with pytest.raises(InvalidInput, match="Enter a valid phone number"):
         register_user(
@@ -192,8 +192,8 @@ def test_a_phone_cannot_stand_in_the_way_of_somebodys_email(member: Callable[...
     assert User.objects.get() == victim
 
 
-def test_a_token_of_somebody_else_is_no_obstacle(member: Callable[..., User]) -> None:
-    """The frontend sends the header with whatever it has stored."""
+def test_a_token_of_another_member_is_ignored(member: Callable[..., User]) -> None:
+    """The frontend sends the header with any token it has stored."""
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION="Bearer rubbish")
     assert client.post("/api/auth/register", form(), format="json").status_code == 201

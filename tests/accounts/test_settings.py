@@ -1,4 +1,4 @@
-"""The page of settings, another password, and the end of an account."""
+"""Pages: settings, changing the password, deleting the account."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ PAGES = ["/settings", "/settings/password", "/settings/delete", "/settings/profi
 
 @pytest.fixture
 def browser(client: Client, owner: User) -> Client:
-    """The owner's, logged in as a person does."""
+    """Return a client that logged in by the form."""
     client.post("/login", {"email_or_phone": owner.email, "password": PASSWORD})
     return client
 
@@ -33,7 +33,7 @@ def test_strangers_log_in_first(client: Client, path: str) -> None:
         assert response.headers["Location"] == f"/login?next={path}"
 
 
-def test_the_menu_leads_to_the_settings_and_they_to_the_rest(browser: Client) -> None:
+def test_the_menu_links_to_the_settings_and_these_to_the_forms(browser: Client) -> None:
     assert 'href="/settings"' in browser.get("/").text
     page = browser.get("/settings").text
     for path in PAGES[1:]:
@@ -44,7 +44,7 @@ def test_the_menu_leads_to_the_settings_and_they_to_the_rest(browser: Client) ->
     assert "Cài đặt" in vietnamese
 
 
-def test_who_has_no_password_is_told_how_to_get_one(client: Client, owner: User) -> None:
+def test_a_member_without_a_password_is_offered_a_link(client: Client, owner: User) -> None:
     owner.set_unusable_password()
     owner.save()
     client.force_login(owner)
@@ -54,10 +54,10 @@ def test_who_has_no_password_is_told_how_to_get_one(client: Client, owner: User)
     assert f'value="{owner.email}"' in client.get("/password/forgotten").text
 
 
-# --- Another password -----------------------------------------------------------------------
+# --- Changing the password ----------------------------------------------------------------------
 
 
-def test_another_password_ends_every_other_session_and_token(
+def test_changing_the_password_ends_other_sessions_and_tokens(
     browser: Client, owner: User, api: Callable[..., APIClient]
 ) -> None:
     elsewhere, program = Client(), api(owner)
@@ -76,11 +76,11 @@ def test_another_password_ends_every_other_session_and_token(
     [
         ({"password": "wrong"}, "Mật khẩu không đúng"),
         ({"password": ""}, "Trường này là bắt buộc"),
-        ({"new_password2": "another one"}, "Hai mật khẩu không giống nhau."),
+        ({"new_password2": "another one"}, "Hai mật khẩu không khớp."),
         ({"new_password1": "short", "new_password2": "short"}, "ít nhất 6 ký tự"),
     ],
 )
-def test_without_the_present_password_or_a_good_new_one_nothing_changes(
+def test_a_wrong_current_or_weak_new_password_changes_nothing(
     browser: Client,
     owner: User,
     api: Callable[..., APIClient],
@@ -98,7 +98,7 @@ def test_without_the_present_password_or_a_good_new_one_nothing_changes(
 
 
 @pytest.mark.parametrize("path", ["/settings/password", "/settings/delete"])
-def test_guesses_end_as_in_the_api_and_then_nothing_is_told(
+def test_guesses_are_throttled_together_with_the_api_and_reveal_nothing(
     browser: Client, owner: User, api: Callable[..., APIClient], settings: Any, path: str
 ) -> None:
     settings.THROTTLES = {"password": "2/1h"}
@@ -114,10 +114,12 @@ def test_guesses_end_as_in_the_api_and_then_nothing_is_told(
     assert has_password(owner, PASSWORD)
 
 
-# --- The end --------------------------------------------------------------------------------
+# --- Deleting the account -----------------------------------------------------------------------
 
 
-def test_an_account_ends_with_the_password(browser: Client, owner: User, stranger: User) -> None:
+def test_an_account_is_deleted_with_the_password(
+    browser: Client, owner: User, stranger: User
+) -> None:
     response = browser.post("/settings/delete", {"password": PASSWORD})
     assert response.headers["Location"] == "/"
     page = browser.get("/")
@@ -127,7 +129,9 @@ def test_an_account_ends_with_the_password(browser: Client, owner: User, strange
 
 
 @pytest.mark.parametrize("password", ["wrong", ""])
-def test_an_account_goes_on_without_it(browser: Client, owner: User, password: str) -> None:
+def test_an_account_is_not_deleted_without_the_password(
+    browser: Client, owner: User, password: str
+) -> None:
     assert browser.post("/settings/delete", {"password": password}).status_code == 400
     assert browser.get("/settings/delete").status_code == 200
     assert User.objects.filter(pk=owner.pk).exists()

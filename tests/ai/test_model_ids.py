@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from ai import model_ids, vector_space, worker
 from ai.engine import Engine
+from ai.engine_registry import EngineRegistry
 from ai.errors import ModelUnavailable
 from ai.fingerprint import fingerprint
 from ai.presets import PRESETS
@@ -120,18 +121,17 @@ def test_without_vectors_an_engine_is_called_as_what_it_loaded(
 def test_a_worker_loads_the_retrained_model_beside_the_one_that_is_gone(
     clip: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "_engine", None)
-    monkeypatch.setattr(worker, "_others", {})
+    monkeypatch.setattr(worker, "registry", EngineRegistry())
     settings.AI_CLIP_MODEL, settings.AI_CLIP_PRETRAINED = str(clip), ""
     before = name(clip)
     vector_space.lock_columns(before)
     change(clip / WEIGHTS, "text_projection.weight", 0)
     services.start(str(clip))
-    searched, beside = worker.get_engines()
-    assert (searched.clip_name, beside.clip_name) == (before, name(clip))
+    searched, secondary = worker.get_engines()
+    assert (searched.clip_name, secondary.clip_name) == (before, name(clip))
     with pytest.raises(ModelUnavailable, match="Put the weights back"):
         searched.embed_texts(["a"])
-    assert beside.embed_texts(["a"]).shape == (1, 512)
+    assert secondary.embed_texts(["a"]).shape == (1, 512)
 
 
 @pytest.mark.django_db

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from ai import model_ids, worker
 from ai.engine import Engine, self_test
+from ai.engine_registry import EngineRegistry
 from ai.errors import ModelUnavailable
 from ai.presets import PRESETS, Expected, Preset, preset_by_name
 from tests.ai.conftest import save_clip, save_multilingual_clip
@@ -163,9 +164,7 @@ def test_vectors_are_recorded_by_a_command(
     make_engine: Make, golden: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = make_engine(clip_model="demo", clip_pretrained="")
-    monkeypatch.setattr(worker, "_engine", engine)
-    monkeypatch.setattr(worker, "get_engine", lambda: engine)
-    monkeypatch.setattr("ai.management.commands.warm_models.get_engine", lambda: engine)
+    monkeypatch.setattr(worker, "registry", EngineRegistry(engine))
     out = StringIO()
     call_command("warm_models", "--record", stdout=out)
     assert f"demo: recorded in {golden / 'demo.json'}" in out.getvalue()

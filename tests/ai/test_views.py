@@ -188,7 +188,7 @@ def test_health_answers_without_redis(api: Api, redis_away: None) -> None:
 def test_health_is_503_without_a_database(
     api: Api, servers: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(views, "_database_answers", lambda: False)
+    monkeypatch.setattr(views, "is_database_up", lambda: False)
     answer = api().get("/health")
     assert answer.status_code == 503
     assert answer.json()["database"] is False

@@ -1,4 +1,4 @@
-"""The worker's life: models loaded early, state published, missing weights waited for."""
+"""An AI worker loads its models early, publishes its state and waits for missing weights."""
 
 import logging
 import subprocess
@@ -16,10 +16,13 @@ from django.core.management import CommandError, call_command
 
 from ai import heartbeat, model_ids, worker
 from ai.engine import Engine
+from ai.engine.clip import load_clip
+from ai.engine.lazy_model import LazyModel
+from ai.engine_registry import EngineRegistry
 from ai.errors import ModelUnavailable
 from tests.ai.conftest import save_clip
 
-pytestmark = pytest.mark.django_db(transaction=True)  # other threads read there, too
+pytestmark = pytest.mark.django_db(transaction=True)  # read by other threads, too
 
 
 @pytest.fixture
@@ -29,10 +32,11 @@ def missing(
     settings: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
-    """This process's engine looks for CLIP in this directory, which does not exist yet."""
+    """The directory, not existing yet, in which this process's engine looks for CLIP."""
+    monkeypatch.setattr("ai.engine.lazy_model.MIN_RETRY_SECONDS", 0.1)
     settings.AI_CLIP_MODEL = str(tmp_path / "later")
     engine = make_engine(clip_model=str(tmp_path / "later"))
-    monkeypatch.setattr(worker, "_engine", engine)
+    monkeypatch.setattr(worker, "registry", EngineRegistry(engine))
     return tmp_path / "later"
 
 
@@ -55,20 +59,18 @@ def test_a_worker_starts_by_itself_once_the_weights_are_there(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(worker, "RETRY_INTERVAL", 0.1)
-    monkeypatch.setattr("ai.engine.lazy_model.MIN_RETRY_SECONDS", 0.1)
-    worker.get_engine().clip._pause = 0.1
-    keeper = worker.ModelLoader("test-late", {"embed"})
+    loader = worker.ModelLoader("test-late", {"embed"})
     with caplog.at_level(logging.INFO, logger="ai.worker"):
-        keeper.start(wait=10)
+        loader.start(wait=10)
         try:
             _wait_until(lambda: _state("test-late") is not None)
             assert not _state("test-late").clip.loaded
             assert str(missing) in _state("test-late").clip.error
-            time.sleep(0.5)  # a few attempts more
+            time.sleep(0.5)  # a few more attempts
             save_clip(missing)
             _wait_until(lambda: _state("test-late").clip.loaded)
         finally:
-            keeper.stop()
+            loader.stop()
     assert _state("test-late") is None
     lines = [r.getMessage() for r in caplog.records if r.name == "ai.worker"]
     assert len(lines) == 2, lines
@@ -77,7 +79,7 @@ def test_a_worker_starts_by_itself_once_the_weights_are_there(
 
 
 @pytest.mark.parametrize("error", [MemoryError("no memory"), OSError(5, "Input/output error")])
-def test_whatever_loading_raises_is_said_and_tried_again(
+def test_any_failure_to_load_is_logged_once_and_retried(
     servers: Path,
     missing: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -86,27 +88,26 @@ def test_whatever_loading_raises_is_said_and_tried_again(
 ) -> None:
     monkeypatch.setattr(worker, "RETRY_INTERVAL", 0.1)
     save_clip(missing)
-    clip = worker.get_engines()[0].clip  # of the name that the weights give it
-    load, failing = clip._load, threading.Event()
+    failing = threading.Event()
     failing.set()
 
-    def fail() -> Any:
+    def load(*args: Any, **options: Any) -> Any:
         if failing.is_set():
             raise error
-        return load()
+        return load_clip(*args, **options)
 
-    monkeypatch.setattr(clip, "_load", fail)
-    keeper = worker.ModelLoader("test-broken", {"embed"})
-    keeper.start(wait=10)
+    monkeypatch.setattr("ai.engine.engine.load_clip", load)
+    loader = worker.ModelLoader("test-broken", {"embed"})
+    loader.start(wait=10)
     try:
         _wait_until(lambda: _state("test-broken") and _state("test-broken").clip.error)
         assert _state("test-broken").clip.error == f"{type(error).__name__}: {error}"
-        time.sleep(0.5)  # a few attempts more
+        time.sleep(0.5)  # a few more attempts
         failing.clear()
         _wait_until(lambda: _state("test-broken").clip.loaded)
         assert _state("test-broken").clip.error is None
     finally:
-        keeper.stop()
+        loader.stop()
     warnings = [r for r in caplog.records if r.getMessage().startswith("Images stay pending.")]
     assert [r.getMessage() for r in warnings] == [
         f"Images stay pending. {type(error).__name__}: {error}"
@@ -114,7 +115,7 @@ def test_whatever_loading_raises_is_said_and_tried_again(
     assert warnings[0].exc_info
 
 
-def test_settings_of_which_no_engine_can_be_made_are_said(
+def test_settings_that_allow_no_engine_are_reported(
     servers: Path,
     missing: Path,
     settings: Any,
@@ -122,11 +123,11 @@ def test_settings_of_which_no_engine_can_be_made_are_said(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(worker, "RETRY_INTERVAL", 0.1)
-    monkeypatch.setattr(worker, "_engine", None)
+    monkeypatch.setattr(worker, "registry", EngineRegistry())
     save_clip(missing)
     settings.AI_DTYPE = "fp8"
-    keeper = worker.ModelLoader("test-settings", {"embed"})
-    keeper.start(wait=10)
+    loader = worker.ModelLoader("test-settings", {"embed"})
+    loader.start(wait=10)
     try:
         _wait_until(lambda: _state("test-settings") is not None)
         state = _state("test-settings")
@@ -137,7 +138,7 @@ def test_settings_of_which_no_engine_can_be_made_are_said(
         settings.AI_DTYPE = "fp32"
         _wait_until(lambda: _state("test-settings").clip.loaded)
     finally:
-        keeper.stop()
+        loader.stop()
 
 
 def test_the_state_is_published_again_after_redis_was_away(
@@ -149,22 +150,22 @@ def test_the_state_is_published_again_after_redis_was_away(
 ) -> None:
     monkeypatch.setattr(heartbeat, "INTERVAL", 0.05)
     save_clip(missing)
-    keeper, url = worker.ModelLoader("test-away", {"embed"}), settings.REDIS_URL
-    keeper.start(wait=30)
+    loader, url = worker.ModelLoader("test-away", {"embed"}), settings.REDIS_URL
+    loader.start(wait=30)
     try:
         _wait_until(lambda: _state("test-away") is not None)
         with caplog.at_level(logging.DEBUG, logger="ai.worker"):
-            settings.REDIS_URL = "redis://127.0.0.1:1/0"  # where nobody listens
+            settings.REDIS_URL = "redis://127.0.0.1:1/0"  # nothing listens there
             _wait_until(lambda: caplog.text.count("The state is not published") > 1)
         settings.REDIS_URL = url
         heartbeat.withdraw("test-away")
         _wait_until(lambda: _state("test-away") is not None)
     finally:
         settings.REDIS_URL = url
-        keeper.stop()
+        loader.stop()
 
 
-def test_a_state_that_cannot_be_found_out_is_tried_again(
+def test_a_state_that_fails_is_published_later(
     servers: Path,
     missing: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -172,40 +173,41 @@ def test_a_state_that_cannot_be_found_out_is_tried_again(
 ) -> None:
     monkeypatch.setattr(heartbeat, "INTERVAL", 0.05)
     save_clip(missing)
-    keeper = worker.ModelLoader("test-odd", {"embed"})
-    state, failures = keeper.state, iter([ZeroDivisionError(), MemoryError()])
+    loader = worker.ModelLoader("test-odd", {"embed"})
+    state, failures = loader.state, iter([ZeroDivisionError(), MemoryError()])
 
     def fail_twice() -> heartbeat.WorkerState:
         if error := next(failures, None):
             raise error
         return state()
 
-    monkeypatch.setattr(keeper, "state", fail_twice)
-    keeper.start(wait=30)
+    monkeypatch.setattr(loader, "state", fail_twice)
+    loader.start(wait=30)
     try:
         _wait_until(lambda: _state("test-odd") is not None)
     finally:
-        keeper.stop()
-    said = [r for r in caplog.records if r.getMessage() == "The state is not published"]
-    assert [r.exc_info[0] for r in said if r.exc_info] == [ZeroDivisionError, MemoryError]
+        loader.stop()
+    logged = [r for r in caplog.records if r.getMessage() == "The state is not published"]
+    assert [r.exc_info[0] for r in logged if r.exc_info] == [ZeroDivisionError, MemoryError]
 
 
-def test_the_state_says_what_is_really_computed_with(
+def test_the_state_names_the_type_that_is_computed_in(
     missing: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keeper = worker.ModelLoader("test-dtype", {"caption"})
+    loader = worker.ModelLoader("test-dtype", {"caption"})
     monkeypatch.setattr(worker.get_engine(), "dtype", "int8")
-    assert keeper.state().dtype == "int8"  # as the settings say, until it is known
-    fell_back = SimpleNamespace(dtype_name="bf16")
-    monkeypatch.setattr(worker.get_engine().blip, "_model", fell_back)
-    assert keeper.state().dtype == "bf16"
+    assert loader.state().dtype == "int8"  # of the settings, until the model is loaded
+    fallback = LazyModel(lambda: SimpleNamespace(dtype_name="bf16"))
+    fallback.get()
+    monkeypatch.setattr(worker.get_engine(), "blip", fallback)
+    assert loader.state().dtype == "bf16"
 
 
 def test_a_worker_loads_only_what_its_queues_need(servers: Path, missing: Path) -> None:
     save_clip(missing)
-    keeper = worker.ModelLoader("test-embed", {"embed", "maintenance"})
-    keeper.start(wait=30)
-    keeper.stop()
+    loader = worker.ModelLoader("test-embed", {"embed", "maintenance"})
+    loader.start(wait=30)
+    loader.stop()
     assert worker.get_engine().clip.loaded
     assert not worker.get_engine().blip.loaded
 
@@ -214,14 +216,14 @@ def test_captions_need_clip_for_the_category() -> None:
     assert worker.MODELS_BY_QUEUE["caption"] == ("blip", "clip")
 
 
-def test_warm_models_says_where_the_weights_are(missing: Path) -> None:
+def test_warm_models_prints_the_location_of_the_weights(missing: Path) -> None:
     save_clip(missing)
     out = StringIO()
     call_command("warm_models", stdout=out)
     assert f"{model_ids.clip_name()}: {missing}" in out.getvalue()
 
 
-def test_warm_models_fails_with_the_one_message(missing: Path) -> None:
+def test_warm_models_fails_with_the_reason(missing: Path) -> None:
     with pytest.raises(CommandError, match="warm_models") as caught:
         call_command("warm_models")
     assert str(missing) in str(caught.value)
@@ -232,8 +234,8 @@ def _state(name: str) -> heartbeat.WorkerState | None:
     return next((state for state in heartbeat.live_workers() if state.name == name), None)
 
 
-def _wait_until(holds: Callable[[], bool]) -> None:
+def _wait_until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + 120
-    while not holds():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)

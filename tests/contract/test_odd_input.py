@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from smimso.web.auth import issue_token
-from smimso.web.openapi import JSON, description
+from smimso.web.openapi import JSON, openapi_document
 from tests.contract.conftest import World
 
 DEEP = "[" * 100_000
@@ -44,7 +44,7 @@ KINDS = {
 def writing_operations() -> list[tuple[str, str]]:
     return [
         (method.upper(), path)
-        for path, methods in description()["paths"].items()
+        for path, methods in openapi_document()["paths"].items()
         for method, operation in methods.items()
         if "requestBody" in operation
     ]

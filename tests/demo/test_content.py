@@ -1,4 +1,4 @@
-"""The demo: the same members and posts every time, and nothing twice."""
+"""The demo has the same members and posts every time, and no duplicates."""
 
 import io
 from collections import Counter
@@ -19,17 +19,17 @@ def test_the_plan_is_the_same_every_time_and_grows_at_its_end() -> None:
     assert [planned.author for planned in plan_posts(12)] == [p.author for p in plan[:12]]
 
 
-def test_the_plan_has_everything_that_a_visitor_should_see() -> None:
+def test_the_plan_covers_visibilities_members_albums_and_descriptions() -> None:
     plan = plan_posts(72)
     visible = Counter(planned.visibility for planned in plan)
     assert visible.keys() == {"public", "friends", "private"}
     assert visible["public"] > 45
     assert {planned.author for planned in plan} == set(MEMBERS)
     assert {len(planned.scenes) for planned in plan} == {1, 3}
-    assert {planned.described for planned in plan} == {True, False}
+    assert {planned.has_description for planned in plan} == {True, False}
 
 
-def test_members_are_made_once_each_a_friend_of_the_next() -> None:
+def test_members_are_created_once_and_are_friends_of_the_next() -> None:
     first = create_members()
     again = create_members()
     assert first == again
@@ -39,7 +39,7 @@ def test_members_are_made_once_each_a_friend_of_the_next() -> None:
     assert all(member.check_password("smimso-demo") for member in first.values())
 
 
-def test_seeding_twice_adds_nothing_and_more_adds_the_rest() -> None:
+def test_seeding_again_adds_only_missing_posts() -> None:
     seed(2)
     before = set(Post.objects.values_list("pk", flat=True))
     assert len(before) == 2
@@ -54,7 +54,7 @@ def test_seeding_twice_adds_nothing_and_more_adds_the_rest() -> None:
     assert set(PostImage.objects.values_list("width", flat=True)) == {1200}
 
 
-def test_the_accounts_are_printed_without_making_any() -> None:
+def test_printing_the_accounts_creates_none() -> None:
     text = seed(5, accounts=True)
     assert "linh@demo.smimso.test" in text
     assert "smimso-demo" in text

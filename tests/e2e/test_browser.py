@@ -46,7 +46,7 @@ class Visitor:
         self.open("/register")
         self.page.get_by_label("First name").fill("Hà")
         self.page.get_by_label("E-mail").fill(email)
-        for label in ("Password", "Password again"):
+        for label in ("Password", "Confirm password"):
             self.page.get_by_label(label, exact=True).fill("secret-1")
         self.page.get_by_role("button", name="Register").click()
         expect(self.page.get_by_role("link", name="Upload").first).to_be_visible()
@@ -142,9 +142,9 @@ def test_a_letter_on_the_terminal_replaces_a_forgotten_password(visitor: Visitor
     page.get_by_role("link", name="Forgot your password?").click()
     page.get_by_label("E-mail").fill(email)
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Look into your mailbox")).to_be_visible()
+    expect(page.get_by_role("heading", name="Check your e-mail")).to_be_visible()
     page.goto(visitor.site.wait_for_line("mail: http", "/password/reset/").split()[-1])
-    for label in ("New password", "New password again"):
+    for label in ("New password", "Confirm new password"):
         page.get_by_label(label, exact=True).fill("secret-2")
     page.keyboard.press("Enter")
     expect(page.get_by_role("status")).to_contain_text("you are logged in")
@@ -158,6 +158,6 @@ def test_staff_see_the_images_and_try_one_again(visitor: Visitor) -> None:
     page.get_by_role("button", name="Log in").click()
     expect(page.locator("#result_list img").first).to_be_visible()
     page.locator("#result_list input.action-select").first.check()
-    page.locator("select[name=action]").select_option(label="Give the AI another try")
+    page.locator("select[name=action]").select_option(label="Retry AI processing")
     page.get_by_role("button", name="Go").click()
     expect(page.locator(".messagelist")).to_contain_text("1")

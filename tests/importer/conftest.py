@@ -14,8 +14,8 @@ from tests.importer.node_database import BASE, MIGRATIONS, NodeDatabase
 
 @pytest.fixture
 def make_node(servers: Path) -> Iterator[Callable[[str], NodeDatabase]]:
-    """`make_node(ddl)`: a new database on the test's server."""
-    made: list[NodeDatabase] = []
+    """Return a function that creates a database on the test server from DDL."""
+    databases: list[NodeDatabase] = []
 
     def make(ddl: str) -> NodeDatabase:
         name = f"node_{uuid4().hex[:12]}"
@@ -24,12 +24,12 @@ def make_node(servers: Path) -> Iterator[Callable[[str], NodeDatabase]]:
         ) as connection:
             connection.execute(f"CREATE DATABASE {name}")
         node = NodeDatabase(local_servers.database_url(settings.DATA_DIR, name))
-        made.append(node)
+        databases.append(node)
         node.run(ddl)
         return node
 
     yield make
-    for node in made:
+    for node in databases:
         node.connection.close()
 
 
@@ -54,7 +54,7 @@ def uploads(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run_import(db: None) -> Callable[..., str]:
-    """Runs the command; its summary."""
+    """Return a function that runs the command and returns its summary."""
 
     def run(node: NodeDatabase, **options: object) -> str:
         output = io.StringIO()

@@ -1,4 +1,4 @@
-"""A database of the Node backend, as its scripts make it."""
+"""A database of the Node backend, as its scripts create it."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -141,7 +141,7 @@ CREATE TABLE messages (
     created_at timestamptz DEFAULT now()
 );
 """
-_RULES = """
+_CONSTRAINTS = """
 SELECT c.conrelid::regclass::text AS "table", c.conname AS name
 FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace
 WHERE n.nspname = 'public' AND c.contype IN ('f', 'u', 'c', 'n') AND c.conkey NOT IN (
@@ -149,14 +149,14 @@ WHERE n.nspname = 'public' AND c.contype IN ('f', 'u', 'c', 'n') AND c.conkey NO
 )
 ORDER BY c.contype = 'u'
 """
-_LIMITS = """
+_LENGTH_LIMITS = """
 SELECT table_name AS "table", column_name AS name FROM information_schema.columns
 WHERE table_schema = 'public' AND data_type = 'character varying'
 """
 
 
 class NodeDatabase:
-    """dsn: where it is. `add` fills in what a table requires, and what makes comparing easy."""
+    """A source database. `add` fills in required columns and fixed times."""
 
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
@@ -171,17 +171,17 @@ class NodeDatabase:
         if table == "surveys":
             del row["created_at"]
         names = sql.SQL(", ").join(map(sql.Identifier, row))
-        places = sql.SQL(", ").join([sql.Placeholder()] * len(row))
+        placeholders = sql.SQL(", ").join([sql.Placeholder()] * len(row))
         query = sql.SQL("INSERT INTO {} ({}) VALUES ({})")
         cells = [Jsonb(value) if isinstance(value, dict) else value for value in row.values()]
-        self.connection.execute(query.format(sql.Identifier(table), names, places), cells)
+        self.connection.execute(query.format(sql.Identifier(table), names, placeholders), cells)
         return row["id"]
 
     def user(self, **values: Any) -> UUID:
         return self.add("users", **{"email": f"{uuid4().hex}@example.test", **values})
 
     def post(self, **values: Any) -> UUID:
-        """By a new user, unless one is named."""
+        """Add a post by the given user or by a new one."""
         return self.add("posts", **{"user_id": values.get("user_id") or self.user(), **values})
 
     def image(self, url: str, **values: Any) -> UUID:
@@ -189,11 +189,11 @@ class NodeDatabase:
         return self.add("post_images", image_url=url, image_path=url, **values)
 
     def loosen(self) -> None:
-        """As databases are that somebody restored without constraints, or changed by hand."""
-        for table, name in self.run(_RULES):
+        """Drop constraints and length limits, like a database restored without them."""
+        for table, name in self.run(_CONSTRAINTS):
             change = sql.SQL("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}")
             self.connection.execute(change.format(sql.Identifier(table), sql.Identifier(name)))
-        for table, name in self.run(_LIMITS):
+        for table, name in self.run(_LENGTH_LIMITS):
             change = sql.SQL("ALTER TABLE {} ALTER {} TYPE text")
             self.connection.execute(change.format(sql.Identifier(table), sql.Identifier(name)))
 

@@ -1,4 +1,4 @@
-"""Reads the table at the top of a summary."""
+"""Parse the table at the top of an import's summary."""
 
 
 def counts(summary: str) -> dict[str, dict[str, int]]:

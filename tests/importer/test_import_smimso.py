@@ -1,4 +1,4 @@
-"""The command: again, cut off, dry, out of reach, and with ten thousand posts."""
+"""The command: repeated, interrupted, dry and failing runs, and ten thousand posts."""
 
 import os
 import subprocess
@@ -49,20 +49,20 @@ VECTOR = "(SELECT array_agg(0.04419417 * (CASE WHEN i % 3 = 0 THEN -1 ELSE 1 END
     "FROM generate_series(1, 512) i)"  # fmt: skip
 
 
-def everything() -> dict[str, list[tuple]]:
-    """Every row of the imported tables; passwords that nobody has are random."""
-    found = {}
+def all_rows() -> dict[str, list[tuple]]:
+    """Return every row of the imported tables as text."""
+    rows = {}
     with connection.cursor() as cursor:
         for table in (
             *("users", "surveys", "categories", "posts", "post_images", "likes", "comments"),
             *("saved_posts", "user_activities", "follows", "notifications"),
         ):
             cursor.execute(f"SELECT t::text FROM {table} t ORDER BY id")
-            found[table] = cursor.fetchall()
-    return found
+            rows[table] = cursor.fetchall()
+    return rows
 
 
-# --- Again ------------------------------------------------------------------------------------
+# --- Repeated runs ------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db
@@ -74,15 +74,15 @@ def test_a_second_run_changes_nothing(
     node.image("/uploads/a.jpg")
     node.user(password_hash=None, email="ANN@example.test", avatar_url="/uploads/a.jpg")
     run_import(node, uploads_dir=uploads)
-    before = everything()
-    found = counts(run_import(node, uploads_dir=uploads))
-    assert everything() == before
-    for table, line in found.items():
-        assert (line["taken"], line["updated"]) == (0, 0), table
+    before = all_rows()
+    tables = counts(run_import(node, uploads_dir=uploads))
+    assert all_rows() == before
+    for table, line in tables.items():
+        assert (line["imported"], line["updated"]) == (0, 0), table
 
 
 @pytest.mark.django_db
-def test_only_what_is_newer_is_taken_again(node: NodeDatabase, run_import: Run):
+def test_a_later_run_imports_only_newer_rows(node: NodeDatabase, run_import: Run):
     later = LONG_AGO + timedelta(hours=1)
     newer, edited = node.post(title="one"), node.post(title="two")
     member = node.user()
@@ -93,8 +93,8 @@ def test_only_what_is_newer_is_taken_again(node: NodeDatabase, run_import: Run):
     node.run("UPDATE posts SET title = 'theirs', updated_at = %s", later)
     node.run("UPDATE users SET bio = 'Hello', updated_at = %s", later)
     added = node.post(user_id=member)
-    found = counts(run_import(node))
-    assert found["posts"] == {"read": 3, "taken": 1, "updated": 1, "same": 1, "skipped": 0}
+    tables = counts(run_import(node))
+    assert tables["posts"] == {"read": 3, "imported": 1, "updated": 1, "same": 1, "skipped": 0}
     assert Post.objects.get(pk=newer).title == "theirs"
     assert Post.objects.get(pk=edited).title == "ours"
     assert Post.objects.filter(pk=added).exists()
@@ -104,22 +104,22 @@ def test_only_what_is_newer_is_taken_again(node: NodeDatabase, run_import: Run):
 
 @pytest.mark.django_db
 @override_settings(PASSWORD_HASHERS=PASSWORD_HASHERS)
-def test_members_log_in_as_before(node: NodeDatabase, run_import: Run):
+def test_members_log_in_with_their_old_password(node: NodeDatabase, run_import: Run):
     hashed = bcrypt.hashpw(b"as before", bcrypt.gensalt(4, prefix=b"2a")).decode()
     member = node.user(email="Ann@example.test", password_hash=hashed)
     run_import(node)
     assert authenticate_user(email_or_phone="ann@example.test", password="as before").pk == member
-    renewed = User.objects.get(pk=member).password
-    assert renewed.startswith("argon2")
+    rehashed = User.objects.get(pk=member).password
+    assert rehashed.startswith("argon2")
     run_import(node)
-    assert User.objects.get(pk=member).password == renewed
+    assert User.objects.get(pk=member).password == rehashed
 
 
-# --- Dry --------------------------------------------------------------------------------------
+# --- Dry runs -----------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db
-def test_a_dry_run_says_the_same_and_writes_nothing(
+def test_a_dry_run_reports_the_same_and_writes_nothing(
     node: NodeDatabase, run_import: Run, uploads: Path, picture: Callable[..., bytes]
 ):
     fill(node)
@@ -127,9 +127,9 @@ def test_a_dry_run_says_the_same_and_writes_nothing(
     image_id = node.image("/uploads/a.jpg")
     node.user(avatar_url="/uploads/a.jpg")
     files = sorted(Path(settings.MEDIA_ROOT).rglob("*"))
-    before = everything()
+    before = all_rows()
     dry = run_import(node, uploads_dir=uploads, dry_run=True)
-    assert everything() == before
+    assert all_rows() == before
     assert sorted(Path(settings.MEDIA_ROOT).rglob("*")) == files
     assert dry.endswith("Dry run: nothing was written.\n")
     real = run_import(node, uploads_dir=uploads)
@@ -137,7 +137,7 @@ def test_a_dry_run_says_the_same_and_writes_nothing(
     assert PostImage.objects.get(pk=image_id).image_path
 
 
-# --- Out of reach -----------------------------------------------------------------------------
+# --- Failing runs -------------------------------------------------------------------------------
 
 
 def manage(*words: str, **options: object) -> subprocess.Popen[str]:
@@ -169,9 +169,7 @@ def test_a_wrong_dsn_is_one_line(servers: Path, dsn: str):
 
 
 @pytest.mark.django_db
-def test_databases_that_are_not_the_old_backends(
-    make_node: Callable[[str], NodeDatabase], run_import: Run
-):
+def test_other_databases_are_refused(make_node: Callable[[str], NodeDatabase], run_import: Run):
     with pytest.raises(CommandError, match="neither a table users nor a table posts"):
         run_import(make_node("CREATE TABLE other (id int)"))
     ours = servers.database_url(settings.DATA_DIR, connection.settings_dict["NAME"])
@@ -191,15 +189,15 @@ def test_rows_that_row_security_hides_are_an_error(node: NodeDatabase, run_impor
         run_import(node)
 
 
-# --- Cut off, and a lot -----------------------------------------------------------------------
+# --- Interrupted and large runs -----------------------------------------------------------------
 
 
 @pytest.fixture
-def emptied(transactional_db: None) -> None:
-    """What another process commits is seen here."""
+def committing_database(transactional_db: None) -> None:
+    """Let the test see what another process commits."""
 
 
-def test_a_run_that_was_killed_is_taken_up(emptied: None, node: NodeDatabase):
+def test_a_killed_run_is_resumed(committing_database: None, node: NodeDatabase):
     node.run(MANY.format(1000, VECTOR))
     words = ("--dsn", node.dsn, "--batch", "20", "-v", "0")
     process = manage(*words)
@@ -212,9 +210,9 @@ def test_a_run_that_was_killed_is_taken_up(emptied: None, node: NodeDatabase):
     process = manage(*words)
     output, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
-    found = counts(output)
-    assert found["posts"]["same"] >= 200
-    assert found["posts"]["same"] + found["posts"]["taken"] == Post.objects.count() == 1000
+    tables = counts(output)
+    assert tables["posts"]["same"] >= 200
+    assert tables["posts"]["same"] + tables["posts"]["imported"] == Post.objects.count() == 1000
     assert (PostImage.objects.count(), Comment.objects.count()) == (1000, 1000)
     assert set(Post.objects.values_list("comment_count", flat=True)) == {1}
 
@@ -225,5 +223,5 @@ def test_ten_thousand_posts(node: NodeDatabase, run_import: Run) -> None:
     summary = run_import(node, clip_model=clip_name())
     assert Post.objects.count() == PostImage.objects.count() == 10_000
     assert PostImage.objects.filter(embedding=None).count() == 0
-    assert counts(summary)["likes"]["taken"] == Like.objects.count() == 30_000
+    assert counts(summary)["likes"]["imported"] == Like.objects.count() == 30_000
     assert Category.objects.count() == 10

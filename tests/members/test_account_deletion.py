@@ -1,4 +1,4 @@
-"""The end of an account: everything of the member, and nothing of anybody else."""
+"""Deleting an account removes everything of the member and nothing of anybody else."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -44,12 +44,12 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quiet")
-def test_everything_goes_and_other_counters_are_exact(
+def test_everything_is_deleted_and_other_counters_are_exact(
     owner: User, friend: User, stranger: User, api: Api, picture: Picture
 ) -> None:
     before = files()
     theirs = new_post(friend, picture())
-    kept = files()
+    remaining = files()
     mine = new_post(owner, picture(), visibility="private")
     avatar = SimpleUploadedFile("a.png", picture(format="PNG"))
     api(owner).post("/users/profile/avatar", {"avatar": avatar}, format="multipart")
@@ -88,7 +88,7 @@ def test_everything_goes_and_other_counters_are_exact(
     assert not Activity.objects.filter(user_id=owner.pk).exists()
     assert not Follow.objects.exists()
     assert not Notification.objects.filter(related_user_id=owner.pk).exists()
-    assert files() == kept > before
+    assert files() == remaining > before
 
 
 @pytest.mark.parametrize(
@@ -99,12 +99,12 @@ def test_without_the_password_nothing_happens(
     owner: User, api: Api, picture: Picture, fields: dict[str, Any]
 ) -> None:
     new_post(owner, picture())
-    kept = files()
+    remaining = files()
     response = delete(api(owner), **fields)
     assert response.status_code == 400
     assert User.objects.filter(pk=owner.pk).exists()
     assert Post.objects.count() == 1
-    assert files() == kept
+    assert files() == remaining
 
 
 @pytest.mark.usefixtures("quiet")
@@ -120,7 +120,7 @@ def test_a_stranger_deletes_only_themselves(
 
 
 @pytest.mark.usefixtures("quiet")
-def test_who_is_gone_leaves_the_leaderboard_at_once(
+def test_a_deleted_member_leaves_the_leaderboard_at_once(
     owner: User, api: Api, picture: Picture
 ) -> None:
     new_post(owner, picture())
@@ -131,7 +131,9 @@ def test_who_is_gone_leaves_the_leaderboard_at_once(
 
 
 @pytest.mark.parametrize("whose", ["theirs", "own"])
-def test_a_thread_of_any_depth_goes(owner: User, stranger: User, api: Api, whose: str) -> None:
+def test_a_thread_of_any_depth_is_deleted(
+    owner: User, stranger: User, api: Api, whose: str
+) -> None:
     author = owner if whose == "own" else stranger
     post = Post.objects.create(user=author, title="A long talk", comment_count=600)
     parent = Comment.objects.create(user=owner, post=post, content="first")
@@ -145,8 +147,8 @@ def test_a_thread_of_any_depth_goes(owner: User, stranger: User, api: Api, whose
     assert [post.comment_count for post in Post.objects.all()] == ([] if author == owner else [0])
 
 
-def test_what_others_do_meanwhile_is_counted(owner: User, stranger: User) -> None:
-    """A reply that is being written when the account ends: its post is locked until it is there."""
+def test_a_concurrent_reply_is_counted(owner: User, stranger: User) -> None:
+    """A reply is written while the account is deleted: its post is locked until it is stored."""
     post = Post.objects.create(user=stranger, title="A talk")
     said = interactions.add_comment(user=owner, post_id=post.pk, content="first")
     interactions.add_comment(user=stranger, post_id=post.pk, content="stays")

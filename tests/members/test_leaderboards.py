@@ -1,4 +1,4 @@
-"""Leaderboards: all members, public posts, one query, and no Redis needed."""
+"""Leaderboards: all members, public posts, one query, also without Redis."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -24,8 +24,8 @@ def board(name: str, **query: Any) -> list[dict[str, Any]]:
     assert response.status_code == 200
     body = response.json()
     assert body["success"] is True
-    found: list[dict[str, Any]] = body["data"]
-    return found
+    entries: list[dict[str, Any]] = body["data"]
+    return entries
 
 
 def make_post(author: User, visibility: str = "public", *, days: int = 0, **fields: Any) -> Post:
@@ -37,7 +37,7 @@ def make_post(author: User, visibility: str = "public", *, days: int = 0, **fiel
 
 @pytest.fixture
 def cast(member: Member) -> dict[str, User]:
-    """Mai leads by likes, Linh by recent views, An is busiest; only what is public counts."""
+    """Mai leads by likes, Linh by recent views, An by activity; only public posts count."""
     cast = {name: member(name) for name in ("Mai", "Linh", "An", "Gone", "Hidden", "Silent")}
     User.objects.filter(pk=cast["Gone"].pk).update(is_active=False)
     make_post(cast["Mai"], like_count=7, view_count=900, days=40)
@@ -120,7 +120,7 @@ def test_without_redis_the_database_answers(name: str) -> None:
     assert board(name)
 
 
-def test_an_expired_token_is_no_obstacle() -> None:
+def test_an_expired_token_is_ignored() -> None:
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION="Bearer expired")
     for name in BOARDS:

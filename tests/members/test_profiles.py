@@ -1,4 +1,4 @@
-"""Profiles: what is private stays so, and numbers tell no more than lists."""
+"""Profiles: private fields stay private, and counts reveal no more than lists."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +28,7 @@ def make_post(author: User, visibility: str = "public", **fields: Any) -> Post:
 
 @pytest.fixture
 def posts(owner: User) -> list[Post]:
-    """Public, for friends, private; 1, 10 and 100 likes."""
+    """Create a public post, one for friends and a private one, with 1, 10 and 100 likes."""
     kinds = ("public", "friends", "private")
     return [
         make_post(owner, kind, like_count=10**number, comment_count=2 * 10**number)
@@ -47,34 +47,34 @@ def titles(client: APIClient, path: str, **query: Any) -> list[str]:
 
 
 class TestProfiles:
-    def test_ones_own_is_whole(self, member: Member, api: Api) -> None:
+    def test_the_own_profile_is_complete(self, member: Member, api: Api) -> None:
         user = member("Linh", phone="0912345678", date_of_birth="1999-12-31", google_id="secret")
         Survey.objects.create(user=user, favorite_categories=["x"], completed_at=timezone.now())
         response = api(user).get("/api/users/profile")
-        found = response.json()["data"]
-        assert found["email"] == user.email
-        assert found["date_of_birth"] == "1999-12-31"
-        assert found["statistics"] == dict.fromkeys(
+        profile = response.json()["data"]
+        assert profile["email"] == user.email
+        assert profile["date_of_birth"] == "1999-12-31"
+        assert profile["statistics"] == dict.fromkeys(
             ["postCount", "totalLikes", "totalComments", "followerCount", "followingCount"], 0
         )
-        assert found["isFollowing"] is False
-        assert found["survey"]["favorite_categories"] == ["x"]
-        assert data(api(user), str(user.pk)) == found
+        assert profile["isFollowing"] is False
+        assert profile["survey"]["favorite_categories"] == ["x"]
+        assert data(api(user), str(user.pk)) == profile
         assert "password" not in response.content.decode()
         assert "secret" not in response.content.decode()
 
     def test_others_see_nothing_private(self, member: Member, stranger: User, api: Api) -> None:
         user = member("Linh", phone="0912345678", date_of_birth="1999-12-31", google_id="secret")
         Survey.objects.create(user=user, favorite_categories=["x"], completed_at=timezone.now())
-        found = data(api(stranger), str(user.pk))
-        assert found.keys() == {
+        profile = data(api(stranger), str(user.pk))
+        assert profile.keys() == {
             *("id", "first_name", "last_name", "job", "avatar_url", "cover_url", "bio"),
             *("auth_provider", "is_verified", "is_active", "created_at", "updated_at"),
             *("statistics", "isFollowing", "survey"),
         }
-        assert found["survey"] is None
+        assert profile["survey"] is None
 
-    def test_statistics_are_of_what_the_viewer_may_see(
+    def test_statistics_count_only_visible_posts(
         self,
         owner: User,
         friend: User,
@@ -88,10 +88,10 @@ class TestProfiles:
         Follow.objects.create(follower=gone, following=owner)
         counts = {}
         for viewer in (owner, friend, follower, stranger):
-            found = data(api(viewer), str(owner.pk))["statistics"]
+            statistics = data(api(viewer), str(owner.pk))["statistics"]
             counts[viewer.first_name] = (
-                *(found["postCount"], found["totalLikes"], found["totalComments"]),
-                *(found["followerCount"], found["followingCount"]),
+                *(statistics["postCount"], statistics["totalLikes"], statistics["totalComments"]),
+                *(statistics["followerCount"], statistics["followingCount"]),
             )
         assert counts == {
             "Owner": (3, 111, 222, 2, 1),
@@ -100,14 +100,16 @@ class TestProfiles:
             "Stranger": (1, 1, 2, 2, 1),
         }
 
-    def test_is_following_is_the_viewers(
+    def test_is_following_refers_to_the_viewer(
         self, owner: User, follower: User, stranger: User, api: Api
     ) -> None:
         assert data(api(follower), str(owner.pk))["isFollowing"] is True
         assert data(api(stranger), str(owner.pk))["isFollowing"] is False
         assert data(api(owner), str(follower.pk))["isFollowing"] is False
 
-    def test_who_is_not_there_is_not_found(self, owner: User, member: Member, api: Api) -> None:
+    def test_unknown_and_deactivated_members_are_not_found(
+        self, owner: User, member: Member, api: Api
+    ) -> None:
         gone = member("Gone", is_active=False)
         for unknown in (gone.pk, uuid4(), "no-uuid", "undefined"):
             for path in (f"{unknown}", f"{unknown}/posts"):
@@ -129,7 +131,7 @@ class TestProfiles:
 
 
 class TestLists:
-    def test_a_members_posts_are_those_that_the_viewer_may_see(
+    def test_a_members_posts_are_those_visible_to_the_viewer(
         self, owner: User, friend: User, follower: User, posts: list[Post], api: Api
     ) -> None:
         path = f"{owner.pk}/posts"
@@ -188,25 +190,27 @@ class TestLists:
 
 
 class TestActivities:
-    def test_ones_own_newest_first_of_visible_posts(
+    def test_own_activities_are_newest_first_and_of_visible_posts(
         self, owner: User, friend: User, posts: list[Post], api: Api
     ) -> None:
         for kind in ("view", "like"):
             for post in posts:
                 Activity.objects.create(user=friend, post=post, activity_type=kind)
         Activity.objects.create(user=owner, post=posts[0], activity_type="view")
-        found = data(api(friend), "activities")
-        assert [(item["activity_type"], item["post"]["title"]) for item in found] == [
+        activities = data(api(friend), "activities")
+        assert [(item["activity_type"], item["post"]["title"]) for item in activities] == [
             *(("like", "friends"), ("like", "public"), ("view", "friends"), ("view", "public"))
         ]
-        assert found[0]["user_id"] == str(friend.pk)
-        assert found[0]["post_id"] == found[0]["post"]["id"]
-        assert found[0]["post"]["user"]["first_name"] == "Owner"
-        assert {"id", "created_at"} <= found[0].keys()
+        assert activities[0]["user_id"] == str(friend.pk)
+        assert activities[0]["post_id"] == activities[0]["post"]["id"]
+        assert activities[0]["post"]["user"]["first_name"] == "Owner"
+        assert {"id", "created_at"} <= activities[0].keys()
         assert len(data(api(friend), "activities", type="like")) == 2
         assert api(friend).get("/users/activities?type=spam").status_code == 400
 
-    def test_a_hundred_at_most(self, owner: User, posts: list[Post], api: Api) -> None:
+    def test_activities_are_limited_to_a_hundred(
+        self, owner: User, posts: list[Post], api: Api
+    ) -> None:
         Activity.objects.bulk_create(
             Activity(user=owner, post=posts[0], activity_type="view") for _ in range(120)
         )
@@ -227,9 +231,9 @@ class TestRelated:
             Like.objects.create(user=user, post=hidden)
         Follow.objects.create(follower=owner, following=followed)
         User.objects.filter(pk=gone.pk).update(is_active=False)
-        found = data(api(owner), "related-users")
-        assert [user["first_name"] for user in found] == ["B", "A"]
-        assert found[0].keys() == {"id", "first_name", "last_name", "avatar_url", "bio", "job"}
+        members = data(api(owner), "related-users")
+        assert [user["first_name"] for user in members] == ["B", "A"]
+        assert members[0].keys() == {"id", "first_name", "last_name", "avatar_url", "bio", "job"}
         assert [user["first_name"] for user in data(api(owner), "related-users", limit=1)] == ["B"]
 
     def test_without_shared_likes_the_newest_members(
@@ -238,6 +242,6 @@ class TestRelated:
         member("A")
         member("B")
         member("Gone", is_active=False)
-        found = data(api(owner), "related-users", limit=-3)
-        assert [user["first_name"] for user in found] == ["B"]
+        members = data(api(owner), "related-users", limit=-3)
+        assert [user["first_name"] for user in members] == ["B"]
         assert [user["first_name"] for user in data(api(owner), "related-users")] == ["B", "A"]

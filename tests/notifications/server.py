@@ -1,11 +1,11 @@
-"""The site as uvicorn serves it, with a pulse that a test can wait for and a pool that is small."""
+"""The site for uvicorn, with a short heartbeat interval and a small connection pool."""
 
 from django.conf import settings
 
 from smimso.asgi import application
 
 # ruff: isort: split
-from notifications.rest import stream  # once the apps are loaded
+from notifications.rest import stream  # importable only after the apps are loaded
 
 settings.DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 0, "max_size": 2, "timeout": 30}
 stream.HEARTBEAT_SECONDS = 0.5

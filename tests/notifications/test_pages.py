@@ -20,18 +20,16 @@ pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
 
 
-def told(user: User, **fields: Any) -> Notification:
-    given = {"type": NotificationType.MENTION, "content": "Something", **fields}
-    return Notification.objects.create(user=user, **given)
+def create_notification(user: User, **fields: Any) -> Notification:
+    values = {"type": NotificationType.MENTION, "content": "Something", **fields}
+    return Notification.objects.create(user=user, **values)
 
 
 def unread(user: User) -> int:
     return Notification.objects.filter(user=user, is_read=False).count()
 
 
-def test_the_inbox_tells_what_happened_in_the_members_language(
-    client: Client, owner: User, stranger: User
-) -> None:
+def test_the_inbox_is_in_the_members_language(client: Client, owner: User, stranger: User) -> None:
     post = make_post(owner, title="<i>Biển</i>")
     follow_user(follower=stranger, following_id=owner.pk)
     like_post(user=stranger, post_id=post.pk)
@@ -45,7 +43,7 @@ def test_the_inbox_tells_what_happened_in_the_members_language(
     assert "đã thích bài đăng" in client.get("/inbox", headers={"Accept-Language": "vi"}).text
 
 
-def test_a_reply_does_not_tell_the_title_of_anothers_post(
+def test_a_reply_does_not_reveal_the_title_of_anothers_post(
     client: Client, owner: User, stranger: User, friend: User
 ) -> None:
     post = make_post(owner, title="Soon private")
@@ -58,7 +56,7 @@ def test_a_reply_does_not_tell_the_title_of_anothers_post(
     assert "Soon private" not in text
 
 
-def test_opening_one_marks_it_as_read_and_goes_there(
+def test_opening_a_notification_marks_it_as_read_and_redirects(
     client: Client, owner: User, stranger: User
 ) -> None:
     post = make_post(owner)
@@ -79,7 +77,7 @@ def test_opening_one_marks_it_as_read_and_goes_there(
 def test_a_stranger_neither_reads_nor_marks_anothers(
     client: Client, owner: User, stranger: User
 ) -> None:
-    notification = told(owner, content="For the owner")
+    notification = create_notification(owner, content="For the owner")
     client.force_login(stranger)
     assert "For the owner" not in client.get("/inbox").text
     for notification_id in (notification.pk, uuid4()):
@@ -90,7 +88,7 @@ def test_a_stranger_neither_reads_nor_marks_anothers(
 
 def test_all_are_marked_as_read_at_once(client: Client, owner: User) -> None:
     for _ in range(3):
-        told(owner, related_user=None, post=make_post(owner))
+        create_notification(owner, related_user=None, post=make_post(owner))
     client.force_login(owner)
     assert "Mark all as read" in client.get("/inbox").text
     assert client.get("/inbox/read-all").status_code == 405
@@ -103,7 +101,7 @@ def test_all_are_marked_as_read_at_once(client: Client, owner: User) -> None:
 def test_the_bell_counts_on_every_page(client: Client, owner: User) -> None:
     client.force_login(owner)
     assert 'class="bell-count"' not in client.get("/").text
-    told(owner)
+    create_notification(owner)
     for url in ("/", "/inbox", "/inbox/bell"):
         text = client.get(url).text
         assert 'aria-label="Notifications, 1 unread"' in text
@@ -117,12 +115,12 @@ def test_a_visitor_has_no_bell_and_no_inbox(client: Client) -> None:
     assert client.post("/inbox/read-all").headers["Location"] == "/login?next=/inbox"
 
 
-def test_the_inbox_goes_on_as_one_scrolls(
+def test_the_inbox_loads_older_notifications_while_scrolling(
     client: Client, owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inbox, "PAGE_SIZE", 2)
     for number in range(5):
-        told(owner, content=f"[{number}]", post=make_post(owner))
+        create_notification(owner, content=f"[{number}]", post=make_post(owner))
     client.force_login(owner)
     text, seen = client.get("/inbox").text, []
     while older := re.search(r'class="older" hx-get="([^"]+)"', text):

@@ -1,4 +1,4 @@
-"""The REST routes of notifications, and what services store."""
+"""REST routes of notifications, and the rows that services store."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,15 +24,15 @@ def post(owner: User) -> Post:
     return Post.objects.create(user=owner, title="Sunset")
 
 
-def tell(user: User, actor: User, kind: str = "like", **about: Any) -> None:
-    notify(recipient_id=user.pk, actor=actor, type=kind, content=f"{actor} {kind}", **about)
+def send(user: User, actor: User, type: str = "like", **target: Any) -> None:
+    notify(recipient_id=user.pk, actor_id=actor.pk, type=type, content=f"{actor} {type}", **target)
 
 
-def test_the_list_is_what_the_frontend_reads(
+def test_the_list_has_the_form_that_the_frontend_reads(
     owner: User, stranger: User, post: Post, api: Api
 ) -> None:
-    tell(owner, stranger, post_id=post.pk)
-    tell(owner, stranger, "follow")
+    send(owner, stranger, post_id=post.pk)
+    send(owner, stranger, "follow")
     body = api(owner).get("/api/notifications", {"page": 1, "limit": 50}).json()
     assert body.keys() == {"success", "data"}
     assert body["data"].keys() == {"notifications", "total", "unreadCount"}
@@ -61,7 +61,7 @@ def test_the_list_is_what_the_frontend_reads(
 
 def test_pages_are_newest_first_and_end(owner: User, member: Callable[..., User], api: Api) -> None:
     for number in range(5):
-        tell(owner, member(f"Fan{number}"), "follow")
+        send(owner, member(f"Fan{number}"), "follow")
     client = api(owner)
 
     def page(number: int) -> list[str]:
@@ -83,7 +83,7 @@ def test_the_number_of_queries_is_constant(
 ) -> None:
     counts = set()
     for number in range(3):
-        tell(owner, member(f"Fan{number}"), post_id=post.pk)
+        send(owner, member(f"Fan{number}"), post_id=post.pk)
         with CaptureQueriesContext(connection) as queries:
             api(owner).get("/notifications")
         counts.add(len(queries))
@@ -91,9 +91,9 @@ def test_the_number_of_queries_is_constant(
 
 
 def test_reading_changes_ones_own_only(owner: User, stranger: User, post: Post, api: Api) -> None:
-    tell(owner, stranger, post_id=post.pk)
-    tell(owner, stranger, "follow")
-    tell(stranger, owner, "follow")
+    send(owner, stranger, post_id=post.pk)
+    send(owner, stranger, "follow")
+    send(stranger, owner, "follow")
     mine = Notification.objects.filter(user=owner).first()
     assert mine is not None
     client = api(owner)
@@ -125,31 +125,31 @@ def test_an_expired_token_does_not_reload_the_login_page_for_ever(mount: str) ->
     assert APIClient().get(f"{mount}/notifications").status_code == 401
 
 
-def test_doing_it_again_tells_nobody_twice(owner: User, stranger: User, post: Post) -> None:
+def test_a_repeated_action_notifies_once(owner: User, stranger: User, post: Post) -> None:
     for _ in range(3):
-        tell(owner, stranger, post_id=post.pk)
-        tell(owner, stranger, "follow")
-    tell(owner, owner, post_id=post.pk)
+        send(owner, stranger, post_id=post.pk)
+        send(owner, stranger, "follow")
+    send(owner, owner, post_id=post.pk)
     assert Notification.objects.count() == 2
-    retract(recipient_id=owner.pk, actor=stranger, type="follow")
-    assert [found.type for found in Notification.objects.all()] == ["like"]
+    retract(recipient_id=owner.pk, actor_id=stranger.pk, type="follow")
+    assert [each.type for each in Notification.objects.all()] == ["like"]
 
 
-@pytest.mark.parametrize("kind", ["follow", "like"])
-def test_the_database_takes_only_one_of_a_kind(
-    owner: User, stranger: User, post: Post, kind: str
+@pytest.mark.parametrize("notification_type", ["follow", "like"])
+def test_the_database_refuses_a_duplicate(
+    owner: User, stranger: User, post: Post, notification_type: str
 ) -> None:
-    about = post if kind == "like" else None  # without an object it is one all the same
-    fields = {"user": owner, "related_user": stranger, "type": kind, "post": about}
+    target = post if notification_type == "like" else None  # NULL counts as equal, too
+    fields = {"user": owner, "related_user": stranger, "type": notification_type, "post": target}
     Notification.objects.create(**fields)
     with pytest.raises(IntegrityError, match="notifications_once"), transaction.atomic():
         Notification.objects.create(**fields)
 
 
-def test_somebody_elses_title_is_not_told(
+def test_the_title_of_anothers_post_is_not_revealed(
     owner: User, stranger: User, post: Post, api: Api
 ) -> None:
-    tell(stranger, owner, "comment", post_id=post.pk)
+    send(stranger, owner, "comment", post_id=post.pk)
     data = api(stranger).get("/notifications").json()["data"]
     assert data["notifications"][0]["post"] is None
 
@@ -158,25 +158,25 @@ def test_without_redis_the_notification_is_stored(
     owner: User, stranger: User, redis_away: None, django_capture_on_commit_callbacks: Any
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
-        tell(owner, stranger, "follow")
+        send(owner, stranger, "follow")
     assert Notification.objects.count() == 1
 
 
 @pytest.mark.parametrize("ends_by", ["narrowing", "unfollowing", "deactivation"])
-def test_nothing_is_told_of_a_post_that_has_become_invisible(
+def test_notifications_about_an_invisible_post_are_hidden(
     owner: User, friend: User, stranger: User, api: Api, ends_by: str
 ) -> None:
     post = Post.objects.create(user=owner, title="Sunset", visibility="friends")
-    tell(friend, stranger, "comment", post_id=post.pk)
-    tell(friend, stranger, "follow")
-    told = Notification.objects.get(type="comment")
+    send(friend, stranger, "comment", post_id=post.pk)
+    send(friend, stranger, "follow")
+    comment = Notification.objects.get(type="comment")
 
     def seen() -> tuple[int, int, int, int, bool]:
         data = api(friend).get("/notifications").json()["data"]
         count = api(friend).get("/notifications/unread-count").json()["data"]["count"]
         listed = len(data["notifications"])
         snapshot = stream.notification_list(friend.pk, page=1, limit=50)["total"]
-        live = stream.load_notification(friend.pk, str(told.pk)) is not None
+        live = stream.load_notification(friend.pk, str(comment.pk)) is not None
         return listed, data["unreadCount"], count, snapshot, live
 
     with pytest.MonkeyPatch.context() as patch:
@@ -192,15 +192,15 @@ def test_nothing_is_told_of_a_post_that_has_become_invisible(
         assert seen() == (1, 1, 1, 1, False)
 
 
-def test_a_withdrawal_never_fails_the_action(
+def test_a_failed_retraction_never_fails_the_action(
     owner: User, stranger: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tell(owner, stranger, "follow")
+    send(owner, stranger, "follow")
 
     def fail(*_: object) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1 / 0")
 
     monkeypatch.setattr("notifications.models.NotificationQuerySet.delete", fail)
-    retract(recipient_id=owner.pk, actor=stranger, type="follow")
+    retract(recipient_id=owner.pk, actor_id=stranger.pk, type="follow")
     assert Notification.objects.count() == 1

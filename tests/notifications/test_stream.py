@@ -1,4 +1,4 @@
-"""The live stream: over HTTP from two real web processes, and its races one by one."""
+"""The live stream: over HTTP from two real web processes, and races of one stream."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ PATH = "/api/notifications/stream"
 
 @pytest.fixture(scope="module")
 def sites(servers: Path, django_db_setup: None) -> Iterator[list[str]]:
-    """The URLs of two web processes on the same database and Redis."""
+    """Yield the URLs of two web processes on the same database and Redis."""
     with ExitStack() as stack:
         yield [stack.enter_context(web_process(f"stream{n}", servers)) for n in (1, 2)]
 
@@ -59,7 +59,7 @@ def eventually(condition: Callable[[], bool], seconds: float = PATIENCE) -> bool
     return True
 
 
-def test_a_stream_begins_with_the_list_and_has_a_pulse(
+def test_a_stream_starts_with_the_list_and_sends_heartbeats(
     sites: list[str], owner: User, stranger: User
 ) -> None:
     Notification.objects.create(user=owner, related_user=stranger, type="follow", content="old")
@@ -80,7 +80,7 @@ def test_a_stream_begins_with_the_list_and_has_a_pulse(
         assert live.line() == ": heartbeat"
 
 
-def test_every_tab_in_every_process_hears_of_it_once(
+def test_every_stream_in_every_process_gets_a_notification_once(
     sites: list[str], owner: User, stranger: User
 ) -> None:
     with ExitStack() as stack:
@@ -102,10 +102,10 @@ def test_every_tab_in_every_process_hears_of_it_once(
         assert others.event()["data"]["content"] == "Owner started following you"
 
 
-def test_open_streams_keep_no_connection_to_the_database(
+def test_open_streams_hold_no_database_connection(
     sites: list[str], owner: User, member: Callable[..., User]
 ) -> None:
-    """The pool of these processes holds two."""
+    """The connection pool of these processes holds two."""
     with ExitStack() as stack:
         for number in range(6):
             live = stack.enter_context(opened(sites[0], member(f"Fan{number}")))
@@ -114,7 +114,7 @@ def test_open_streams_keep_no_connection_to_the_database(
         assert response.status_code == 200
 
 
-def test_a_closed_tab_leaves_nothing_behind(sites: list[str], owner: User) -> None:
+def test_a_closed_stream_leaves_nothing_behind(sites: list[str], owner: User) -> None:
     with opened(sites[0], owner) as live, opened(sites[1], owner) as other:
         live.event()
         other.event()
@@ -132,7 +132,7 @@ def test_without_a_good_token_there_is_no_stream(sites: list[str], query: str, t
     assert response.headers["Access-Control-Allow-Origin"] == "*"
 
 
-def test_the_stream_of_a_void_token_ends(sites: list[str], owner: User) -> None:
+def test_a_stream_ends_when_its_token_becomes_invalid(sites: list[str], owner: User) -> None:
     with opened(sites[0], owner) as live:
         live.event()
         owner.set_password("battery staple")
@@ -142,7 +142,7 @@ def test_the_stream_of_a_void_token_ends(sites: list[str], owner: User) -> None:
     assert eventually(lambda: subscribers(owner) == 0)
 
 
-def test_a_header_does_for_who_can_send_one(sites: list[str], owner: User) -> None:
+def test_the_token_can_be_sent_in_a_header(sites: list[str], owner: User) -> None:
     url = f"{sites[0]}//notifications//stream"
     with httpx.stream("GET", url, headers=bearer(owner), timeout=PATIENCE) as response:
         assert Stream(response).event()["type"] == "initial_data"
@@ -158,14 +158,14 @@ def test_tokens_stay_out_of_the_access_log(sites: list[str], owner: User, server
 
 
 @pytest.mark.parametrize(("lapses", "status"), [(60, 429), (-1, 200)])
-def test_a_member_has_so_many_streams_and_no_more(
+def test_a_member_has_a_limited_number_of_streams(
     sites: list[str], owner: User, stranger: User, lapses: int, status: int
 ) -> None:
-    """Places that a process took and died with lapse."""
+    """Slots of a dead process expire."""
     taken = {f"tab {number}": time.time() + lapses for number in range(stream.MAX_STREAMS)}
     with redis.Redis.from_url(settings.REDIS_URL) as client:
         client.zadd(stream.slots_key(owner.pk), taken)
-        for _ in range(2):  # a refusal takes no place
+        for _ in range(2):  # a refusal takes no slot
             url = f"{sites[0]}{PATH}?token={issue_token(owner)}"
             with httpx.stream("GET", url, timeout=PATIENCE) as response:
                 assert response.status_code == status
@@ -179,53 +179,53 @@ def test_a_member_has_so_many_streams_and_no_more(
         assert eventually(lambda: client.zcard(stream.slots_key(stranger.pk)) == 0)
 
 
-def test_a_stream_ends_in_the_end(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_ends_after_its_lifetime(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.05)
     monkeypatch.setattr(stream, "LIFETIME_SECONDS", 0.5)
 
     async def whole() -> list[str]:
-        events = stream.stream_events(owner.pk, issue_token(owner), "a place")
+        events = stream.stream_events(owner.pk, issue_token(owner), "a slot")
         return [event async for event in events]
 
     assert stream.HEARTBEAT in asyncio.run(asyncio.wait_for(whole(), PATIENCE))
 
 
-# --- Races ----------------------------------------------------------------------------------
+# --- Races --------------------------------------------------------------------------------------
 
 
 async def first_events(user: User, number: int) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    events: AsyncIterator[str] = stream.stream_events(user.pk, issue_token(user), "a place")
-    async for text in events:
-        if text.startswith("data: "):
-            found.append(json.loads(text.removeprefix("data: ")))
-        else:
-            return found  # a heartbeat: nothing more comes
-        if len(found) == number:
-            return found
-    return found
+    """Return the first events of a stream, up to `number` or to the first heartbeat."""
+    events: list[dict[str, Any]] = []
+    chunks: AsyncIterator[str] = stream.stream_events(user.pk, issue_token(user), "a slot")
+    async for chunk in chunks:
+        if not chunk.startswith("data: "):
+            return events
+        events.append(json.loads(chunk.removeprefix("data: ")))
+        if len(events) == number:
+            return events
+    return events
 
 
 def new_notification(user: User, actor: User, content: str) -> None:
-    told = Notification.objects.create(
+    notification = Notification.objects.create(
         user=user, related_user=actor, type="mention", content=content
     )
-    publish(user.pk, told.pk)
+    publish(user.pk, notification.pk)
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_what_comes_around_the_snapshot_comes_once(
+def test_a_notification_near_the_snapshot_is_sent_once(
     owner: User, stranger: User, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    read = stream.load_snapshot
+    load_snapshot = stream.load_snapshot
 
     def snapshot(user_id: Any) -> dict[str, Any]:
         if moment == "before":
             new_notification(owner, stranger, "news")
-        found = read(user_id)
+        snapshot_data = load_snapshot(user_id)
         if moment == "after":
             new_notification(owner, stranger, "news")
-        return found
+        return snapshot_data
 
     monkeypatch.setattr(stream, "load_snapshot", snapshot)
     monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 1.0)
@@ -235,14 +235,12 @@ def test_what_comes_around_the_snapshot_comes_once(
     assert in_list + live == ["news"]
 
 
-def test_what_is_withdrawn_in_time_is_not_told(
-    owner: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read = stream.load_snapshot
+def test_a_retracted_notification_is_not_sent(owner: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    load_snapshot = stream.load_snapshot
 
     def snapshot(user_id: Any) -> dict[str, Any]:
-        publish(owner.pk, owner.pk)  # an id that no notification has any more
-        return read(user_id)
+        publish(owner.pk, owner.pk)  # the id of a deleted notification
+        return load_snapshot(user_id)
 
     monkeypatch.setattr(stream, "load_snapshot", snapshot)
     monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 1.0)
@@ -250,7 +248,7 @@ def test_what_is_withdrawn_in_time_is_not_told(
     assert [event["type"] for event in events] == ["initial_data", "connected"]
 
 
-def test_without_redis_the_stream_says_so(owner: User, settings: Any) -> None:
+def test_without_redis_the_stream_reports_an_error(owner: User, settings: Any) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     events = asyncio.run(first_events(owner, 9))
     assert [event["type"] for event in events] == ["error"]

@@ -1,4 +1,4 @@
-"""A real web process, and what an EventSource reads from it."""
+"""A real web process, and a reader of its event streams."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from tests.conftest import running, wait_until
 
 @contextmanager
 def web_process(name: str, logs: Path) -> Iterator[str]:
-    """The URL of a site on the test's database and Redis."""
+    """Run a site on the test's database and Redis; yield its URL."""
     environment = os.environ | {
         "DJANGO_SETTINGS_MODULE": "tests.settings",
         "SMIMSO_TEST_DATABASE": connection.settings_dict["NAME"],
@@ -57,7 +57,7 @@ class Stream:
         return next(line for line in self._lines if line)
 
     def event(self) -> dict[str, Any]:
-        """The next one that is no heartbeat."""
+        """Return the next event that is not a heartbeat."""
         line = next(line for line in self._lines if line.startswith("data: "))
         event: dict[str, Any] = json.loads(line.removeprefix("data: "))
         return event

@@ -1,4 +1,4 @@
-"""The administration of posts, images and members."""
+"""Admin of posts, images and members."""
 
 import re
 from collections.abc import Callable
@@ -15,7 +15,8 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from posts import interactions, services
-from posts.models import AIStatus, Comment, Post, PostImage, Visibility
+from posts.models import AIStatus, Comment, Post, PostImage
+from posts.visibility import Visibility
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -112,7 +113,7 @@ def test_failed_images_are_filtered_show_why_and_get_another_try(
     assert str(bad.pk) in page
     assert str(good.pk) not in page
 
-    assert "1 of 1 images wait" in retry(client, "/admin/posts/postimage/", bad.pk)
+    assert "1 of 1 images are queued" in retry(client, "/admin/posts/postimage/", bad.pk)
     bad.refresh_from_db()
     assert (bad.ai_status, bad.ai_error, bad.ai_attempts) == (AIStatus.PENDING, "", 0)
 
@@ -124,7 +125,7 @@ def test_a_posts_images_get_another_try_together(
     post.images.update(ai_status=AIStatus.FAILED)
     client.force_login(admin)
     assert str(post.pk) in client.get("/admin/posts/post/?images__ai_status__exact=failed").text
-    assert "2 of 2 images wait" in retry(client, "/admin/posts/post/", post.pk)
+    assert "2 of 2 images are queued" in retry(client, "/admin/posts/post/", post.pk)
     assert set(post.images.values_list("ai_status", flat=True)) == {AIStatus.PENDING}
 
 
@@ -152,7 +153,7 @@ def test_staff_without_the_right_to_change_images_cannot_retry(
 def test_editing_an_image_leaves_what_the_workers_and_the_author_wrote(
     client: Client, admin: User, shared: Callable[..., Post]
 ) -> None:
-    """Other words would not be of the source that stands beside them."""
+    """A caption edited by staff would no longer match the source shown next to it."""
     image = shared().images.get()
     vector = [1.0] + [0.0] * 511
     PostImage.objects.filter(pk=image.pk).update(
@@ -184,7 +185,7 @@ def test_staff_take_captions_away_and_what_is_left_keeps_its_source(
     def after(action: str) -> PostImage:
         form = {"action": action, "_selected_action": [str(image.pk)]}
         page = client.post("/admin/posts/postimage/", form, follow=True).text
-        assert "The captions of 1 images are removed." in page
+        assert "Removed the captions of 1 images." in page
         return PostImage.objects.get(pk=image.pk)
 
     left = after("remove_author_captions")
@@ -257,14 +258,14 @@ def test_members_are_deactivated_and_never_deleted(
     assert User.objects.filter(pk=owner.pk).exists()
 
 
-# --- Finding --------------------------------------------------------------------------------
+# --- Search ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ["/admin/posts/post/", "/admin/posts/postimage/"])
 def test_posts_and_images_are_found_by_words_by_an_email_or_by_an_id(
     client: Client, admin: User, owner: User, shared: Callable[..., Post], path: str
 ) -> None:
-    """Whoever may see them; marks do not matter; through the index of words."""
+    """Whatever their visibility, regardless of diacritics, with the full-text index."""
     post = shared(title="Phố cổ Hội An", visibility=Visibility.PRIVATE)
     image = post.images.get()
     PostImage.objects.filter(pk=image.pk).update(ai_caption="yellow lanterns", user_caption="Đêm")
@@ -309,7 +310,7 @@ def test_a_comment_is_deleted_with_its_replies_and_the_counter_follows(
     assert list(Comment.objects.all()) == [kept]
 
 
-def test_nobody_rewrites_a_comment(
+def test_staff_cannot_edit_comments(
     client: Client, admin: User, stranger: User, shared: Callable[..., Post]
 ) -> None:
     comment = interactions.add_comment(user=stranger, post_id=shared().pk, content="mine")
@@ -325,7 +326,7 @@ def test_nobody_rewrites_a_comment(
 
 @pytest.fixture
 def helper(client: Client, member: Callable[..., User]) -> User:
-    """May change members, and is logged in; no superuser."""
+    """A client of staff, not a superuser, with the permission to change members."""
     helper = member("Helper", is_staff=True)
     names = ["view_user", "change_user"]
     helper.user_permissions.add(*Permission.objects.filter(codename__in=names))

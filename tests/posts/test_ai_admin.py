@@ -1,4 +1,4 @@
-"""The admin's page about the AI."""
+"""The sections of `/admin/ai/` on images."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.models import User
 from ai import heartbeat, metrics
 from ai.heartbeat import ModelState, WorkerState
-from posts.admin.ai_sections import images, time_left
+from posts.admin.ai_sections import images, remaining_time
 from posts.models import AIStatus, Post, PostImage
 from smimso.redis import redis_client
 from tests.posts.conftest import Queues
@@ -26,7 +26,7 @@ PAGE = "/admin/ai/"
 
 @pytest.fixture
 def admin(client: Client, member: Callable[..., User]) -> User:
-    """Logged in."""
+    """A client of staff."""
     user = member("Admin", is_staff=True, is_superuser=True)
     client.force_login(user)
     return user
@@ -48,7 +48,7 @@ def states() -> dict[str, int]:
     return {state: list(found).count(state) for state in set(found)}
 
 
-# --- Who may come in ------------------------------------------------------------------------
+# --- Permissions ----------------------------------------------------------------------------
 
 
 def test_only_staff_with_the_permission_sees_it(
@@ -87,7 +87,7 @@ def test_a_renewal_after_the_session_ended_reloads_the_page(client: Client) -> N
     assert response.content == b""
 
 
-# --- What it shows --------------------------------------------------------------------------
+# --- Contents -------------------------------------------------------------------------------
 
 
 def test_a_renewal_brings_the_sections_alone(client: Client, admin: User) -> None:
@@ -145,7 +145,7 @@ def test_images_are_counted_by_state_and_model(owner: User) -> None:
             image.embedding_model = "a" if state in (AIStatus.DONE, AIStatus.EMBEDDED) else ""
             image.caption_model = "b" if state == AIStatus.DONE else ""
             image.save()
-    make_post(owner, images=5)  # on another site: nothing waits for them
+    make_post(owner, images=5)  # hosted elsewhere, so not processed
     shown = images(None)  # type: ignore[arg-type]
     assert {row["state"]: row["count"] for row in shown["states"]} == {
         **counts,
@@ -160,12 +160,12 @@ def test_images_are_counted_by_state_and_model(owner: User) -> None:
     ]
 
 
-def test_the_time_left_follows_from_the_pace() -> None:
-    assert time_left(0, 0.0) == "nothing waits"
-    assert time_left(5, 0.0) == ""
-    assert time_left(5, 60.0) == "less than a minute"
-    assert time_left(600, 10.0) == "1\xa0hour"
-    assert time_left(10**12, 0.001).endswith("months")
+def test_the_remaining_time_follows_from_the_throughput() -> None:
+    assert remaining_time(0, 0.0) == "no images waiting"
+    assert remaining_time(5, 0.0) == ""
+    assert remaining_time(5, 60.0) == "less than a minute"
+    assert remaining_time(600, 10.0) == "1\xa0hour"
+    assert remaining_time(10**12, 0.001).endswith("months")
 
 
 def test_the_pace_counts_from_when_work_began(servers: Any) -> None:
@@ -224,7 +224,7 @@ def test_a_reason_is_retried_and_the_others_stay(
     queues.clear()
     with django_capture_on_commit_callbacks(execute=True):
         page = client.post("/admin/ai/retry", {"reason": long[:200]}, follow=True).text
-    assert "2 images wait for the AI again." in page
+    assert "2 images are queued for the AI again." in page
     assert set(queues["embed"]) == ours
     others.refresh_from_db()
     assert others.ai_status == AIStatus.FAILED
@@ -240,4 +240,4 @@ def test_all_are_retried_but_those_of_other_sites(
     client.post("/admin/ai/retry")
     assert states() == {AIStatus.PENDING: 2, AIStatus.FAILED: 1}
     page = client.post("/admin/ai/retry", follow=True).text
-    assert "There is nothing of that kind to try again." in page
+    assert "There are no such failures to retry." in page

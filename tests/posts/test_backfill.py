@@ -43,7 +43,7 @@ def test_the_command_gives_old_images_what_an_upload_has(
     filled = PostImage.objects.get(pk=drawing.pk)
     assert distance(filled.perceptual_hash, drawing.perceptual_hash) <= 2  # from a lossy thumbnail
     assert filled.colors == drawing.colors
-    assert "Looked at 1 images" in capsys.readouterr().out
+    assert "Processed 1 images" in capsys.readouterr().out
     assert backfill_appearance() == 0
 
 

@@ -182,7 +182,7 @@ def test_a_label_s_vector_is_the_mean_of_its_prompts() -> None:
         "never/measured",
     )
     mean = labels.vectors[0]
-    count = len(zero_shot.TEMPLATES["en"])
+    count = len(zero_shot.PROMPT_TEMPLATES["en"])
     assert mean[1] / mean[0] == pytest.approx(1 / (count - 1))
     assert np.linalg.norm(labels.vectors, axis=1) == pytest.approx(1.0, abs=1e-5)
 
@@ -199,7 +199,7 @@ def test_probabilities_have_one_for_none_and_sum_to_one() -> None:
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-def test_staff_who_may_change_posts_classify_anew(
+def test_staff_with_change_permission_can_reclassify_all(
     client: Client, member: Callable[..., User], monkeypatch: pytest.MonkeyPatch, allowed: bool
 ) -> None:
     sent: list[str] = []
@@ -208,7 +208,7 @@ def test_staff_who_may_change_posts_classify_anew(
     )
     client.force_login(member("Staff", is_staff=True, is_superuser=allowed))
     category = Category.objects.latest("name")
-    data = {"action": "classify_anew", "_selected_action": [str(category.pk)]}
+    data = {"action": "reclassify_all", "_selected_action": [str(category.pk)]}
     client.post("/admin/accounts/category/", data)
     assert sent == (["posts.tasks.classify_posts"] if allowed else [])
 
@@ -228,7 +228,7 @@ def test_staff_who_may_change_categories_edit_their_prompts(
     category.refresh_from_db()
     if allowed:
         assert label_texts(category) == {"en": ["a meal"], "vi": ["món ăn"]}
-        assert "until the action below classifies them anew" in response.text
+        assert "until you run the action “Reclassify all posts”" in response.text
     else:
         assert response.status_code == 403
         assert category.prompt == "food"

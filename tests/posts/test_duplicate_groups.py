@@ -1,4 +1,4 @@
-"""The administration's page of images that repeat each other."""
+"""The admin page of duplicate images."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import User
@@ -20,7 +21,7 @@ HASH = 0x0123_4567_89AB_CDEF
 
 @pytest.fixture
 def image(owner: User) -> Callable[..., PostImage]:
-    """`image(hash, checksum)`: of a post of its own, older than the one made before."""
+    """`image(hash, checksum)`: an image of its own post, older than the previous one."""
     made = 0
 
     def make(perceptual_hash: int | None = None, checksum: str = "", **fields: Any) -> PostImage:
@@ -100,10 +101,9 @@ def test_repetitions_are_looked_up_in_the_indexes(image: Callable[..., PostImage
             [post.pk],
         )
         cursor.execute("ANALYZE post_images")
-        near = " UNION ".join(pages._NEAR.format(shift=shift) for shift in pages.BAND_SHIFTS)
-        values = {"masks": list(pages.BAND_MASKS), "bits": 7, "created_at": None, "pk": None}
-        values |= {"at_once": 100, "most": 30}
-        cursor.execute("EXPLAIN " + pages._QUERY.format(near=near), values)
+        with CaptureQueriesContext(connection) as queries:
+            pages.find_duplicate_groups()
+        cursor.execute("EXPLAIN " + queries[0]["sql"])
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "Seq Scan on post_images" not in plan
     for n in (1, 2, 3, 4):
@@ -112,7 +112,7 @@ def test_repetitions_are_looked_up_in_the_indexes(image: Callable[..., PostImage
     assert "idx_post_images_created_at" in plan
 
 
-def test_staff_sees_the_page_and_nobody_else(
+def test_only_staff_can_see_the_page(
     client: Client, member: Callable[..., User], stranger: User, image: Callable[..., PostImage]
 ) -> None:
     image(HASH, "a", title="Sunset", visibility="private")
@@ -125,7 +125,7 @@ def test_staff_sees_the_page_and_nobody_else(
     assert client.get(path).status_code == 403
     client.force_login(member("Admin", is_staff=True, is_superuser=True))
     page = client.get(path).content.decode()
-    assert "2 images, the same file" in page
+    assert "2 images with the same file" in page
     assert "Sunset again" in page
     assert path in client.get("/admin/posts/postimage/").content.decode()
     assert client.get(f"{path}?after=nonsense").status_code == 200

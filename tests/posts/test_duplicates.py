@@ -1,4 +1,4 @@
-"""Who posts a picture again is told so, and nobody learns of pictures that they may not see."""
+"""The warning about pictures that were posted before, without revealing invisible posts."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,8 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from ai.demo_models.drawing import draw_scene
 from ai.demo_models.scenes import choose_demo_scenes
-from posts.models import BAND_MASKS, Post, PostImage
+from posts.models import Post, PostImage
+from posts.phash import BAND_MASKS
 from posts.services import create_post
 from tests.conftest import PASSWORD
 from tests.media.test_images import encoded
@@ -131,7 +132,7 @@ def test_a_hidden_picture_answers_as_none_at_all(api: Api, owner: User, stranger
         ({"images": FILE, "checksums": '["yes"]'}, "does not match the required pattern"),
     ],
 )
-def test_a_bad_request_is_told_what_is_wrong(
+def test_bad_requests_are_refused_with_a_reason(
     form: dict[str, Any], error: str, api: Api, owner: User
 ) -> None:
     body = {name: file(each) if isinstance(each, bytes) else each for name, each in form.items()}

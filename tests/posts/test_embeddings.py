@@ -135,6 +135,18 @@ def test_filling_gives_each_image_what_it_lacks_and_nothing_twice(
 
 
 @pytest.mark.usefixtures("two_spaces")
+def test_backfill_computes_in_chunks_of_the_engine(
+    new_post: NewPost, engine: ColourEngine, turned: TurnedEngine
+) -> None:
+    new_post("red", "green", "blue")
+    embed_images([image.pk for image in images()], engine)
+    engine.embed_batch_size = 2
+    assert fill(engine, turned) == max(image.pk for image in images())
+    assert turned.batches == [2, 1]
+    assert {image.next_embedding_model for image in images()} == {SECOND}
+
+
+@pytest.mark.usefixtures("two_spaces")
 def test_filling_after_the_exchange_heals_what_searches_would_miss(
     new_post: NewPost, engine: ColourEngine, turned: TurnedEngine
 ) -> None:
@@ -224,7 +236,7 @@ def test_filling_is_measured_as_embedding_is(
 ) -> None:
     new_post("red", "green", "blue", "black")
     embed_images([image.pk for image in images()], engine)
-    decode_cache._cache.clear()
+    decode_cache.clear()
     default_storage.delete(images()[0].image_path)
     turned.unbearable = {"green"}
     change = Change()

@@ -9,8 +9,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Category, User
-from posts.models import Like, Post, SavedPost, Visibility
+from posts.models import Like, Post, SavedPost
 from posts.pages import grids
+from posts.visibility import Visibility
 from tests.posts.rows import make_post
 
 pytestmark = pytest.mark.django_db

@@ -15,8 +15,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import Category, User
-from posts.models import AIStatus, Like, Post, PostImage, Visibility
+from posts.models import AIStatus, Like, Post, PostImage
 from posts.pages import grids
+from posts.visibility import Visibility
+from tests.conftest import UNKNOWN_ID
 
 pytestmark = pytest.mark.django_db
 BROWSER = {"Accept": "text/html"}
@@ -25,7 +27,7 @@ HTMX = {"HX-Request": "true"}
 
 @pytest.fixture
 def shared(owner: User) -> Callable[..., Post]:
-    """Makes a post of the owner with rows alone: most pages never open a file."""
+    """Create a post of the owner as rows, because most pages open no file."""
 
     def make(title: str = "A post", *, images: int = 1, state: str = "done", **fields: Any) -> Post:
         age = fields.pop("age", timedelta(0))
@@ -120,8 +122,8 @@ def test_without_scripts_the_older_link_opens_a_whole_page(
 @pytest.mark.parametrize(
     "before",
     [
-        *("nonsense", "\0", "2026-01-01_x", f"2026-01-01T00:00:00_{uuid4()}"),
-        *(f"0001-01-01T00:00:00+23:59_{uuid4()}", f"9999-12-31T23:59:59-23:59_{uuid4()}"),
+        *("nonsense", "\0", "2026-01-01_x", f"2026-01-01T00:00:00_{UNKNOWN_ID}"),
+        *(f"0001-01-01T00:00:00+23:59_{UNKNOWN_ID}", f"9999-12-31T23:59:59-23:59_{UNKNOWN_ID}"),
     ],
 )
 def test_a_broken_place_in_the_feed_is_the_beginning(
@@ -139,7 +141,7 @@ def test_an_unknown_category_is_not_found(client: Client, slug: str) -> None:
 def test_a_post_without_a_picture_is_no_obstacle(
     client: Client, owner: User, shared: Callable[..., Post]
 ) -> None:
-    """The Node backend left such ones behind, and they come with its data."""
+    """The Node backend left such posts behind, and they are imported with its data."""
     bare = shared("Bare", images=0)
     Like.objects.create(user=owner, post=bare)
     client.force_login(owner)

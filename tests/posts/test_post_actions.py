@@ -1,8 +1,7 @@
-"""What members do on a post's page: like, save, comment, edit, delete."""
+"""Actions on the page of a post: like, save, comment, edit, delete."""
 
 import re
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -10,8 +9,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Category, User
-from posts.models import Activity, Comment, Like, Post, SavedPost, Visibility
+from posts.models import Activity, Comment, Like, Post, SavedPost
 from posts.view_counter import flush_views
+from posts.visibility import Visibility
+from tests.conftest import UNKNOWN_ID
 from tests.posts.rows import make_post, same_as_before
 
 pytestmark = pytest.mark.django_db
@@ -28,7 +29,7 @@ def comment_on(post: Post, author: User, text: str = "Nice", **fields: Any) -> C
     return Comment.objects.create(post=post, user=author, content=text, **fields)
 
 
-# --- Who may --------------------------------------------------------------------------------
+# --- Permissions ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ACTIONS)
@@ -269,7 +270,7 @@ def test_what_the_author_leaves_as_it_was_stays_open_to_the_ai(client: Client, o
 
 
 @pytest.mark.parametrize(
-    "change", [{"title": ""}, {"title": "x" * 256}, {"category_id": str(uuid4())}]
+    "change", [{"title": ""}, {"title": "x" * 256}, {"category_id": UNKNOWN_ID}]
 )
 def test_a_refused_edit_says_why_and_changes_nothing(
     client: Client, owner: User, change: dict[str, str]

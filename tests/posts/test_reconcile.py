@@ -120,7 +120,7 @@ def test_only_as_many_are_queued_as_there_is_room_and_the_oldest_first(
 ) -> None:
     young, old, never = image(seconds=70), image(seconds=700), image()
     queues.fill("embed", 8)
-    assert reconcile(most=10) == 2
+    assert reconcile(limit=10) == 2
     assert queue.depth("embed") == 10
     queues.client.ltrim("embed", 0, 1)
     assert queues["embed"] == [never.pk, old.pk]

@@ -14,7 +14,8 @@ from django.test import Client
 from accounts.models import Category, User
 from ai import services as ai
 from media.images import decode_bytes
-from posts.models import EMBEDDING_DIMENSIONS, AIStatus, Post, PostImage, Visibility
+from posts.models import EMBEDDING_DIMENSIONS, AIStatus, Post, PostImage
+from posts.visibility import Visibility
 from search.rest.serializers import FiltersSerializer
 
 pytestmark = pytest.mark.django_db

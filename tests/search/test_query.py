@@ -43,12 +43,12 @@ def test_more_can_be_excluded_beside_the_text() -> None:
 def test_a_quoted_phrase_stays_together_and_is_required() -> None:
     query = parse_query('boat "Biển Đông" of sand')
     assert [term.words for term in query.terms] == [("boat",), ("bien", "dong"), ("sand",)]
-    assert [term.typed for term in query.required] == ["Biển Đông"]
+    assert [term.text for term in query.required] == ["Biển Đông"]
 
 
 def test_words_that_say_nothing_count_only_alone() -> None:
-    assert [term.typed for term in parse_query("a cat in the city").terms] == ["cat", "city"]
-    assert [term.typed for term in parse_query("the").terms] == ["the"]
+    assert [term.text for term in parse_query("a cat in the city").terms] == ["cat", "city"]
+    assert [term.text for term in parse_query("the").terms] == ["the"]
 
 
 @given(st.text())

@@ -1,4 +1,4 @@
-"""Tokens: those that the Node backend made go on, and nothing else gets in."""
+"""Tokens: those of the Node backend stay valid, and forged or expired ones are rejected."""
 
 import base64
 import hmac
@@ -17,35 +17,36 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from smimso.web.auth import INVALID_TOKEN, issue_token, user_for_token
+from tests.conftest import UNKNOWN_ID
 
 REQUIRED = "Authentication required. Please provide a valid token."
 pytestmark = pytest.mark.django_db
 
 
 def node_claims(user: User, **changes: Any) -> dict[str, Any]:
-    """What `jsonwebtoken` signed on the Node backend."""
+    """Return the claims that `jsonwebtoken` signed on the Node backend."""
     now = int(time.time())
     claims = {"id": str(user.pk), "email": user.email, "iat": now, "exp": now + 3600}
     return {name: value for name, value in {**claims, **changes}.items() if value is not None}
 
 
-def signed(claims: Any, secret: str | None = None) -> str:
+def sign(claims: Any, secret: str | None = None) -> str:
     return jwt.encode(claims, settings.JWT_SECRET if secret is None else secret, "HS256")
 
 
-def unsigned(claims: dict[str, Any], algorithm: str = "none") -> str:
+def make_unsigned(claims: dict[str, Any], algorithm: str = "none") -> str:
     parts = ({"alg": algorithm, "typ": "JWT"}, claims)
-    return ".".join(_encoded(json.dumps(part).encode()) for part in parts) + "."
+    return ".".join(_encode(json.dumps(part).encode()) for part in parts) + "."
 
 
-def signed_otherwise(claims: dict[str, Any]) -> str:
-    """Right but for its algorithm; PyJWT itself warns of so short a secret for it."""
-    token = unsigned(claims, "HS384")
+def sign_with_hs384(claims: dict[str, Any]) -> str:
+    """Return a token with another algorithm; PyJWT itself would warn of the short secret."""
+    token = make_unsigned(claims, "HS384")
     signature = hmac.digest(settings.JWT_SECRET.encode(), token[:-1].encode(), "sha384")
-    return token + _encoded(signature)
+    return token + _encode(signature)
 
 
-def _encoded(data: bytes) -> str:
+def _encode(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
@@ -59,7 +60,7 @@ def me(header: str | None) -> Any:
 def assert_refused(response: Any, text: str) -> None:
     assert response.status_code == 401
     assert response.json() == {"success": False, "error": text, "message": text}
-    assert response["WWW-Authenticate"] == "Bearer"  # "Basic" would open a window
+    assert response["WWW-Authenticate"] == "Bearer"  # "Basic" would open the browser's dialog
 
 
 def test_a_token_leads_back_to_its_user(owner: User) -> None:
@@ -79,51 +80,51 @@ def test_a_token_has_the_claims_of_the_node_backend_and_lasts_thirty_days(owner:
 
 
 def test_a_token_of_the_node_backend_is_accepted(owner: User) -> None:
-    response = me(f"Bearer {signed(node_claims(owner))}")
+    response = me(f"Bearer {sign(node_claims(owner))}")
     assert response.status_code == 200
     assert response.json()["data"]["id"] == str(owner.pk)
 
 
 def test_a_token_without_an_email_is_accepted(owner: User) -> None:
-    assert user_for_token(signed(node_claims(owner, email=""))) == owner
+    assert user_for_token(sign(node_claims(owner, email=""))) == owner
 
 
 def test_a_token_from_a_server_whose_clock_is_ahead_is_accepted(owner: User) -> None:
-    assert user_for_token(signed(node_claims(owner, iat=int(time.time()) + 3))) == owner
+    assert user_for_token(sign(node_claims(owner, iat=int(time.time()) + 3))) == owner
 
 
 @pytest.mark.parametrize(
     "header", [None, "", "Bearer", "Basic dXNlcjpwYXNz", "bearer token", "Token abc"]
 )
-def test_no_bearer_token_is_told_so(header: str | None) -> None:
+def test_a_header_without_a_bearer_token_asks_for_one(header: str | None) -> None:
     assert_refused(me(header), REQUIRED)
 
 
 BAD: dict[str, Callable[[User], str]] = {
-    "no algorithm": lambda user: unsigned(node_claims(user)),
-    "another algorithm": lambda user: signed_otherwise(node_claims(user)),
-    "another secret": lambda user: signed(node_claims(user), "x" * 40),
-    "a lifetime that is over": lambda user: signed(node_claims(user, exp=int(time.time()) - 1)),
-    "no end": lambda user: signed(node_claims(user, exp=None)),
-    "an end that is no number": lambda user: signed(node_claims(user, exp="soon")),
-    "a start that is to come": lambda user: signed(node_claims(user, nbf=int(time.time()) + 60)),
-    "no id": lambda user: signed(node_claims(user, id=None)),
-    "an id that is no uuid": lambda user: signed(node_claims(user, id="1 OR 1=1")),
-    "an id that is a number": lambda user: signed(node_claims(user, id=1)),
-    "an id that is a list": lambda user: signed(node_claims(user, id=[str(user.pk)])),
-    "an unknown id": lambda user: signed(node_claims(user, id=str(uuid4()))),
-    "a changed payload": lambda user: tampered(signed(node_claims(user))),
+    "no algorithm": lambda user: make_unsigned(node_claims(user)),
+    "another algorithm": lambda user: sign_with_hs384(node_claims(user)),
+    "another secret": lambda user: sign(node_claims(user), "x" * 40),
+    "a lifetime that is over": lambda user: sign(node_claims(user, exp=int(time.time()) - 1)),
+    "no end": lambda user: sign(node_claims(user, exp=None)),
+    "an end that is no number": lambda user: sign(node_claims(user, exp="soon")),
+    "a start that is to come": lambda user: sign(node_claims(user, nbf=int(time.time()) + 60)),
+    "no id": lambda user: sign(node_claims(user, id=None)),
+    "an id that is no uuid": lambda user: sign(node_claims(user, id="1 OR 1=1")),
+    "an id that is a number": lambda user: sign(node_claims(user, id=1)),
+    "an id that is a list": lambda user: sign(node_claims(user, id=[str(user.pk)])),
+    "an unknown id": lambda user: sign(node_claims(user, id=str(uuid4()))),
+    "a changed payload": lambda user: tamper(sign(node_claims(user))),
     "rubbish": lambda user: "rubbish",
     "nothing": lambda user: " ",
     "letters beyond ASCII": lambda user: "é.é.é",
 }
 
 
-def tampered(token: str) -> str:
+def tamper(token: str) -> str:
     head, payload, signature = token.split(".")
     claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
     changed = json.dumps({**claims, "id": str(uuid4())}).encode()
-    return f"{head}.{_encoded(changed)}.{signature}"
+    return f"{head}.{_encode(changed)}.{signature}"
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -147,7 +148,7 @@ def test_a_deactivated_user_is_out_at_once(owner: User) -> None:
     assert_refused(me(f"Bearer {token}"), INVALID_TOKEN)
 
 
-def test_a_bad_token_is_refused_even_beside_a_session(owner: User) -> None:
+def test_a_bad_token_is_refused_despite_a_session(owner: User) -> None:
     client = APIClient()
     client.force_login(owner)
     assert client.get("/api/auth/me").status_code == 200
@@ -155,7 +156,7 @@ def test_a_bad_token_is_refused_even_beside_a_session(owner: User) -> None:
     assert_refused(client.get("/api/auth/me"), INVALID_TOKEN)
 
 
-def test_a_session_needs_the_csrf_token_for_what_changes_something(owner: User) -> None:
+def test_a_session_needs_the_csrf_token_to_change_something(owner: User) -> None:
     client = APIClient(enforce_csrf_checks=True)
     client.force_login(owner)
     response = client.post("/api/posts", {}, format="multipart")
@@ -167,8 +168,8 @@ PROTECTED = [
     ("get", "/api/auth/me"),
     ("get", "/api/posts"),
     ("post", "/api/posts"),
-    ("get", f"/api/posts/{uuid4()}"),
-    ("get", f"/api/posts/{uuid4()}/similar"),
+    ("get", f"/api/posts/{UNKNOWN_ID}"),
+    ("get", f"/api/posts/{UNKNOWN_ID}/similar"),
     ("post", "/api/search/text"),
     ("post", "/api/search/image"),
 ]

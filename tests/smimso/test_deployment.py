@@ -1,4 +1,4 @@
-"""What can be checked of a deployment without Docker."""
+"""Deployment files and production settings, checked without Docker."""
 
 import json
 import os
@@ -22,9 +22,13 @@ from smimso.local.supervisor import Program
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMPOSE = REPOSITORY / "docker-compose.yml"
-READ_OUTSIDE_SETTINGS = {"PORT", "SMIMSO_HOST", "POSTGRES_PASSWORD"}  # by `up` and by compose
+READ_OUTSIDE_SETTINGS = {
+    "PORT",
+    "SMIMSO_HOST",
+    "POSTGRES_PASSWORD",
+}  # by `up` and by compose
 REQUIRED = {"SECRET_KEY", "JWT_SECRET", "SMIMSO_ALLOWED_HOSTS", "POSTGRES_PASSWORD"}
-ONLY_WITH_CUDA = ("nvidia-", "cuda-", "triton")  # torch's own pins choose these
+ONLY_WITH_CUDA = ("nvidia-", "cuda-", "triton")  # chosen by torch's own pins
 
 
 def settings_variables() -> set[str]:
@@ -62,20 +66,20 @@ def production(tmp_path: Path, *words: str, **changes: str) -> subprocess.Comple
 # --- Settings -------------------------------------------------------------------------------
 
 
-def test_env_example_names_exactly_what_is_read() -> None:
+def test_env_example_lists_exactly_the_variables_that_are_read() -> None:
     lines = (REPOSITORY / ".env.example").read_text().splitlines()
     documented = [match[1] for line in lines if (match := re.match(r"(?:# )?([A-Z_]+)=", line))]
     assert sorted(documented) == sorted(settings_variables() | READ_OUTSIDE_SETTINGS)
 
 
-def test_env_example_leaves_open_exactly_what_compose_requires() -> None:
+def test_env_example_leaves_empty_exactly_the_variables_that_compose_requires() -> None:
     lines = (REPOSITORY / ".env.example").read_text().splitlines()
     assert {line.removesuffix("=") for line in lines if re.fullmatch(r"[A-Z_]+=", line)} == REQUIRED
 
 
 def test_the_deployment_checks_find_nothing_in_production(tmp_path: Path) -> None:
-    done = production(tmp_path, "check", "--deploy", "--fail-level", "WARNING")
-    assert done.returncode == 0, done.stderr
+    result = production(tmp_path, "check", "--deploy", "--fail-level", "WARNING")
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize("name", ["SECRET_KEY", "JWT_SECRET"])
@@ -83,9 +87,9 @@ def test_the_deployment_checks_find_nothing_in_production(tmp_path: Path) -> Non
 def test_production_refuses_to_start_without_real_secrets(
     tmp_path: Path, name: str, value: str
 ) -> None:
-    done = production(tmp_path, "check", **{name: value})
-    assert done.returncode == 1
-    assert done.stderr.splitlines() == [
+    result = production(tmp_path, "check", **{name: value})
+    assert result.returncode == 1
+    assert result.stderr.splitlines() == [
         f"manage.py: {name} must be set to a random text of 32 or more characters."
     ]
 
@@ -100,15 +104,15 @@ def test_an_empty_line_of_allowed_hosts_counts_as_not_set(
     assert production(tmp_path, *words, show, **changes).stdout == f"{hosts}\n"
 
 
-def test_limits_are_on_unless_an_operator_says_otherwise(tmp_path: Path) -> None:
-    """The tests' own settings have none."""
+def test_rate_limits_are_on_by_default(tmp_path: Path) -> None:
+    """Ask the real settings: those of the tests have no limits."""
     show = (
         "from django.conf import settings as s; from smimso.web.throttling import _RATE;"
         "print(sorted(name for name, rate in s.THROTTLES.items() if _RATE.fullmatch(rate)));"
         "print(s.POST_RETRY_SECONDS > 90, s.DEBUG, s.CORS_ALLOWED_ORIGINS, s.TRUSTED_PROXIES)"
     )
-    done = production(tmp_path, "shell", "--no-imports", "--command", show)
-    assert done.stdout.splitlines() == [
+    result = production(tmp_path, "shell", "--no-imports", "--command", show)
+    assert result.stdout.splitlines() == [
         "['ai', 'login', 'mail', 'password', 'register', 'uploads']",
         "True False [] 0",  # the frontend waits 90 seconds for a post
     ]
@@ -125,20 +129,20 @@ def test_limits_are_on_unless_an_operator_says_otherwise(tmp_path: Path) -> None
         ("smtp+tls://mail.example", ""),
     ],
 )
-def test_letters_go_by_the_server_that_is_named(tmp_path: Path, url: str, expected: str) -> None:
+def test_emails_are_sent_by_the_configured_server(tmp_path: Path, url: str, expected: str) -> None:
     show = (
         "from django.conf import settings as s; "
         "print(s.EMAIL_BACKEND, s.EMAIL_HOST, s.EMAIL_PORT, s.EMAIL_USE_TLS)"
     )
-    done = production(tmp_path, "shell", "--no-imports", "--command", show, EMAIL_URL=url)
-    assert done.stdout == expected
-    assert expected or "EMAIL_URL must look like" in done.stderr
+    result = production(tmp_path, "shell", "--no-imports", "--command", show, EMAIL_URL=url)
+    assert result.stdout == expected
+    assert expected or "EMAIL_URL must look like" in result.stderr
 
 
-def test_links_in_letters_lead_to_a_host_that_the_operator_named(tmp_path: Path) -> None:
+def test_sending_emails_requires_the_host_name_of_their_links(tmp_path: Path) -> None:
     changes = {"EMAIL_URL": "submission://me:pw@mail.example", "SMIMSO_ALLOWED_HOSTS": "*"}
-    done = production(tmp_path, "migrate", "--check", **changes)
-    assert "name your host in SMIMSO_ALLOWED_HOSTS" in done.stderr
+    result = production(tmp_path, "migrate", "--check", **changes)
+    assert "name your host in SMIMSO_ALLOWED_HOSTS" in result.stderr
 
 
 # --- Docker ---------------------------------------------------------------------------------
@@ -162,7 +166,7 @@ def test_every_queue_has_a_worker(services: dict[str, dict[str, Any]]) -> None:
 @pytest.mark.parametrize(
     "start", [processes.interactive_worker, processes.bulk_worker, processes.maintenance_worker]
 )
-def test_workers_of_compose_take_messages_as_those_of_up(
+def test_workers_of_compose_have_the_options_of_those_of_up(
     services: dict[str, dict[str, Any]], start: Callable[[dict[str, str]], Program]
 ) -> None:
     program = start({})
@@ -177,8 +181,10 @@ def option_of(command: list[str], name: str) -> str | None:
     return command[command.index(name) + 1] if name in command else None
 
 
-def test_the_background_leaves_the_cores_to_others(services: dict[str, dict[str, Any]]) -> None:
-    """Niceness counts within a container alone."""
+def test_the_bulk_worker_has_the_lowest_share_of_the_cores(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    """Shares instead of niceness, which has an effect only within a container."""
     shares = {name: service.get("cpu_shares", 1024) for name, service in services.items()}
     assert {name for name, share in shares.items() if share < 1024} == {"bulk", "bulk-gpu"}
     assert "SMIMSO_AI_THREADS" in services["interactive"]["environment"]
@@ -194,12 +200,14 @@ def test_compose_builds_targets_that_the_dockerfile_has(
     assert built <= targets
 
 
-def test_compose_refuses_to_start_without_what_env_example_leaves_open() -> None:
+def test_compose_refuses_to_start_without_the_required_variables() -> None:
     text = COMPOSE.read_text()
     assert set(re.findall(r"\$\{([A-Z_]+):\?", text)) == REQUIRED
 
 
-def test_compose_sets_only_what_the_settings_read(services: dict[str, dict[str, Any]]) -> None:
+def test_compose_sets_only_variables_that_the_settings_read(
+    services: dict[str, dict[str, Any]],
+) -> None:
     for name, service in services.items():
         if "build" in service:
             assert set(service["environment"]) <= settings_variables(), name
@@ -215,7 +223,9 @@ def test_compose_names_existing_services_and_volumes(services: dict[str, dict[st
         assert {volume.split(":")[0] for volume in service.get("volumes", [])} <= volumes
 
 
-def test_the_workers_on_a_gpu_wait_for_their_profile(services: dict[str, dict[str, Any]]) -> None:
+def test_the_workers_on_a_gpu_start_only_with_their_profile(
+    services: dict[str, dict[str, Any]],
+) -> None:
     for name, service in services.items():
         assert (service.get("profiles") == ["gpu"]) == name.endswith("-gpu")
         if name.endswith("-gpu"):
@@ -223,22 +233,22 @@ def test_the_workers_on_a_gpu_wait_for_their_profile(services: dict[str, dict[st
             assert device["capabilities"] == ["gpu"]
 
 
-def test_the_images_run_as_an_ordinary_user_and_copy_what_exists() -> None:
+def test_the_images_run_as_an_ordinary_user_and_copy_existing_files() -> None:
     stages = re.split(r"^FROM ", (REPOSITORY / "Dockerfile").read_text(), flags=re.MULTILINE)
     for stage in stages[2:]:
         assert "\nUSER smimso\n" in stage
         assert stage.index("\nUSER smimso\n") < stage.index("\nCMD ")
-    kept = [
+    copied = [
         line.removeprefix("!")
         for line in (REPOSITORY / ".dockerignore").read_text().splitlines()
         if line.startswith("!")
     ]
-    assert [name for name in kept if not (REPOSITORY / name).exists()] == []
+    assert [name for name in copied if not (REPOSITORY / name).exists()] == []
     tools = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]
-    assert set(tools["importlinter"]["root_packages"]) <= set(kept)
+    assert set(tools["importlinter"]["root_packages"]) <= set(copied)
 
 
-def test_the_image_serves_as_up_does() -> None:
+def test_the_image_starts_the_web_server_with_the_options_of_up() -> None:
     text = (REPOSITORY / "Dockerfile").read_text().replace("\\\n", "")
     words = next(
         json.loads(line.removeprefix("CMD "))
@@ -248,20 +258,20 @@ def test_the_image_serves_as_up_does() -> None:
     assert words[1:] == processes.web({}, host="0.0.0.0", port=5000).command[3:]
 
 
-def test_only_the_web_server_is_asked_for_its_health(services: dict[str, dict[str, Any]]) -> None:
-    asked = {
+def test_only_the_web_server_has_a_health_check(services: dict[str, dict[str, Any]]) -> None:
+    checked = {
         name
         for name, service in services.items()
         if service.get("build", {}).get("target") == "web"
         and service.get("healthcheck") != {"disable": True}
     }
-    assert asked == {"web", "migrate"}  # the latter ends before it is asked
+    assert checked == {"web", "migrate"}  # the latter ends before its first check
 
 
 # --- Pins -----------------------------------------------------------------------------------
 
 
-def test_everything_that_is_installed_is_pinned_as_it_is() -> None:
+def test_every_installed_dependency_is_pinned_to_its_version() -> None:
     pins = dict(
         line.split("==")
         for line in (REPOSITORY / "constraints.txt").read_text().splitlines()
@@ -279,7 +289,7 @@ def declared_requirements() -> list[Requirement]:
 
 
 def installed_versions(requirements: list[Requirement]) -> dict[str, str]:
-    """Name to version of these packages and of all that they need, where installed."""
+    """Map these packages and their dependencies, as far as installed, to their versions."""
     versions: dict[str, str] = {}
     seen = set()
     while requirements:

@@ -1,4 +1,4 @@
-"""Errors: one code per meaning, English in REST, the reader's language on pages."""
+"""Errors: one code per meaning, English texts in REST, the reader's language on pages."""
 
 import ast
 import re
@@ -24,7 +24,7 @@ CLASSES = {name for name, value in vars(errors).items() if isinstance(value, typ
 
 
 def raised_codes() -> Iterator[str]:
-    """Codes in the source: arguments of error classes, and the classes' own."""
+    """Yield the codes in the source: arguments of error classes, and the classes' own."""
     for path in (path for app in APPS for path in (settings.BASE_DIR / app).rglob("*.py")):
         yield from _codes_in(path)
 

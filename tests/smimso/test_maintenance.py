@@ -1,4 +1,4 @@
-"""The maintenance worker: what takes long holds up nothing else."""
+"""The maintenance worker: long tasks delay no others."""
 
 import json
 import os
@@ -46,18 +46,18 @@ def maintenance(servers: Path, tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("maintenance")
-def test_the_reconciler_does_not_wait_for_what_takes_long(owner: Any, tmp_path: Path) -> None:
+def test_the_reconciler_does_not_wait_for_long_tasks(owner: Any, tmp_path: Path) -> None:
     post = Post.objects.create(user=owner)
     image = PostImage.objects.create(post=post, image_path="posts/a.jpg")
     with transaction.atomic(), connection.cursor() as cursor:
         # Like a build of the index, this waits for the database.
         cursor.execute(f"LOCK TABLE {UserEmbedding._meta.db_table} IN ACCESS EXCLUSIVE MODE")
         refresh_user_embeddings.apply_async(queue=QUEUE)
-        until(lambda: waiting_for_locks() == 1)
+        wait_for(lambda: waiting_for_locks() == 1)
         reconcile_images.apply_async(queue=QUEUE)
-        until(lambda: PostImage.objects.filter(pk=image.pk, ai_queued_at=None).count() == 0)
+        wait_for(lambda: PostImage.objects.filter(pk=image.pk, ai_queued_at=None).count() == 0)
         assert waiting_for_locks() == 1
-    assert list(tmp_path.glob("*.lock")), "the worker's numbers are not shared"
+    assert list(tmp_path.glob("*.lock")), "the worker's metrics are not shared"
 
 
 def waiting_for_locks() -> int:
@@ -67,25 +67,25 @@ def waiting_for_locks() -> int:
         return number
 
 
-def until(holds: Callable[[], bool]) -> None:
+def wait_for(is_true: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
-    while not holds():
+    while not is_true():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
-def test_a_task_of_the_clock_takes_one_thread_at_most() -> None:
-    begun, go_on, runs = threading.Event(), threading.Event(), []
+def test_a_periodic_task_occupies_one_thread() -> None:
+    started, go_on, runs = threading.Event(), threading.Event(), []
 
     def work() -> None:
         runs.append(1)
-        begun.set()
+        started.set()
         go_on.wait(30)
 
     task = one_at_a_time(work)
     first = threading.Thread(target=task)
     first.start()
-    begun.wait(30)
+    started.wait(30)
     task()
     go_on.set()
     first.join()
@@ -93,17 +93,17 @@ def test_a_task_of_the_clock_takes_one_thread_at_most() -> None:
     assert len(runs) == 2
 
 
-def test_what_the_clock_sends_expires_when_it_is_sent_again() -> None:
-    """As it lies in the queue, where a day without workers would leave it."""
-    clock = Scheduler(celery_app, lazy=True)
-    clock.setup_schedule()
-    assert len(clock.schedule) == len(celery_app.conf.beat_schedule)
+def test_periodic_tasks_expire_when_the_next_one_is_due() -> None:
+    """Read the messages in the queue, where they would pile up without workers."""
+    beat = Scheduler(celery_app, lazy=True)
+    beat.setup_schedule()
+    assert len(beat.schedule) == len(celery_app.conf.beat_schedule)
     with celery_app.connection_for_write() as broker:
         client = broker.default_channel.client
-        for entry in clock.schedule.values():
+        for entry in beat.schedule.values():
             client.delete(QUEUE)
             entry.options |= {"queue": QUEUE}
-            clock.apply_async(entry, advance=False)
+            beat.apply_async(entry, advance=False)
             (message,) = client.lrange(QUEUE, 0, -1)
             expires = datetime.fromisoformat(json.loads(message)["headers"]["expires"])
             left = (expires - timezone.now()).total_seconds()
@@ -113,7 +113,7 @@ def test_what_the_clock_sends_expires_when_it_is_sent_again() -> None:
         client.delete(QUEUE)
 
 
-def test_each_task_of_the_night_has_an_hour_of_its_own(settings: Any) -> None:
+def test_each_nightly_task_has_an_hour_of_its_own(settings: Any) -> None:
     schedules = [entry["schedule"] for entry in settings.CELERY_BEAT_SCHEDULE.values()]
     hours = [schedule.hour for schedule in schedules if isinstance(schedule, crontab)]
     assert len(hours) == 3

@@ -1,4 +1,4 @@
-"""What Prometheus is told: who may read it, and that every process counts."""
+"""`/metrics`: its readers, and the numbers of all processes."""
 
 import os
 import re
@@ -22,7 +22,7 @@ COUNT = (
 )
 
 
-def scraped(client: Any, **headers: str) -> str:
+def scrape(client: Any, **headers: str) -> str:
     response = client.get("/metrics", headers=headers)
     assert response.status_code == 200
     assert response["Content-Type"].startswith("text/plain")
@@ -30,26 +30,26 @@ def scraped(client: Any, **headers: str) -> str:
 
 
 def value_of(text: str, sample: str) -> float:
-    found = re.search(rf"^{re.escape(sample)} (\S+)$", text, re.MULTILINE)
-    return float(found[1]) if found else 0.0
+    match = re.search(rf"^{re.escape(sample)} (\S+)$", text, re.MULTILINE)
+    return float(match[1]) if match else 0.0
 
 
-# --- Who may read it ------------------------------------------------------------------------
+# --- Access ---------------------------------------------------------------------------------
 
 
 def test_prometheus_reads_with_its_token(db: None, client: Client, settings: Any) -> None:
     settings.METRICS_TOKEN = TOKEN
-    assert "# TYPE smimso_queue_depth gauge" in scraped(client, authorization=f"Bearer {TOKEN}")
+    assert "# TYPE smimso_queue_depth gauge" in scrape(client, authorization=f"Bearer {TOKEN}")
 
 
 def test_staff_reads_in_the_browser(client: Client, member: Callable[..., User]) -> None:
     client.force_login(member("Admin", is_staff=True))
-    assert "smimso_queue_depth" in scraped(client)
+    assert "smimso_queue_depth" in scrape(client)
 
 
 @pytest.mark.parametrize("token", ["", TOKEN])
 @pytest.mark.parametrize("sent", ["", "Bearer ", "Bearer", "Bearer wrong", TOKEN, "Bearer ụ"])
-def test_nobody_else_finds_it(
+def test_everyone_else_gets_404(
     token: str, sent: str, client: Client, stranger: User, settings: Any
 ) -> None:
     settings.METRICS_TOKEN = token
@@ -60,7 +60,7 @@ def test_nobody_else_finds_it(
         assert b"smimso_" not in response.content
 
 
-def test_a_members_token_does_not_open_it(api: Callable[..., APIClient], stranger: User) -> None:
+def test_a_members_token_gives_no_access(api: Callable[..., APIClient], stranger: User) -> None:
     assert api(stranger).get("/metrics").status_code == 404
 
 
@@ -77,11 +77,11 @@ def test_requests_are_counted_by_route_and_never_by_path(
         'smimso_http_requests_total{method="other",route="none",status="404"}': 1,
         'smimso_http_request_duration_seconds_count{method="GET",route="none"}': 1,
     }
-    before = scraped(client, authorization=f"Bearer {TOKEN}")
+    before = scrape(client, authorization=f"Bearer {TOKEN}")
     client.get("/api/posts/0b7d9a50-27a5-4d3a-9c9b-6f0a25a0f5f7", headers={"accept": "*/*"})
     client.get("/no/such/path")
     client.generic("BREW", "/no/such/path")
-    after = scraped(client, authorization=f"Bearer {TOKEN}")
+    after = scrape(client, authorization=f"Bearer {TOKEN}")
     for sample, number in samples.items():
         assert value_of(after, sample) - value_of(before, sample) == number, sample
     assert "0b7d9a50" not in after
@@ -110,20 +110,20 @@ def test_the_numbers_of_all_processes_are_added_up_and_outlive_them(tmp_path: Pa
 
 
 def test_processes_of_the_same_id_have_files_of_their_own_while_they_live(tmp_path: Path) -> None:
-    """Every container has a process 1."""
+    """Process ids repeat: every container has a process 1."""
     inner = COUNT.format("import os; os.getpid = lambda: 7")
     run_inner = "import subprocess, sys; subprocess.run([sys.executable, '-c', INNER], check=True)"
     process(tmp_path, f"INNER = {inner!r}; {inner}; {run_inner}")
     assert len(list(tmp_path.glob("counter_*.db"))) == 2
 
 
-def test_a_process_that_is_started_again_goes_on_in_the_same_files(tmp_path: Path) -> None:
+def test_a_restarted_process_continues_in_the_same_files(tmp_path: Path) -> None:
     for _ in range(3):
         process(tmp_path, COUNT.format("pass"))
     assert len(list(tmp_path.glob("counter_*.db"))) == 1
 
 
-def test_a_directory_that_cannot_be_written_costs_the_common_numbers_alone(tmp_path: Path) -> None:
+def test_without_a_writable_directory_a_process_counts_for_itself(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     shown = process(
         tmp_path / "file" / "metrics",
@@ -133,7 +133,7 @@ def test_a_directory_that_cannot_be_written_costs_the_common_numbers_alone(tmp_p
     assert "are not shared" in shown.stderr
 
 
-def test_a_new_start_forgets_what_was_counted(tmp_path: Path, settings: Any) -> None:
+def test_a_new_start_clears_the_numbers(tmp_path: Path, settings: Any) -> None:
     process(tmp_path, COUNT.format("pass"))
     (tmp_path / "notes.txt").touch()
     settings.METRICS_DIR = tmp_path

@@ -1,4 +1,4 @@
-"""How long ago something was, in both languages."""
+"""The filter `ago`, in both languages."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ from smimso.templatetags.moments import ago
         (timedelta(days=15), "2 weeks ago", "2 tuần trước"),
     ],
 )
-def test_one_unit_tells_how_long_ago(age: timedelta, english: str, vietnamese: str) -> None:
+def test_ages_are_shown_in_one_unit(age: timedelta, english: str, vietnamese: str) -> None:
     moment = timezone.now() - age
     for language, text in (("en", english), ("vi", vietnamese)):
         with translation.override(language):

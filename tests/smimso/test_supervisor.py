@@ -23,16 +23,16 @@ def python(name: str, code: str) -> Program:
     return Program(name=name, command=[sys.executable, "-c", code])
 
 
-def supervised(
+def supervise(
     logs: Path, work: Callable[[Supervisor], Awaitable[None]], *, verbose: bool = False
 ) -> list[str]:
-    """Runs `work` with a supervisor; what was said."""
-    said: list[str] = []
+    """Run `work` with a supervisor and return the lines that it logged."""
+    lines: list[str] = []
 
     async def run() -> None:
         with (logs / "lock").open("w") as lock:
             supervisor = Supervisor(
-                logs, log=said.append, inherited_fd=lock.fileno(), verbose=verbose
+                logs, log=lines.append, inherited_fd=lock.fileno(), verbose=verbose
             )
             try:
                 await work(supervisor)
@@ -40,10 +40,10 @@ def supervised(
                 await supervisor.close()
 
     asyncio.run(run())
-    return said
+    return lines
 
 
-def test_a_program_that_fails_at_its_start_is_given_up_with_its_last_words(tmp_path: Path) -> None:
+def test_a_program_that_fails_at_its_start_is_given_up_with_its_last_line(tmp_path: Path) -> None:
     broken = python("broken", "raise SystemExit('no such thing')")
 
     async def work(supervisor: Supervisor) -> None:
@@ -51,9 +51,9 @@ def test_a_program_that_fails_at_its_start_is_given_up_with_its_last_words(tmp_p
         with pytest.raises(CannotStart, match=r"fails at its start.* no such thing .*broken.log"):
             await supervisor.wait_until(lambda: False, broken, what="It", seconds=300)
 
-    said = supervised(tmp_path, work)
+    lines = supervise(tmp_path, work)
     log = tmp_path / "broken.log"
-    assert said[:3] == [
+    assert lines[:3] == [
         f"broken ended with exit code 1; starting it again ({log})",
         f"broken ended with exit code 1; starting it again in 1 s ({log})",
         f"broken ended with exit code 1; starting it again in 2 s ({log})",
@@ -68,10 +68,10 @@ def test_a_program_that_never_answers_is_given_up_after_a_while(tmp_path: Path) 
         with pytest.raises(CannotStart, match="It gave no answer in 0 s"):
             await supervisor.wait_until(lambda: False, silent, what="It", seconds=0.3)
 
-    assert supervised(tmp_path, work) == []
+    assert supervise(tmp_path, work) == []
 
 
-def test_a_program_that_ends_by_itself_gives_its_lines_and_its_exit_code(tmp_path: Path) -> None:
+def test_run_returns_the_lines_and_the_exit_code_of_a_program(tmp_path: Path) -> None:
     lines: list[str] = []
     codes: list[int] = []
 
@@ -79,12 +79,12 @@ def test_a_program_that_ends_by_itself_gives_its_lines_and_its_exit_code(tmp_pat
         once = python("once", "print('one'); print('two'); raise SystemExit(3)")
         codes.append(await supervisor.run(once, on_line=lines.append))
 
-    supervised(tmp_path, work)
+    supervise(tmp_path, work)
     assert (lines, codes) == (["one", "two"], [3])
     assert (tmp_path / "once.log").read_text() == "one\ntwo\n"
 
 
-def test_verbose_shows_what_the_programs_log(tmp_path: Path) -> None:
+def test_verbose_shows_the_lines_of_the_programs(tmp_path: Path) -> None:
     talking = python("talking", "import time; print('hello', flush=True); time.sleep(60)")
 
     async def work(supervisor: Supervisor) -> None:
@@ -94,10 +94,10 @@ def test_verbose_shows_what_the_programs_log(tmp_path: Path) -> None:
             lambda: log.read_text() == "hello\n", talking, what="It", seconds=300
         )
 
-    assert supervised(tmp_path, work, verbose=True) == ["talking: hello"]
+    assert supervise(tmp_path, work, verbose=True) == ["talking: hello"]
 
 
-def test_letters_are_always_shown(tmp_path: Path) -> None:
+def test_emails_are_always_shown(tmp_path: Path) -> None:
     code = """
         import time
         from django.conf import settings
@@ -107,23 +107,23 @@ def test_letters_are_always_shown(tmp_path: Path) -> None:
         send_mail("Chào", "một\\nhai", None, ["c@d"])
         time.sleep(60)
     """
-    postman = python("postman", textwrap.dedent(code))
+    mailer = python("mailer", textwrap.dedent(code))
 
     async def work(supervisor: Supervisor) -> None:
-        supervisor.start(postman)
-        log = supervisor.log_path("postman")
+        supervisor.start(mailer)
+        log = supervisor.log_path("mailer")
         await supervisor.wait_until(
-            lambda: "hai" in log.read_text(), postman, what="It", seconds=300
+            lambda: "hai" in log.read_text(), mailer, what="It", seconds=300
         )
 
     lines = ["To: c@d", "Subject: Chào", "", "một", "hai"]
-    assert supervised(tmp_path, work) == [f"mail: {line}" for line in lines]
+    assert supervise(tmp_path, work) == [f"mail: {line}" for line in lines]
 
 
-def test_a_program_whose_threads_outlive_its_first_one_is_started_again_when_all_are_gone(
+def test_a_program_whose_threads_outlive_its_first_one_is_restarted_when_all_have_ended(
     tmp_path: Path,
 ) -> None:
-    # As with every killed program of many threads on a busy machine, only for longer.
+    # This happens to every killed program with many threads on a busy machine, but shorter.
     dying = python(
         "dying",
         f"""
@@ -147,8 +147,8 @@ ctypes.CDLL(None).syscall({EXIT_THREAD[platform.machine()]}, 0)
             lambda: log.read_text() == started, dying, what="It", seconds=300
         )
 
-    said = supervised(tmp_path, work)
-    assert said == [f"dying ended with exit code 5; starting it again ({tmp_path / 'dying.log'})"]
+    lines = supervise(tmp_path, work)
+    assert lines == [f"dying ended with exit code 5; starting it again ({tmp_path / 'dying.log'})"]
 
 
 def test_backing_services_are_stopped_after_the_programs_that_use_them(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ time.sleep(60)
                 lambda log=log: log.read_text() == "ready\n", program, what="It", seconds=300
             )
 
-    assert supervised(tmp_path, work) == []
+    assert supervise(tmp_path, work) == []
     ends = {name: float(log.read_text().split()[-1]) for name, log in logs.items()}
     assert ends["quick"] < ends["slow"] < ends["server"]
 
@@ -200,7 +200,7 @@ def test_a_program_that_ignores_its_stop_signal_is_killed(tmp_path: Path) -> Non
         )
 
     started = time.monotonic()
-    assert supervised(tmp_path, work) == []
+    assert supervise(tmp_path, work) == []
     assert time.monotonic() - started < 60
 
 
@@ -220,10 +220,10 @@ os._exit(4)
             await supervisor.wait_until(lambda: False, parent, what="It", seconds=300)
         assert time.monotonic() - started < 20
 
-    assert "parent ended with exit code 4" in supervised(tmp_path, work)[0]
+    assert "parent ended with exit code 4" in supervise(tmp_path, work)[0]
 
 
-def test_a_program_that_cannot_be_started_is_tried_again(tmp_path: Path) -> None:
+def test_a_program_that_cannot_be_started_is_retried(tmp_path: Path) -> None:
     absent = replace(
         python("absent", ""), environment={"a": 200_000 * "x"}
     )  # Argument list too long
@@ -233,7 +233,7 @@ def test_a_program_that_cannot_be_started_is_tried_again(tmp_path: Path) -> None
         with pytest.raises(CannotStart, match="fails at its start"):
             await supervisor.wait_until(lambda: False, absent, what="It", seconds=300)
 
-    assert "absent could not be started" in supervised(tmp_path, work)[0]
+    assert "absent could not be started" in supervise(tmp_path, work)[0]
 
 
 def test_a_log_file_is_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,7 +243,7 @@ def test_a_log_file_is_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     async def work(supervisor: Supervisor) -> None:
         assert await supervisor.run(talking, on_line=lambda line: None) == 0
 
-    supervised(tmp_path, work)
+    supervise(tmp_path, work)
     assert {path.name for path in tmp_path.glob("talking*")} == {
         *("talking.log", "talking.log.1", "talking.log.2")
     }

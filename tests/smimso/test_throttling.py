@@ -1,4 +1,4 @@
-"""Limits: per address and account, for all processes, and never a reason to be down."""
+"""Rate limits per address, account and member, on pages and in REST."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -12,8 +12,8 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from posts.models import Post
-from smimso.web.openapi import description
-from smimso.web.throttling import client_address, seconds_to_wait
+from smimso.web.openapi import openapi_document
+from smimso.web.throttling import client_address, retry_after
 from tests.conftest import PASSWORD
 
 pytestmark = pytest.mark.django_db
@@ -25,13 +25,13 @@ def login(name: str, password: str = "wrong", **headers: Any) -> Any:
     return APIClient().post("/api/auth/login", fields, format="json", **headers)
 
 
-def assert_throttled(response: Any, most_seconds: int = 3600) -> None:
+def assert_throttled(response: Any, max_seconds: int = 3600) -> None:
     assert response.status_code == 429
     assert response.json() == {"success": False, "error": TEXT, "message": TEXT}
-    assert 1 <= int(response["Retry-After"]) <= most_seconds
+    assert 1 <= int(response["Retry-After"]) <= max_seconds
 
 
-def test_guessing_one_password_ends_and_others_go_on(
+def test_guesses_at_one_password_are_limited_and_other_accounts_are_not(
     owner: User, stranger: User, settings: Any
 ) -> None:
     settings.THROTTLES = {"password": "3/1h"}
@@ -42,7 +42,7 @@ def test_guessing_one_password_ends_and_others_go_on(
     assert login(owner.email, PASSWORD, REMOTE_ADDR="192.0.2.9").status_code == 200
 
 
-def test_trying_many_accounts_from_one_address_ends(owner: User, settings: Any) -> None:
+def test_guesses_at_many_accounts_from_one_address_are_limited(owner: User, settings: Any) -> None:
     settings.THROTTLES = {"login": "3/1h", "password": "100/1h"}
     for number in range(3):
         assert login(f"guess{number}@example.test").status_code == 401
@@ -63,7 +63,7 @@ def test_registering_and_changing_passwords_are_limited(
     assert client.get("/auth/me").status_code == 200
 
 
-def test_members_are_counted_one_by_one_whatever_their_address(
+def test_members_are_counted_by_id_whatever_their_address(
     owner: User, stranger: User, api: Callable[..., APIClient], settings: Any
 ) -> None:
     settings.THROTTLES = {"uploads": "2/1h", "ai": "1/1h"}
@@ -76,7 +76,7 @@ def test_members_are_counted_one_by_one_whatever_their_address(
     assert_throttled(api(owner).post("/api/search/text", {}, format="json"))
 
 
-def test_a_search_counts_however_it_is_asked_for(
+def test_all_kinds_of_search_count_together(
     owner: User, stranger: User, api: Callable[..., APIClient], settings: Any
 ) -> None:
     settings.THROTTLES = {"ai": "2/1h"}
@@ -114,7 +114,7 @@ def test_visitors_of_a_page_are_counted_by_address(client: Client, settings: Any
     assert statuses == [200, 429, 200]
 
 
-def test_who_asks_too_often_gets_a_page_in_the_readers_language(
+def test_the_page_about_too_many_requests_is_in_the_readers_language(
     client: Client, settings: Any
 ) -> None:
     settings.THROTTLES = {"ai": "1/1h"}
@@ -127,7 +127,7 @@ def test_who_asks_too_often_gets_a_page_in_the_readers_language(
     assert "<nav" in page.text
     part = client.get("/search?q=cat", headers={"HX-Request": "true"})
     assert part.status_code == 429
-    assert "That was a lot at once" in part.text
+    assert "Too many requests" in part.text
     assert "<html" not in part.text
     assert "HX-Request" in part.headers["Vary"]
 
@@ -143,18 +143,18 @@ def test_sending_pictures_without_scripts_counts_as_an_upload(
     assert client.get("/upload").status_code == 200
 
 
-def test_the_description_says_where_requests_are_counted() -> None:
-    paths = description()["paths"]
-    counted = {
+def test_the_openapi_document_names_the_throttled_routes() -> None:
+    paths = openapi_document()["paths"]
+    throttled = {
         (path, method)
         for path in paths
         for method in paths[path]
         if "429" in paths[path][method]["responses"]
     }
-    assert ("/api/search", "get") in counted
-    assert ("/api/search", "post") in counted
-    assert ("/api/auth/login", "post") in counted
-    assert {path for path, method in counted if method == "get"} == {
+    assert ("/api/search", "get") in throttled
+    assert ("/api/search", "post") in throttled
+    assert ("/api/auth/login", "post") in throttled
+    assert {path for path, method in throttled if method == "get"} == {
         "/api/search",
         "/api/posts/{post_id}/similar",
         "/api/recommendations/for-you",
@@ -165,19 +165,19 @@ def test_the_window_ends(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None
     settings.THROTTLES = {"login": "1/2m"}
     now = 1_000_000.0
     monkeypatch.setattr("smimso.web.throttling.time.time", lambda: now)
-    assert seconds_to_wait("login", "a") == 0
-    wait = seconds_to_wait("login", "a")
+    assert retry_after("login", "a") == 0
+    wait = retry_after("login", "a")
     assert 0 < wait <= 120
     now += wait
-    assert seconds_to_wait("login", "a") == 0
+    assert retry_after("login", "a") == 0
 
 
-def test_a_limit_may_be_off_and_must_be_one(settings: Any) -> None:
+def test_a_limit_may_be_off_and_must_be_a_rate(settings: Any) -> None:
     settings.THROTTLES = {"off": "", "odd": "often"}
     cache.clear()
-    assert not any(seconds_to_wait("off", "a") or seconds_to_wait("unknown", "a") for _ in range(9))
-    with pytest.raises(ValueError, match="is no rate"):
-        seconds_to_wait("odd", "a")
+    assert not any(retry_after("off", "a") or retry_after("unknown", "a") for _ in range(9))
+    with pytest.raises(ValueError, match="is not a rate"):
+        retry_after("odd", "a")
 
 
 def test_without_redis_requests_pass(
@@ -203,7 +203,7 @@ def test_without_redis_requests_pass(
         (1, "unknown", "unknown"),
     ],
 )
-def test_only_trusted_proxies_are_believed(
+def test_only_trusted_proxies_count(
     monkeypatch: pytest.MonkeyPatch, proxies: int, forwarded: str | None, address: str
 ) -> None:
     monkeypatch.setattr(api_settings, "NUM_PROXIES", proxies)
@@ -213,7 +213,7 @@ def test_only_trusted_proxies_are_believed(
     assert client_address(SimpleNamespace(META=meta)) == address
 
 
-def test_a_made_up_header_is_no_way_around(owner: User, settings: Any) -> None:
+def test_a_forged_header_does_not_evade_the_limit(owner: User, settings: Any) -> None:
     settings.THROTTLES = {"password": "2/1h"}
     statuses = [
         login(owner.email, HTTP_X_FORWARDED_FOR=f"192.0.2.{number}").status_code
@@ -229,7 +229,7 @@ def test_a_made_up_header_is_no_way_around(owner: User, settings: Any) -> None:
         *("/users/profile/cover", "/search/image", "/ai/image-features", "/ai/classify"),
     ],
 )
-def test_what_costs_most_is_limited(
+def test_expensive_routes_are_limited(
     owner: User, api: Callable[..., APIClient], settings: Any, path: str
 ) -> None:
     settings.THROTTLES = {"uploads": "1/1h", "ai": "1/1h"}

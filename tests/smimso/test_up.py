@@ -1,4 +1,4 @@
-"""`manage.py up` as an operator meets it: real programs, real signals, real crashes."""
+"""`manage.py up` as an operator uses it: real programs, real signals, real crashes."""
 
 import os
 import re
@@ -38,37 +38,37 @@ class Up:
             "JWT_SECRET",
             "EMAIL_",
         )
-        kept = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
+        others = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
         with output.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "up", "--without-ai"],
                 cwd=REPOSITORY,
-                env=kept | {"SMIMSO_DATA_DIR": str(data_dir), "PORT": str(port)},
+                env=others | {"SMIMSO_DATA_DIR": str(data_dir), "PORT": str(port)},
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
 
-    def until(self, text: str) -> float:
-        """Waits until `text` (a pattern) was printed; the seconds that it took."""
-        began = time.monotonic()
-        while not re.search(text, self.output.read_text()):
+    def wait_for_output(self, pattern: str) -> float:
+        """Wait until the pattern was printed; return the seconds that it took."""
+        started_at = time.monotonic()
+        while not re.search(pattern, self.output.read_text()):
             ended = self.process.poll() is not None
-            assert not ended or re.search(text, self.output.read_text()), self.output.read_text()
-            assert time.monotonic() - began < PATIENCE, self.output.read_text()
+            assert not ended or re.search(pattern, self.output.read_text()), self.output.read_text()
+            assert time.monotonic() - started_at < PATIENCE, self.output.read_text()
             time.sleep(0.05)
-        return time.monotonic() - began
+        return time.monotonic() - started_at
 
     def children(self) -> dict[str, psutil.Process]:
-        """The programs by name."""
-        found = {}
+        """Return the programs by name."""
+        children: dict[str, psutil.Process] = {}
         for child in psutil.Process(self.process.pid).children():
             command = ""
-            with suppress(psutil.Error):  # it ended in between
+            with suppress(psutil.Error):  # it has just ended
                 command = " ".join(child.cmdline())
             for name in ("postgres", "redis-server", "uvicorn", "maintenance", "beat"):
                 if name in command and "child.py" not in command:
-                    found.setdefault(name, child)
-        return found
+                    children.setdefault(name, child)
+        return children
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(number)
@@ -85,10 +85,10 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def on(data_dir: Path) -> list[psutil.Process]:
-    """Every process of this machine that works on the data directory."""
+def processes_using(data_dir: Path) -> list[psutil.Process]:
+    """Return every process of this machine that uses the data directory."""
     sockets = str(servers.socket_directory(data_dir.resolve()))
-    found = []
+    processes = []
     for process in psutil.process_iter():
         try:
             words = " ".join(process.cmdline())
@@ -96,15 +96,15 @@ def on(data_dir: Path) -> list[psutil.Process]:
         except psutil.Error:
             continue
         if str(data_dir) in (words + environment) or sockets in words:
-            found.append(process)
-    return found
+            processes.append(process)
+    return processes
 
 
-def gone(data_dir: Path) -> bool:
+def have_all_ended(data_dir: Path) -> bool:
     deadline = time.monotonic() + PATIENCE
-    while on(data_dir) and time.monotonic() < deadline:
+    while processes_using(data_dir) and time.monotonic() < deadline:
         time.sleep(0.1)
-    return not on(data_dir)
+    return not processes_using(data_dir)
 
 
 @pytest.fixture
@@ -123,47 +123,47 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
         shutil.rmtree(servers.socket_directory(up.data_dir.resolve()), ignore_errors=True)
 
 
-def test_it_starts_restarts_what_crashes_stops_and_keeps_its_data(
+def test_it_starts_restarts_crashed_programs_stops_and_keeps_its_data(
     start: Callable[..., Up],
 ) -> None:
     up = start()
-    first = up.until("SMIMSO is ready: http://127.0.0.1:")
-    up.until("Worker maintenance answers")
+    first = up.wait_for_output("SMIMSO is ready: http://127.0.0.1:")
+    up.wait_for_output("Worker maintenance answers")
     assert up.status() == 200
     assert set(up.children()) == {"postgres", "redis-server", "uvicorn", "maintenance", "beat"}
 
-    for name, said in (("uvicorn", "web"), ("redis-server", "redis"), ("postgres", "postgres")):
+    for name, program in (("uvicorn", "web"), ("redis-server", "redis"), ("postgres", "postgres")):
         before = up.children()[name]
         before.kill()
-        up.until(rf"{said} was killed \(SIGKILL\); starting it again")
+        up.wait_for_output(rf"{program} was killed \(SIGKILL\); starting it again")
         wait_for(lambda name=name, before=before: up.children().get(name) not in (None, before))
-    wait_for(lambda: answers(up))
+    wait_for(lambda: is_healthy(up))
     assert up.stop(signal.SIGINT) == 0
     assert up.output.read_text().endswith("Stopped\n")
-    assert gone(up.data_dir)
+    assert have_all_ended(up.data_dir)
 
     again = start()
     # Ten seconds on an idle machine; on a busy one, never longer than with a database to make.
-    assert again.until("SMIMSO is ready") < max(10, first)
-    assert "Making a new database" not in again.output.read_text()
+    assert again.wait_for_output("SMIMSO is ready") < max(10, first)
+    assert "Creating a new database" not in again.output.read_text()
     assert again.stop() == 0
-    assert gone(again.data_dir)
+    assert have_all_ended(again.data_dir)
 
 
 def test_after_kill_9_nothing_is_left_and_the_next_start_works(start: Callable[..., Up]) -> None:
     up = start()
-    up.until("SMIMSO is ready")
+    up.wait_for_output("SMIMSO is ready")
     up.process.kill()
     up.process.wait()
     again = start()  # while the children of the first are still on their way out
-    again.until("SMIMSO is ready")
+    again.wait_for_output("SMIMSO is ready")
     assert again.stop() == 0
-    assert gone(up.data_dir)
+    assert have_all_ended(up.data_dir)
 
 
 def test_a_second_start_on_the_same_data_is_refused(start: Callable[..., Up]) -> None:
     first = start()
-    first.until("PostgreSQL and Redis answer")
+    first.wait_for_output("PostgreSQL and Redis answer")
     second = start()
     assert second.process.wait(PATIENCE) == 1
     assert second.output.read_text() == (
@@ -174,9 +174,9 @@ def test_a_second_start_on_the_same_data_is_refused(start: Callable[..., Up]) ->
 
 def test_it_stops_cleanly_in_the_middle_of_a_start(start: Callable[..., Up]) -> None:
     up = start()
-    up.until("Making a new database")
+    up.wait_for_output("Creating a new database")
     assert up.stop(signal.SIGINT) == 0
-    assert gone(up.data_dir)
+    assert have_all_ended(up.data_dir)
 
 
 def test_a_busy_port_is_named(start: Callable[..., Up]) -> None:
@@ -206,7 +206,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def answers(up: Up) -> bool:
+def is_healthy(up: Up) -> bool:
     try:
         return up.status() == 200
     except OSError:

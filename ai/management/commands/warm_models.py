@@ -1,38 +1,41 @@
-"""`manage.py warm_models`: fetch the configured weights before anyone waits for them."""
+"""`manage.py warm_models`: fetch the configured weights before a worker needs them."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ai.errors import ModelUnavailable
 from ai.worker import get_engine
 
+if TYPE_CHECKING:
+    from ai.engine import Engine
+
 
 class Command(BaseCommand):
-    help = "Fetch the configured CLIP and BLIP weights, load them once and say where they are."
+    help = "Fetch the configured CLIP and BLIP weights, load them once and print their location."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--record",
             action="store_true",
-            help="keep vectors of the preset's CLIP (ai/golden/); at later starts, every machine "
-            "compares its own with them",
+            help="store reference vectors of the preset's CLIP in ai/golden/; every worker "
+            "compares its own vectors with them when it starts",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        current = get_engine()
+        engine = get_engine()
         try:
-            clip, blip = current.clip.get().location, current.blip.get().location
+            clip, blip = engine.clip.get().location, engine.blip.get().location
         except ModelUnavailable as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"{current.clip_name}: {clip}\n{current.blip_name}: {blip}")
+        self.stdout.write(f"{engine.clip_name}: {clip}\n{engine.blip_name}: {blip}")
         if options["record"]:
-            self._record(current)
+            self._record(engine)
 
-    def _record(self, current: Any) -> None:
+    def _record(self, engine: "Engine") -> None:
         from ai.engine import self_test  # torch, which other commands do without
 
-        if not current.preset.key:
-            raise CommandError(f"{current.clip_name} is no preset: nothing is compared with it")
-        path = self_test.record_golden(current.clip.get(), current.preset)
-        self.stdout.write(f"{current.preset.key}: recorded in {path}")
+        if not engine.preset.key:
+            raise CommandError(f"{engine.clip_name} is not a preset, so nothing is compared")
+        path = self_test.record_golden(engine.clip.get(), engine.preset)
+        self.stdout.write(f"{engine.preset.key}: recorded in {path}")

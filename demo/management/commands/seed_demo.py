@@ -1,4 +1,4 @@
-"""`manage.py seed_demo`: members and posts of the demo, once; a second run adds what is missing."""
+"""`manage.py seed_demo`: create the members and posts of the demo that are missing."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -9,24 +9,26 @@ from demo import content
 
 
 class Command(BaseCommand):
-    help = "Create the demo's members and posts. Adds only what is missing."
+    help = "Create the members and posts of the demo. Adds only those that are missing."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--posts", type=int, default=72, help="number of posts (default 72)")
-        parser.add_argument("--accounts", action="store_true", help="only print the accounts")
+        parser.add_argument(
+            "--accounts", action="store_true", help="only print the accounts and their password"
+        )
 
     def handle(self, *args: Any, posts: int, accounts: bool, **options: Any) -> None:
         if accounts:
             self.stdout.write(
                 f"Members:  {', '.join(f'{m}@{content.DOMAIN}' for m in content.MEMBERS)}"
             )
-            self.stdout.write(f"Staff:    admin@{content.DOMAIN} (in /admin/ too)")
+            self.stdout.write(f"Staff:    admin@{content.DOMAIN} (also for /admin/)")
             self.stdout.write(f"Password: {content.PASSWORD}")
             return
         members = content.create_members()
         created = 0
         for created, _ in enumerate(content.create_posts(posts, members), start=1):
             if created % 10 == 0:
-                self.stdout.write(f"Drew and posted {created} demo posts")
+                self.stdout.write(f"Created {created} demo posts")
                 self.stdout.flush()
         self.stdout.write(f"The demo has {posts} posts by {len(members)} members")

@@ -1,4 +1,4 @@
-"""`manage.py import_smimso`: brings the database of the Node backend over."""
+"""`manage.py import_smimso`: import the database of the Node backend."""
 
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
@@ -12,22 +12,22 @@ from django.db import Error
 from tqdm import tqdm
 
 from importer.old_files import workers
-from importer.source import CannotRead, open_source
+from importer.source import SourceError, open_source
 from importer.transfer import Options, transfer
 
-_AGAIN = "What was read is stored; the same command goes on from there."
+_RESUME_HINT = "All finished batches are stored. Run the same command again to continue."
 
 
 class Command(BaseCommand):
-    requires_system_checks = []  # they are about serving; an error here is one line
+    requires_system_checks = []  # they concern serving; errors of this command are one line
     help = (
-        "Bring over the database of the Node backend. Ids, times and passwords stay; it may be run "
-        "again at any time, and then takes only what is new. Stop the old backend for the last run."
+        "Import the database of the Node backend. Ids, times and passwords stay the same. Running "
+        "it again imports only what is new or newer. Stop the old backend before the last run."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--dsn", required=True, help="postgresql://user@host/database (PGPASSWORD is read too)"
+            "--dsn", required=True, help="postgresql://user@host/database (PGPASSWORD works too)"
         )
         parser.add_argument(
             "--uploads-dir",
@@ -38,49 +38,49 @@ class Command(BaseCommand):
             "--clip-model",
             default="",
             metavar="NAME",
-            help="the model that made the stored vectors, as /health calls it, such as "
-            "ViT-B-32-quickgelu/openai; if it is not the one that is searched, and without it, "
-            "images are embedded anew",
+            help="the model that made the source's vectors, as in its /health, for example "
+            "ViT-B-32-quickgelu/openai. Without it, or if it is not the model that searches use "
+            "here, the vectors are not imported and images are embedded again",
         )
         parser.add_argument(
             "--dry-run", action="store_true", help="check everything, write nothing"
         )
-        parser.add_argument("--batch", type=_positive, default=1000, help="rows at a time (1000)")
+        parser.add_argument("--batch", type=_positive, default=1000, help="rows per batch (1000)")
 
     def handle(self, *args: Any, dsn: str, verbosity: int, **options: Any) -> None:
         names = ("uploads_dir", "clip_model", "dry_run", "batch")
-        chosen = Options(**{name: options[name] for name in names})
-        again = "Nothing was written." if chosen.dry_run else _AGAIN
+        import_options = Options(**{name: options[name] for name in names})
+        hint = "Nothing was written." if import_options.dry_run else _RESUME_HINT
 
         def open_progress(table: str, total: int) -> tqdm:
-            # In a log file every line stays: one in ten seconds is enough.
-            pause = 0.2 if sys.stderr.isatty() else 10
+            # In a log file each update is a line of its own: one every ten seconds is enough.
+            interval = 0.2 if sys.stderr.isatty() else 10
             return tqdm(
-                total=total, desc=table, unit=" rows", mininterval=pause, disable=verbosity == 0
+                total=total, desc=table, unit=" rows", mininterval=interval, disable=verbosity == 0
             )
 
         try:
             with open_source(dsn) as source:
-                report = transfer(source, chosen, open_progress)
-        except CannotRead as error:
+                report = transfer(source, import_options, open_progress)
+        except SourceError as error:
             raise CommandError(str(error)) from error
         except (psycopg.Error, Error, OSError) as error:
-            raise CommandError(f"Stopped: {shorten(str(error), 300)} {again}") from error
+            raise CommandError(f"Stopped: {shorten(str(error), 300)} {hint}") from error
         except KeyboardInterrupt as error:
             workers.shutdown(wait=False, cancel_futures=True)
-            raise CommandError(f"Stopped. {again}", returncode=130) from error
+            raise CommandError(f"Stopped. {hint}", returncode=130) from error
         self.stdout.write(str(report))
 
 
 def _directory(text: str) -> Path:
     path = Path(text).expanduser()
     if not path.is_dir():
-        raise ArgumentTypeError(f"{text} is no directory")
+        raise ArgumentTypeError(f"{text} is not a directory")
     return path
 
 
 def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
-        raise ArgumentTypeError("at least 1")
+        raise ArgumentTypeError("must be 1 or more")
     return number

@@ -1,6 +1,4 @@
-"""`manage.py classify`: gives posts their categories anew, from stored vectors."""
-
-from typing import Any
+"""`manage.py classify`: assign categories to posts again, from stored vectors."""
 
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
@@ -11,14 +9,15 @@ from smimso.errors import SmimsoError
 
 class Command(BaseCommand):
     help = (
-        "Classify all posts whose category no author chose, after the categories or the model "
-        "have changed. No image is read again; an AI worker makes the vectors of the labels."
+        "Classify all posts whose category was not chosen by the author, for use after the "
+        "categories or the model have changed. Images are not read again; an AI worker embeds the "
+        "labels."
     )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: object) -> None:
         with tqdm(unit="post", disable=None) as bar:
             try:
-                found = reclassify_all(bar.update)
+                outcome = reclassify_all(bar.update)
             except SmimsoError as error:
                 raise CommandError(str(error)) from error
-        self.stdout.write(f"{found.looked_at} posts classified, {found.changed} changed")
+        self.stdout.write(f"{outcome.classified} posts classified, {outcome.changed} changed")

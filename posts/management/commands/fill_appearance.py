@@ -1,6 +1,4 @@
-"""`manage.py fill_appearance`: perceptual hash and colours of images that have none yet."""
-
-from typing import Any
+"""`manage.py fill_appearance`: compute missing perceptual hashes and color names."""
 
 from django.core.management.base import BaseCommand
 
@@ -8,12 +6,15 @@ from posts.ingest import backfill
 
 
 class Command(BaseCommand):
-    help = "Look at stored images that have no colours yet. May be stopped and started again."
+    help = (
+        "Compute the perceptual hash and the colors of stored images that have none yet. "
+        "Can be interrupted and started again."
+    )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: object) -> None:
         total = 0
         while filled := backfill.backfill_appearance(seconds=30):
             total += filled
-            self.stdout.write(f"Looked at {total} images")
+            self.stdout.write(f"Processed {total} images")
             self.stdout.flush()
-        self.stdout.write("No image is left without colours")
+        self.stdout.write("All images have colors")

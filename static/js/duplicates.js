@@ -1,49 +1,52 @@
-// Warns of pictures that were posted before. A small rendition is sent, and the file's checksum.
+// Warnings about pictures that were posted before. The server compares a small rendition and the
+// file's checksum.
 
-const SIDE = 480; // pixels
+const MAX_SIDE = 480; // pixels
 
-export class Repeats {
-  /** `check(form)` resolves to a list of `{duplicates}` for the form's pictures. */
+export class DuplicateWarnings {
+  /** `check(form)` resolves to a list of `{duplicates}`, one for each picture of the form. */
   constructor(box, template, text, check) {
     this.box = box;
     this.template = template;
     this.text = text;
     this.check = check;
-    this.known = new WeakMap(); // File → promise of its duplicates
+    this.requests = new WeakMap(); // File → promise of its duplicates
   }
 
-  /** Shows what is known of these files as it comes in; whether there was anything. */
+  /** Shows the earlier posts of these files; resolves to true if there are any. */
   async show(files) {
-    this.shown = files;
-    const found = await Promise.all(files.map((file) => this.duplicatesOf(file)));
-    if (this.shown !== files) return !this.box.hidden; // they have changed meanwhile
-    const posts = new Map(found.flat().map((each) => [each.post_id, each]));
-    this.box.querySelector("ul").replaceChildren(...[...posts.values()].map((each) => this.row(each)));
+    this.current = files;
+    const lists = await Promise.all(files.map((file) => this.duplicatesOf(file)));
+    if (this.current !== files) return !this.box.hidden; // other files have been chosen meanwhile
+    const posts = new Map(lists.flat().map((duplicate) => [duplicate.post_id, duplicate]));
+    const rows = [...posts.values()].map((duplicate) => this.row(duplicate));
+    this.box.querySelector("ul").replaceChildren(...rows);
     this.box.hidden = posts.size === 0;
     return posts.size > 0;
   }
 
   duplicatesOf(file) {
-    if (!this.known.has(file)) this.known.set(file, this.ask(file));
-    return this.known.get(file);
+    if (!this.requests.has(file)) this.requests.set(file, this.fetchDuplicates(file));
+    return this.requests.get(file);
   }
 
-  async ask(file) {
+  async fetchDuplicates(file) {
     try {
       const body = new FormData();
       body.append("images", await rendition(file), "rendition.jpg");
       body.append("checksums", JSON.stringify([await checksum(file)]));
-      const [answer] = await this.check(body);
-      return answer.duplicates;
+      const [{ duplicates }] = await this.check(body);
+      return duplicates;
     } catch (error) {
-      console.warn("Not compared with earlier pictures:", error); // it is only a warning that is missing
+      console.warn("Duplicates could not be checked:", error); // the upload works without it
       return [];
     }
   }
 
   row({ kind, own, post_id: postId, title, user, image, created_at: when }) {
     const item = this.template.content.firstElementChild.cloneNode(true);
-    const date = new Date(when).toLocaleDateString(document.documentElement.lang, { dateStyle: "long" });
+    const language = document.documentElement.lang;
+    const date = new Date(when).toLocaleDateString(language, { dateStyle: "long" });
     item.querySelector("img").src = image.thumbnail_url;
     item.querySelector("[data-words]").textContent = this.text(`${own ? "own" : "other"}-${kind}`)
       .replace("%(date)s", () => date)
@@ -57,11 +60,11 @@ export class Repeats {
 
 async function rendition(file) {
   const bitmap = await createImageBitmap(file);
-  const scale = Math.min(1, SIDE / Math.max(bitmap.width, bitmap.height));
+  const scale = Math.min(1, MAX_SIDE / Math.max(bitmap.width, bitmap.height));
   const size = (side) => Math.max(1, Math.round(side * scale));
   const canvas = new OffscreenCanvas(size(bitmap.width), size(bitmap.height));
   const context = canvas.getContext("2d");
-  context.fillStyle = "white"; // what the server puts behind a transparent picture
+  context.fillStyle = "white"; // as on the server, behind transparent pictures
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.imageSmoothingQuality = "high";
   context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
@@ -69,7 +72,7 @@ async function rendition(file) {
   return canvas.convertToBlob({ type: "image/jpeg", quality: 0.9 });
 }
 
-/** SHA-256 in hex; blank where the browser has no cryptography, as over plain HTTP. */
+/** SHA-256 in hex; empty if the browser offers no cryptography, as over plain HTTP. */
 async function checksum(file) {
   if (!globalThis.crypto?.subtle) return "";
   const digest = await crypto.subtle.digest("SHA-256", await file.arrayBuffer());

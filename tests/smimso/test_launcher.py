@@ -1,4 +1,4 @@
-"""When `manage.py up` believes that the web server answers."""
+"""`manage.py up` waits for a web server that answers its health check."""
 
 import threading
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ from smimso.local.launcher import Stack
 
 class Site(BaseHTTPRequestHandler):
     status = 200
-    asked: list[str | None] = []
+    requested_hosts: list[str | None] = []
 
     def do_GET(self) -> None:
-        self.asked.append(self.headers["Host"])
+        self.requested_hosts.append(self.headers["Host"])
         self.send_response(self.status)
         self.end_headers()
 
@@ -35,20 +35,20 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 
 @pytest.mark.parametrize("status", [200, 301, 400, 503])
-def test_only_a_health_check_that_succeeds_is_an_answer(
+def test_only_a_successful_health_check_counts(
     stack: Stack, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Site, "status", status)
-    assert stack._web_answers() is (status == 200)
+    assert stack.web_answers() is (status == 200)
 
 
 @pytest.mark.parametrize(
-    ("hosts", "asked"),
+    ("hosts", "host"),
     [(["*"], "127.0.0.1"), ([".smimso.example", "b.example"], "smimso.example"), ([], "127.0.0.1")],
 )
-def test_it_is_asked_by_a_name_that_the_site_answers_to(
-    stack: Stack, settings: Any, hosts: list[str], asked: str
+def test_it_is_asked_for_a_host_that_is_allowed(
+    stack: Stack, settings: Any, hosts: list[str], host: str
 ) -> None:
     settings.ALLOWED_HOSTS = hosts
-    assert stack._web_answers()
-    assert Site.asked[-1] == asked
+    assert stack.web_answers()
+    assert Site.requested_hosts[-1] == host

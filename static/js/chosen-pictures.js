@@ -3,12 +3,12 @@
 const megabytes = (bytes) => `${(bytes / (1024 * 1024)).toFixed(1)} MB`;
 
 export class ChosenPictures {
-  /** `onChange(text key, name)` after each change. */
+  /** Calls `onChange(key of a text, name of the file)` after each change. */
   constructor(list, template, onChange) {
     this.list = list;
     this.template = template;
     this.onChange = onChange;
-    this.files = new Map(); // <li> → File; the order is the list's
+    this.files = new Map(); // <li> → File; the list has the order
     list.addEventListener("click", (event) => {
       const button = event.target.closest("button[data-act]");
       if (button) this.act(button.dataset.act, button.closest("li"), button);
@@ -38,14 +38,14 @@ export class ChosenPictures {
     }
     this.files.set(item, file);
     this.list.append(item);
-    this.changed("added", file.name);
+    this.update("added", file.name);
   }
 
-  act(what, item, button) {
-    if (what === "remove") return this.remove(item);
-    if (what === "earlier") item.previousElementSibling?.before(item);
-    if (what === "later") item.nextElementSibling?.after(item);
-    this.changed();
+  act(action, item, button) {
+    if (action === "remove") return this.remove(item);
+    if (action === "earlier") item.previousElementSibling?.before(item);
+    if (action === "later") item.nextElementSibling?.after(item);
+    this.update();
     if (button.disabled) {
       item.querySelector("[data-act]:not(:disabled)").focus();
     } else {
@@ -59,23 +59,24 @@ export class ChosenPictures {
     URL.revokeObjectURL(item.querySelector("img").src);
     this.files.delete(item);
     item.remove();
-    this.changed("removed", name);
+    this.update("removed", name);
     next?.querySelector('[data-act="remove"]').focus();
   }
 
-  changed(text, name) {
+  /** Updates the buttons and reports the change. */
+  update(key, name) {
     this.list.hidden = this.files.size === 0;
     this.items.forEach((item, index) => {
       item.querySelector('[data-act="earlier"]').disabled = index === 0;
       item.querySelector('[data-act="later"]').disabled = index === this.files.size - 1;
     });
-    this.onChange(text, name);
+    this.onChange(key, name);
   }
 
-  /** One request carries all: its share sent, 0 to 1, is dealt out in the files' order. */
-  showProgress(share) {
+  /** Shows progress per file. All are in one request: `fraction` of it (0 to 1) has been sent. */
+  showProgress(fraction) {
     const files = this.inOrder;
-    let left = share * files.reduce((sum, file) => sum + file.size, 0);
+    let left = fraction * files.reduce((sum, file) => sum + file.size, 0);
     this.items.forEach((item, index) => {
       const sent = Math.min(left, files[index].size);
       left -= sent;
@@ -86,6 +87,6 @@ export class ChosenPictures {
   setBusy(busy) {
     for (const item of this.items) item.querySelector("progress").hidden = !busy;
     for (const control of this.list.querySelectorAll("button, input")) control.disabled = busy;
-    if (!busy) this.changed();
+    if (!busy) this.update();
   }
 }

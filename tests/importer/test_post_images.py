@@ -35,13 +35,13 @@ def stored(image_id: UUID) -> PostImage:
     return PostImage.objects.get(pk=image_id)
 
 
-# --- Files ------------------------------------------------------------------------------------
+# --- Files --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "url", ["/uploads/a b.jpg", "uploads/a b.jpg", "a%20b.jpg", "/uploads/x/../a b.jpg"]
 )
-def test_a_local_file_becomes_ours(
+def test_a_local_file_is_stored(
     node: NodeDatabase, run_import: Run, uploads: Path, picture: Picture, url: str
 ):
     (uploads / "a b.jpg").write_bytes(picture(size=(600, 400)))
@@ -58,7 +58,7 @@ def test_a_local_file_becomes_ours(
     assert (image.ai_status, image.ai_queued_at) == (AIStatus.PENDING, None)
 
 
-def test_the_reconciler_queues_what_has_to_be_embedded(
+def test_the_reconciler_queues_images_to_embed(
     node: NodeDatabase, run_import: Run, uploads: Path, picture: Picture
 ):
     (uploads / "a.jpg").write_bytes(picture())
@@ -88,7 +88,7 @@ def test_a_copy_of_the_bucket_is_used(
     image_id = node.image(url)
     run_import(node)
     assert stored(image_id).image_url == url
-    run_import(node, uploads_dir=uploads)  # a later run brings what the first lacked
+    run_import(node, uploads_dir=uploads)  # a later run adds the missing file
     assert stored(image_id).image_path == f"posts/{image_id}.png"
     assert stored(image_id).ai_status == AIStatus.PENDING
 
@@ -137,7 +137,7 @@ def test_broken_files_and_their_neighbours(
     assert stored(good).image_path
 
 
-def test_what_a_run_that_was_cut_off_left_is_written_over(
+def test_files_of_an_interrupted_run_are_overwritten(
     node: NodeDatabase, run_import: Run, uploads: Path, picture: Picture
 ):
     (uploads / "a.jpg").write_bytes(picture())
@@ -163,14 +163,14 @@ def test_avatars_and_covers(node: NodeDatabase, run_import: Run, uploads: Path, 
     user = User.objects.get(pk=web)
     assert (user.avatar_url, user.cover_url) == (WEB, None)
     assert User.objects.get(pk=gone).avatar_url is None
-    assert "users: 1 × avatar_url not taken: The image file is missing" in summary
+    assert "users: 1 × avatar_url not imported: The image file is missing" in summary
     (uploads / "gone.png").write_bytes(picture(format="PNG"))
-    found = counts(run_import(node, uploads_dir=uploads))
-    assert found["users"]["updated"] == 1
+    tables = counts(run_import(node, uploads_dir=uploads))
+    assert tables["users"]["updated"] == 1
     assert (User.objects.get(pk=gone).avatar_url or "").startswith("/uploads/avatars/")
 
 
-# --- Vectors ----------------------------------------------------------------------------------
+# --- Vectors ------------------------------------------------------------------------------------
 
 
 @pytest.fixture(autouse=True)
@@ -179,7 +179,7 @@ def _model(settings: Any) -> None:
 
 
 @pytest.mark.parametrize(("caption", "status"), [("a boat", "done"), (None, "embedded")])
-def test_a_good_vector_of_a_known_model_is_taken(
+def test_a_good_vector_of_a_known_model_is_imported(
     node: NodeDatabase,
     run_import: Run,
     uploads: Path,
@@ -199,14 +199,14 @@ def test_a_good_vector_of_a_known_model_is_taken(
 @pytest.mark.parametrize(
     ("vector", "reason"),
     [
-        (unit_vector(zeros=128), "filled up with zeros"),
+        (unit_vector(zeros=128), "padded with zeros"),
         (unit_vector(length=0.8), "not of unit length"),
-        ([0.5] * 4, "has not 512 numbers"),
+        ([0.5] * 4, "does not have 512 numbers"),
         ([float("nan")] * 512, "not all of its numbers are finite"),
         (["x"] * 512, "cannot be read"),
     ],
 )
-def test_other_vectors_are_made_anew(
+def test_images_with_invalid_vectors_are_embedded_again(
     node: NodeDatabase,
     run_import: Run,
     uploads: Path,
@@ -225,9 +225,9 @@ def test_other_vectors_are_made_anew(
     assert reason in summary
 
 
-def test_vectors_of_an_unknown_model_are_left(node: NodeDatabase, run_import: Run):
+def test_vectors_of_an_unknown_model_are_not_imported(node: NodeDatabase, run_import: Run):
     image_id = node.image(WEB, embedding=str(unit_vector()))
-    assert "--clip-model did not say which model made it" in run_import(node)
+    assert "--clip-model does not say which model made it" in run_import(node)
     assert stored(image_id).embedding is None
     run_import(node, clip_model=MODEL)
     assert (stored(image_id).ai_status, stored(image_id).ai_error) == (AIStatus.DONE, "")
@@ -241,16 +241,14 @@ def test_images_with_a_vector_of_another_model_are_embedded_again(
     here = node.image("/uploads/a.jpg", embedding=vector, ai_caption="a boat")
     there = node.image(WEB, embedding=vector)
     summary = run_import(node, uploads_dir=uploads, clip_model="other/model")
-    assert f"its vector was left: other/model made it, searches use {MODEL}" in summary
+    assert f"vector not imported: other/model made it, searches use {MODEL}" in summary
     for image_id, status in ((here, AIStatus.PENDING), (there, AIStatus.FAILED)):
         image = stored(image_id)
         assert (image.embedding, image.embedding_model, image.ai_status) == (None, "", status)
     assert reconcile() == 1
 
 
-def test_the_model_that_is_searched_counts_and_not_that_of_the_settings(
-    node: NodeDatabase, run_import: Run
-):
+def test_the_active_model_decides_and_not_the_settings(node: NodeDatabase, run_import: Run):
     VectorSpace.objects.create(column=Column.SEARCHED, name="other/model", state=State.ACTIVE)
     image_id = node.image(WEB, embedding=str(unit_vector()))
     run_import(node, clip_model=MODEL)
@@ -259,7 +257,7 @@ def test_the_model_that_is_searched_counts_and_not_that_of_the_settings(
     assert (stored(image_id).embedding_model, stored(image_id).ai_status) == ("other/model", "done")
 
 
-def test_a_collection_begins_in_the_space_of_the_vectors_that_came(
+def test_an_empty_collection_starts_in_the_space_of_the_imported_vectors(
     node: NodeDatabase, run_import: Run, settings: Any
 ):
     node.image(WEB, embedding=str(unit_vector()))
@@ -270,7 +268,7 @@ def test_a_collection_begins_in_the_space_of_the_vectors_that_came(
     assert vector_space.active_space().name == MODEL
 
 
-def test_what_the_ai_did_here_stays(node: NodeDatabase, run_import: Run):
+def test_results_of_the_ai_are_not_overwritten(node: NodeDatabase, run_import: Run):
     image_id = node.image(WEB, ai_caption="old", embedding=str(unit_vector()))
     run_import(node)
     images = PostImage.objects.filter(pk=image_id)

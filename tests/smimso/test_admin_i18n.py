@@ -10,13 +10,13 @@ from django.utils import translation
 
 from accounts.models import User
 from posts.models import Post
-from smimso import admin_i18n as labels_of_models
+from smimso.admin_i18n import translate_labels
 
 OURS = {"accounts", "ai", "notifications", "posts", "search", "smimso"}
 
 
 def labels() -> Iterator[Any]:
-    for model, shown in admin.site._registry.items():
+    for model, model_admin in admin.site._registry.items():
         options: Any = model._meta
         if options.app_label not in OURS:
             continue
@@ -26,9 +26,13 @@ def labels() -> Iterator[Any]:
             if isinstance(field, Field):
                 yield from (field.verbose_name, field.help_text)
                 yield from (label for _, label in field.flatchoices)
-        for name in (*shown.list_display, *(shown.readonly_fields or ()), *(shown.actions or ())):
-            yield getattr(getattr(shown, str(name), None), "short_description", "")
-        yield from (title for title, _ in shown.fieldsets or ())
+        for name in (
+            *model_admin.list_display,
+            *(model_admin.readonly_fields or ()),
+            *(model_admin.actions or ()),
+        ):
+            yield getattr(getattr(model_admin, str(name), None), "short_description", "")
+        yield from (title for title, _ in model_admin.fieldsets or ())
 
 
 def test_every_label_of_the_admin_is_translated() -> None:
@@ -36,16 +40,16 @@ def test_every_label_of_the_admin_is_translated() -> None:
     with translation.override("en"):
         english = [str(text) for text in texts]
     with translation.override("vi"):
-        found = [str(text) for text in texts]
-    missing = {text for text, other in zip(english, found, strict=True) if text == other}
+        vietnamese = [str(text) for text in texts]
+    missing = {text for text, other in zip(english, vietnamese, strict=True) if text == other}
     assert missing == set()
 
 
-def test_labels_are_found_in_the_source_whatever_the_language_at_that_moment() -> None:
+def test_labels_are_translated_from_english_whatever_the_active_language() -> None:
     with translation.override("vi"):
-        labels_of_models.translate(Post)
-        labels_of_models.translate(User)
-        labels_of_models.translate(Group)  # Django's own, translated by Django
+        translate_labels(Post)
+        translate_labels(User)
+        translate_labels(Group)  # Django's own, translated by Django
     with translation.override("en"):
         plurals = [str(model._meta.verbose_name_plural) for model in (Post, User, Group)]
     assert plurals == ["posts", "users", "groups"]

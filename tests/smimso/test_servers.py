@@ -1,4 +1,4 @@
-"""Where the embedded servers live, who may reach them, and how they are tuned."""
+"""Addresses, permissions and tuning of the embedded servers."""
 
 import os
 import stat
@@ -26,7 +26,7 @@ def test_two_data_directories_have_two_socket_directories(tmp_path: Path) -> Non
     assert servers.socket_directory(tmp_path / "a") != servers.socket_directory(tmp_path / "b")
 
 
-def test_a_secret_is_made_once_and_is_private(data_dir: Path) -> None:
+def test_a_secret_is_created_once_and_is_private(data_dir: Path) -> None:
     secret = servers.load_or_create_secret(data_dir)
     assert len(secret) >= 48
     assert servers.load_or_create_secret(data_dir) == secret
@@ -47,7 +47,7 @@ def test_the_socket_directory_is_private(data_dir: Path) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a directory away")
-def test_a_socket_directory_of_someone_else_is_refused(data_dir: Path) -> None:
+def test_a_socket_directory_of_another_user_is_refused(data_dir: Path) -> None:
     sockets = servers.socket_directory(data_dir)
     sockets.mkdir()
     os.chown(sockets, 4242, 4242)
@@ -64,14 +64,14 @@ def test_a_link_in_place_of_the_socket_directory_is_refused(data_dir: Path) -> N
     sockets.unlink()
 
 
-def test_the_folders_that_were_opened_are_named(tmp_path: Path) -> None:
+def test_the_directories_whose_permissions_changed_are_returned(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     (closed / "open").mkdir(parents=True)
     (closed / "open").chmod(0o711)
     closed.chmod(0o700)
-    assert closed in servers._allow_traversal(closed / "open" / "file")
+    assert closed in servers.allow_traversal(closed / "open" / "file")
     assert closed.stat().st_mode & 0o777 == 0o701
-    assert servers._allow_traversal(closed / "open" / "file") == []
+    assert servers.allow_traversal(closed / "open" / "file") == []
 
 
 def test_a_cluster_of_another_postgresql_is_refused(data_dir: Path) -> None:
@@ -99,14 +99,15 @@ def test_the_tuning_grows_with_the_machine() -> None:
     assert (small[workers], large[workers]) == ("1", "8")
 
 
-def test_celery_is_told_the_same_redis() -> None:
+def test_celerys_url_is_of_the_same_redis() -> None:
     assert servers.kombu_url("unix:///tmp/x/redis.sock?db=0") == (
         "redis+socket:///tmp/x/redis.sock?virtual_host=0"
     )
     assert servers.kombu_url("redis://host:6379/0") == "redis://host:6379/0"
 
 
-def test_the_server_sorts_the_same_everywhere_and_listens_on_no_port(servers: Path) -> None:
+@pytest.mark.usefixtures("servers")
+def test_the_server_sorts_the_same_everywhere_and_listens_on_no_port() -> None:
     with psycopg.connect(servers.database_url(settings.DATA_DIR, "postgres")) as connection:
         row = connection.execute(
             "SELECT pg_encoding_to_char(encoding), datlocprovider::text, datlocale,"
@@ -116,7 +117,8 @@ def test_the_server_sorts_the_same_everywhere_and_listens_on_no_port(servers: Pa
     assert row == ("UTF8", "b", "C.UTF-8", "", "đà nẵng")
 
 
-def test_the_database_has_vectors_and_is_made_once(servers: Path) -> None:
+@pytest.mark.usefixtures("servers")
+def test_the_database_has_vectors_and_is_created_once() -> None:
     for _ in range(2):
         servers.create_database(settings.DATA_DIR)
     with psycopg.connect(servers.database_url(settings.DATA_DIR)) as connection:

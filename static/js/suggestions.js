@@ -1,15 +1,15 @@
 // A combobox with a list (ARIA Authoring Practices, "Editable Combobox With List Autocomplete").
 
-const WAIT = 150; // milliseconds without a key
+const DEBOUNCE_MS = 150;
 
 export class Suggestions {
-  /** Options come from the address in the input's `data-suggestions`; `take()` after a choice. */
-  constructor(input, list, take) {
+  /** Options come from the URL in the input's `data-suggestions`; calls `onChosen()`. */
+  constructor(input, list, onChosen) {
     this.input = input;
     this.list = list;
-    this.take = take;
+    this.onChosen = onChosen;
     this.timer = 0;
-    this.asked = "";
+    this.requested = "";
     for (const [name, value] of Object.entries({
       role: "combobox",
       "aria-autocomplete": "list",
@@ -18,11 +18,11 @@ export class Suggestions {
     })) {
       input.setAttribute(name, value);
     }
-    input.addEventListener("input", () => this.typed());
-    input.addEventListener("keydown", (event) => this.pressed(event));
+    input.addEventListener("input", () => this.handleInput());
+    input.addEventListener("keydown", (event) => this.handleKey(event));
     input.addEventListener("blur", () => this.close());
     input.form.addEventListener("submit", () => this.close());
-    list.addEventListener("pointerdown", (event) => event.preventDefault()); // keeps the focus
+    list.addEventListener("pointerdown", (event) => event.preventDefault()); // keep the focus
     list.addEventListener("click", (event) => this.choose(event.target.closest("[role=option]")));
   }
 
@@ -34,34 +34,34 @@ export class Suggestions {
     return this.list.querySelector("[aria-selected=true]");
   }
 
-  typed() {
+  handleInput() {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.ask(), WAIT);
+    this.timer = setTimeout(() => this.fetchOptions(), DEBOUNCE_MS);
   }
 
-  async ask() {
+  async fetchOptions() {
     const typed = this.input.value;
-    this.asked = typed;
+    this.requested = typed;
     if (typed.trim() === "") return this.close();
-    const address = `${this.input.dataset.suggestions}?q=${encodeURIComponent(typed)}`;
-    const answer = await fetch(address, { headers: { "HX-Request": "true" } }).catch(() => null);
-    if (!answer?.ok || this.asked !== typed || document.activeElement !== this.input) return;
-    this.list.innerHTML = await answer.text();
+    const url = `${this.input.dataset.suggestions}?q=${encodeURIComponent(typed)}`;
+    const response = await fetch(url, { headers: { "HX-Request": "true" } }).catch(() => null);
+    if (!response?.ok || this.requested !== typed || document.activeElement !== this.input) return;
+    this.list.innerHTML = await response.text();
     if (this.options.length === 0) return this.close();
     this.list.hidden = false;
     this.input.setAttribute("aria-expanded", "true");
-    this.mark(null);
+    this.select(null);
   }
 
   close() {
     clearTimeout(this.timer);
-    this.asked = "";
+    this.requested = "";
     this.list.hidden = true;
     this.input.setAttribute("aria-expanded", "false");
-    this.mark(null);
+    this.select(null);
   }
 
-  mark(option) {
+  select(option) {
     this.active?.setAttribute("aria-selected", "false");
     if (!option) return this.input.removeAttribute("aria-activedescendant");
     option.setAttribute("aria-selected", "true");
@@ -69,23 +69,23 @@ export class Suggestions {
     this.input.setAttribute("aria-activedescendant", option.id);
   }
 
-  pressed(event) {
-    if (event.isComposing) return; // Vietnamese is typed in several keys
+  handleKey(event) {
+    if (event.isComposing) return; // an input method composes Vietnamese letters
     const { options, active } = this;
     const open = !this.list.hidden;
     if (event.key === "Escape" && open) {
-      event.preventDefault(); // or the box is emptied, too
+      event.preventDefault(); // or the browser would empty the input
       this.close();
     } else if (event.key === "Enter" && open && active) {
       event.preventDefault();
       this.choose(active);
     } else if (["ArrowDown", "ArrowUp"].includes(event.key)) {
       event.preventDefault();
-      if (!open) return void this.ask();
+      if (!open) return void this.fetchOptions();
       const step = event.key === "ArrowDown" ? 1 : -1;
-      const place = options.indexOf(active) + step;
-      // Beyond either end is the box itself.
-      this.mark(active || step > 0 ? options[place] : options.at(-1));
+      const next = options.indexOf(active) + step;
+      // Beyond either end, no option is active.
+      this.select(active || step > 0 ? options[next] : options.at(-1));
     }
   }
 
@@ -93,6 +93,6 @@ export class Suggestions {
     if (!option) return;
     this.input.value = option.dataset.text;
     this.close();
-    this.take();
+    this.onChosen();
   }
 }

@@ -1,4 +1,4 @@
-"""What happens before and around a route: slashes, OPTIONS, CORS, logs, the index."""
+"""The request middleware (slashes, OPTIONS), CORS, the index of the API, tokens in logs."""
 
 import logging
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def test_options_always_succeeds(path: str, redirect: bool, settings: Any) -> No
 
 
 @pytest.mark.parametrize("path", ["/api/auth/me", "/nothing", "/", "/options/jobs", "/test-cors"])
-def test_only_known_origins_may_read_also_errors(path: str) -> None:
+def test_only_known_origins_may_read_responses_and_errors(path: str) -> None:
     known = APIClient().get(path, HTTP_ORIGIN=FRONTEND)
     assert known[ALLOWED] == FRONTEND
     assert "origin" in known["Vary"]
@@ -67,7 +67,7 @@ def test_only_known_origins_may_read_also_errors(path: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/uploads/avatars/none.png", "/notifications/stream", "/api/notifications/stream"]
 )
-def test_files_and_the_stream_are_open_to_all_origins_also_their_errors(path: str) -> None:
+def test_files_and_the_stream_and_their_errors_are_open_to_all_origins(path: str) -> None:
     for origin in (FRONTEND, ELSEWHERE):
         response = APIClient().get(path, HTTP_ORIGIN=origin)
         assert response.status_code in (401, 404)

@@ -1,4 +1,4 @@
-"""Every answer has the envelope, whatever goes wrong; every route is there twice."""
+"""The envelope of all responses, errors included; both mounts of all routes."""
 
 import io
 import logging
@@ -15,7 +15,8 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from smimso import errors
-from smimso.web.responses import clamped_int, exception_handler, page_and_limit, paginated, success
+from smimso.web.paging import clamp_int, page_and_limit, page_response
+from smimso.web.responses import exception_handler, success
 
 Api = Callable[..., APIClient]
 
@@ -47,7 +48,7 @@ def test_success_has_data_always_and_a_message_only_if_there_is_one() -> None:
 
 @pytest.mark.parametrize(("total", "pages"), [(0, 0), (1, 1), (20, 1), (21, 2)])
 def test_pagination_counts_pages(total: int, pages: int) -> None:
-    assert paginated([], page=3, limit=20, total=total).data["pagination"] == {
+    assert page_response([], page=3, limit=20, total=total).data["pagination"] == {
         "page": 3,
         "limit": 20,
         "total": total,
@@ -84,11 +85,11 @@ def test_every_error_becomes_the_envelope(error: Exception, status: int, text: s
     assert response.data == {"success": False, "error": text, "message": text}
 
 
-def test_who_is_throttled_is_told_for_how_long() -> None:
+def test_a_throttled_client_learns_when_to_retry() -> None:
     assert exception_handler(exceptions.Throttled(wait=7.2), {})["Retry-After"] == "8"
 
 
-def test_only_the_unexpected_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_only_unexpected_errors_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR, "smimso.web.responses"):
         exception_handler(errors.Unavailable(), {})
         exception_handler(errors.NotFound(), {})
@@ -121,8 +122,8 @@ def test_page_and_limit_are_clamped(query: dict[str, str], expected: tuple[int, 
 
 
 def test_a_clamped_number_has_its_own_bounds() -> None:
-    assert clamped_int("7", default=3, least=1, most=5) == 5
-    assert clamped_int(None, default=3, least=1, most=5) == 3
+    assert clamp_int("7", default=3, min_value=1, max_value=5) == 5
+    assert clamp_int(None, default=3, min_value=1, max_value=5) == 3
 
 
 # --- Over HTTP ------------------------------------------------------------------------------
@@ -182,7 +183,7 @@ class TestRequests:
             for mount in ("/api", ""):
                 assert_error(api(owner).post(mount + path, {}, format="multipart"), 400)
 
-    def test_what_fails_inside_is_told_to_nobody(
+    def test_internal_failures_reveal_nothing(
         self, api: Api, owner: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(*_: object, **__: object) -> None:
@@ -193,7 +194,7 @@ class TestRequests:
         assert_error(response, 500, "Internal server error")
         assert b"hunter2" not in response.content
 
-    def test_what_fails_outside_of_the_rest_framework_has_the_envelope_too(
+    def test_failures_outside_of_the_rest_framework_have_the_envelope_too(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(*_: object) -> None:
@@ -220,7 +221,7 @@ class TestRequests:
             (PermissionDenied("secret"), 403, "You are not allowed to do this"),
         ],
     )
-    def test_what_is_refused_outside_of_the_rest_framework_has_the_envelope_too(
+    def test_refusals_outside_of_the_rest_framework_have_the_envelope_too(
         self,
         api: Api,
         client: Client,
