@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 from uuid import UUID
 
 from celery import Task, shared_task
@@ -31,7 +30,7 @@ class ImageBatches(Batches):
     that its own is still running. Messages that do not fill a batch would then wait forever.
     """
 
-    def Strategy(self, *args: Any) -> Callable[..., None]:  # noqa: N802 - Celery's name
+    def Strategy(self, *args: object) -> Callable[..., None]:  # noqa: N802 - Celery's name
         self._tref = None  # this method runs at every (re)connection
         return super().Strategy(*args)
 
@@ -87,7 +86,7 @@ def nightly_cleanup() -> None:
 def classify_posts() -> None:
     """Classify all posts. Retries for an hour until an AI worker with the model is running."""
     outcome = classification.reclassify_all()
-    logger.info("Classified %d posts, %d changed", outcome.looked_at, outcome.changed)
+    logger.info("Classified %d posts, %d changed", outcome.classified, outcome.changed)
 
 
 @shared_task(bind=True, ignore_result=True)

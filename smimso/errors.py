@@ -152,19 +152,18 @@ TEXTS = {
     "search_expired": _("The search has expired. Please search again."),
     # Operators: the vector index and changes of the model
     "index_being_built": _("The vector index is being built"),
-    "unknown_action": _("There is no such change."),
+    "unknown_action": _("There is no such action."),
     "weights_missing": _("There are no weights in %(model)s"),
-    "model_already_searched": _("The collection is in the space of %(name)s already"),
+    "model_already_searched": _("Search already uses the vectors of %(name)s"),
     "vectors_being_deleted": _(
-        "The vectors of %(name)s are being cleared away: begin again when that is done, "
-        "in some minutes"
+        "The vectors of %(name)s are being deleted. Start again in a few minutes."
     ),
     "other_model_present": _(
-        "The vectors of %(name)s are beside those that are searched (%(state)s): cancel, "
-        "roll back or finish that first"
+        "The collection also has vectors of %(name)s (%(state)s). Cancel, roll back or finish that "
+        "change first."
     ),
-    "no_model_change": _("No change of the model is under way"),
-    "no_previous_model": _("There is no former model to go back to"),
-    "no_previous_vectors": _("There are no vectors of a former model"),
-    "no_decision_needed": _("The change of the model does not wait for a decision"),
+    "no_model_change": _("No change of the model is in progress"),
+    "no_previous_model": _("There is no previous model to roll back to"),
+    "no_previous_vectors": _("There are no vectors of a previous model"),
+    "no_decision_needed": _("The change of the model needs no decision"),
 }

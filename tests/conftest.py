@@ -70,7 +70,8 @@ def pytest_collection_modifyitems(
         program = next((name for name in SHARED_PROGRAMS if name in fixtures), None)
         if program:
             item.add_marker(pytest.mark.slow)
-        item.add_marker(pytest.mark.xdist_group(program or item.location[0]))
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(program or item.location[0]))
     yield
     if hasattr(config, "workerinput"):
         items.sort(key=_rank)

@@ -1,6 +1,6 @@
-"""Hash and colours of images that were stored before these were computed, or were imported.
+"""Perceptual hashes and colours of images that were stored without them or imported.
 
-Rows are the only state: what has no colours yet is looked at, so a run may stop at any time.
+Rows are the only state: an image without colours is unprocessed, so a run can stop at any time.
 """
 
 import logging
@@ -17,27 +17,26 @@ from smimso.errors import InvalidInput
 
 logger = logging.getLogger(__name__)
 
-_BATCH = 200  # rows
+_BATCH_SIZE = 200  # rows
 _COLUMNS = ["perceptual_hash", "colors"]
 
 
 def backfill_appearance(*, seconds: float = 5.0) -> int:
-    """Looks at stored images for about so long; the number of images that were written.
+    """Process stored images for about `seconds`; return the number of images written.
 
-    What cannot be read gets no hash and no colours, and is not looked at again.
+    Unreadable images get no hash and an empty list of colours, and are not processed again.
     """
-    deadline, last, filled = time.monotonic() + seconds, None, 0
+    deadline, last, written = time.monotonic() + seconds, None, 0
     while time.monotonic() < deadline:
         rows = PostImage.objects.without_appearance().order_by("pk")
         if last is not None:
-            rows = rows.filter(pk__gt=last)  # what the storage refused is for the next run
-        images = list(rows.only("pk", "image_path", *_COLUMNS)[:_BATCH])
+            rows = rows.filter(pk__gt=last)  # failures of the storage are left to the next run
+        images = list(rows.only("pk", "image_path", *_COLUMNS)[:_BATCH_SIZE])
         if not images:
             break
-        seen = [image for image in images if _compute(image)]
-        filled += _write(seen)
+        written += _write([image for image in images if _compute(image)])
         last = images[-1].pk
-    return filled
+    return written
 
 
 def _write(images: Sequence[PostImage]) -> int:
@@ -45,12 +44,12 @@ def _write(images: Sequence[PostImage]) -> int:
 
 
 def _compute(image: PostImage) -> bool:
-    """False when the storage could not be asked."""
+    """Set the columns of `image`; return False if the storage could not be read."""
     image.colors = []
     try:
-        picture = decode_bytes(_smallest_file(image))
+        picture = decode_bytes(_read_smallest_file(image))
     except (FileNotFoundError, InvalidInput) as error:
-        logger.warning("Image %s cannot be looked at: %s", image.pk, error)
+        logger.warning("Image %s has no readable file: %s", image.pk, error)
         return True
     except OSError as error:
         logger.warning("Image %s could not be read: %s", image.pk, error)
@@ -60,7 +59,7 @@ def _compute(image: PostImage) -> bool:
     return True
 
 
-def _smallest_file(image: PostImage) -> bytes:
+def _read_smallest_file(image: PostImage) -> bytes:
     thumbnail = f"{access.FOLDER}/{image.pk}.thumbnail.webp"
     name = thumbnail if default_storage.exists(thumbnail) else image.image_path
     with default_storage.open(name) as file:

@@ -1,11 +1,11 @@
-"""Categories by zero-shot classification: of one image, and of the whole collection anew.
+"""Categories by zero-shot classification of stored vectors; no image is read again.
 
-Stored vectors are enough: no image is looked at again. What an author chose is never changed.
+Categories that an author chose are never changed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from uuid import UUID
 
 import numpy as np
 from django.contrib.postgres.fields import ArrayField
@@ -24,81 +24,83 @@ FIELD = "category"
 
 @dataclass(frozen=True)
 class Outcome:
-    """looked_at: posts with a vector that are the AI's to classify; changed: of those."""
+    """classified: posts with a vector whose category the AI may set. changed: how many differ."""
 
-    looked_at: int
+    classified: int
     changed: int
 
 
 def label_texts(category: Category) -> dict[str, list[str]]:
-    """What images of a category show, by language; semicolons part the texts of a prompt."""
-    vietnamese = _parts(category.prompt_vi) or [category.name.lower()]
-    return {"en": _parts(category.prompt), "vi": vietnamese}
+    """Return the texts of a category's prompts by language; semicolons separate them."""
+    vietnamese = _split_prompt(category.prompt_vi) or [category.name.lower()]
+    return {"en": _split_prompt(category.prompt), "vi": vietnamese}
 
 
-def _parts(prompt: str) -> list[str]:
+def _split_prompt(prompt: str) -> list[str]:
     return [text.strip() for text in prompt.split(";") if text.strip()]
 
 
 @in_one_vector_space
-def reclassify_all(progress: Callable[[int], Any] = lambda count: None) -> Outcome:
-    """Gives every post that is the AI's to classify the category that its first image shows.
+def reclassify_all(progress: Callable[[int], object] = lambda count: None) -> Outcome:
+    """Set the category of each post that `ai_classified` covers, by its first image.
 
-    progress: is told how many posts were done each time. Raises Unavailable without a worker.
+    progress: called with the number of posts after each block. Raises Unavailable without a
+    worker.
     """
     categories = list(Category.objects.all())
     model = ai.clip_name()
     if not categories:
         return Outcome(0, 0)
     labels = zero_shot.embed_labels(ai.embed_texts, map(label_texts, categories), model)
-    looked_at = changed = 0
-    for post_ids, vectors in _blocks(model):
+    classified = changed = 0
+    for post_ids, vectors in _read_blocks(model):
         best = zero_shot.predict(labels.probabilities(vectors))
-        for number, category in [*enumerate(categories), (-1, None)]:
-            ids = [post_ids[index] for index in np.flatnonzero(best == number)]
+        for index, category in [*enumerate(categories), (-1, None)]:
+            ids = [post_ids[position] for position in np.flatnonzero(best == index)]
             changed += _assign(ids, category)
-        looked_at += len(post_ids)
+        classified += len(post_ids)
         progress(len(post_ids))
-    return Outcome(looked_at, changed)
+    return Outcome(classified, changed)
 
 
 def ai_classified() -> Q:
-    """Posts whose category the author left open, or the AI filled in."""
+    """Match posts whose category the author left open or the AI filled in."""
     return Q(ai_writable_fields__contains=[FIELD]) | Q(ai_fields__contains=[FIELD])
 
 
-def _blocks(model: str) -> Iterator[tuple[list[Any], np.ndarray]]:
-    """Ids of posts and float32 [n, 512], the vectors of their first images."""
+def _read_blocks(model: str) -> Iterator[tuple[list[UUID], np.ndarray]]:
+    """Yield ids of posts and the vectors of their first images, float32 [n, 512]."""
     images = PostImage.objects.searchable(model).filter(display_order=0)
-    posts = images.filter(post__in=Post.objects.filter(ai_classified()))
-    last = None
+    rows = images.filter(post__in=Post.objects.filter(ai_classified())).order_by("post_id")
+    last: UUID | None = None
     while True:
-        rows = posts.filter(post_id__gt=last) if last else posts
-        block: list[Any] = list(
-            rows.order_by("post_id").values_list("post_id", "embedding")[:BLOCK_SIZE]
-        )
+        following = rows.filter(post_id__gt=last) if last else rows
+        block = list(following.values_list("post_id", "embedding")[:BLOCK_SIZE])
         if not block:
             return
         last = block[-1][0]
         yield [post_id for post_id, _ in block], np.array([row for _, row in block], np.float32)
 
 
-def _assign(post_ids: Sequence[Any], category: Category | None) -> int:
-    """The author may have chosen meanwhile: the condition is looked at again, on the locked row."""
-    filled, left = (
+def _assign(post_ids: Sequence[UUID], category: Category | None) -> int:
+    """Set or clear the category; return the number of posts that changed.
+
+    The condition is evaluated again on the locked rows, as an author may have chosen meanwhile.
+    """
+    filled, cleared = (
         ("ai_fields", "ai_writable_fields") if category else ("ai_writable_fields", "ai_fields")
     )
     posts = Post.objects.filter(ai_classified(), pk__in=post_ids)
-    differ = posts.exclude(category=category) if category else posts.exclude(category=None)
-    return differ.update(
+    differing = posts.exclude(category=category) if category else posts.exclude(category=None)
+    return differing.update(
         category=category,
         **{
             filled: _array("array_append", _array("array_remove", F(filled))),
-            left: _array("array_remove", F(left)),
+            cleared: _array("array_remove", F(cleared)),
         },
     )
 
 
-def _array(function: str, array: Any) -> Func:
+def _array(function: str, array: F | Func) -> Func:
     field = ArrayField(models.CharField(max_length=20))
     return Func(array, Value(FIELD), function=function, output_field=field)

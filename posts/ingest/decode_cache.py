@@ -1,7 +1,7 @@
-"""The pictures of queued images, decoded ahead of the engine and once for both models.
+"""Pictures of queued images, decoded ahead of the engine and only once for both models.
 
-CLIP's step comes shortly before BLIP's, mostly in the same process: what it decoded is kept until
-then, as long as there is room.
+BLIP's step follows CLIP's soon, mostly in the same process: pictures that CLIP's step decoded stay
+cached until then, as long as there is room.
 """
 
 from collections import OrderedDict
@@ -23,17 +23,25 @@ _lock = Lock()
 
 
 def decode_async(image: PostImage) -> Future[Image.Image]:
-    """The picture of a row, as `media.images.decode_ahead`; also raises the storage's errors."""
+    """Return the future of an image's picture; see `media.images.decode_ahead`.
+
+    It raises InvalidInput for a file that is no readable image, and the storage's errors.
+    """
     with _lock:
-        kept = _cache.pop(image.image_path, None)  # nobody asks a third time
-    if kept is not None:
+        cached = _cache.pop(image.image_path, None)  # there is no third step
+    if cached is not None:
         done: Future[Image.Image] = Future()
-        done.set_result(kept)
+        done.set_result(cached)
         return done
     future = decode_ahead(partial(_read, image.image_path))
     if image.ai_status == AIStatus.PENDING:
         future.add_done_callback(partial(_store, image.image_path))
     return future
+
+
+def clear() -> None:
+    with _lock:
+        _cache.clear()
 
 
 def _read(path: str) -> bytes:

@@ -28,7 +28,7 @@ from smimso.queues import CAPTION, EMBED
 
 logger = logging.getLogger(__name__)
 
-STEPS: dict[str, str] = {AIStatus.PENDING: EMBED, AIStatus.EMBEDDED: CAPTION}
+STEPS: dict[str, str] = {AIStatus.PENDING: EMBED, AIStatus.EMBEDDED: CAPTION}  # and queues
 
 
 class Engine(embeddings.Embedder, Protocol):
@@ -95,17 +95,17 @@ def _store_vectors(image: PostImage, vectors: embeddings.Vectors, *, first: str)
 
 
 def _store_caption(image: PostImage, text: str, source: str, category: Category | None) -> bool:
-    with transaction.atomic():  # both or nothing: a row that is done is never looked at again
+    with transaction.atomic():  # both or nothing: a row that is done is not processed again
         # Lock order of everything that changes a post: the post, then its images and its words.
         Post.objects.select_for_update().filter(pk=image.post_id).first()
         if not _advance(image, AIStatus.DONE, ai_caption=text, caption_model=source):
             return False
         if _is_first(image):
-            fill_open_fields(image.post_id, text, category)
+            fill_writable_fields(image.post_id, text, category)
         return True
 
 
-def fill_open_fields(post_id: UUID, caption: str, category: Category | None) -> None:
+def fill_writable_fields(post_id: UUID, caption: str, category: Category | None) -> None:
     """Fill the fields that the author left open with what the AI found, once."""
     values = {
         "title": captions.make_title(caption),
@@ -147,14 +147,13 @@ def reconcile(*, limit: int = 500) -> int:
     )
     metrics.count_failures("given_up", lost)
     total = 0
-    for name, status in ((EMBED, AIStatus.PENDING), (CAPTION, AIStatus.EMBEDDED)):
-        room = limit - queue.depth(name)  # a long queue is busy, not lost
+    longest_first = waiting.order_by(F("ai_queued_at").asc(nulls_first=True))
+    for status, step in STEPS.items():
+        room = limit - queue.depth(step)  # a long queue is busy, not lost
         if room > 0:
-            rows = waiting.filter(ai_status=status).order_by(
-                F("ai_queued_at").asc(nulls_first=True)
-            )
-            ids = list(rows.values_list("pk", flat=True)[:room])
-            total += len(ids) if ids and queue.enqueue(name, ids) else 0
+            rows = longest_first.filter(ai_status=status).values_list("pk", flat=True)
+            ids = list(rows[:room])
+            total += len(ids) if ids and queue.enqueue(step, ids) else 0
     return total
 
 
@@ -165,7 +164,7 @@ class _PipelineBatch(ClaimedBatch):
         )
 
     def _give_back_attempts(self, images: Sequence[PostImage]) -> None:
-        unfinished = self._rows(images).filter(ai_attempts__gt=0)  # 0: through by now
+        unfinished = self._rows(images).filter(ai_attempts__gt=0)  # 0: finished
         unfinished.update(ai_attempts=F("ai_attempts") - 1)
 
     def _record_failure(self, image: PostImage, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""Puts images on the AI queues. Rows are the truth: a message that is lost is queued again."""
+"""Messages to the AI workers. Rows are the truth: a lost message is sent again."""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -15,7 +15,7 @@ _TASKS = {EMBED: "posts.tasks.embed_images", CAPTION: "posts.tasks.caption_image
 
 
 def enqueue(queue: str, image_ids: Iterable[UUID]) -> bool:
-    """Sends one message per image. False, and nothing raised, when Redis is away."""
+    """Send one message per image; return False, and raise nothing, if Redis is unreachable."""
     ids = list(image_ids)
     arguments = [(str(image_id),) for image_id in ids]
     is_sent = send_tasks(_TASKS[queue], arguments, headers=metrics.sent_at_headers())
@@ -25,19 +25,22 @@ def enqueue(queue: str, image_ids: Iterable[UUID]) -> bool:
 
 
 def enqueue_backfill(run: int, *, parts: int) -> None:
-    """Has `parts` workers fill what images lack of vectors, each in a range of ids of its own."""
+    """Start `parts` chains of backfill batches, each in its own range of image ids."""
     bounds = [UUID(int=(2**128 - 1) * part // parts) for part in range(1, parts)]
     for after, until in zip([None, *bounds], [*bounds, None], strict=True):
         send_backfill(run, after, until)
 
 
 def send_backfill(run: int, after: UUID | None, until: UUID | None) -> bool:
-    """False when Redis is away; then `search.reembedding.services` begins again later."""
+    """Send the message for one batch; return False if Redis is unreachable.
+
+    Then `search.reembedding.services` starts a new run later.
+    """
     return _send("posts.tasks.fill_vectors", run, after and str(after), until and str(until))
 
 
 def enqueue_classification() -> bool:
-    """Has all posts classified anew in the background. False when Redis is away."""
+    """Reclassify all posts in the background; return False if Redis is unreachable."""
     return _send("posts.tasks.classify_posts")
 
 
@@ -46,5 +49,5 @@ def _send(task: str, *args: object) -> bool:
 
 
 def depth(queue: str) -> int:
-    """Messages that no worker has taken yet."""
+    """Return the number of waiting messages."""
     return int(redis_client().llen(queue))

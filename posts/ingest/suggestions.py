@@ -1,6 +1,6 @@
-"""Words for a picture before it is posted. Nothing of it is kept.
+"""Suggested captions, tags and categories for a picture before it is posted; nothing is stored.
 
-Without the AI there is less to suggest, and that is no error.
+Without the AI there are fewer suggestions, but no error.
 """
 
 from dataclasses import dataclass
@@ -31,19 +31,23 @@ class Metadata:
 
 
 def suggest_caption(image: Image.Image) -> tuple[str, CategoryGuess | None]:
-    """The caption, "" when the AI has none, and the category if there is a likely one."""
+    """Return the AI's caption, "" without one, and the category if one is likely."""
     categories = list(Category.objects.all())
     try:
-        caption, found = ai.caption_and_label(image, [label_texts(each) for each in categories])
+        caption, label = ai.caption_and_label(image, [label_texts(each) for each in categories])
     except Unavailable:
         return "", None
-    return caption, CategoryGuess(categories[found[0]], found[1]) if found else None
+    if label is None:
+        return caption, None
+    index, score = label
+    return caption, CategoryGuess(categories[index], score)
 
 
 def suggest_metadata(image: Image.Image, file_name: str) -> Metadata:
-    """Without a caption the words of the file's name, if a member named it: better none than wrong.
+    """Suggest all texts of a post; without a caption, the words of the file's name.
 
-    file_name: as the member's device calls it.
+    file_name: the name on the member's device. A generated one gives no words: better none than
+    wrong ones.
     """
     caption, guess = suggest_caption(image)
     text = caption or words_from_file_name(file_name)

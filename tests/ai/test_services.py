@@ -1,21 +1,23 @@
-"""Asking the AI: answers from a real worker, and a prompt refusal when there is none."""
+"""Calls to the AI: replies of a real worker, and a prompt refusal without one."""
 
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
 import pytest
-from django.conf import settings
 from django.core.cache import cache
 from django.db import connection, transaction
 from PIL import Image
 
 from ai import heartbeat, rpc, services
+from ai.demo_models.drawing import draw_scene
+from ai.demo_models.scenes import VALIDATION_SEEDS, sample_scenes
 from ai.heartbeat import ModelState, WorkerState
 from ai.image_codec import encode
 from ai.rpc import RemoteTask
@@ -27,6 +29,14 @@ from smimso.redis import redis_client
 pytestmark = pytest.mark.django_db
 
 PATIENCE = 300.0  # seconds; a loaded machine may need many of them
+PROMPT = 5.0  # seconds of a refusal that waits for nothing: milliseconds on an idle machine
+
+
+@contextmanager
+def takes_seconds(minimum: float, maximum: float) -> Iterator[None]:
+    start = time.monotonic()
+    yield
+    assert minimum <= time.monotonic() - start < maximum
 
 
 def wait_for_models() -> None:
@@ -43,7 +53,7 @@ def ready(worker: None) -> None:
 
 @pytest.fixture
 def deaf_worker(servers: Path) -> Iterator[Callable[..., None]]:
-    """`deaf_worker()`: a state in Redis, as of a worker that is there and never answers."""
+    """`deaf_worker()`: the state of a worker that seems to be alive and never replies."""
     names = []
 
     def appear(**changes: Any) -> None:
@@ -79,7 +89,7 @@ def test_a_text_is_computed_once_whatever_its_spacing(
     ready: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = services.embed_text("a  red boat ")
-    monkeypatch.setattr(rpc, "call", lambda *a, **k: pytest.fail("asked again"))
+    monkeypatch.setattr(rpc, "call", lambda *_, **__: pytest.fail("called again"))
     assert services.embed_text("a red\nboat") == first
 
 
@@ -99,44 +109,56 @@ def test_predictions_come_best_first_and_sum_to_one(ready: None, picture: Image.
     assert sum(scores) == pytest.approx(1.0, abs=1e-4)
 
 
-def test_a_picture_gets_its_caption_and_its_label_in_one_message(
-    ready: None, picture: Image.Image
+def test_a_picture_gets_its_caption_and_the_label_that_it_shows_in_one_call(
+    ready: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    labels = [{"en": [f"a drawing of a {thing}"]} for thing in ("boat", "house")]
-    caption, label = services.caption_and_label(picture, labels)
-    assert caption
-    assert label is None or label[0] in (0, 1)
+    bus, _, house = (draw_scene(scene) for scene in sample_scenes(3, VALIDATION_SEEDS))
+    labels = [{"en": [f"a {thing}"]} for thing in ("boat", "house", "tree")]
+    calls, call = [], rpc.call
+
+    def record(task: RemoteTask, **arguments: Any) -> Any:
+        calls.append(task)
+        return call(task, **arguments)
+
+    monkeypatch.setattr(rpc, "call", record)
+    caption, label = services.caption_and_label(house, labels)
+    assert "house" in caption
+    assert label is not None
+    assert label[0] == 1
+    assert 0.5 < label[1] <= 1
+    caption, label = services.caption_and_label(bus, labels)
+    assert "bus" in caption
+    assert label is None
+    assert calls == [RemoteTask.CAPTION_AND_LABEL] * 2
 
 
 def test_a_text_does_not_wait_for_pictures_that_came_before(
     ready: None, picture: Image.Image
 ) -> None:
-    asked = {"image": encode(picture), "labels": [], "model": services.clip_name()}
+    arguments = {"image": encode(picture), "labels": [], "model": services.clip_name()}
     for _ in range(32):
-        send(RemoteTask.CAPTION_AND_LABEL, kwargs=asked)
-    services.embed_text("a text that nobody has asked before")
+        send(RemoteTask.CAPTION_AND_LABEL, kwargs=arguments)
+    services.embed_text("a text that is not in the cache")
     assert redis_client().llen(INTERACTIVE) > 0
     redis_client().delete(INTERACTIVE)
 
 
-def test_a_text_that_nobody_waits_for_is_not_computed(ready: None, picture: Image.Image) -> None:
+def test_a_text_whose_caller_has_given_up_is_not_computed(ready: None) -> None:
     call_id = str(uuid4())
-    asked = {"text": "too late", "model": services.clip_name()}
-    send(RemoteTask.EMBED_TEXT, kwargs=asked, task_id=call_id, expires=-1)
+    arguments = {"text": "too late", "model": services.clip_name()}
+    send(RemoteTask.EMBED_TEXT, kwargs=arguments, task_id=call_id, expires=-1)
     services.embed_text("a text that came after it")
     assert not redis_client().exists(rpc.REPLY_KEY.format(call_id))
 
 
-def test_what_a_task_refuses_comes_back_as_invalid_input(ready: None) -> None:
+def test_a_refusal_of_a_task_comes_back_as_invalid_input(ready: None) -> None:
     with pytest.raises(InvalidInput, match="not a readable image"):
         rpc.call(RemoteTask.EMBED_IMAGE, image="bm90IGFuIGltYWdl", model=services.clip_name())
 
 
 def test_a_task_that_breaks_is_answered_before_the_time_out(ready: None) -> None:
-    started = time.monotonic()
-    with pytest.raises(Unavailable):
+    with takes_seconds(0, 30), pytest.raises(Unavailable):
         rpc.call(RemoteTask.EMBED_TEXT, text=None, model=services.clip_name())
-    assert time.monotonic() - started < settings.AI_TIMEOUT / 2
 
 
 def test_many_threads_get_their_own_answers(ready: None) -> None:
@@ -156,7 +178,15 @@ def test_many_threads_get_their_own_answers(ready: None) -> None:
         assert np.dot(found[word], services.embed_text(word)) == pytest.approx(1.0, abs=1e-4)
 
 
-# --- Without one ----------------------------------------------------------------------------
+def test_callers_know_every_task_and_its_queue() -> None:
+    app.loader.import_default_modules()  # as a worker does
+    registered = {name: task for name, task in app.tasks.items() if name.startswith("ai.tasks.")}
+    assert {task.value: task.queue for task in RemoteTask} == {
+        name: task.queue for name, task in registered.items()
+    }
+
+
+# --- Without a worker -----------------------------------------------------------------------
 
 
 def test_a_blank_text_is_refused() -> None:
@@ -171,18 +201,16 @@ def test_a_blank_text_is_refused() -> None:
         {"clip": ModelState("another/model", loaded=True)},
         {"clip": ModelState("local-dir/clip", loaded=False, error="no weights")},
     ],
-    ids=["none that answers requests", "none with the configured model", "none with weights"],
+    ids=["none serves calls", "none has the configured model", "none has weights"],
 )
 def test_without_a_fitting_worker_nobody_waits(
     deaf_worker: Callable[..., None], state: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeat, "WORKERS_KEY", "test:workers")  # apart from a running worker
+    monkeypatch.setattr(heartbeat, "WORKERS_KEY", "test:workers")  # away from a running worker
     monkeypatch.setattr(heartbeat, "STATE_KEY", "test:worker:{}")
     deaf_worker(**state)
-    started = time.monotonic()
-    with pytest.raises(Unavailable):
+    with takes_seconds(0, PROMPT), pytest.raises(Unavailable):
         services.embed_text("a red boat")
-    assert time.monotonic() - started < settings.AI_TIMEOUT / 2
 
 
 def test_a_cached_text_needs_no_worker(
@@ -220,19 +248,17 @@ def test_vectors_of_two_models_are_never_mixed(
         services.embed_text("a red boat")
 
 
-def test_a_worker_that_never_answers_costs_the_time_out(
+def test_a_worker_that_never_replies_costs_the_time_out(
     deaf_worker: Callable[..., None], servers: Path, settings: Any, deaf_queue: None
 ) -> None:
     settings.AI_TIMEOUT = 0.5
     deaf_worker()
-    started = time.monotonic()
-    with pytest.raises(Unavailable):
+    with takes_seconds(0.4, 0.5 + PROMPT), pytest.raises(Unavailable):
         services.embed_text("a red boat")
-    assert 0.4 < time.monotonic() - started < 60
 
 
 @pytest.mark.django_db(transaction=True)
-def test_who_waits_holds_no_database_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_waiting_caller_holds_no_database_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     open_while_waiting = []
 
     class Redis:
@@ -262,15 +288,13 @@ def test_when_too_many_wait_the_next_is_refused_at_once(
     settings.AI_QUEUE_LIMIT = 3
     deaf_worker()
     redis_client().rpush("deaf", "a", "b", "c")
-    started = time.monotonic()
-    with pytest.raises(Unavailable, match="too much to do"):
+    with takes_seconds(0, PROMPT), pytest.raises(Unavailable, match="too much to do"):
         services.embed_text("a red boat")
-    assert time.monotonic() - started < settings.AI_TIMEOUT / 2
 
 
 @pytest.fixture
 def deaf_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A queue that no worker of this test run consumes."""
+    """All calls go to a queue that no worker of this test run consumes."""
     monkeypatch.setattr(RemoteTask, "queue", "deaf")
 
 
@@ -292,19 +316,15 @@ def test_a_killed_worker_is_forgotten_when_its_state_expires(
 
 @pytest.mark.usefixtures("redis_away")
 def test_a_dead_redis_is_unavailable_and_nobody_waits() -> None:
-    started = time.monotonic()
-    with pytest.raises(Unavailable):
+    with takes_seconds(0, PROMPT), pytest.raises(Unavailable):
         services.embed_text("a red boat")
-    assert time.monotonic() - started < settings.AI_TIMEOUT / 2
 
 
 def test_a_hanging_redis_is_unavailable_before_the_time_out(settings: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings.REDIS_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
-        started = time.monotonic()
-        with pytest.raises(Unavailable):
+        with takes_seconds(0, 2 + PROMPT), pytest.raises(Unavailable):
             services.embed_text("a red boat")
-        assert time.monotonic() - started < settings.AI_TIMEOUT / 2
 
 
 def send(task: RemoteTask, **options: Any) -> None:

@@ -11,12 +11,10 @@ from rest_framework.test import APIClient
 
 from accounts import google
 from accounts.models import Category, Follow, Survey, User
-from accounts.services import follow_user
 from ai import services as ai
 from ai.services import Prediction
 from notifications.models import Notification
-from posts import interactions
-from posts.models import Post, PostImage
+from posts.models import Activity, Comment, Like, Post, PostImage, SavedPost
 from smimso.web.auth import issue_token
 from tests.conftest import PASSWORD
 
@@ -52,36 +50,6 @@ class World:
         return client
 
 
-def new_post(author: User, category: Category, title: str) -> Post:
-    post = Post.objects.create(
-        user=author,
-        title=title,
-        description="Seen from the beach",
-        category=category,
-        tags=["sea"],
-        caption="a red sky",
-        view_count=3,
-    )
-    for order in range(2):
-        image = PostImage(
-            post=post,
-            width=96,
-            height=64,
-            file_size=1234,
-            placeholder="data:image/webp;base64,AA==",
-            ai_caption="a red sky",
-            user_caption="Ours" if order else None,
-            display_order=order,
-            embedding=VECTOR,
-            embedding_model=ai.clip_name(),
-            ai_status="done",
-        )
-        image.image_path = f"posts/{image.pk}.jpg"
-        image.image_url = f"/uploads/{image.image_path}"
-        image.save()
-    return post
-
-
 @pytest.fixture
 def nobodys_world(member: Callable[..., User], picture: Callable[..., bytes]) -> World:
     """Just the viewer: every id is that of nothing."""
@@ -92,6 +60,7 @@ def nobodys_world(member: Callable[..., User], picture: Callable[..., bytes]) ->
 
 @pytest.fixture
 def world(member: Callable[..., User], picture: Callable[..., bytes]) -> World:
+    """A few rows of every kind, stored without the services: hundreds of tests need them."""
     category = Category.objects.get(slug="photography")
     owner = member(
         "Owner",
@@ -104,21 +73,52 @@ def world(member: Callable[..., User], picture: Callable[..., bytes]) -> World:
     )
     viewer = member("Viewer", google_id="google-4712", last_name="Vân")
     third = member("Third")
-    theirs, mine = new_post(owner, category, "Sunset"), new_post(viewer, category, "Sunrise")
-    new_post(owner, category, "Noon")
+    everybody = (viewer, third, owner)
+    Follow.objects.bulk_create(
+        Follow(follower=follower, following=following)
+        for follower, following in ((owner, viewer), (viewer, owner), (third, owner))
+    )
+    theirs, mine = _new_post(owner, category, "Sunset"), _new_post(viewer, category, "Sunrise")
+    noon = _new_post(owner, category, "Noon")
+    for post in (theirs, mine):
+        post.like_count, post.comment_count = len(everybody), 1
+    Post.objects.bulk_create([theirs, mine, noon])
     checksum = hashlib.sha256(picture()).hexdigest()
-    PostImage.objects.filter(post=mine).update(checksum=checksum)
-    follow_user(follower=owner, following_id=viewer.pk)
-    follow_user(follower=viewer, following_id=owner.pk)
-    Follow.objects.create(follower=third, following=owner)
-    for user in (viewer, third, owner):
-        interactions.like_post(user=user, post_id=theirs.pk)
-        interactions.like_post(user=user, post_id=mine.pk)
-    interactions.save_post(user=viewer, post_id=theirs.pk)
-    comment = interactions.add_comment(user=viewer, post_id=theirs.pk, content="Red!")
-    interactions.add_comment(user=owner, post_id=mine.pk, content="Red, too!")
-    for user in (owner, viewer):
-        Survey.objects.create(
+    images = [
+        _new_image(post, order, checksum=checksum if post is mine else "")
+        for post in (theirs, mine, noon)
+        for order in range(2)
+    ]
+    PostImage.objects.bulk_create(images)
+    liked = [(user, post) for user in everybody for post in (theirs, mine)]
+    Like.objects.bulk_create(Like(user=user, post=post) for user, post in liked)
+    SavedPost.objects.create(user=viewer, post=theirs)
+    comment, others = Comment.objects.bulk_create(
+        [
+            Comment(user=viewer, post=theirs, content="Red!"),
+            Comment(user=owner, post=mine, content="Red, too!"),
+        ]
+    )
+    Activity.objects.bulk_create(
+        Activity(user=user, post=post, activity_type=kind)
+        for user, post, kind in (
+            *((user, post, "like") for user, post in liked),
+            *((viewer, theirs, "save"), (viewer, theirs, "comment"), (owner, mine, "comment")),
+        )
+    )
+    like, *_ = Notification.objects.bulk_create(
+        Notification(user=user, related_user=whom, type=kind, content=f"{kind}!", **about)
+        for user, whom, kind, about in (
+            *((viewer, whom, "like", {"post": mine}) for whom in (owner, third)),
+            (viewer, owner, "comment", {"post": mine, "comment": others}),
+            (viewer, owner, "follow", {}),
+            *((owner, whom, "like", {"post": theirs}) for whom in (viewer, third)),
+            (owner, viewer, "comment", {"post": theirs, "comment": comment}),
+            (owner, viewer, "follow", {}),
+        )
+    )
+    Survey.objects.bulk_create(
+        Survey(
             user=user,
             favorite_categories=[str(category.pk)],
             usage_purposes=["other"],
@@ -126,20 +126,52 @@ def world(member: Callable[..., User], picture: Callable[..., bytes]) -> World:
             expectation_level=4,
             completed_at=timezone.now(),
         )
-    notification = Notification.objects.filter(user=viewer, type="like").first()
-    assert notification is not None
+        for user in (owner, viewer)
+    )
     names = {
         "owner": owner.pk,
         "viewer": viewer.pk,
         "post": theirs.pk,
         "mine": mine.pk,
-        "image": mine.images.all()[0].pk,
+        "image": next(image.pk for image in images if image.post_id == mine.pk),
         "comment": comment.pk,
         "category": category.pk,
-        "notification": notification.pk,
+        "notification": like.pk,
         "password": PASSWORD,
     }
     return World(viewer, {name: str(value) for name, value in names.items()}, picture())
+
+
+def _new_post(author: User, category: Category, title: str) -> Post:
+    return Post(
+        user=author,
+        title=title,
+        description="Seen from the beach",
+        category=category,
+        tags=["sea"],
+        caption="a red sky",
+        view_count=3,
+    )
+
+
+def _new_image(post: Post, order: int, *, checksum: str) -> PostImage:
+    image = PostImage(
+        post=post,
+        width=96,
+        height=64,
+        file_size=1234,
+        checksum=checksum,
+        placeholder="data:image/webp;base64,AA==",
+        ai_caption="a red sky",
+        user_caption="Ours" if order else None,
+        display_order=order,
+        embedding=VECTOR,
+        embedding_model=ai.clip_name(),
+        ai_status="done",
+    )
+    image.image_path = f"posts/{image.pk}.jpg"
+    image.image_url = f"/uploads/{image.image_path}"
+    return image
 
 
 @pytest.fixture

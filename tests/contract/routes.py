@@ -375,5 +375,14 @@ ADDED = [
         json={"password": "{password}"},
     ),
 ]
-IN_SCOPE = [*AUTH, *POSTS, *USERS, *FORMS, *NOTIFICATIONS, *SEARCH, *SYSTEM]
-ALL = [*IN_SCOPE, *MISSING, *ADDED]
+ALL = [
+    *AUTH,
+    *POSTS,
+    *USERS,
+    *FORMS,
+    *NOTIFICATIONS,
+    *SEARCH,
+    *SYSTEM,
+    *MISSING,
+    *ADDED,
+]

@@ -1,4 +1,8 @@
-"""Every route of the contract under both mounts: its answer, who may ask, what it never does."""
+"""Every route of the contract: its answer, who may ask for it, and what it never does.
+
+The routes are tested below `/api/`. That the mount at `/` serves the same views is tested once, at
+the end.
+"""
 
 import re
 from collections.abc import Callable, Iterator
@@ -9,12 +13,13 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.urls import URLPattern, URLResolver
+from django.urls import Resolver404, URLPattern, URLResolver, resolve
 from rest_framework.test import APIClient
 
 from smimso.urls import api_patterns
 from tests.contract import routes, shapes
 from tests.contract.conftest import FRONTEND, World
+from tests.contract.described import operations, schema_errors
 from tests.contract.routes import Route, without_names
 from tests.contract.shapes import PAGINATION, differences
 
@@ -27,32 +32,21 @@ TOKEN_INVALID = "Invalid or expired token. Please login again."
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
-def _rows(found: list[Route]) -> Any:
-    return pytest.mark.parametrize(
-        ("route", "mount"),
-        [
-            pytest.param(route, mount, id=f"{route.method} {mount}/{route.path}")
-            for route in found
-            for mount in route.mounts
-        ],
-    )
+def _rows(selected: list[Route]) -> Any:
+    return pytest.mark.parametrize("route", selected, ids=str)
 
 
 each_route = _rows(routes.ALL)
 public_routes = _rows([route for route in routes.ALL if route.public])
 private_routes = _rows([route for route in routes.ALL if not route.public])
-each_path = pytest.mark.parametrize(
-    "path",
-    [
-        f"{mount}/{pattern}"
-        for pattern in {route.anonymous: route.pattern for route in routes.ALL}.values()
-        for mount in (routes.BOTH if pattern else routes.ROOT)
-    ],
+each_pattern = pytest.mark.parametrize(
+    "pattern", list({route.anonymous: route.pattern for route in routes.ALL}.values())
 )
 
 
-def send(world: World, route: Route, mount: str, token: str | None = None) -> Any:
-    """A route's request as the frontend would send it; without a body where it has none."""
+def send(world: World, route: Route, *, token: str | None = None, mount: str | None = None) -> Any:
+    """Send a route's request as the frontend would; without a body where it has none."""
+    mount = route.mounts[0] if mount is None else mount
     client, path = world.client(token), f"{mount}/{world.filled(route.path)}"
     if route.files:
         files = {
@@ -93,11 +87,10 @@ def is_error(response: Any, status: int, text: str) -> None:
 
 
 @each_route
-def test_the_answer_has_exactly_what_the_contract_says(
-    route: Route, mount: str, world: World
-) -> None:
-    response = send(world, route, mount)
+def test_the_answer_has_exactly_what_the_contract_says(route: Route, world: World) -> None:
+    response = send(world, route)
     assert response.status_code == route.status, response.content
+    assert schema_errors(route, response) == []
     assert response["Content-Type"] == "application/json"
     assert response["Access-Control-Allow-Origin"] == FRONTEND
     body = response.json()
@@ -123,39 +116,28 @@ def test_the_answer_has_exactly_what_the_contract_says(
 
 @public_routes
 @pytest.mark.parametrize("token", ["", "expired"])
-def test_public_routes_answer_without_a_good_token(
-    route: Route, mount: str, token: str, world: World
-) -> None:
-    assert send(world, route, mount, token).status_code == route.status
+def test_public_routes_answer_without_a_good_token(route: Route, token: str, world: World) -> None:
+    assert send(world, route, token=token).status_code == route.status
 
 
 @private_routes
-def test_all_others_ask_for_one(route: Route, mount: str, nobodys_world: World) -> None:
+def test_all_others_ask_for_one(route: Route, nobodys_world: World) -> None:
     """401 sends the frontend to /login, where what every page fetches must not do so again."""
-    is_error(send(nobodys_world, route, mount, token=""), 401, TOKEN_REQUIRED)
+    is_error(send(nobodys_world, route, token=""), 401, TOKEN_REQUIRED)
     status = 403 if route.background else 401
-    is_error(send(nobodys_world, route, mount, token="expired"), status, TOKEN_INVALID)
+    is_error(send(nobodys_world, route, token="expired"), status, TOKEN_INVALID)
 
 
-@each_path
-def test_other_methods_are_refused_in_the_envelope(path: str, nobodys_world: World) -> None:
-    pattern = without_names(path.removeprefix("/api").removeprefix("/"))
-    known = {route.method for route in routes.ALL if route.anonymous == pattern}
+@each_pattern
+def test_other_methods_are_refused_in_the_envelope(pattern: str, nobodys_world: World) -> None:
+    same_path = [route for route in routes.ALL if route.anonymous == without_names(pattern)]
+    known = {route.method for route in same_path}
+    path = f"{same_path[0].mounts[0]}/{nobodys_world.filled(pattern)}"
     for method in METHODS:
         if method not in known:
-            response = nobodys_world.client().generic(method, nobodys_world.filled(path))
+            response = nobodys_world.client().generic(method, path)
             is_error(response, 405, f'Method "{method}" not allowed.')
             assert known <= set(response["Allow"].split(", "))
-
-
-@each_path
-def test_a_slash_at_the_end_is_no_route_and_never_a_redirect(
-    path: str, nobodys_world: World
-) -> None:
-    if path != "/":
-        for method in METHODS:
-            response = nobodys_world.client().generic(method, f"{nobodys_world.filled(path)}/")
-            is_error(response, 404, "Route not found")
 
 
 @pytest.mark.parametrize(
@@ -318,23 +300,67 @@ class TestFiles:
         assert default_storage.exists(url.removeprefix("/uploads/"))
 
 
-@pytest.mark.parametrize("mount", routes.BOTH)
 class TestStream:
-    """What it tells is tested over a real server, with the rest of the smoke path."""
+    """Its events are tested over a real server, with the rest of the smoke path."""
+
+    PATH = "/api/notifications/stream"
 
     @pytest.mark.parametrize(
         ("query", "text"), [("", "No token provided"), ("?token=expired", "Invalid token")]
     )
-    def test_needs_a_token(self, mount: str, query: str, text: str) -> None:
-        response = APIClient().get(f"{mount}/notifications/stream{query}", HTTP_ORIGIN=FRONTEND)
-        is_error(response, 401, text)
+    def test_needs_a_token(self, query: str, text: str) -> None:
+        is_error(APIClient().get(f"{self.PATH}{query}", HTTP_ORIGIN=FRONTEND), 401, text)
 
-    def test_has_one_method_and_no_slash(self, mount: str, world: World) -> None:
-        path = f"{mount}/notifications/stream"
+    def test_has_one_method(self, world: World) -> None:
         for method in ("POST", "PUT", "PATCH", "DELETE"):
-            response = world.client().generic(method, path)
+            response = world.client().generic(method, self.PATH)
             is_error(response, 405, f'Method "{method}" not allowed.')
-        is_error(world.client().get(f"{path}/"), 404, "Route not found")
+
+
+# --- Both mounts ----------------------------------------------------------------------------
+
+
+def served(patterns: list[Any], prefix: str = "") -> Iterator[str]:
+    for pattern in patterns:
+        path = f"{prefix}{pattern.pattern}"
+        if isinstance(pattern, URLResolver):
+            yield from served(pattern.url_patterns, path)
+        elif isinstance(pattern, URLPattern):
+            yield re.sub("<[^>]+>", "*", path)
+
+
+@pytest.mark.parametrize("pattern", sorted(set(served(api_patterns))))
+def test_both_mounts_lead_to_the_same_view(pattern: str) -> None:
+    """No page and no other route stands before a route of the API at either mount."""
+    path = pattern.replace("*", str(uuid4()))
+    below_api, at_root = resolve(f"/api/{path}"), resolve(f"/{path}")
+    assert (below_api.func, below_api.kwargs) == (at_root.func, at_root.kwargs)
+    assert below_api.route == f"api/{at_root.route}"
+    for mount in routes.BOTH:  # a slash at the end is no route, and there is none to redirect to
+        with pytest.raises(Resolver404):
+            resolve(f"{mount}/{path}/")
+
+
+ALIKE = [
+    Route("GET", "posts?page=1&limit=20", None),
+    Route("POST", "auth/login", None, json={"emailOrPhone": "no@example.test", "password": "x"}),
+    Route("POST", "posts/check-duplicates", None, files={"images": 1}),
+    Route("GET", "posts/nonsense", None),
+    Route("PATCH", "posts", None),
+    *(Route(method, "posts/", None) for method in METHODS),
+    Route("GET", "notifications/stream?token=expired", None),
+]
+
+
+@pytest.mark.parametrize("route", ALIKE, ids=str)
+@pytest.mark.parametrize("token", [None, "", "expired"])
+def test_answers_are_alike_under_both_mounts(route: Route, token: str | None, world: World) -> None:
+    below_api, at_root = (send(world, route, token=token, mount=mount) for mount in routes.BOTH)
+    assert below_api.status_code == at_root.status_code
+    assert below_api.json() == at_root.json()
+    assert below_api.headers.keys() == at_root.headers.keys()
+    if route.path == "posts/":
+        is_error(at_root, 404, "Route not found")
 
 
 # --- The table itself -----------------------------------------------------------------------
@@ -352,20 +378,24 @@ ELSEWHERE = {
 }
 
 
-def served(patterns: list[Any], prefix: str = "") -> Iterator[str]:
-    for pattern in patterns:
-        path = f"{prefix}{pattern.pattern}"
-        if isinstance(pattern, URLResolver):
-            yield from served(pattern.url_patterns, path)
-        elif isinstance(pattern, URLPattern):
-            yield re.sub("<[^>]+>", "*", path)
-
-
-def test_the_table_has_every_route_of_the_contract() -> None:
-    listed = {(route.method, route.anonymous) for route in routes.IN_SCOPE}
-    assert len(listed | {("GET", "notifications/stream")}) == 55
+BELOW_API_ALONE = {
+    "search",
+    "search/suggestions",
+}  # have tests of their own and no mount at the root
 
 
 def test_every_route_that_is_served_is_in_the_table() -> None:
     listed = {route.anonymous for route in routes.ALL}
     assert set(served(api_patterns)) - ELSEWHERE == listed - {""}
+
+
+def test_the_table_has_every_method_of_every_route_once() -> None:
+    described = {
+        (method, path.removeprefix("/api/"))
+        for method, path in operations()
+        if path.startswith("/api/")
+    }
+    listed = {(route.method, route.anonymous) for route in routes.ALL if "/api" in route.mounts}
+    assert listed == {
+        (method, path) for method, path in described if path not in {*ELSEWHERE, *BELOW_API_ALONE}
+    }

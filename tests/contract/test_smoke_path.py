@@ -19,7 +19,10 @@ from posts.view_counter import flush_views
 from tests.contract.frontend import Frontend, registration
 from tests.notifications.web import web_process
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.xdist_group("worker_process"),  # one web server, although one test needs the worker
+]
 Visit = Callable[..., Frontend]
 
 
@@ -29,14 +32,19 @@ def web_url(servers: Path, django_db_setup: None) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["/api", ""], ids=["variable with api", "variable without api"])
+# The variable ends in /api or not. With it the frontend uses both mounts, without it `/` alone.
+both_variables = pytest.mark.parametrize("visit", ["/api", ""], indirect=True)
+
+
+@pytest.fixture
 def visit(request: pytest.FixtureRequest, web_url: str) -> Iterator[Visit]:
     """`visit()`: a logged-out visitor; `visit("Mai")`: one who has just registered."""
+    mount = getattr(request, "param", "/api")
 
     with httpx.Client(timeout=300) as browser:
 
         def open_tab(first_name: str = "") -> Frontend:
-            tab = Frontend(browser, f"{web_url}{request.param}")
+            tab = Frontend(browser, f"{web_url}{mount}")
             if first_name:
                 tab.register(first_name)
             return tab
@@ -90,6 +98,7 @@ def home(tab: Frontend, query: str = "") -> list[dict[str, Any]]:
     return posts
 
 
+@both_variables
 def test_register_answer_the_survey_and_land_on_home(visit: Visit) -> None:
     for first_name in ("Mai", "Nam"):  # twice: a blank phone is nobody's
         tab = visit()
@@ -132,6 +141,7 @@ def test_post_three_pictures_and_find_them_by_category(visit: Visit, photos: lis
     assert tab.main("GET", f"/posts?page=1&limit=30&categoryId={food}")["pagination"]["total"] == 1
 
 
+@both_variables
 def test_the_modal_and_what_the_author_hears_of_it_live(visit: Visit, photos: list[bytes]) -> None:
     author, reader = visit("Mai"), visit("Nam")
     post_id = new_post(author, photos[0], title="Sunset")
@@ -320,6 +330,7 @@ def test_the_leaderboard_and_following_twice(visit: Visit, photos: list[bytes]) 
     assert len(author.data("/notifications?page=1&limit=50")["notifications"]) == 1
 
 
+@both_variables
 def test_an_expired_token_leads_to_a_login_page_that_works(visit: Visit) -> None:
     tab = visit("Mai")
     claims = jwt.decode(tab.token, settings.JWT_SECRET, algorithms=["HS256"])

@@ -1,4 +1,4 @@
-"""The admin's page about the AI."""
+"""The sections of `/admin/ai/` on images."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -26,7 +26,7 @@ PAGE = "/admin/ai/"
 
 @pytest.fixture
 def admin(client: Client, member: Callable[..., User]) -> User:
-    """Logged in."""
+    """A client of staff."""
     user = member("Admin", is_staff=True, is_superuser=True)
     client.force_login(user)
     return user
@@ -48,7 +48,7 @@ def states() -> dict[str, int]:
     return {state: list(found).count(state) for state in set(found)}
 
 
-# --- Who may come in ------------------------------------------------------------------------
+# --- Permissions ----------------------------------------------------------------------------
 
 
 def test_only_staff_with_the_permission_sees_it(
@@ -87,7 +87,7 @@ def test_a_renewal_after_the_session_ended_reloads_the_page(client: Client) -> N
     assert response.content == b""
 
 
-# --- What it shows --------------------------------------------------------------------------
+# --- Contents -------------------------------------------------------------------------------
 
 
 def test_a_renewal_brings_the_sections_alone(client: Client, admin: User) -> None:
@@ -145,7 +145,7 @@ def test_images_are_counted_by_state_and_model(owner: User) -> None:
             image.embedding_model = "a" if state in (AIStatus.DONE, AIStatus.EMBEDDED) else ""
             image.caption_model = "b" if state == AIStatus.DONE else ""
             image.save()
-    make_post(owner, images=5)  # on another site: nothing waits for them
+    make_post(owner, images=5)  # hosted elsewhere, so not processed
     shown = images(None)  # type: ignore[arg-type]
     assert {row["state"]: row["count"] for row in shown["states"]} == {
         **counts,

@@ -1,4 +1,4 @@
-"""Who posts a picture again is told so, and nobody learns of pictures that they may not see."""
+"""The warning about pictures that were posted before, without revealing invisible posts."""
 
 import json
 from collections.abc import Callable
@@ -132,7 +132,7 @@ def test_a_hidden_picture_answers_as_none_at_all(api: Api, owner: User, stranger
         ({"images": FILE, "checksums": '["yes"]'}, "does not match the required pattern"),
     ],
 )
-def test_a_bad_request_is_told_what_is_wrong(
+def test_bad_requests_are_refused_with_a_reason(
     form: dict[str, Any], error: str, api: Api, owner: User
 ) -> None:
     body = {name: file(each) if isinstance(each, bytes) else each for name, each in form.items()}

@@ -236,7 +236,7 @@ def test_filling_is_measured_as_embedding_is(
 ) -> None:
     new_post("red", "green", "blue", "black")
     embed_images([image.pk for image in images()], engine)
-    decode_cache._cache.clear()
+    decode_cache.clear()
     default_storage.delete(images()[0].image_path)
     turned.unbearable = {"green"}
     change = Change()

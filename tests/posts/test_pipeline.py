@@ -16,7 +16,7 @@ from PIL import Image
 from accounts.models import Category
 from ai.errors import ModelUnavailable
 from posts.ingest import decode_cache
-from posts.ingest.pipeline import caption_images, embed_images, fill_open_fields
+from posts.ingest.pipeline import caption_images, embed_images, fill_writable_fields
 from posts.models import AIStatus, Post, PostImage
 from posts.services import retry_images
 from tests.posts.conftest import ColourEngine, Queues, vector_of
@@ -484,8 +484,8 @@ def test_a_vector_of_another_model_says_nothing_about_the_category(
 
 def test_open_fields_are_filled_once(new_post: NewPost) -> None:
     post = new_post("red")
-    fill_open_fields(post.pk, "the first caption", None)
-    fill_open_fields(post.pk, "another caption", None)
+    fill_writable_fields(post.pk, "the first caption", None)
+    fill_writable_fields(post.pk, "another caption", None)
     post.refresh_from_db()
     assert post.title == "The first caption"
     assert post.description == "the first caption"
@@ -494,14 +494,14 @@ def test_open_fields_are_filled_once(new_post: NewPost) -> None:
 
 def test_an_empty_caption_fills_nothing_and_leaves_it_open(new_post: NewPost) -> None:
     post = new_post("red")
-    fill_open_fields(post.pk, "", None)
+    fill_writable_fields(post.pk, "", None)
     post.refresh_from_db()
     assert post.title == "Untitled Post"
     assert set(post.ai_writable_fields) == {"title", "description", "category", "tags"}
 
 
 def test_a_post_that_is_gone_is_no_obstacle() -> None:
-    fill_open_fields(uuid4(), "a caption", None)
+    fill_writable_fields(uuid4(), "a caption", None)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -511,7 +511,7 @@ def test_what_the_author_writes_in_between_stays(new_post: NewPost) -> None:
 
     def fill() -> None:
         try:
-            fill_open_fields(post.pk, "a caption of the machine", None)
+            fill_writable_fields(post.pk, "a caption of the machine", None)
         finally:
             connection.close()
 
@@ -571,7 +571,7 @@ def test_a_failure_while_filling_leaves_the_image_to_be_captioned_again(
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr("posts.ingest.pipeline.fill_open_fields", die)
+        patched.setattr("posts.ingest.pipeline.fill_writable_fields", die)
         with pytest.raises(Killed):
             caption_images(ids(post), engine)
     assert states(post) == [("embedded", 1)]

@@ -1,4 +1,4 @@
-"""PUT /posts/:id: what may change, by whom, and what the AI may no longer fill."""
+"""PUT /posts/:id: changes, permission, and the fields that are closed to the AI."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from accounts.models import Category, User
-from posts.ingest.pipeline import fill_open_fields
+from posts.ingest.pipeline import fill_writable_fields
 from posts.models import Like, Post
 from tests.conftest import UNKNOWN_ID
 from tests.posts.rows import invalid, make_post, same_as_before
@@ -108,7 +108,7 @@ class TestWhatTheAIMayFill:
     def test_not_what_the_author_wrote(self, api: Api, owner: User) -> None:
         post = make_post(owner, ai_writable_fields=OPEN)
         put(api(owner), post, title="Mine", tags=["mine"])
-        fill_open_fields(post.pk, "a boat on the water", None)
+        fill_writable_fields(post.pk, "a boat on the water", None)
         post.refresh_from_db()
         assert (post.title, post.tags) == ("Mine", ["mine"])
         assert post.description == "a boat on the water"
@@ -117,7 +117,7 @@ class TestWhatTheAIMayFill:
     def test_not_what_the_author_emptied(self, api: Api, owner: User, travel: Category) -> None:
         post = make_post(owner, ai_writable_fields=OPEN)
         put(api(owner), post, description="", category_id=None)
-        fill_open_fields(post.pk, "a boat on the water", travel)
+        fill_writable_fields(post.pk, "a boat on the water", travel)
         post.refresh_from_db()
         assert post.description is post.category is None
         assert post.ai_writable_fields == []
@@ -125,7 +125,7 @@ class TestWhatTheAIMayFill:
     def test_still_the_title_that_the_form_sent_along(self, api: Api, owner: User) -> None:
         post = make_post(owner, title="Untitled Post", ai_writable_fields=OPEN)
         put(api(owner), post, title="Untitled Post", visibility="private")
-        fill_open_fields(post.pk, "a boat on the water", None)
+        fill_writable_fields(post.pk, "a boat on the water", None)
         post.refresh_from_db()
         assert post.title == "A boat on the water"
 

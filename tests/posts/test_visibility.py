@@ -1,4 +1,4 @@
-"""Who sees what, on every read: the author, a friend, one-way followers, a stranger, nobody."""
+"""The visibility rule on every read, for author, friend, one-way followers and strangers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ VISIBILITIES = ("public", "friends", "private")
 
 @pytest.fixture
 def followed(member: Callable[..., User], owner: User) -> User:
-    """Is followed by the owner and does not follow back."""
+    """A member whom the owner follows, but who does not follow back."""
     followed = member("Followed")
     Follow.objects.create(follower=owner, following=followed)
     return followed
@@ -157,7 +157,7 @@ def test_a_member_who_left_sees_nothing_more(
     assert browser.get(f"/uploads/{image.image_path}").status_code == 404
 
 
-def test_what_a_deactivated_member_posted_is_there_for_nobody_else(
+def test_posts_of_a_deactivated_member_are_hidden_from_others(
     cast: dict[str, Any], posts: dict[str, Post], api: Api
 ) -> None:
     owner = cast.pop("owner")

@@ -76,7 +76,7 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(
         (None, {"action": "finish"}, "Không có vectơ nào của mô hình cũ"),
         (State.RETAINED, {"action": "start", "model": "openai"}, "kết thúc việc đó"),
         (State.RETAINED, {"action": "start", "model": "openai"}, "mô hình cũ, vẫn được cập nhật"),
-        (State.PURGING, {"action": "start", "model": "openai"}, "đang được dọn"),
+        (State.PURGING, {"action": "start", "model": "openai"}, "đang được xóa"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_the_readers_language(

@@ -153,7 +153,7 @@ def test_there_is_nothing_to_decide_before_all_has_been_tried(
         services.retry_failed()
     images(3)
     services.start("laion2b")
-    with pytest.raises(InvalidInput, match="does not wait"):
+    with pytest.raises(InvalidInput, match="needs no decision"):
         services.accept_losses()
 
 
@@ -201,7 +201,7 @@ def test_the_command_ends_where_an_operator_has_to_decide(images: Callable[[int]
     assert "3 images would leave the search: see to their files and --retry" in command("laion2b")
     said = command("--anyway")
     assert f"Searched: {SECOND}. Beside it: {FIRST} (kept)." in said
-    with pytest.raises(CommandError, match="does not wait"):
+    with pytest.raises(CommandError, match="needs no decision"):
         command("--anyway")
 
 

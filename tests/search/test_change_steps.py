@@ -51,7 +51,7 @@ def test_the_searched_model_is_no_other_one(model: str) -> None:
 
 def test_a_third_model_has_to_wait() -> None:
     services.start("laion2b")
-    with pytest.raises(InvalidInput, match="cancel, roll back or finish"):
+    with pytest.raises(InvalidInput, match="Cancel, roll back or finish"):
         services.start("multilingual")
     assert rows()["next_embedding"] == (SECOND, "coming")
 
@@ -60,7 +60,7 @@ def test_the_next_change_waits_until_the_former_vectors_are_cleared_away() -> No
     services.start("laion2b")
     services.cancel()
     for model in ("laion2b", "multilingual"):
-        with pytest.raises(InvalidInput, match=f"{SECOND} are being cleared away: begin again"):
+        with pytest.raises(InvalidInput, match=f"{SECOND} are being deleted. Start again"):
             services.start(model)
 
 
@@ -363,7 +363,7 @@ def test_the_command_says_how_far_it_is_and_what_is_wrong() -> None:
     call_command("change_model", "--status", stdout=out)
     assert f"Searched: {FIRST}. Beside it: {SECOND} (coming)." in out.getvalue()
     assert "0 of 0 images have vectors of both." in out.getvalue()
-    with pytest.raises(CommandError, match="cancel, roll back or finish"):
+    with pytest.raises(CommandError, match="Cancel, roll back or finish"):
         call_command("change_model", "multilingual")
     with pytest.raises(CommandError, match="Name a model"):
         call_command("change_model")

@@ -20,4 +20,4 @@ class Command(BaseCommand):
                 outcome = reclassify_all(bar.update)
             except SmimsoError as error:
                 raise CommandError(str(error)) from error
-        self.stdout.write(f"{outcome.looked_at} posts classified, {outcome.changed} changed")
+        self.stdout.write(f"{outcome.classified} posts classified, {outcome.changed} changed")
