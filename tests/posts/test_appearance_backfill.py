@@ -10,7 +10,7 @@ from django.core.management import call_command
 from accounts.models import User
 from ai.demo_models.drawing import draw_scene
 from ai.demo_models.scenes import choose_demo_scenes
-from posts.ingest.backfill import backfill_appearance
+from posts.ingest.appearance_backfill import backfill_appearance
 from posts.models import Post, PostImage
 from posts.services import create_post
 from tests.media.test_appearance import distance
