@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema_view
@@ -32,7 +31,7 @@ from posts import feed
 from posts.models import ActivityType
 from posts.rest.serializers import PostListItemSerializer
 from smimso.errors import InvalidInput
-from smimso.web.openapi import documented, documented_page, limit_param, query_param
+from smimso.web.openapi import View, documented, documented_page, limit_param, query_param
 from smimso.web.paging import page_limit, respond_with_page
 from smimso.web.responses import success
 from smimso.web.throttling import AccountThrottle
@@ -125,7 +124,7 @@ class RelatedMembersView(APIView):
 
 def _document_leaderboard(
     summary: str, entry: type[serializers.Serializer]
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+) -> Callable[[View], View]:
     return documented(summary, entry(many=True), query=[limit_param(10)])
 
 

@@ -94,6 +94,19 @@ def test_a_person_uploads_a_picture_and_finds_it_by_words_and_by_picture(visitor
     expect(page.locator("#results .card-link").first).to_have_attribute("href", post_path[0])
 
 
+def test_a_refused_upload_is_explained_in_the_language_of_the_page(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.register()
+    visitor.open("/upload")
+    page.locator(".languages [lang=vi]").click()
+    visitor.choose("#images", b"not a picture")
+    page.get_by_role("button", name="Chia sẻ").click()
+    expect(page.locator("#error")).to_contain_text("Tệp không phải là ảnh đọc được")
+    (complaint,) = visitor.complaints
+    assert "400" in complaint
+    visitor.complaints.clear()
+
+
 def test_filters_are_written_chosen_and_cleared_by_keyboard(visitor: Visitor) -> None:
     page = visitor.page
     visitor.open("/search?q=a")
