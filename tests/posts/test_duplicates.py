@@ -22,6 +22,7 @@ from posts.phash import BAND_MASKS
 from posts.services import create_post
 from tests.conftest import PASSWORD
 from tests.media.test_images import encoded
+from tests.visibility import VISIBILITIES, each_member
 
 pytestmark = pytest.mark.django_db
 
@@ -95,21 +96,13 @@ def test_own_posts_come_first_then_the_same_file_then_the_newest(
     assert [each["own"] for each in found] == [True, False, False]
 
 
-@pytest.mark.parametrize(
-    ("name", "seen"),
-    [
-        ("owner", {"public", "friends", "private"}),
-        ("friend", {"public", "friends"}),
-        ("follower", {"public"}),
-        ("stranger", {"public"}),
-    ],
-)
+@each_member
 def test_what_one_may_not_see_is_as_if_it_were_not_there(
-    name: str, seen: set[str], api: Api, owner: User, request: pytest.FixtureRequest
+    viewer: User, seen: set[str], api: Api, owner: User
 ) -> None:
-    for visibility in ("public", "friends", "private"):
+    for visibility in VISIBILITIES:
         post_drawing(owner, title=visibility, visibility=visibility)
-    client = api(request.getfixturevalue(name))
+    client = api(viewer)
     for (found,) in (check(client, FILE), check(client, COPIES["darker"])):
         assert {each["title"] for each in found} == seen
 
