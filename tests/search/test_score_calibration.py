@@ -53,9 +53,9 @@ def test_words_and_meaning_together_find_more_than_either(
     """Gains as nDCG@10; in both languages, and in Vietnamese without its marks."""
     rows = []
     for language, typed in (("en", str), ("vi", str), ("vi", strip_diacritics)):
-        for asked in judged.queries(scenes, QUERIES, language):
+        for asked in judged.sample_queries(scenes, QUERIES, language):
             query = parse_query(typed(asked.text))
-            gains = [judged.gain(scene, asked) for scene in scenes]
+            gains = [judged.grade(scene, asked) for scene in scenes]
             near = retrieval.by_vector(None, query, encode_query(None, query))
             worded = retrieval.by_keywords(None, query, query.terms, [], 0.0)
             ways = (
@@ -63,7 +63,7 @@ def test_words_and_meaning_together_find_more_than_either(
                 [posts[candidate.post_id] for candidate in near],
                 [posts[candidate.post_id] for candidate in worded],
             )
-            rows.append([judged.ndcg(way, gains) for way in ways])
+            rows.append([judged.compute_ndcg(way, gains) for way in ways])
     hybrid, meaning, words = np.mean(rows, axis=0)
     assert hybrid >= meaning
     assert hybrid >= words
