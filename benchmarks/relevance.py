@@ -96,7 +96,7 @@ class PostCollection:
         self._numbers = {post.pk: number for number, post in enumerate(posts)}
 
     def search_hybrid(self, text: str) -> list[int]:
-        page = services.search(None, parse_query(text), limit=10, least_score=0.0)
+        page = services.search(None, parse_query(text), limit=10, min_score=0.0)
         return [self._numbers[match.post.pk] for match in page.matches]
 
     def search_vectors(self, text: str) -> list[int]:
@@ -106,7 +106,7 @@ class PostCollection:
 
     def search_keywords(self, text: str) -> list[int]:
         query = parse_query(text)
-        candidates = retrieval.by_keywords(None, query, query.terms, [], 0.0)
+        candidates = retrieval.by_keywords(None, query, encode_query(None, query), [], 0.0)
         return [self._numbers[candidate.post_id] for candidate in candidates[:10]]
 
     def list_shown(self, query: Query, limit: int = 10) -> list[Scene]:
@@ -199,7 +199,7 @@ def report_composed(collection: PostCollection) -> None:
             query = parse_query(change.text, post_id=post.pk)
         else:
             picture = draw_scene(collection.scenes[source], WIDTH - 80)
-            query = parse_query(change.text, picture=picture)
+            query = parse_query(change.text, image=picture)
         shown = collection.list_shown(query, limit=3)
         met = sum(change.is_met(scene) for scene in shown) >= 2
         done += met

@@ -15,7 +15,7 @@ from ai.models import Column, VectorSpace
 from ai.worker import get_engines
 from posts import recount, view_counter
 from posts.files import cleanup
-from posts.ingest import backfill, classification, embeddings, pipeline, queue
+from posts.ingest import appearance_backfill, classification, embeddings, pipeline, queue
 from smimso.celery import one_at_a_time
 from smimso.errors import Unavailable
 from smimso.queues import BACKFILL
@@ -65,7 +65,7 @@ def reconcile_images() -> None:
 @shared_task(ignore_result=True)
 @one_at_a_time
 def fill_appearance() -> None:
-    backfill.backfill_appearance()
+    appearance_backfill.backfill_appearance()
 
 
 @shared_task(ignore_result=True)

@@ -108,8 +108,8 @@ class ColourEngine:
         self.batches: list[int] = []
         self.labelled: list[int] = []
         self.embed_batch_size = self.caption_batch_size = 16
-        self.most_at_once = 100
-        self.unbearable: set[str] = set()
+        self.max_batch_size = 100
+        self.rejected: set[str] = set()
         self.missing: set[str] = set()  # of "clip", "blip"
         self.category_prompt = ""
         self.category_score = 0.0
@@ -141,10 +141,10 @@ class ColourEngine:
         if model in self.missing:
             raise ModelUnavailable("no weights in /some/directory")
         self.batches.append(len(images))
-        if len(images) > self.most_at_once:
+        if len(images) > self.max_batch_size:
             raise RuntimeError("out of memory")
-        if unbearable := self.unbearable & {colour_of(image) for image in images}:
-            raise ValueError(f"cannot bear {', '.join(unbearable)}")
+        if rejected := self.rejected & {colour_of(image) for image in images}:
+            raise ValueError(f"cannot process {', '.join(rejected)}")
 
 
 def colour_of(image: Image.Image) -> str:

@@ -43,7 +43,7 @@ def posts(db: None, scenes: list[Scene], monkeypatch: pytest.MonkeyPatch) -> dic
 
 
 def found(query: Query, posts: dict[object, int], *, least: float | None = None) -> list[int]:
-    page = services.search(None, query, limit=10, least_score=least)
+    page = services.search(None, query, limit=10, min_score=least)
     return [posts[match.post.pk] for match in page.matches]
 
 
@@ -56,8 +56,9 @@ def test_words_and_meaning_together_find_more_than_either(
         for asked in judged.sample_queries(scenes, QUERIES, language):
             query = parse_query(typed(asked.text))
             gains = [judged.grade(scene, asked) for scene in scenes]
-            near = retrieval.by_vector(None, query, encode_query(None, query))
-            worded = retrieval.by_keywords(None, query, query.terms, [], 0.0)
+            encoded = encode_query(None, query)
+            near = retrieval.by_vector(None, query, encoded)
+            worded = retrieval.by_keywords(None, query, encoded, [], 0.0)
             ways = (
                 found(query, posts, least=0.0),
                 [posts[candidate.post_id] for candidate in near],

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from ai import heartbeat, tasks
+from ai import heartbeat
 from ai import services as ai
 from ai.calibration import similarity_score
 from ai.heartbeat import ModelState, WorkerState
@@ -277,9 +277,7 @@ def test_while_too_many_wait_for_a_worker_words_are_compared(
     model = ModelState(ai.clip_name(), loaded=True)
     state = {"name": "overloaded", "queues": ("interactive",), "device": "cpu", "dtype": "fp32"}
     heartbeat.publish(WorkerState(**state, clip=model, blip=model))
-    monkeypatch.setattr(
-        tasks.embed_text, "queue", "overloaded"
-    )  # which no worker of this run consumes
+    monkeypatch.setattr("ai.rpc.TEXT", "overloaded")  # a queue that no worker of this run consumes
     settings.AI_QUEUE_LIMIT = 2
     redis_client().rpush("overloaded", "a", "b")
     try:
