@@ -80,7 +80,7 @@ def test_this_but_different_is_found(scenes: list[Scene], posts: dict[object, in
     """The first one, where there is any: so few scenes lack some combinations."""
     done = []
     for change in judged.CHANGES:
-        numbers = [number for number, scene in enumerate(scenes) if change.is_new(scene)]
+        numbers = [number for number, scene in enumerate(scenes) if change.is_source(scene)]
         if not numbers or sum(map(change.is_met, scenes)) < 2:
             continue
         ids = [pk for pk, number in posts.items() if number == numbers[0]]
