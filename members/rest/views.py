@@ -40,7 +40,7 @@ from smimso.web.throttling import AccountThrottle
 class AccountView(MeView):
     throttle_classes = [AccountThrottle]
 
-    @documented("End my account", body=IdentitySerializer, errors=[501])
+    @documented("Delete my account", body=IdentitySerializer, errors=[501])
     def delete(self, request: MemberRequest) -> Response:
         form = IdentitySerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -105,7 +105,7 @@ class OwnSavedPostsView(APIView):
 
 class ActivitiesView(APIView):
     @documented(
-        "What I did",
+        "My activities",
         ActivitySerializer(many=True),
         query=[query_param("type", "string", enum=ActivityType.values)],
     )
@@ -116,7 +116,9 @@ class ActivitiesView(APIView):
 
 
 class RelatedMembersView(APIView):
-    @documented("Who likes what I like", UserCardSerializer(many=True), query=[limit_param(10)])
+    @documented(
+        "Members with similar likes", UserCardSerializer(many=True), query=[limit_param(10)]
+    )
     def get(self, request: MemberRequest) -> Response:
         members = services.related_members(request.user, limit=_limit(request))
         return success(UserCardSerializer(members, many=True).data)

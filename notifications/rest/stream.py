@@ -48,7 +48,7 @@ SNAPSHOT_SIZE = 50  # notifications
 
 
 @documented_plain(
-    "My notifications as they come (server-sent events)",
+    "Stream of my notifications (server-sent events)",
     parameters=[query_param("token", "string", "Instead of the header")],
     responses={(200, "text/event-stream"): OpenApiTypes.STR, (401, JSON): ErrorSerializer},
 )
