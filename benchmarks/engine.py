@@ -235,15 +235,15 @@ def utilisation(ours: Ours, files: list[bytes], torch: Any) -> None:
     peak = 2 * PEAK_SIZE**3 / best(lambda: a @ a, torch)
     print(f"peak: {peak / 1e9:.0f} GFLOPS ({clip.dtype}, {PEAK_SIZE}² · {PEAK_SIZE}²)")
     pictures = next(ours.chunks(files))
-    small = clip.upload([clip.resize(picture) for picture in pictures])
+    small = clip.transfer([clip.resize(picture) for picture in pictures])
     some = pictures[: blip.batch.size]
-    large = blip.upload([picture.resize(blip.size, blip.resample) for picture in some])
+    large = blip.transfer([picture.resize(blip.size, blip.resample) for picture in some])
     length = {"max_new_tokens": NEW_TOKENS, "min_new_tokens": NEW_TOKENS}
     towers: tuple[tuple[str, Callable[[], Any], float, int], ...] = (
-        ("CLIP", lambda: clip.vision(small), clip_operations(), len(small)),
+        ("CLIP", lambda: clip.encode_images(small), clip_operations(), len(small)),
         (
             "BLIP",
-            lambda: blip.decoder.generate(blip.states(large), **length),
+            lambda: blip.decoder.generate(blip.encode_images(large), **length),
             blip_operations(),
             len(some),
         ),

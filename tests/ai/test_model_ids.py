@@ -104,7 +104,9 @@ def test_other_weights_than_the_vectors_are_of_are_not_used(
 ) -> None:
     engine = make_engine(clip_model=str(clip), name=name(clip))
     change(clip / WEIGHTS, "text_projection.weight", 0)
-    with pytest.raises(ModelUnavailable, match=f"another model lies there now, {name(clip)}"):
+    with pytest.raises(
+        ModelUnavailable, match=f"the directory now contains another model, {name(clip)}"
+    ):
         engine.embed_texts(["a"])
 
 
