@@ -97,12 +97,12 @@ class UserAdmin(DjangoUserAdmin):
     ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
-        """Only superusers grant permissions; otherwise staff could grant them to themselves."""
+        """Let only superusers grant permissions; staff could grant them to themselves."""
         fields = [*super().get_readonly_fields(request, obj)]
         return fields if _is_superuser(request) else [*fields, *PERMISSION_FIELDS]
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Only superusers change other staff: setting a password would take over the account."""
+        """Let only superusers change other staff; a new password would take over the account."""
         is_other_staff = (
             obj is not None and obj != request.user and (obj.is_staff or obj.is_superuser)
         )
@@ -110,7 +110,7 @@ class UserAdmin(DjangoUserAdmin):
         return is_allowed and (not is_other_staff or _is_superuser(request))
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Members are deactivated. Deleting one here would remove posts but leave their files."""
+        """Deny deletion, which would remove posts but leave their files; deactivate instead."""
         return False
 
     @admin.display(description=_("content of this member"))

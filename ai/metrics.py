@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -66,7 +66,7 @@ R = TypeVar("R")
 class Headers(Protocol):
     """The headers of a message: a dictionary, or Celery's request."""
 
-    def get(self, key: str, /) -> Any: ...
+    def get(self, key: str, /) -> str | None: ...
 
 
 # --- Messages -------------------------------------------------------------------------------

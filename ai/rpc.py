@@ -10,9 +10,9 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypedDict
 
 import kombu.exceptions
 from celery import Task
@@ -48,7 +48,32 @@ class RemoteTask(StrEnum):
         return TEXT if self == RemoteTask.EMBED_TEXT else INTERACTIVE
 
 
-def call(task: RemoteTask, **arguments: Any) -> Any:
+class VectorReply(TypedDict):
+    """model: name of the vector space. vector: 512 floats of unit length."""
+
+    model: str
+    vector: list[float]
+
+
+class VectorsReply(TypedDict):
+    model: str
+    vectors: list[list[float]]
+
+
+class DescriptionReply(VectorReply):
+    """caption: None if captioning failed."""
+
+    caption: str | None
+
+
+class LabelReply(TypedDict):
+    """scores: probabilities of the labels and of the background class; None without labels."""
+
+    caption: str | None
+    scores: list[float] | None
+
+
+def call(task: RemoteTask, **arguments: object) -> Any:
     """Run a task in a worker and return its reply; arguments and reply are JSON.
 
     Raises Unavailable if too many calls are waiting already, if no reply comes within
@@ -59,7 +84,7 @@ def call(task: RemoteTask, **arguments: Any) -> Any:
         return _call(task, arguments)
 
 
-def _call(task: RemoteTask, arguments: dict[str, Any]) -> Any:
+def _call(task: RemoteTask, arguments: dict[str, object]) -> Any:
     call_id = str(uuid.uuid4())
     if not connection.in_atomic_block:
         connection.close()  # the wait needs no database, others need the pool's connections
@@ -91,7 +116,7 @@ def _call(task: RemoteTask, arguments: dict[str, Any]) -> Any:
     return result["value"]
 
 
-def reply(task: Task, compute: Callable[[], Any]) -> None:
+def reply(task: Task, compute: Callable[[], object]) -> None:
     """Send the result of `compute`, or the error that it raises, to the caller of `task`.
 
     To be called by the task, in the worker.
@@ -99,7 +124,7 @@ def reply(task: Task, compute: Callable[[], Any]) -> None:
     call_id = str(task.request.id)
     metrics.observe_queue_wait(RemoteTask(task.name).queue, task.request)
     try:
-        result = {"value": compute()}
+        result: Mapping[str, object] = {"value": compute()}
     except errors.InvalidInput as error:
         result = {"error": type(error).__name__, "code": error.code, "params": error.params}
     except errors.Unavailable as error:
@@ -111,7 +136,7 @@ def reply(task: Task, compute: Callable[[], Any]) -> None:
     _send(call_id, result)
 
 
-def _send(call_id: str, result: dict[str, Any]) -> None:
+def _send(call_id: str, result: Mapping[str, object]) -> None:
     key = REPLY_KEY.format(call_id)
     with redis_client().pipeline() as pipeline:
         pipeline.rpush(key, json.dumps(result))

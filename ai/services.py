@@ -21,7 +21,7 @@ from redis import RedisError
 
 from ai import heartbeat, image_codec, model_ids, rpc, vector_space
 from ai.heartbeat import WorkerState
-from ai.rpc import RemoteTask
+from ai.rpc import DescriptionReply, LabelReply, RemoteTask, VectorReply, VectorsReply
 from ai.zero_shot import LocalizedTexts, predict
 from smimso import errors
 from smimso.queues import INTERACTIVE
@@ -94,7 +94,7 @@ def describe_image(image: Image.Image) -> tuple[list[float], str | None]:
     """Return the vector of an RGB image and its caption, None if captioning failed."""
     workers, model = worker_states(), clip_name()
     encoded = image_codec.encode(image)
-    result = _call(RemoteTask.DESCRIBE_IMAGE, workers, model, image=encoded)
+    result: DescriptionReply = _call(RemoteTask.DESCRIBE_IMAGE, workers, model, image=encoded)
     return _vector(result, model), result["caption"]
 
 
@@ -125,7 +125,7 @@ def caption_and_label(
     """
     workers, model = worker_states(), clip_name()
     arguments = {"image": image_codec.encode(image), "labels": list(labels)}
-    result = _call(RemoteTask.CAPTION_AND_LABEL, workers, model, **arguments)
+    result: LabelReply = _call(RemoteTask.CAPTION_AND_LABEL, workers, model, **arguments)
     return result["caption"] or "", _best_label(result["scores"])
 
 
@@ -140,25 +140,25 @@ def embed_texts(texts: Sequence[str]) -> NDArray[np.float32]:
     vectors: list[list[float]] = []
     for start in range(0, len(texts), MAX_TEXTS_PER_CALL):
         part = list(texts[start : start + MAX_TEXTS_PER_CALL])
-        result = _call(RemoteTask.EMBED_TEXTS, workers, model, texts=part)
-        _check_space(result, model)
+        result: VectorsReply = _call(RemoteTask.EMBED_TEXTS, workers, model, texts=part)
+        _check_space(result["model"], model)
         vectors += result["vectors"]
     return np.array(vectors, dtype=np.float32)
 
 
-def _call(task: RemoteTask, workers: list[WorkerState], model: str, **arguments: Any) -> Any:
+def _call(task: RemoteTask, workers: list[WorkerState], model: str, **arguments: object) -> Any:
     """Call a worker, provided that one that serves calls has this CLIP model loaded."""
     if not any(INTERACTIVE in worker.queues and worker.has_clip(model) for worker in workers):
         raise errors.Unavailable("ai_unavailable")
     return rpc.call(task, model=model, **arguments)
 
 
-def _vector(result: dict[str, Any], model: str) -> list[float]:
-    _check_space(result, model)
+def _vector(result: VectorReply, model: str) -> list[float]:
+    _check_space(result["model"], model)
     return result["vector"]
 
 
-def _check_space(result: dict[str, Any], model: str) -> None:
-    if result["model"] != model:  # never mix two vector spaces
-        logger.error("A worker replied with a vector of %s instead of %s", result["model"], model)
+def _check_space(actual: str, expected: str) -> None:
+    if actual != expected:  # never mix two vector spaces
+        logger.error("A worker replied with a vector of %s instead of %s", actual, expected)
         raise errors.Unavailable("ai_unavailable")

@@ -5,7 +5,6 @@ name of the vector space that the caller searches.
 """
 
 import logging
-from typing import Any
 
 import numpy as np
 from celery import Task, shared_task
@@ -13,7 +12,14 @@ from PIL import Image
 
 from ai import image_codec
 from ai.errors import ModelUnavailable
-from ai.rpc import RemoteTask, reply
+from ai.rpc import (
+    DescriptionReply,
+    LabelReply,
+    RemoteTask,
+    VectorReply,
+    VectorsReply,
+    reply,
+)
 from ai.worker import get_engine
 
 logger = logging.getLogger(__name__)
@@ -21,27 +27,27 @@ logger = logging.getLogger(__name__)
 
 @shared_task(bind=True, ignore_result=True, queue=RemoteTask.EMBED_TEXT.queue)
 def embed_text(self: Task, *, text: str, model: str) -> None:
-    def compute() -> dict[str, Any]:
-        return _vector_result(model, get_engine(model).embed_texts([text])[0])
+    def compute() -> VectorReply:
+        return _vector_reply(model, get_engine(model).embed_texts([text])[0])
 
     reply(self, compute)
 
 
 @shared_task(bind=True, ignore_result=True, queue=RemoteTask.EMBED_IMAGE.queue)
 def embed_image(self: Task, *, image: str, model: str) -> None:
-    def compute() -> dict[str, Any]:
+    def compute() -> VectorReply:
         picture = image_codec.decode(image)
-        return _vector_result(model, get_engine(model).embed_images([picture])[0])
+        return _vector_reply(model, get_engine(model).embed_images([picture])[0])
 
     reply(self, compute)
 
 
 @shared_task(bind=True, ignore_result=True, queue=RemoteTask.DESCRIBE_IMAGE.queue)
 def describe_image(self: Task, *, image: str, model: str) -> None:
-    def compute() -> dict[str, Any]:
+    def compute() -> DescriptionReply:
         picture = image_codec.decode(image)
-        result = _vector_result(model, get_engine(model).embed_images([picture])[0])
-        return {**result, "caption": _caption_or_none(picture)}
+        vector = _vector_reply(model, get_engine(model).embed_images([picture])[0])
+        return {**vector, "caption": _caption_or_none(picture)}
 
     reply(self, compute)
 
@@ -61,7 +67,7 @@ def caption_and_label(
 ) -> None:
     """Reply with the caption and, if there are labels, the probability of each."""
 
-    def compute() -> dict[str, Any]:
+    def compute() -> LabelReply:
         picture = image_codec.decode(image)
         scores = None
         if labels:
@@ -74,14 +80,14 @@ def caption_and_label(
 
 @shared_task(bind=True, ignore_result=True, queue=RemoteTask.EMBED_TEXTS.queue)
 def embed_texts(self: Task, *, texts: list[str], model: str) -> None:
-    def compute() -> dict[str, Any]:
+    def compute() -> VectorsReply:
         vectors = get_engine(model).embed_texts(texts)
         return {"model": model, "vectors": vectors.tolist()}
 
     reply(self, compute)
 
 
-def _vector_result(model: str, vector: np.ndarray) -> dict[str, Any]:
+def _vector_reply(model: str, vector: np.ndarray) -> VectorReply:
     return {"model": model, "vector": vector.tolist()}
 
 

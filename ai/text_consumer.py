@@ -7,9 +7,8 @@ loop a text would wait for the caption, whatever the order of the queues.
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from celery import Celery
 from django.db import connection
@@ -20,6 +19,7 @@ from smimso.queues import TEXT
 
 logger = logging.getLogger(__name__)
 
+Body = tuple[Sequence[object], Mapping[str, object], object]  # args, kwargs, callbacks
 RETRY_PAUSE_SECONDS = 1.0  # after an error that kombu does not handle
 
 
@@ -45,11 +45,11 @@ class TextQueueConsumer(ConsumerMixin):
                 logger.exception("The consumer of texts failed and starts again")
                 time.sleep(RETRY_PAUSE_SECONDS)
 
-    def get_consumers(self, consumer: Callable[..., Consumer], channel: Any) -> list[Consumer]:
+    def get_consumers(self, consumer: Callable[..., Consumer], channel: object) -> list[Consumer]:
         queue = Queue(TEXT, routing_key=TEXT)
         return [consumer([queue], callbacks=[self._handle], accept=["json"], prefetch_count=1)]
 
-    def _handle(self, body: Any, message: Message) -> None:
+    def _handle(self, body: Body, message: Message) -> None:
         message.ack()
         try:
             if not _is_expired(message.headers):
@@ -59,7 +59,7 @@ class TextQueueConsumer(ConsumerMixin):
         finally:
             connection.close()  # this thread's connection; usually there is none
 
-    def _run_task(self, arguments: dict[str, Any], headers: dict[str, Any]) -> None:
+    def _run_task(self, arguments: Mapping[str, object], headers: Mapping[str, str]) -> None:
         task = self.app.tasks[headers["task"]]
         task.push_request(**headers)
         try:
@@ -68,6 +68,6 @@ class TextQueueConsumer(ConsumerMixin):
             task.pop_request()
 
 
-def _is_expired(headers: dict[str, Any]) -> bool:
+def _is_expired(headers: Mapping[str, str]) -> bool:
     expires = headers.get("expires")
     return isinstance(expires, str) and datetime.fromisoformat(expires) < datetime.now(UTC)

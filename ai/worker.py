@@ -23,7 +23,11 @@ from smimso.queues import BACKFILL, CAPTION, EMBED, INTERACTIVE, TEXT
 
 if TYPE_CHECKING:
     from ai.engine import Engine
+    from ai.engine.blip import Blip
+    from ai.engine.clip import Clip
     from ai.engine.lazy_model import LazyModel
+
+    Model = LazyModel[Blip] | LazyModel[Clip]
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +112,7 @@ class ModelLoader:
             blip=ModelState(model_ids.blip_name(), loaded=False, error=reason),
         )
 
-    def _model_state(self, name: str, model: "LazyModel[Any]") -> ModelState:
+    def _model_state(self, name: str, model: "Model") -> ModelState:
         error = str(model.error) if model.error else self._failures.get(name)
         return ModelState(name=name, loaded=model.loaded, error=None if model.loaded else error)
 
@@ -131,20 +135,20 @@ class ModelLoader:
         ]
         return not missing
 
-    def _required_models(self) -> list[tuple[str, "LazyModel[Any]"]]:
+    def _required_models(self) -> list[tuple[str, "Model"]]:
         """Return names and models in the order of loading: search needs CLIP first."""
         previous = get_engine().clip_name
         engine, *secondary = get_engines()
         connection.close()  # this thread's
         if secondary or engine.clip_name != previous:
             self._changed.set()
-        clips: list[tuple[str, LazyModel[Any]]] = []
+        clips: list[tuple[str, Model]] = []
         if "clip" in self._models:
             clips = [(each.clip_name, each.clip) for each in (engine, *secondary)]
         blip = [(engine.blip_name, engine.blip)] if "blip" in self._models else []
         return [*clips[:1], *blip, *clips[1:]]
 
-    def _try_load(self, name: str, model: "LazyModel[Any]") -> bool:
+    def _try_load(self, name: str, model: "Model") -> bool:
         try:
             model.get()
         except Exception as error:  # out of memory, for example: this thread must survive
@@ -175,7 +179,7 @@ class ModelLoader:
             self._changed.clear()
 
 
-def _actual_dtype(engine: "Engine", model: "LazyModel[Any]") -> str:
+def _actual_dtype(engine: "Engine", model: "Model") -> str:
     """Return the type that a loaded model computes in: int8 may have fallen back to bf16."""
     return getattr(model.get(), "dtype_name", engine.dtype) if model.loaded else engine.dtype
 
@@ -204,7 +208,7 @@ _text_consumer: TextQueueConsumer | None = None
 
 
 @signals.worker_init.connect  # the last signal before the solo pool sends worker_process_init
-def _remember_worker(sender: Any, **_: Any) -> None:
+def _remember_worker(sender: Any, **_: object) -> None:
     global _parent
     queues = set(sender.app.amqp.queues.consume_from)
     if INTERACTIVE in queues:
@@ -213,7 +217,7 @@ def _remember_worker(sender: Any, **_: Any) -> None:
 
 
 @signals.worker_process_init.connect
-def _start_threads(**_: Any) -> None:
+def _start_threads(**_: object) -> None:
     """Start the threads in the process that computes: the worker (solo pool) or a forked child."""
     global _loader, _text_consumer
     if _parent is None or MODELS_BY_QUEUE.keys().isdisjoint(_parent.queues):
@@ -228,7 +232,7 @@ def _start_threads(**_: Any) -> None:
 
 @signals.worker_shutdown.connect
 @signals.worker_process_shutdown.connect
-def _stop_threads(**_: Any) -> None:
+def _stop_threads(**_: object) -> None:
     if _loader is not None and _loader.name.endswith(f":{os.getpid()}"):
         _loader.stop()
         if _text_consumer is not None:

@@ -2,9 +2,9 @@
 
     python benchmarks/api.py
 
-Starts an installation of its own without AI and fills it. Prints the database queries of a request
-at 1,000 and at 100,000 posts, and how long requests take for 1 and for 16 clients at once. Beside
-it, in this process: the feed as the Node backend made it.
+Starts a separate installation without AI and fills it. Prints the database queries of a request at
+1,000 and at 100,000 posts, and the latency for 1 and for 16 concurrent clients. For comparison, the
+feed is also built in this process by the Node backend's method.
 """
 
 import http.client
@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import django
@@ -27,9 +27,12 @@ from benchmarks.data.community import VIEWER, Community
 from smimso.local import servers
 from tests.e2e.site import Site, running_site
 
+if TYPE_CHECKING:
+    from accounts.models import User
+
 SMALL, LARGE = 1_000, 100_000  # posts
 CLIENTS = (1, 16)
-REQUESTS = 320  # for each route and number of clients, in at most SECONDS
+REQUESTS = 320  # for each route and number of clients, limited by SECONDS
 SECONDS = 8.0
 WARM_UP = 20
 TARGET = 0.050  # seconds: 95 of 100 requests of the feed, at one client
@@ -45,14 +48,14 @@ class Timing(NamedTuple):
         return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
 
 
-Paths = Callable[[], str]  # another path of the same route at every call
+Paths = Callable[[], str]  # returns another path of the same route at every call
 
 
-def routes(community: Community) -> dict[str, Paths]:
+def build_routes(community: Community) -> dict[str, Paths]:
     choose = random.Random(2)
     posts, members = community.public.copy(), community.members
     busy = [post for post in community.posts[::100] if post in posts]
-    words = community.words()
+    words = community.sample_words()
     return {
         "feed": lambda: "/api/posts",
         "feed, page 100": lambda: "/api/posts?page=100",
@@ -65,18 +68,18 @@ def routes(community: Community) -> dict[str, Paths]:
     }
 
 
-# --- Over HTTP ------------------------------------------------------------------------------
+# --- Over HTTP --------------------------------------------------------------------------------
 
 
 class Client:
-    """One connection that is kept; every request is the viewer's."""
+    """A persistent connection that sends authenticated requests."""
 
     def __init__(self, url: str, token: str) -> None:
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=120)
         self._headers = {"Authorization": f"Bearer {token}"}
 
     def get(self, path: str) -> float:
-        """Seconds until the whole answer was there."""
+        """Return the seconds until the whole response was received."""
         began = time.perf_counter()
         self._connection.request("GET", path, headers=self._headers)
         answer = self._connection.getresponse()
@@ -90,14 +93,14 @@ def measure(site: Site, token: str, paths: Paths, clients: int) -> Timing:
     seconds: list[float] = []
     began = time.perf_counter()
 
-    def ask() -> None:
+    def send_requests() -> None:
         client = Client(site.url, token)
         for _ in range(REQUESTS // clients):
             seconds.append(client.get(paths()))
             if time.perf_counter() - began > SECONDS:
                 break
 
-    threads = [threading.Thread(target=ask) for _ in range(clients)]
+    threads = [threading.Thread(target=send_requests) for _ in range(clients)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -114,10 +117,10 @@ def warm_up(site: Site, token: str, paths: Paths) -> None:
             break
 
 
-# --- In this process ------------------------------------------------------------------------
+# --- In this process --------------------------------------------------------------------------
 
 
-def use_database_of(site: Site) -> None:
+def use_site_database(site: Site) -> None:
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "smimso.settings",
         "SMIMSO_DATA_DIR": str(site.data_dir),
@@ -128,15 +131,15 @@ def use_database_of(site: Site) -> None:
     django.setup()
 
 
-def token_of_viewer(community: Community) -> str:
+def issue_viewer_token(community: Community) -> str:
     from accounts.models import User
     from smimso.web.auth import issue_token
 
     return issue_token(User.objects.get(pk=community.members[VIEWER]))
 
 
-def queries(paths: Paths, token: str) -> int:
-    """The most of some requests: a post of one's own that is opened needs fewer."""
+def count_queries(paths: Paths, token: str) -> int:
+    """Return the maximum of ten requests: the viewer's own post needs fewer."""
     from django.db import connection
     from django.test import Client as InProcess
     from django.test.utils import CaptureQueriesContext
@@ -150,9 +153,11 @@ def queries(paths: Paths, token: str) -> int:
     return max(counts)
 
 
-def feed_of_node(viewer: Any, page: int, limit: int) -> list[dict[str, Any]]:
-    """REFERENCE, not how SMIMSO does it: the Node backend fetched all public posts at each request,
-    sorted and sliced them in the application, and asked twice more for each post of the page.
+def list_feed_as_node(viewer: "User", page: int, limit: int) -> list[dict[str, Any]]:
+    """Return a page of the feed by the Node backend's method, as a reference.
+
+    It fetched all public posts at each request, sorted and sliced them in the application, and ran
+    two more queries for each post of the page. SMIMSO does none of this.
     """
     from accounts.models import Follow
     from posts.models import Like, Post, PostImage
@@ -177,42 +182,42 @@ def compare_feeds(community: Community, rounds: int = 10) -> None:
     from posts.feed import list_feed
 
     viewer = User.objects.get(pk=community.members[VIEWER])
-    ways: dict[str, Callable[[], Any]] = {
-        "as the Node backend did": lambda: feed_of_node(viewer, 1, PAGE),
+    feeds: dict[str, Callable[[], object]] = {
+        "as the Node backend did": lambda: list_feed_as_node(viewer, 1, PAGE),
         "posts.feed": lambda: list_feed(viewer, page=1, limit=PAGE),
     }
     print(f"\nThe feed without HTTP and JSON, median of {rounds}")
     medians = []
-    for name, way in ways.items():
+    for name, build_feed in feeds.items():
         seconds = []
         for _ in range(rounds):
             began = time.perf_counter()
-            way()
+            build_feed()
             seconds.append(time.perf_counter() - began)
         medians.append(statistics.median(seconds))
         print(f"  {name:24} {1000 * medians[-1]:8.1f} ms")
-    print(f"  {medians[0] / medians[1]:.0f} times sooner")
+    print(f"  {medians[0] / medians[1]:.0f} times faster")
 
 
-# --- All of it ------------------------------------------------------------------------------
+# --- The whole run ----------------------------------------------------------------------------
 
 
 def main() -> None:
     with running_site(with_ai=False) as site:
         community = Community(servers.database_url(site.data_dir))
-        use_database_of(site)
-        token = token_of_viewer(community)
+        use_site_database(site)
+        token = issue_viewer_token(community)
         community.grow(SMALL)
-        ways = routes(community)
-        small = {name: queries(paths, token) for name, paths in ways.items()}
+        paths_by_route = build_routes(community)
+        small = {name: count_queries(paths, token) for name, paths in paths_by_route.items()}
         community.grow(LARGE)
-        print(", ".join(f"{count:,} {table}" for table, count in community.sizes().items()))
+        print(", ".join(f"{count:,} {table}" for table, count in community.count_rows().items()))
         print(f"\n{'':25}{'queries at':^16}{'1 client, ms':^16}{'16 clients, ms':^16}requests/s")
         print(
             f"{'':25}{SMALL:>7,} {LARGE:>7,} {'p50':>7} {'p95':>7} {'p50':>7} {'p95':>7}     1   16"
         )
-        for name, paths in ways.items():
-            large = queries(paths, token)
+        for name, paths in paths_by_route.items():
+            large = count_queries(paths, token)
             warm_up(site, token, paths)
             timings = [measure(site, token, paths, clients) for clients in CLIENTS]
             cells = [1000 * each.percentile(percent) for each in timings for percent in (50, 95)]

@@ -1,10 +1,11 @@
-"""Measures the scale of `ai.calibration` for the bundled demo model, on scenes unseen in training.
+"""Measure the scale of `ai.calibration` for the bundled demo model, on scenes unseen in training.
 
     python benchmarks/calibration.py [directory of an open_clip model]
 
-low: the third quartile of the queries' medians. high: 10 % of matching pairs lie above it. spread:
-the median of the queries' standard deviations. least is chosen by what nonsense and real queries
-find (benchmarks/relevance.py); this shows how many matching and unrelated pairs lie above it.
+unrelated: the third quartile of the queries' medians. strong: 10 % of matching pairs lie above it.
+spread: the median of the queries' standard deviations. relevant is chosen by the results of
+nonsense and real queries (benchmarks/relevance.py); this prints how many matching and unrelated
+pairs lie above it.
 """
 
 import os
@@ -43,23 +44,23 @@ PERCENTILES = [5, 25, 50, 75, 90, 95, 99]
 def main() -> None:
     scenes = sample_scenes(SCENES, TEST_SEEDS)
     images = ENGINE.embed_images([draw_scene(scene, WIDTH) for scene in scenes])
-    unrelated = unrelated_pairs(scenes)
+    unrelated = find_unrelated_pairs(scenes)
     matches, others, all_cosines = [], [], []
     for language in ("en", "vi"):
         for describe in (describe_fully, describe_partly, describe_as_label):
-            cosines = texts_of(scenes, language, describe) @ images.T
+            cosines = embed_descriptions(scenes, language, describe) @ images.T
             matches.append(np.diag(cosines))
             others.append(cosines[unrelated])
             all_cosines.append(cosines)
     report("text", *map(np.concatenate, (matches, others, all_cosines)))
 
-    arranged_anew = [draw_scene(replace(s, seed=s.seed + 1_000_000), WIDTH) for s in scenes]
+    rearranged = [draw_scene(replace(s, seed=s.seed + 1_000_000), WIDTH) for s in scenes]
     cosines = images @ images.T
-    report("image", same_content(images, arranged_anew), cosines[unrelated], cosines)
+    report("image", compare_rearranged(images, rearranged), cosines[unrelated], cosines)
 
 
-def unrelated_pairs(scenes: list[Scene]) -> np.ndarray:
-    """bool [n, n]: neither the place nor any kind of object in common."""
+def find_unrelated_pairs(scenes: list[Scene]) -> np.ndarray:
+    """Return bool [n, n]: True for pairs with neither place nor a kind of object in common."""
     kinds = [{item.kind for item in scene.objects} for scene in scenes]
     return np.array(
         [
@@ -69,27 +70,39 @@ def unrelated_pairs(scenes: list[Scene]) -> np.ndarray:
     )
 
 
-def texts_of(scenes: list[Scene], language: str, describe: Callable[..., object]) -> np.ndarray:
+def embed_descriptions(
+    scenes: list[Scene], language: str, describe: Callable[..., object]
+) -> np.ndarray:
     random_numbers = random.Random(1)
     return ENGINE.embed_texts(
         [str(describe(scene, language, random_numbers).text) for scene in scenes]  # type: ignore[attr-defined]
     )
 
 
-def same_content(images: np.ndarray, arranged_anew: list[Image.Image]) -> np.ndarray:
-    return (images * ENGINE.embed_images(arranged_anew)).sum(axis=1)
+def compare_rearranged(images: np.ndarray, rearranged: list[Image.Image]) -> np.ndarray:
+    return (images * ENGINE.embed_images(rearranged)).sum(axis=1)
 
 
-def report(kind: Modality, match: np.ndarray, unrelated: np.ndarray, cosines: np.ndarray) -> None:
-    """cosines: [queries, images], of all pairs."""
-    low, high = np.percentile(np.median(cosines, axis=1), 75), np.percentile(match, 90)
+def report(
+    modality: Modality, match: np.ndarray, unrelated: np.ndarray, cosines: np.ndarray
+) -> None:
+    """Print the scale of one modality.
+
+    match, unrelated: cosines of matching and of unrelated pairs, any shape. cosines: [queries,
+    images], of all pairs.
+    """
+    floor, strong = np.percentile(np.median(cosines, axis=1), 75), np.percentile(match, 90)
     spread = np.median(cosines.std(axis=1))
-    print(f"{kind}: low {low:.2f}, high {high:.2f}, spread {spread:.2f}; percentiles {PERCENTILES}")
+    print(f"{modality}: unrelated {floor:.2f}, strong {strong:.2f}, spread {spread:.2f}")
+    print(f"  percentiles {PERCENTILES}")
     print("  matching ", np.percentile(match, PERCENTILES).round(3))
     print("  unrelated", np.percentile(unrelated, PERCENTILES).round(3))
-    least = scale_for(kind, ENGINE.clip_name).relevant
-    kept, wrong = (match >= least).mean(), (unrelated >= least).mean()
-    print(f"  {least}, score {MIN_SCORES[kind]}: {kept:.0%} matching, {wrong:.1%} unrelated above")
+    relevant = scale_for(modality, ENGINE.clip_name).relevant
+    matching, wrong = (match >= relevant).mean(), (unrelated >= relevant).mean()
+    print(
+        f"  above relevant = {relevant} (score {MIN_SCORES[modality]}): {matching:.0%} of matching,"
+        f" {wrong:.1%} of unrelated pairs"
+    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""How well copies are told from other pictures, and how fast they are found among a million hashes.
+"""Detection of copies: precision on drawings, and speed of the lookup among a million hashes.
 
     python benchmarks/duplicates.py
 
-Demo drawings, copies of them, and the same scenes drawn anew, which are no copies. Then a million
-hashes around those of the drawings in an embedded PostgreSQL: the indexes on bands beside reading
-every hash.
+Compares demo drawings with copies of them, and with new drawings of the same scenes, which are not
+copies. Then searches a million hashes, similar to those of the drawings, in an embedded PostgreSQL:
+by the indexes on bands, and by reading every hash.
 """
 
 import io
@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import django
 import numpy as np
@@ -47,35 +46,35 @@ ROWS, QUERIES, FLIPPED = 1_000_000, 40, 0.2
 Copy = Callable[[Image.Image], Image.Image]
 
 
-def encoded(picture: Image.Image, image_format: str, quality: int) -> Image.Image:
+def reencode(picture: Image.Image, image_format: str, quality: int) -> Image.Image:
     file = io.BytesIO()
     picture.save(file, image_format, quality=quality)
     return Image.open(io.BytesIO(file.getvalue())).convert("RGB")
 
 
-def cropped(picture: Image.Image, share: float) -> Image.Image:
+def crop_edges(picture: Image.Image, share: float) -> Image.Image:
     width, height = picture.size
     x, y = round(width * share), round(height * share)
     return picture.crop((x, y, width - x, height - y))
 
 
 COPIES: dict[str, Copy] = {
-    "JPEG, quality 40": lambda picture: encoded(picture, "JPEG", 40),
-    "WebP, quality 60": lambda picture: encoded(picture, "WEBP", 60),
+    "JPEG, quality 40": lambda picture: reencode(picture, "JPEG", 40),
+    "WebP, quality 60": lambda picture: reencode(picture, "WEBP", 60),
     "a third as wide": lambda picture: picture.resize((picture.width // 3, picture.height // 3)),
     "20 % brighter": lambda picture: ImageEnhance.Brightness(picture).enhance(1.2),
     "20 % darker": lambda picture: ImageEnhance.Brightness(picture).enhance(0.8),
-    "2 % off each edge": lambda picture: cropped(picture, 0.02),
-    "5 % off each edge": lambda picture: cropped(picture, 0.05),
+    "2 % off each edge": lambda picture: crop_edges(picture, 0.02),
+    "5 % off each edge": lambda picture: crop_edges(picture, 0.05),
 }
 
 
-def hashes(pictures: list[Image.Image]) -> np.ndarray:
+def compute_hashes(pictures: list[Image.Image]) -> np.ndarray:
     values = [perceptual_hash(picture) for picture in pictures]
     return np.array(values, dtype=np.int64).view(np.uint64)
 
 
-def vectors(pictures: list[Image.Image]) -> np.ndarray:
+def embed(pictures: list[Image.Image]) -> np.ndarray:
     batches = [pictures[n : n + 32] for n in range(0, len(pictures), 32)]
     return np.concatenate([ENGINE.embed_images(batch) for batch in batches])
 
@@ -89,49 +88,51 @@ def report(name: str, bits: np.ndarray, cosines: np.ndarray) -> None:
     )
 
 
-def tell_apart() -> np.ndarray:
+def measure_detection() -> np.ndarray:
     scenes = choose_demo_scenes(DRAWINGS)
     pictures = [draw_scene(scene, WIDTH) for scene in scenes]
-    known, meant = hashes(pictures), vectors(pictures)
+    known, originals = compute_hashes(pictures), embed(pictures)
     print(f"{'':20}{'bits p50':>8}{'p95':>7}{'cosine':>9}", end=" ")
     print(f"{f'≤ {MAX_HASH_DISTANCE} bits':>12}{'or with CLIP':>13}{'CLIP alone':>13}")
     copies = {name: [make(each) for each in pictures] for name, make in COPIES.items()}
-    anew = [draw_scene(replace(each, seed=each.seed + 1_000_000), WIDTH) for each in scenes]
-    for name, made in {**copies, "same scene anew": anew}.items():
-        bits = np.bitwise_count(known ^ hashes(made))
-        report(name, bits, (meant * vectors(made)).sum(axis=1))
+    redrawn = [draw_scene(replace(each, seed=each.seed + 1_000_000), WIDTH) for each in scenes]
+    for name, made in {**copies, "same scene, redrawn": redrawn}.items():
+        bits = np.bitwise_count(known ^ compute_hashes(made))
+        report(name, bits, (originals * embed(made)).sum(axis=1))
     one, other = np.triu_indices(len(known), 1)
     report(
-        "other scenes", np.bitwise_count(known[one] ^ known[other]), (meant @ meant.T)[one, other]
+        "other scenes",
+        np.bitwise_count(known[one] ^ known[other]),
+        (originals @ originals.T)[one, other],
     )
     return known
 
 
-# --- A million of them ------------------------------------------------------------------------
+# --- Lookup among a million hashes ------------------------------------------------------------
 
 
-def a_million(known: np.ndarray) -> np.ndarray:
-    """int64 [ROWS]: hashes of drawings with some bits flipped, so that some bands are frequent."""
+def sample_hashes(known: np.ndarray) -> np.ndarray:
+    """Return int64 [ROWS]: hashes of drawings with some bits flipped; some bands are frequent."""
     chance = np.random.default_rng(0)
     bits = np.unpackbits(known.view(np.uint8).reshape(-1, 8), axis=1)
     rows = bits[chance.integers(0, len(bits), ROWS)] ^ (chance.random((ROWS, 64)) < FLIPPED)
     return np.packbits(rows.astype(np.uint8), axis=1).copy().view(np.int64).ravel()
 
 
-def by_bands(value: int) -> str:
+def build_band_condition(value: int) -> str:
     bands = [
         f"((hash >> {shift}) & 65535) IN"
         f" ({', '.join(str(value >> shift & 0xFFFF ^ mask) for mask in BAND_MASKS)})"
         for shift in BAND_SHIFTS
     ]
-    return f"({' OR '.join(bands)}) AND {by_all(value)}"
+    return f"({' OR '.join(bands)}) AND {build_scan_condition(value)}"
 
 
-def by_all(value: int) -> str:
+def build_scan_condition(value: int) -> str:
     return f"bit_count((hash # {value})::bit(64)) <= {MAX_HASH_DISTANCE}"
 
 
-def find(connection: Any, stored: np.ndarray) -> None:
+def measure_lookup(connection: psycopg.Connection, stored: np.ndarray) -> None:
     connection.execute("CREATE TABLE images (id serial, hash bigint, rest text)")
     with connection.cursor().copy("COPY images (hash, rest) FROM STDIN") as copy:
         for value in stored.tolist():
@@ -144,20 +145,27 @@ def find(connection: Any, stored: np.ndarray) -> None:
     queries = [choose.choice(stored.tolist()) ^ 0b111 for _ in range(QUERIES)]
     print(f"\nNear hashes among {ROWS:,}{'p50 ms':>14}{'p95 ms':>9}{'found':>8}")
     medians = []
-    for name, way in {"four bands": by_bands, "reading every hash": by_all}.items():
-        seconds, found = [], 0
+    for name, build_condition in {
+        "four bands": build_band_condition,
+        "reading every hash": build_scan_condition,
+    }.items():
+        seconds, matches = [], 0
         for value in queries:
             began = time.perf_counter()
-            found += len(connection.execute(f"SELECT id FROM images WHERE {way(value)}").fetchall())
+            matches += len(
+                connection.execute(
+                    f"SELECT id FROM images WHERE {build_condition(value)}"
+                ).fetchall()
+            )
             seconds.append(time.perf_counter() - began)
         medians.append(float(np.median(seconds)))
-        late = np.percentile(seconds, 95)
-        print(f"{name:30}{1000 * medians[-1]:9.1f}{1000 * late:9.1f}{found:8}")
-    print(f"{medians[1] / medians[0]:.0f} times sooner")
+        p95 = np.percentile(seconds, 95)
+        print(f"{name:30}{1000 * medians[-1]:9.1f}{1000 * p95:9.1f}{matches:8}")
+    print(f"{medians[1] / medians[0]:.0f} times faster")
 
 
 def main() -> None:
-    known = tell_apart()
+    known = measure_detection()
     directory = Path(tempfile.mkdtemp(prefix="smimso-duplicates-"))
     directory.chmod(0o755)  # as root, PostgreSQL runs as another user
     account = servers.ensure_server_account()
@@ -168,14 +176,14 @@ def main() -> None:
         program.child_command(), env=program.environment, stderr=subprocess.DEVNULL
     )
     try:
-        find(_connected(servers.database_url(directory, "postgres")), a_million(known))
+        measure_lookup(_connect(servers.database_url(directory, "postgres")), sample_hashes(known))
     finally:
         server.send_signal(program.stop_signal)
         server.wait(30)
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _connected(url: str) -> Any:
+def _connect(url: str) -> psycopg.Connection:
     for _ in range(150):
         try:
             return psycopg.connect(url, autocommit=True)

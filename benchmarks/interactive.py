@@ -1,12 +1,11 @@
-"""How long a search's text waits for its vector while a bulk ingest keeps the other worker busy.
+"""Latency of a query's vector while the bulk worker is busy with an ingest.
 
     python benchmarks/interactive.py [--seconds 45]
 
-Starts PostgreSQL, Redis, the interactive and the bulk worker as `manage.py up` does, with models of
-full size and random weights, and asks `ai.services.embed_text`, the function behind the search, for
-texts that no cache has: first with idle workers, then while members have ten pictures captioned at
-the same time, then while the bulk worker embeds and captions photographs of 12 megapixels out of
-its queues.
+Starts PostgreSQL, Redis, the interactive and the bulk worker as `manage.py up` does, with
+full-size models and random weights, and calls `ai.services.embed_text`, which search uses, with
+texts that are not cached: first with idle workers, then while ten pictures are captioned at the
+same time, then while the bulk worker embeds and captions queued 12-megapixel photographs.
 """
 
 import argparse
@@ -26,12 +25,12 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "smimso.settings")
 
-from full_size.models import full_size_models  # noqa: E402
-from full_size.photographs import photographs  # noqa: E402
+from full_size.models import prepare_models  # noqa: E402
+from full_size.photographs import load_photographs  # noqa: E402
 
 GOAL = 60.0  # ms, p95 under load
 FILES, IMAGES, PICTURES = 8, 1_000, 10
-PAUSE = 0.05  # seconds between two questions
+PAUSE = 0.05  # seconds between two calls
 WORDS = ("harbour", "at night", "red", "boats", "two cats", "mountain", "sea", "market", "rain")
 
 
@@ -39,52 +38,54 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure a query's latency under bulk load.")
     parser.add_argument("--seconds", type=float, default=45)
     seconds = parser.parse_args().seconds
-    models = full_size_models()
+    models = prepare_models()
     with tempfile.TemporaryDirectory(prefix="smimso-interactive-") as name:
         data_dir = Path(name)
         data_dir.chmod(0o755)  # as root, PostgreSQL runs as another user
         os.environ |= {**models, "SMIMSO_DATA_DIR": name}
-        with installation(data_dir):
-            report("workers idle", latencies(seconds / 3, start=0))
-            with captioning(PICTURES) as waits:
-                times = latencies(seconds / 2, start=500_000)
+        with run_installation(data_dir):
+            report("workers idle", measure_latencies(seconds / 3, start=0))
+            with run_captioning(PICTURES) as waits:
+                times = measure_latencies(seconds / 2, start=500_000)
             report(f"{PICTURES} pictures being captioned", times)
-            print(f"a member waits for a caption: {figures(waits)}")
-            goal(times)
-            done = counter()
+            print(f"latency of a caption: {format_figures(waits)}")
+            report_goal(times)
+            done = make_counter()
             fill_queue()
             wait_until(lambda: done() > 0, 120)
             before, began = done(), time.perf_counter()
-            times = latencies(seconds, start=1_000_000)
+            times = measure_latencies(seconds, start=1_000_000)
             rate = (done() - before) / (time.perf_counter() - began)
             report("bulk worker busy", times)
             print(f"meanwhile {rate:.1f} steps (vectors and captions) a second in the background")
-            goal(times)
+            report_goal(times)
 
 
-def goal(times: list[float]) -> None:
-    p95 = percentile(times, 95)
+def report_goal(times: list[float]) -> None:
+    p95 = compute_percentile(times, 95)
     print(f"p95 ≤ {GOAL:.0f} ms: {'reached' if p95 <= GOAL else 'missed'}")
 
 
 @contextmanager
-def captioning(number: int) -> Iterator[list[float]]:
-    """As a drop of so many pictures into the frontend's form, again and again; how long each took,
-    in milliseconds."""
+def run_captioning(number: int) -> Iterator[list[float]]:
+    """Request captions for `number` pictures at once, repeatedly, as the upload form does.
+
+    Yield the list of their latencies in milliseconds, which grows meanwhile.
+    """
     from accounts.models import Category
     from media.images import decode_bytes
     from posts.ingest import suggestions
 
     assert Category.objects.exists()
-    picture, stop, waits = decode_bytes(next(photographs(1))), threading.Event(), []
+    picture, stop, waits = decode_bytes(next(load_photographs(1))), threading.Event(), []
 
-    def ask() -> None:
+    def request_captions() -> None:
         while not stop.is_set():
             began = time.perf_counter()
             if suggestions.suggest_caption(picture)[0]:
                 waits.append(1000 * (time.perf_counter() - began))
 
-    threads = [threading.Thread(target=ask) for _ in range(number)]
+    threads = [threading.Thread(target=request_captions) for _ in range(number)]
     for thread in threads:
         thread.start()
     try:
@@ -96,7 +97,7 @@ def captioning(number: int) -> Iterator[list[float]]:
 
 
 @contextmanager
-def installation(data_dir: Path) -> Iterator[None]:
+def run_installation(data_dir: Path) -> Iterator[None]:
     import django
 
     django.setup()
@@ -123,12 +124,12 @@ def installation(data_dir: Path) -> Iterator[None]:
     try:
         for program in servers:
             start(program)
-        wait_until(lambda: database_answers(data_dir) and launcher.redis_responds(), 60)
+        wait_until(lambda: is_database_up(data_dir) and launcher.redis_responds(), 60)
         local_servers.create_database(data_dir)
         call_command("migrate", verbosity=0, interactive=False)
         for program in workers:
             start(program)
-        wait_until(lambda: loaded() >= {"interactive", "caption", "embed"}, 180)
+        wait_until(lambda: list_ready_queues() >= {"interactive", "caption", "embed"}, 180)
         yield
     finally:
         for program, process in reversed(running):
@@ -140,7 +141,7 @@ def installation(data_dir: Path) -> Iterator[None]:
                 process.wait()
 
 
-def database_answers(data_dir: Path) -> bool:
+def is_database_up(data_dir: Path) -> bool:
     import psycopg
 
     from smimso.local import servers as local_servers
@@ -152,8 +153,8 @@ def database_answers(data_dir: Path) -> bool:
     return True
 
 
-def loaded() -> set[str]:
-    """The queues whose worker has its models."""
+def list_ready_queues() -> set[str]:
+    """Return the queues whose worker has loaded its models."""
     from ai import heartbeat
 
     workers = heartbeat.live_workers()
@@ -174,7 +175,7 @@ def fill_queue(count: int = IMAGES) -> None:
     user = User.objects.create_user("bench@example.test", "secret-1", first_name="Bench")
     paths = [
         default_storage.save(f"bench/{number}.jpg", ContentFile(data))
-        for number, data in enumerate(photographs(FILES))
+        for number, data in enumerate(load_photographs(FILES))
     ]
     posts = Post.objects.bulk_create(Post(user=user, title="Bench") for _ in range(count))
     images = PostImage.objects.bulk_create(
@@ -184,19 +185,19 @@ def fill_queue(count: int = IMAGES) -> None:
     queue.enqueue(EMBED, [image.pk for image in images])
 
 
-def counter() -> Callable[[], int]:
-    """How many vectors and captions there are."""
+def make_counter() -> Callable[[], int]:
+    """Return a function that counts the stored vectors and captions."""
     from posts.models import AIStatus, PostImage
 
-    def done() -> int:
+    def count_done() -> int:
         finished = PostImage.objects.filter(ai_status=AIStatus.DONE).count()
         return 2 * finished + PostImage.objects.filter(ai_status=AIStatus.EMBEDDED).count()
 
-    return done
+    return count_done
 
 
-def latencies(seconds: float, *, start: int) -> list[float]:
-    """Milliseconds; each text is a new one."""
+def measure_latencies(seconds: float, *, start: int) -> list[float]:
+    """Return the latencies in milliseconds of texts that were never sent before."""
     from ai import services
 
     times, deadline, number = [], time.monotonic() + seconds, start
@@ -211,23 +212,27 @@ def latencies(seconds: float, *, start: int) -> list[float]:
 
 
 def report(name: str, times: list[float]) -> None:
-    print(f"{name}: {len(times)} texts → vectors: {figures(times)}", flush=True)
+    print(f"{name}: {len(times)} texts → vectors: {format_figures(times)}", flush=True)
 
 
-def figures(times: list[float]) -> str:
-    found = {"p50": statistics.median(times), "p95": percentile(times, 95), "slowest": max(times)}
-    return "   ".join(f"{key} {value:.1f} ms" for key, value in found.items())
+def format_figures(times: list[float]) -> str:
+    cells = {
+        "p50": statistics.median(times),
+        "p95": compute_percentile(times, 95),
+        "slowest": max(times),
+    }
+    return "   ".join(f"{key} {value:.1f} ms" for key, value in cells.items())
 
 
-def percentile(times: list[float], percent: int) -> float:
+def compute_percentile(times: list[float], percent: int) -> float:
     return sorted(times)[min(len(times) - 1, len(times) * percent // 100)]
 
 
-def wait_until(holds: Callable[[], Any], seconds: float) -> None:
+def wait_until(is_ready: Callable[[], bool], seconds: float) -> None:
     deadline = time.monotonic() + seconds
-    while not holds():
+    while not is_ready():
         if time.monotonic() > deadline:
-            sys.exit("Something that the benchmark needs did not start.")
+            sys.exit("A service of the benchmark did not start.")
         time.sleep(0.2)
 
 

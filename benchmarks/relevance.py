@@ -1,11 +1,11 @@
-"""What the search finds among drawn scenes that know what they show.
+"""Relevance of search results among drawn scenes with known content.
 
     python benchmarks/relevance.py [number of scenes]
 
-The scenes are embedded and captioned by the real engine (kept in var/), posted with titles as
-members write them, and searched through the one search service on a database of the run's own.
-Printed side by side: nDCG@10 of words and meaning together, of CLIP alone and of words alone, and
-how many of the written composed, excluding and nonsense queries do what they say.
+The scenes are embedded and captioned by the real engine (cached in var/), posted with titles as
+members write them, and searched through the search service on a temporary database. Prints nDCG@10
+of hybrid search, of vectors alone and of keywords alone, and how many composed, excluding and
+nonsense queries return the expected results.
 """
 
 import os
@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-# The servers of this run, and neither Redis nor a worker of a real installation.
+# These settings use the servers of this run, not Redis or a worker of a real installation.
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
 
 import django
@@ -36,7 +36,7 @@ from ai.demo_models.drawing import draw_scene  # noqa: E402
 from ai.demo_models.scenes import Scene  # noqa: E402
 from ai.worker import get_engine  # noqa: E402
 from benchmarks.data import judged  # noqa: E402
-from benchmarks.data.drawn import WIDTH, drawn  # noqa: E402
+from benchmarks.data.drawn import WIDTH, load_drawn_scenes  # noqa: E402
 from posts.full_text import strip_diacritics  # noqa: E402
 from posts.models import Post  # noqa: E402
 from search import retrieval, services  # noqa: E402
@@ -56,7 +56,7 @@ Find = Callable[[str], list[int]]
 
 
 @contextmanager
-def database() -> Iterator[None]:
+def run_database() -> Iterator[None]:
     data_dir, account = settings.DATA_DIR, servers.ensure_server_account()
     servers.prepare_directories(data_dir, account)
     servers.init_postgres(data_dir, account, durable=False)
@@ -67,7 +67,7 @@ def database() -> Iterator[None]:
             for p in programs
         ]
         try:
-            _wait(data_dir)
+            _wait_for_postgres(data_dir)
             servers.create_database(data_dir)
             call_command("migrate", verbosity=0)
             yield
@@ -77,7 +77,7 @@ def database() -> Iterator[None]:
                 process.wait(30)
 
 
-def _wait(data_dir: Path) -> None:
+def _wait_for_postgres(data_dir: Path) -> None:
     for _ in range(200):
         try:
             psycopg.connect(servers.database_url(data_dir, "postgres")).close()
@@ -88,53 +88,53 @@ def _wait(data_dir: Path) -> None:
     raise SystemExit("PostgreSQL did not start")
 
 
-class Collection:
-    """The posts by their place among the scenes, and the ways to find them."""
+class PostCollection:
+    """The posts of the scenes, and the methods to search them. Results are scene numbers."""
 
     def __init__(self, scenes: list[Scene], posts: list[Post]) -> None:
         self.scenes, self.posts = scenes, posts
         self._numbers = {post.pk: number for number, post in enumerate(posts)}
 
-    def hybrid(self, text: str) -> list[int]:
-        page = services.search(None, parse_query(text), limit=10, least_score=0.0)
+    def search_hybrid(self, text: str) -> list[int]:
+        page = services.search(None, parse_query(text), limit=10, min_score=0.0)
         return [self._numbers[match.post.pk] for match in page.matches]
 
-    def meaning(self, text: str) -> list[int]:
+    def search_vectors(self, text: str) -> list[int]:
         query = parse_query(text)
-        found = retrieval.by_vector(None, query, encode_query(None, query))
-        return [self._numbers[candidate.post_id] for candidate in found[:10]]
+        candidates = retrieval.by_vector(None, query, encode_query(None, query))
+        return [self._numbers[candidate.post_id] for candidate in candidates[:10]]
 
-    def words(self, text: str) -> list[int]:
+    def search_keywords(self, text: str) -> list[int]:
         query = parse_query(text)
-        found = retrieval.by_keywords(None, query, query.terms, [], 0.0)
-        return [self._numbers[candidate.post_id] for candidate in found[:10]]
+        candidates = retrieval.by_keywords(None, query, encode_query(None, query), [], 0.0)
+        return [self._numbers[candidate.post_id] for candidate in candidates[:10]]
 
-    def shown(self, query: Query, limit: int = 10) -> list[Scene]:
-        """As members see it: what is too little relevant is left out."""
+    def list_shown(self, query: Query, limit: int = 10) -> list[Scene]:
+        """Return the scenes that members see, without results below the minimum score."""
         page = services.search(None, query, limit=limit)
         return [self.scenes[self._numbers[match.post.pk]] for match in page.matches]
 
 
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else SCENES
-    collection = drawn(count)
-    ask_engine_directly()
-    with database():
+    collection = load_drawn_scenes(count)
+    replace_worker_calls()
+    with run_database():
         posts = judged.save_posts(
             collection.scenes, collection.vectors, collection.captions, get_engine().clip_name
         )
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
-        everything = Collection(collection.scenes, posts)
-        report_composed(everything)
-        report_excluding(everything)
-        report_nonsense(everything)
-        report_ndcg(everything)
-        report_cut(everything)
+        searchable = PostCollection(collection.scenes, posts)
+        report_composed(searchable)
+        report_excluding(searchable)
+        report_nonsense(searchable)
+        report_ndcg(searchable)
+        report_cut(searchable)
 
 
-def ask_engine_directly() -> None:
-    """What a worker would answer, without a worker."""
+def replace_worker_calls() -> None:
+    """Replace the calls to a worker with calls to the engine in this process."""
     known: dict[str, list[float]] = {}
 
     def embed_text(text: str) -> list[float]:
@@ -149,67 +149,69 @@ def ask_engine_directly() -> None:
     ai.embed_text, ai.describe_image = embed_text, describe_image  # type: ignore[assignment]
 
 
-def report_ndcg(collection: Collection) -> None:
-    ways: dict[str, Find] = {
-        "hybrid": collection.hybrid,
-        "CLIP alone": collection.meaning,
-        "words alone": collection.words,
+def report_ndcg(collection: PostCollection) -> None:
+    searches: dict[str, Find] = {
+        "hybrid": collection.search_hybrid,
+        "CLIP alone": collection.search_vectors,
+        "words alone": collection.search_keywords,
     }
     print(f"{len(collection.posts)} scenes; nDCG@10 of {QUERIES} queries each")
-    print(f"{'':28}" + "".join(f"{name:>13}" for name in ways))
+    print(f"{'':28}" + "".join(f"{name:>13}" for name in searches))
     totals = []
     for label, (language, typed) in LANGUAGES.items():
-        asked = judged.queries(collection.scenes, QUERIES, language)
+        queries = judged.sample_queries(collection.scenes, QUERIES, language)
         rows = []
-        for query in asked:
-            gains = [judged.gain(scene, query) for scene in collection.scenes]
-            rows.append([judged.ndcg(find(typed(query.text)), gains) for find in ways.values()])
+        for query in queries:
+            gains = [judged.grade(scene, query) for scene in collection.scenes]
+            rows.append(
+                [judged.compute_ndcg(find(typed(query.text)), gains) for find in searches.values()]
+            )
         totals += rows
         print(f"  {label:26}" + "".join(f"{value:13.3f}" for value in np.mean(rows, axis=0)))
     print(f"  {'all':26}" + "".join(f"{value:13.3f}" for value in np.mean(totals, axis=0)))
 
 
-def report_cut(collection: Collection) -> None:
-    """How much of what is relevant is left above the least score, and how clean it is."""
+def report_cut(collection: PostCollection) -> None:
+    """Print recall and precision of the results above the minimum score."""
     recalls, precisions, sizes = [], [], []
     for language in ("en", "vi"):
-        for query in judged.queries(collection.scenes, 25, language, seed=2):
-            shown = collection.shown(parse_query(query.text), limit=400)
-            relevant = sum(judged.fits(scene, query) for scene in collection.scenes)
-            right = sum(judged.fits(scene, query) for scene in shown)
+        for query in judged.sample_queries(collection.scenes, 25, language, seed=2):
+            shown = collection.list_shown(parse_query(query.text), limit=400)
+            relevant = sum(judged.is_match(scene, query) for scene in collection.scenes)
+            right = sum(judged.is_match(scene, query) for scene in shown)
             sizes.append(len(shown))
             if relevant:
                 recalls.append(right / min(relevant, 400))
             if shown:
                 precisions.append(right / len(shown))
-    kept, right = np.mean(recalls), np.mean(precisions)
-    print(f"above the least score: {kept:.0%} of what is relevant, and {right:.0%} of it is")
-    print(f"  {np.median(sizes):.0f} results (median); none at all for {sizes.count(0)} queries")
+    recall, precision = np.mean(recalls), np.mean(precisions)
+    print(f"above the minimum score: recall {recall:.0%}, precision {precision:.0%}")
+    print(f"  {np.median(sizes):.0f} results (median); none for {sizes.count(0)} queries")
 
 
-def report_composed(collection: Collection) -> None:
-    """At least two of the first three are the same kind of thing, changed as asked for."""
+def report_composed(collection: PostCollection) -> None:
+    """Count the queries with at least two of the first three results of the kind and change."""
     done, failed = 0, []
     for number, change in enumerate(judged.CHANGES):
-        source = next(n for n, scene in enumerate(collection.scenes) if change.is_new(scene))
+        source = next(n for n, scene in enumerate(collection.scenes) if change.is_source(scene))
         post = collection.posts[source]
-        if number % 4:  # by the post, and every fourth by a picture that is not in the collection
+        if number % 4:  # by post; every fourth query uses a picture that is not in the collection
             query = parse_query(change.text, post_id=post.pk)
         else:
             picture = draw_scene(collection.scenes[source], WIDTH - 80)
-            query = parse_query(change.text, picture=picture)
-        shown = collection.shown(query, limit=3)
+            query = parse_query(change.text, image=picture)
+        shown = collection.list_shown(query, limit=3)
         met = sum(change.is_met(scene) for scene in shown) >= 2
         done += met
         failed += [] if met else [f"{change.kind} {change.text}"]
     report("composed", done, len(judged.CHANGES), failed)
 
 
-def report_excluding(collection: Collection) -> None:
-    """None of the first ten shows what must not be there; eight are what was wanted."""
+def report_excluding(collection: PostCollection) -> None:
+    """Count the queries whose first ten results have no excluded and eight wanted scenes."""
     done, failed = 0, []
     for case in judged.EXCLUSIONS:
-        shown = collection.shown(parse_query(case.text))
+        shown = collection.list_shown(parse_query(case.text))
         wrong = sum(case.is_excluded(scene) for scene in shown)
         wanted = sum(case.is_wanted(scene) for scene in shown)
         met = wrong == 0 and wanted >= 8
@@ -218,10 +220,10 @@ def report_excluding(collection: Collection) -> None:
     report("excluding", done, len(judged.EXCLUSIONS), failed)
 
 
-def report_nonsense(collection: Collection) -> None:
-    found = {text: len(collection.shown(parse_query(text))) for text in judged.NONSENSE}
-    failed = [f"{text} ({count})" for text, count in found.items() if count]
-    report("nonsense, nothing found", len(found) - len(failed), len(found), failed)
+def report_nonsense(collection: PostCollection) -> None:
+    counts = {text: len(collection.list_shown(parse_query(text))) for text in judged.NONSENSE}
+    failed = [f"{text} ({count})" for text, count in counts.items() if count]
+    report("nonsense, nothing found", len(counts) - len(failed), len(counts), failed)
 
 
 def report(name: str, done: int, count: int, failed: list[str]) -> None:

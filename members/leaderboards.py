@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.core.cache import cache
 from django.db import connection
@@ -17,7 +16,7 @@ RECENT_PERIOD = timedelta(days=28)
 CACHE_SECONDS = 60
 _CARD_FIELDS = ("id", "first_name", "last_name", "avatar_url", "bio", "job")
 
-Entry = dict[str, Any]
+Entry = dict[str, object]
 
 
 def top_creators() -> list[Entry]:

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 from uuid import UUID
 
 from celery import Task, shared_task
@@ -16,7 +15,7 @@ from ai.models import Column, VectorSpace
 from ai.worker import get_engines
 from posts import recount, view_counter
 from posts.files import cleanup
-from posts.ingest import backfill, classification, embeddings, pipeline, queue
+from posts.ingest import appearance_backfill, classification, embeddings, pipeline, queue
 from smimso.celery import one_at_a_time
 from smimso.errors import Unavailable
 from smimso.queues import BACKFILL
@@ -31,7 +30,7 @@ class ImageBatches(Batches):
     that its own is still running. Messages that do not fill a batch would then wait forever.
     """
 
-    def Strategy(self, *args: Any) -> Callable[..., None]:  # noqa: N802 - Celery's name
+    def Strategy(self, *args: object) -> Callable[..., None]:  # noqa: N802 - Celery's name
         self._tref = None  # this method runs at every (re)connection
         return super().Strategy(*args)
 
@@ -66,7 +65,7 @@ def reconcile_images() -> None:
 @shared_task(ignore_result=True)
 @one_at_a_time
 def fill_appearance() -> None:
-    backfill.backfill_appearance()
+    appearance_backfill.backfill_appearance()
 
 
 @shared_task(ignore_result=True)

@@ -8,7 +8,7 @@ lost. While Redis is unreachable, views are written directly.
 
 import logging
 from collections import Counter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID, uuid4
 
 import redis
@@ -69,10 +69,10 @@ def _write(views: list[_View]) -> int:
         # Posts are locked in the order that everyone uses who changes several of them.
         # Members are locked too, so that none is deleted meanwhile.
         locked_posts = Post.objects.select_for_update(no_key=True)
-        post_ids = set(_keys(locked_posts.filter(pk__in={view.post_id for view in views})))
+        post_ids = _keys(locked_posts.filter(pk__in={view.post_id for view in views}))
         locked_users = User.objects.select_for_update(no_key=True)
-        user_ids = set(_keys(locked_users.filter(pk__in={view.user_id for view in views})))
-        written = set(_keys(Activity.objects.filter(pk__in=[view.id for view in views])))
+        user_ids = _keys(locked_users.filter(pk__in={view.user_id for view in views}))
+        written = _keys(Activity.objects.filter(pk__in=[view.id for view in views]))
         new = [
             view
             for view in views
@@ -86,5 +86,5 @@ def _write(views: list[_View]) -> int:
     return len(new)
 
 
-def _keys(rows: QuerySet[Any]) -> QuerySet[Any, UUID]:
-    return rows.order_by("pk").values_list("pk", flat=True)
+def _keys(rows: QuerySet[Post] | QuerySet[User] | QuerySet[Activity]) -> set[UUID]:
+    return set(rows.order_by("pk").values_list("pk", flat=True))

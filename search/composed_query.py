@@ -1,16 +1,21 @@
-""" "This, but blue”: what a picture shows, changed as a text says.
+"""Composed image retrieval: "like this picture, but blue".
 
-A sum of both vectors mostly finds the picture's likeness unchanged or the text alone. As in CIReVL
-(Karthik et al., ICLR 2024) the change is made in words instead: the subject of the picture's
-caption without its attributes, led by the text. The picture's vector only breaks ties. Measured
-by benchmarks/relevance.py; figures in ADR 10.
+The sum of both vectors mostly finds either the unchanged picture or the text alone. As in CIReVL
+(Karthik et al., ICLR 2024), the change is therefore made in words: the text, followed by the
+subject of the picture's caption without its attributes. The picture's vector only breaks ties.
+Measured by benchmarks/relevance.py; figures in ADR 10.
 """
 
 import re
 
-TIE_BREAKER_WEIGHT = 0.2  # beside 1 for the changed text, both with the same spread
+import numpy as np
+
+from ai.calibration import scale_for
+from search.score_calibration import CollectionSample
+
+TIE_BREAKER_WEIGHT = 0.2  # the text has 1; both vectors with the same spread
 _MAX_WORDS = 4
-# Where the subject of an English caption ends.
+# Words at which the subject of an English caption ends.
 _SUBJECT_ENDS = frozenset(
     re.findall(
         r"\w+",
@@ -18,7 +23,7 @@ _SUBJECT_ENDS = frozenset(
         next from to into through inside outside that who which is are was were""",
     )
 )
-# What may change while the subject stays the same: how many, how large, in which colour.
+# What a text may change while the subject stays the same: number, size, colour.
 _ATTRIBUTES = frozenset(
     re.findall(
         r"\w+",
@@ -31,13 +36,13 @@ _ATTRIBUTES = frozenset(
 
 
 def compose_text(caption: str, text: str) -> str:
-    """The text that says what is looked for; `text` alone when the caption has no subject."""
+    """Return `text` with the subject of the caption, or `text` alone if the caption has none."""
     subject = subject_of(caption)
     return f"{text} {subject}" if subject else text
 
 
 def subject_of(caption: str) -> str:
-    """Of an English caption: "two large red boats by a lake" is about "boats"."""
+    """Return the subject of an English caption: "boats" of "two large red boats by a lake"."""
     words: list[str] = []
     for word in re.findall(r"[\w-]+|,", caption.lower()):
         if word == "," or word in _SUBJECT_ENDS or (words and word.endswith("ing")):
@@ -46,3 +51,17 @@ def subject_of(caption: str) -> str:
         elif word not in _ATTRIBUTES:
             words.append(word)
     return " ".join(words[:_MAX_WORDS])
+
+
+def compose_vector(
+    text: np.ndarray, image: np.ndarray, *, model: str, sample: CollectionSample
+) -> np.ndarray:
+    """Return the unit vector that ranks by the text and breaks ties by the image.
+
+    text, image: 512 floats of unit length. Each is divided by how widely its cosines to the
+    collection spread, which differs by an order of magnitude between texts and images.
+    """
+    by_text = text / sample.spread(text, scale_for("text", model))
+    by_image = image / sample.spread(image, scale_for("image", model))
+    both = by_text + TIE_BREAKER_WEIGHT * by_image
+    return both / np.linalg.norm(both)

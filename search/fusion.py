@@ -1,4 +1,4 @@
-"""One list out of two: by meaning and by words.
+"""One ranked list from the vector results and the keyword results.
 
 Reciprocal rank fusion (Cormack, Clarke, Büttcher, SIGIR 2009): ranks need no common scale.
 """
@@ -9,18 +9,17 @@ from typing import Literal
 from uuid import UUID
 
 from search.query_embedding import EncodedQuery
-from search.retrieval import Candidate, idf_coverage
+from search.retrieval import KEYWORD_SCORE, Candidate, idf_coverage
 
 Method = Literal["embedding", "caption", "hybrid", "filters"]
-K = 60  # of the paper
-KEYWORD_WEIGHT = 0.1  # beside 1 for meaning; measured by benchmarks/relevance.py
-KEYWORD_SCORE = 0.5  # of a post that has all words, and no measure of its own
-MIN_COVERAGE = 0.6  # the least coverage that makes a post relevant by its words alone
+K = 60  # as in the paper
+KEYWORD_WEIGHT = 0.1  # of the keyword list; the vector list has 1 (benchmarks/relevance.py)
+MIN_COVERAGE = 0.6  # below it, keywords neither lift a post nor add to its score
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A place in the result. score: 0..1; among those of a method it never rises."""
+    """An entry of the ranked list. score: 0..1; it never rises among hits of one method."""
 
     post_id: UUID
     image_id: UUID
@@ -29,72 +28,61 @@ class Hit:
     matched: int = 0
 
 
-def relevant_keyword_hits(
-    worded: Sequence[Candidate],
-    near: Sequence[Candidate],
-    meaning: EncodedQuery,
-    least_score: float,
-) -> list[Candidate]:
-    """Those that were found by words, not by meaning, and have enough of them to be relevant."""
-    if not meaning.available:
-        return list(worded)
-    share = idf_coverage([*near, *worded], len(meaning.terms))
-    return [each for each in worded if KEYWORD_SCORE * share[each.matched] >= least_score]
+def fuse(candidates: Sequence[Candidate], encoded: EncodedQuery, *, min_score: float) -> list[Hit]:
+    """Return the hits with at least `min_score`, best first, one per post and per image.
 
-
-def fuse(found: Sequence[Candidate], meaning: EncodedQuery, *, least_score: float) -> list[Hit]:
-    """Best first; one per post and picture; only those that are relevant enough by themselves.
-
-    Of copies that mean the same, the one with more of the words is kept, then the first.
+    Of copies with the same score, the one with more terms stays, then the first one.
     """
-    share = idf_coverage(found, len(meaning.terms))
-    # Words tell many posts apart no further than into groups; there meaning decides.
-    by_words = sorted(
-        found, key=lambda each: (-round(share[each.matched], 3), -each.meaning, -each.word_rank)
+    coverage = idf_coverage([each.matched for each in candidates], len(encoded.terms))
+    # Coverage has few distinct values; among equal ones the semantic score decides.
+    by_keywords = sorted(
+        candidates,
+        key=lambda each: (-round(coverage[each.matched], 3), -each.semantic_score, -each.text_rank),
     )
-    worth = {each.post_id: 1 / (K + each.place) if each.place else 0.0 for each in found}
-    for rank, each in enumerate(by_words, 1):
-        coverage = share[each.matched]
-        if coverage >= MIN_COVERAGE or not meaning.available:
-            worth[each.post_id] += KEYWORD_WEIGHT * coverage**2 / (K + rank)
-    ordered = sorted(found, key=lambda each: (-worth[each.post_id], -each.meaning))
-    once: dict[UUID | int, Hit] = {}
+    rrf_score = {
+        each.post_id: 1 / (K + each.vector_rank) if each.vector_rank else 0.0 for each in candidates
+    }
+    for rank, each in enumerate(by_keywords, 1):
+        share = coverage[each.matched]
+        if share >= MIN_COVERAGE or not encoded.ai_available:
+            rrf_score[each.post_id] += KEYWORD_WEIGHT * share**2 / (K + rank)
+    ordered = sorted(candidates, key=lambda each: (-rrf_score[each.post_id], -each.semantic_score))
+    hits: dict[UUID | int, Hit] = {}
     for each in ordered:
-        place = _make_hit(each, share[each.matched], meaning)
-        if place.score >= least_score:
-            once.setdefault(each.post_id if each.picture is None else each.picture, place)
-    return _make_monotonic(list(once.values()))
+        hit = _make_hit(each, coverage[each.matched], encoded)
+        if hit.score >= min_score:
+            key = each.post_id if each.duplicate_group is None else each.duplicate_group
+            hits.setdefault(key, hit)
+    return _make_monotonic(list(hits.values()))
 
 
-def _make_hit(candidate: Candidate, coverage: float, meaning: EncodedQuery) -> Hit:
-    by_meaning, by_words = candidate.meaning, KEYWORD_SCORE * coverage
-    if not meaning.available and coverage:
-        by_words = max(by_words, KEYWORD_SCORE * MIN_COVERAGE)  # all that there is to go by
-    relevant = by_meaning >= meaning.least_score
-    if relevant and coverage >= MIN_COVERAGE:
-        score = 1 - (1 - by_meaning) * (1 - by_words)
+def _make_hit(candidate: Candidate, coverage: float, encoded: EncodedQuery) -> Hit:
+    semantic_score, keyword_score = candidate.semantic_score, KEYWORD_SCORE * coverage
+    if not encoded.ai_available and coverage:  # there is nothing else to go by
+        keyword_score = max(keyword_score, KEYWORD_SCORE * MIN_COVERAGE)
+    is_relevant = semantic_score >= encoded.default_min_score
+    if is_relevant and coverage >= MIN_COVERAGE:
+        score = 1 - (1 - semantic_score) * (1 - keyword_score)
     else:
-        score = max(by_meaning, by_words)
+        score = max(semantic_score, keyword_score)
     method: Method = "embedding"
     if coverage:
-        method = "hybrid" if relevant else "caption"
-    image_id = candidate.image_id
-    assert image_id is not None  # noqa: S101 - `with_images` has seen to it
+        method = "hybrid" if is_relevant else "caption"
     return Hit(
         candidate.post_id,
-        image_id,
+        candidate.image.pk,
         score,
         method,
         candidate.matched if coverage else 0,
     )
 
 
-def _make_monotonic(ranked: list[Hit]) -> list[Hit]:
-    """What stands above another of its method is no less relevant, whatever each measure says."""
-    most: dict[Method, float] = {}
-    risen = []
-    for place in reversed(ranked):
-        least = most.get(place.method, 0.0)
-        risen.append(place if place.score >= least else replace(place, score=least))
-        most[place.method] = risen[-1].score
-    return risen[::-1]
+def _make_monotonic(hits: list[Hit]) -> list[Hit]:
+    """Raise scores that are below those of a later hit of the same method."""
+    highest: dict[Method, float] = {}
+    raised = []
+    for hit in reversed(hits):
+        score = highest.get(hit.method, 0.0)
+        raised.append(hit if hit.score >= score else replace(hit, score=score))
+        highest[hit.method] = raised[-1].score
+    return raised[::-1]

@@ -1,4 +1,4 @@
-"""What is looked for: words, a picture, a post, what must not be there, and filters."""
+"""A search query as typed or chosen: words, an image, a post, what to exclude, and filters."""
 
 import re
 import unicodedata
@@ -14,6 +14,7 @@ from django.db.models.functions import Concat
 from PIL import Image
 
 from accounts.models import Follow
+from accounts.viewer import Viewer
 from posts.full_text import (
     EMPTY_QUERY,
     NAMES,
@@ -29,15 +30,17 @@ from posts.models import PostImage
 
 Sort = Literal["relevance", "date"]
 Orientation = Literal["landscape", "portrait", "square"]
+QueryType = Literal["text", "image", "post", "mixed", "filters"]
 MAX_EXCLUDED = 5  # each is embedded
-MAX_SQUARE_RATIO = 1.1  # of the longer side to the shorter one, at most
+MAX_SQUARE_RATIO = 1.1  # of the longer side of a square image to the shorter one
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Each one that is given must be fulfilled. since, until: the latter excluded.
+    """Conditions that all results meet; a blank one filters nothing.
 
-    author: an id, or words of a name, of which the last may have just begun.
+    author: an id, or words of a name, of which the last may be incomplete. tags: all of them.
+    since is included, until is not. followed: only authors whom the viewer follows.
     """
 
     category: UUID | None = None
@@ -53,19 +56,20 @@ class Filters:
     def __bool__(self) -> bool:
         return self != Filters()
 
-    def of_images(self, viewer: Any) -> Q:
-        """For rows of images: the picture and its post."""
-        return self._of_post(viewer, "post__") & self.of_picture()
+    def image_condition(self, viewer: Viewer) -> Q:
+        """Return the condition on images, including that on their posts."""
+        return self._on_post(viewer, "post__") & self.appearance_condition()
 
-    def of_posts(self, viewer: Any) -> Q:
-        """For rows of posts: the post, and one of its pictures."""
-        condition = self._of_post(viewer, "")
+    def post_condition(self, viewer: Viewer) -> Q:
+        """Return the condition on posts, including that one of their images passes."""
+        condition = self._on_post(viewer, "")
         if self.color or self.orientation:
-            pictures = PostImage.objects.filter(self.of_picture(), post=OuterRef("pk"))
-            condition &= Q(Exists(pictures))
+            images = PostImage.objects.filter(self.appearance_condition(), post=OuterRef("pk"))
+            condition &= Q(Exists(images))
         return condition
 
-    def _of_post(self, viewer: Any, prefix: str) -> Q:
+    def _on_post(self, viewer: Viewer, prefix: str) -> Q:
+        """Return the condition on the post alone; `prefix` leads to the post."""
         condition = Q()
         exact = {
             "category_id": self.category,
@@ -80,15 +84,14 @@ class Filters:
         if self.author and isinstance(self.author, str):
             condition &= _author_condition(self.author, prefix)
         if self.followed:
-            known = viewer is not None and viewer.is_authenticated
-            followed = Follow.objects.filter(follower=viewer.pk if known else None)
+            followed = Follow.objects.filter(follower=viewer.pk if viewer else None)
             condition &= Q(**{f"{prefix}user_id__in": followed.values("following_id")})
         for words in map(_tag_query, self.tags):
             condition &= Q(**{f"{prefix}search_document__document": words})
         return condition
 
-    def of_picture(self) -> Q:
-        """For rows of images: the picture alone."""
+    def appearance_condition(self) -> Q:
+        """Return the condition on images alone: their colour and shape."""
         condition = Q(colors__contains=[self.color]) if self.color else Q()
         match self.orientation:
             case "landscape":
@@ -103,23 +106,26 @@ class Filters:
         return condition
 
 
+NO_FILTERS = Filters()
+
+
 def _tag_query(tag: str) -> SearchQuery:
-    """From the index of words, where tags have a weight of their own; nothing has one of signs."""
+    """Match the words of a tag where tags are indexed; nothing for a tag without any words."""
     composed = unicodedata.normalize("NFC", tag)
     words = tuple(strip_diacritics(word) for word in re.findall(r"[^\W_]+", composed))
     return match_all([Term(tag, words, is_phrase=True)], weights=TAGS) if words else EMPTY_QUERY
 
 
 def _author_condition(name: str, prefix: str) -> Q:
-    """The index of words has the names of categories in the same place; so the author's is read."""
+    """Match the name by the index, then read it: names of categories have the same weight there."""
     words = prefix_query(name, NAMES) or EMPTY_QUERY
-    authors = (F(f"{prefix}user__first_name"), Value(" "), F(f"{prefix}user__last_name"))
-    named = SearchVectorExact(_FoldedWords(Concat(*authors)), words)
-    return Q(**{f"{prefix}search_document__document": words}) & Q(named)
+    full_name = Concat(F(f"{prefix}user__first_name"), Value(" "), F(f"{prefix}user__last_name"))
+    is_author = SearchVectorExact(_FoldedWords(full_name), words)
+    return Q(**{f"{prefix}search_document__document": words}) & Q(is_author)
 
 
 class _FoldedWords(Func):
-    """As words are stored (migration 0003 of posts)."""
+    """The text as it is indexed (migration 0003 of posts)."""
 
     function = "folded_words"
     output_field = SearchVectorField()
@@ -127,40 +133,45 @@ class _FoldedWords(Func):
 
 @dataclass(frozen=True)
 class Query:
-    """text: what is to be seen, without operators. excluded: what is not.
+    """A parsed query.
 
-    picture: an RGB image. vector: in its place, 512 floats of unit length. post_id: like this post.
+    text: what the pictures should show, without operators. terms: its keywords. excluded: texts
+    that results must not match. image: RGB. vector: instead of an image, 512 floats of unit length.
+    post_id: find posts like this one.
     """
 
     text: str = ""
     terms: tuple[Term, ...] = ()
     excluded: tuple[str, ...] = ()
-    picture: Image.Image | None = field(default=None, compare=False)
+    image: Image.Image | None = field(default=None, compare=False)
     vector: np.ndarray | None = field(default=None, compare=False)
     post_id: UUID | None = None
-    filters: Filters = Filters()
+    filters: Filters = NO_FILTERS
     sort: Sort = "relevance"
 
     @property
     def required(self) -> list[Term]:
-        """Quoted phrases must be there word for word."""
+        """Quoted phrases, which must occur word for word."""
         return [term for term in self.terms if term.is_phrase]
 
     @property
-    def looks_for_something(self) -> bool:
-        """Or only filters and excludes."""
-        return self.kind != "filters"
+    def query_type(self) -> QueryType:
+        image = self.image is not None or self.vector is not None
+        parts: dict[QueryType, Any] = {"text": self.text, "image": image, "post": self.post_id}
+        given = [name for name, value in parts.items() if value]
+        return given[0] if len(given) == 1 else "mixed" if given else "filters"
 
     @property
-    def kind(self) -> str:
-        """What the query is made of, in a word."""
-        image = self.picture is not None or self.vector is not None
-        given = {"text": self.text, "image": image, "post": self.post_id}
-        names = [name for name, value in given.items() if value]
-        return names[0] if len(names) == 1 else "mixed" if names else "filters"
+    def has_subject(self) -> bool:
+        """Return False if there are only filters and excludes, so that nothing can be ranked."""
+        return self.query_type != "filters"
 
-    def words(self, prefix: str) -> Q:
-        """What the words of a post must and must not have; prefix leads to the post."""
+    @property
+    def is_empty(self) -> bool:
+        return not (self.has_subject or self.excluded or self.filters)
+
+    def keyword_condition(self, prefix: str) -> Q:
+        """Require quoted phrases and forbid excluded words; `prefix` leads to the post."""
         condition = Q()
         if self.required:
             condition &= Q(**{f"{prefix}search_document__document": match_all(self.required)})
@@ -170,27 +181,42 @@ class Query:
         return condition
 
 
-# A minus or "not" sign before a word or a phrase, where a word may begin.
+# A hyphen or minus sign before a word or a phrase, where a word may begin.
 _EXCLUDED = re.compile(r'(?:(?<=\s)|^)[-−](?:"([^"]+)"|(\w[^\s"]*))')
 
 
-def parse_query(text: str, *, negative: str = "", **parts: Any) -> Query:
-    """A query as members type it: `sunset "red boat" -people -"two cars"`.
+def parse_query(
+    text: str,
+    *,
+    negative: str = "",
+    image: Image.Image | None = None,
+    post_id: UUID | None = None,
+    filters: Filters = NO_FILTERS,
+    sort: Sort = "relevance",
+) -> Query:
+    """Parse a query as members type it: `sunset "red boat" -people -"two cars"`.
 
-    negative: more that must not be there, separated by commas.
+    negative: more excluded texts, separated by commas.
     """
     typed = " ".join(text.translate(_STRAIGHT_QUOTES).split())
     excluded = [phrase or word for phrase, word in _EXCLUDED.findall(typed)]
     excluded += [" ".join(part.split()) for part in negative.split(",")]
     excluded = [part for part in dict.fromkeys(excluded) if parse_terms(part)][:MAX_EXCLUDED]
-    wanted = " ".join(_EXCLUDED.sub(" ", typed).split())
-    meant = " ".join(wanted.replace('"', " ").split())
-    if not any(unicodedata.category(sign) in _CONTENT_CATEGORIES for sign in meant):
-        meant = ""
-    terms = tuple(parse_terms(wanted)) if meant else ()
-    return Query(text=meant, terms=terms, excluded=tuple(excluded), **parts)
+    included = " ".join(_EXCLUDED.sub(" ", typed).split())
+    plain = " ".join(included.replace('"', " ").split())
+    if not any(unicodedata.category(character) in _CONTENT_CATEGORIES for character in plain):
+        plain = ""
+    return Query(
+        text=plain,
+        terms=tuple(parse_terms(included)) if plain else (),
+        excluded=tuple(excluded),
+        image=image,
+        post_id=post_id,
+        filters=filters,
+        sort=sort,
+    )
 
 
-# Letters, numbers, and pictures in text; the rest is punctuation.
+# Letters, numbers and emoji; the rest is punctuation.
 _CONTENT_CATEGORIES = frozenset(["Ll", "Lu", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "So"])
 _STRAIGHT_QUOTES = str.maketrans("“”„«»", '"""""')

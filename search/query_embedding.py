@@ -1,107 +1,112 @@
-"""What a query means: vectors in the space that the collection is searched in."""
+"""A query's vectors, in the vector space that the collection is searched in."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 from redis import RedisError
 
+from accounts.viewer import Viewer
 from ai import services as ai
-from ai.calibration import MIN_SCORES, Modality, scale_for
+from ai.calibration import MIN_SCORES, Modality
 from posts.full_text import Term, parse_terms
 from posts.models import PostImage
 from posts.services import get_visible_post
-from search.composed_query import TIE_BREAKER_WEIGHT, compose_text
+from search.composed_query import compose_text, compose_vector
 from search.query import Query
-from search.score_calibration import CollectionSample, calibrated_scores, collection_sample
+from search.score_calibration import EMPTY_SAMPLE, CollectionSample, calibrated_scores, get_sample
 from smimso.errors import Unavailable
 
 
 @dataclass(frozen=True)
 class EncodedQuery:
-    """vectors, excluded: 512 floats of unit length each, in the space of `model`.
+    """A query as vectors and terms. Vectors: 512 floats of unit length in the space of `model`.
 
-    main: what tells relevance; beside it, `beside` breaks ties. terms: the words that go with it.
-    available: whether the AI answered. redis_away: why it did not.
+    primary: the vector that scores are computed from, of a text or an image (`modality`).
+    tie_breaker: the vector of an image that a text changes. terms: the keywords to look for.
+    caption: of the image. ai_available: False if texts could not be embedded; redis_unavailable:
+    because Redis could not be reached.
     """
 
     model: str
-    kind: Modality = "text"
-    main: np.ndarray | None = None
-    beside: np.ndarray | None = None
+    modality: Modality = "text"
+    primary: np.ndarray | None = None
+    tie_breaker: np.ndarray | None = None
     excluded: tuple[np.ndarray, ...] = ()
     terms: tuple[Term, ...] = ()
     caption: str = ""
-    available: bool = True
-    redis_away: bool = False
-    sample: CollectionSample = field(
-        default_factory=lambda: CollectionSample(np.empty((0, 0), np.float32))
-    )
+    ai_available: bool = True
+    redis_unavailable: bool = False
+    sample: CollectionSample = field(default=EMPTY_SAMPLE)
 
     @property
     def vector(self) -> np.ndarray | None:
-        """Of unit length; both parts weigh by how far they spread the collection."""
-        if self.main is None or self.beside is None:
-            return self.main
-        main = self.main / self.sample.spread(self.main, scale_for("text", self.model))
-        spread = self.sample.spread(self.beside, scale_for("image", self.model))
-        both = main + TIE_BREAKER_WEIGHT * self.beside / spread
-        return both / np.linalg.norm(both)
+        """The unit vector to search by; None if there is no vector at all."""
+        if self.primary is None or self.tie_breaker is None:
+            return self.primary
+        return compose_vector(self.primary, self.tie_breaker, model=self.model, sample=self.sample)
 
     @property
-    def least_score(self) -> float:
-        """The usual one; with a picture beside the words, that of pictures."""
-        return MIN_SCORES["image" if self.beside is not None else self.kind]
+    def default_min_score(self) -> float:
+        """The usual minimum score; that of images if an image is part of the query."""
+        return MIN_SCORES["image" if self.tie_breaker is not None else self.modality]
 
     def scores(self, cosines: np.ndarray) -> np.ndarray:
-        """0..1, for cosines to `main`."""
-        if self.main is None:
+        """Return scores, 0..1, for cosines to `primary`."""
+        if self.primary is None:
             return np.zeros(len(cosines))
         return calibrated_scores(
-            cosines, self.main, kind=self.kind, model=self.model, sample=self.sample
+            cosines, self.primary, modality=self.modality, model=self.model, sample=self.sample
         )
 
 
-def encode_query(viewer: Any, query: Query) -> EncodedQuery:
-    """Raises NotFound for a post that the viewer may not see, and Unavailable when only a picture
-    is looked for and no worker can see it; without the AI, words are all that a text means."""
+def encode_query(viewer: Viewer, query: Query) -> EncodedQuery:
+    """Embed the parts of a query.
+
+    Without the AI, a query with a text is searched by its words. Raises NotFound if the viewer may
+    not see the query's post, and Unavailable if the query is an image alone and no worker answers.
+    """
     model = ai.clip_name()
-    sample = collection_sample(model)
-    seen, caption = _post_embedding(viewer, query.post_id, model) if query.post_id else (None, "")
+    encoded = EncodedQuery(model, terms=query.terms, sample=get_sample(model))
+    image, caption = None, ""
+    if query.post_id:
+        image, caption = _embedded_image(viewer, query.post_id, model)
     if query.vector is not None:
-        seen = query.vector
-    found = EncodedQuery(model, terms=query.terms, caption=caption, sample=sample)
+        image = query.vector
+    encoded = replace(encoded, caption=caption)
     try:
-        if query.picture is not None:
-            vector, described = ai.describe_image(query.picture)
-            seen, caption = np.asarray(vector), described or ""
-        text = compose_text(caption, query.text) if seen is not None and query.text else query.text
-        main = np.asarray(ai.embed_text(text)) if text else None
+        if query.image is not None:
+            vector, generated = ai.describe_image(query.image)
+            image, caption = np.asarray(vector), generated or ""
+        text = compose_text(caption, query.text) if image is not None and query.text else query.text
+        primary = np.asarray(ai.embed_text(text)) if text else None
         excluded = tuple(np.asarray(ai.embed_text(part)) for part in query.excluded)
     except Unavailable as error:
-        if query.picture is not None and not query.text:
+        if query.image is not None and not query.text:
             raise
-        away = isinstance(error.__cause__, RedisError)
-        vectors: dict[str, Any] = {} if seen is None else {"main": seen, "kind": "image"}
-        if query.text or query.excluded:
-            vectors |= {"available": False, "redis_away": away}
-        return _with(found, **vectors)
-    if main is None:
-        words = tuple(parse_terms(caption)) if query.picture is not None else ()
-        return _with(
-            found, main=seen, kind="image", excluded=excluded, terms=words, caption=caption
-        )
-    terms = tuple(parse_terms(text)) if seen is not None else query.terms
-    return _with(found, main=main, beside=seen, excluded=excluded, terms=terms, caption=caption)
+        return _without_ai(encoded, query, image, error)
+    encoded = replace(encoded, excluded=excluded, caption=caption)
+    if primary is None:
+        terms = tuple(parse_terms(caption)) if query.image is not None else ()
+        return replace(encoded, primary=image, modality="image", terms=terms)
+    terms = tuple(parse_terms(text)) if image is not None else query.terms
+    return replace(encoded, primary=primary, tie_breaker=image, terms=terms)
 
 
-def _with(meaning: EncodedQuery, **changes: Any) -> EncodedQuery:
-    return EncodedQuery(**{**meaning.__dict__, **changes})
+def _without_ai(
+    encoded: EncodedQuery, query: Query, image: np.ndarray | None, error: Unavailable
+) -> EncodedQuery:
+    """Use the vector of the post, which is stored, and the words of the text."""
+    changes: dict[str, Any] = {} if image is None else {"primary": image, "modality": "image"}
+    if query.text or query.excluded:
+        changes["ai_available"] = False
+        changes["redis_unavailable"] = isinstance(error.__cause__, RedisError)
+    return replace(encoded, **changes)
 
 
-def _post_embedding(viewer: Any, post_id: UUID, model: str) -> tuple[np.ndarray | None, str]:
-    """Of the post's first embedded image; None while it has none."""
+def _embedded_image(viewer: Viewer, post_id: UUID, model: str) -> tuple[np.ndarray | None, str]:
+    """Return vector and caption of the post's first embedded image; (None, "") without one."""
     post = get_visible_post(viewer, post_id)
     images = PostImage.objects.filter(post=post).searchable(model).order_by("display_order")
     image = images.values_list("embedding", "ai_caption").first()

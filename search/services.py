@@ -1,33 +1,37 @@
-"""Finding posts: by text, a picture, another post, or any mix of them, under filters."""
+"""Search for posts by a text, an image, another post, or any mix of them, under filters.
+
+A query takes one path: encode_query → by_vector → by_keywords → group_duplicates → fuse → store →
+page.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 import numpy as np
 from PIL import Image
 
+from accounts.viewer import Viewer
 from ai.calibration import MIN_SCORES
 from ai.vector_space import in_one_vector_space
 from posts.models import Post, PostImage
-from search import fusion, result_store, retrieval
+from search import result_store, retrieval
 from search.ann import recall
 from search.dedup import collapse
-from search.fusion import Hit, Method
-from search.query import Query, parse_query
+from search.fusion import Hit, Method, fuse
+from search.query import Query, QueryType, parse_query
 from search.query_embedding import EncodedQuery, encode_query
 from search.result_store import ResultList
 from smimso.errors import InvalidInput
 
-# The least that counts, unless a program asks for another.
+# Used unless a program asks for another minimum.
 MIN_TEXT_SCORE, MIN_IMAGE_SCORE = MIN_SCORES["text"], MIN_SCORES["image"]
 MIN_SIMILAR_SCORE = 0.0
 
 
 @dataclass(frozen=True)
 class Match:
-    """A post that was found, with its best image. score: 0..1. words: those that it has."""
+    """A post in the results, with its best image. score: 0..1. words: the query's words it has."""
 
     post: Post
     image: PostImage
@@ -36,86 +40,92 @@ class Match:
     words: list[str] = field(default_factory=list)
 
     @property
-    def shown_score(self) -> float | None:
-        """None where words alone, or filters, have no measure of how well it matches."""
+    def displayed_score(self) -> float | None:
+        """The score if it measures similarity; None if only words or filters matched."""
         return self.score if self.method in ("embedding", "hybrid") else None
 
 
 @dataclass(frozen=True)
 class Page:
-    """by_meaning: False when the AI was away and only words were compared. total: of the list."""
+    """A page of matches. total: length of the whole list.
+
+    ai_available: False if the query could not be embedded, so that only its words were compared.
+    caption: generated for the query's image.
+    """
 
     matches: list[Match]
     cursor: str | None = None
-    by_meaning: bool = True
+    ai_available: bool = True
     caption: str = ""
-    kind: str = "text"
+    query_type: QueryType = "text"
     total: int = 0
 
 
 def search(
-    viewer: Any,
+    viewer: Viewer,
     query: Query,
     *,
     limit: int,
-    least_score: float | None = None,
-    goes_on: bool = True,
+    min_score: float | None = None,
+    paginate: bool = True,
 ) -> Page:
-    """The first page of what `query` finds; its cursor leads to the rest if it `goes_on`.
+    """Return the first page of results. With `paginate`, its cursor leads to the next page.
 
-    least_score: 0..1; by default the usual one of the query's kind. Raises InvalidInput for a
-    query without anything in it, NotFound for a post that the viewer may not see, Unavailable when
-    only a picture is looked for and the AI is away.
+    min_score: 0..1; by default the usual one for this type of query. Raises InvalidInput for an
+    empty query, NotFound for a post that the viewer may not see, and Unavailable if the query is
+    an image alone and no AI worker answers.
     """
-    if not (query.looks_for_something or query.excluded or query.filters):
+    if query.is_empty:
         raise InvalidInput("search_query_required")
-    meaning, ranked = _rank(viewer, query, least_score, None if goes_on else limit)
-    about = {
-        "ai": meaning.available,
-        "caption": meaning.caption if query.picture is not None else "",
-        "kind": query.kind,
-        "words": [term.text for term in meaning.terms],
-    }
-    found = ResultList(ranked, about)
-    if len(ranked) > limit and goes_on:
-        found = result_store.store(found, redis_away=meaning.redis_away)
-    return _page(viewer, found, limit, goes_on=goes_on)
+    encoded, hits = _rank(viewer, query, min_score, None if paginate else limit)
+    results = ResultList(
+        hits,
+        {
+            "ai": encoded.ai_available,
+            "caption": encoded.caption if query.image is not None else "",
+            "kind": query.query_type,
+            "words": [term.text for term in encoded.terms],
+        },
+    )
+    if paginate and len(hits) > limit and not encoded.redis_unavailable:
+        results = result_store.store(results)
+    return _page(viewer, results, limit, paginate=paginate)
 
 
-def next_page(viewer: Any, cursor: str, *, limit: int) -> Page:
-    """Raises InvalidInput for a cursor that is none, another's or too old."""
+def next_page(viewer: Viewer, cursor: str, *, limit: int) -> Page:
+    """Raise InvalidInput if the cursor is malformed, another viewer's or expired."""
     return _page(viewer, result_store.load(viewer, cursor), limit)
 
 
-def search_text(viewer: Any, text: str, *, limit: int, least_score: float) -> Page:
-    """By meaning and words; by words alone when no worker can embed the query."""
+def search_text(viewer: Viewer, text: str, *, limit: int, min_score: float) -> Page:
+    """Search by vector and keywords; by keywords alone if no worker can embed the text."""
     query = parse_query(text)
-    return search(viewer, query, limit=limit, least_score=least_score, goes_on=False)
+    return search(viewer, query, limit=limit, min_score=min_score, paginate=False)
 
 
-def search_image(viewer: Any, image: Image.Image, *, limit: int, least_score: float) -> Page:
-    """By an uploaded picture, which is not kept. Raises Unavailable without a worker."""
-    query = Query(picture=image)
-    return search(viewer, query, limit=limit, least_score=least_score, goes_on=False)
+def search_image(viewer: Viewer, image: Image.Image, *, limit: int, min_score: float) -> Page:
+    """Search by an uploaded image, which is not stored. Raises Unavailable without a worker."""
+    query = Query(image=image)
+    return search(viewer, query, limit=limit, min_score=min_score, paginate=False)
 
 
-def similar_posts(viewer: Any, post_id: UUID, *, limit: int) -> list[Match]:
-    """Posts whose best image is nearest to the post's first embedded one.
+def similar_posts(viewer: Viewer, post_id: UUID, *, limit: int) -> list[Match]:
+    """Return the posts whose best image is nearest to the post's first embedded one.
 
-    Empty while the post has not been embedded. Raises NotFound for an invisible post.
+    Empty while the post has no embedding. Raises NotFound if the viewer may not see the post.
     """
     query = Query(post_id=post_id)
-    found = search(viewer, query, limit=limit, least_score=MIN_SIMILAR_SCORE, goes_on=False)
-    return found.matches
+    page = search(viewer, query, limit=limit, min_score=MIN_SIMILAR_SCORE, paginate=False)
+    return page.matches
 
 
-def search_vector(viewer: Any, vector: Sequence[float], *, limit: int) -> list[Match]:
-    """vector: 512 floats, of any length but 0, in the space that the collection is searched in."""
-    numbers = np.asarray(vector, dtype=np.float64)
-    numbers = numbers / np.abs(numbers).max()  # the squares of very large ones are infinite
-    query = Query(vector=numbers / np.linalg.norm(numbers))
-    found = search(viewer, query, limit=limit, least_score=MIN_SIMILAR_SCORE, goes_on=False)
-    return found.matches
+def search_vector(viewer: Viewer, vector: Sequence[float], *, limit: int) -> list[Match]:
+    """Search by 512 floats, of any length but 0, in the space that the collection is in."""
+    values = np.asarray(vector, dtype=np.float64)
+    values = values / np.abs(values).max()  # the squares of very large values are infinite
+    query = Query(vector=values / np.linalg.norm(values))
+    page = search(viewer, query, limit=limit, min_score=MIN_SIMILAR_SCORE, paginate=False)
+    return page.matches
 
 
 # --- From the query to the list -----------------------------------------------------------------
@@ -123,92 +133,85 @@ def search_vector(viewer: Any, vector: Sequence[float], *, limit: int) -> list[M
 
 @in_one_vector_space
 def _rank(
-    viewer: Any, query: Query, least_score: float | None, most: int | None
+    viewer: Viewer, query: Query, min_score: float | None, limit: int | None
 ) -> tuple[EncodedQuery, list[Hit]]:
-    """The one place that asks the AI for vectors and compares them with the collection's.
-
-    most: so many are asked for; None for all.
-    """
-    meaning = encode_query(viewer, query)
-    if not query.looks_for_something:
-        found = retrieval.attach_images(retrieval.newest(viewer, query), query, meaning)
-        found = collapse(retrieval.drop_excluded(found, meaning))
-        return meaning, [_by_filters(candidate) for candidate in found]
-    if query.kind == "text" and meaning.main is not None:
-        recall.record_text_query(meaning.main.tolist(), meaning.model)
-    least = meaning.least_score if least_score is None else least_score
-    near = retrieval.by_vector(viewer, query, meaning, _candidate_count(query, most))
-    near = retrieval.drop_excluded(retrieval.attach_matches(near, meaning.terms), meaning)
-    ranked = _fused(near, meaning, least) if most else []
-    if most is None or len(ranked) < most:
-        worded = retrieval.by_keywords(viewer, query, meaning.terms, near, least)
-        worded = fusion.relevant_keyword_hits(worded, near, meaning, least)
-        others = retrieval.attach_images(worded, query, meaning)
-        others = retrieval.drop_excluded(others, meaning)
-        ranked = _fused([*near, *others], meaning, least)
-    return meaning, _sort_newest_first(ranked) if query.sort == "date" else ranked
+    """Return the ranked hits: all of them, or about `limit` if there will be no further page."""
+    encoded = encode_query(viewer, query)
+    if not query.has_subject:
+        return encoded, _hits_by_filters(viewer, query, encoded)
+    if query.query_type == "text" and encoded.primary is not None:
+        recall.record_text_query(encoded.primary.tolist(), encoded.model)
+    if min_score is None:
+        min_score = encoded.default_min_score
+    candidates = retrieval.by_vector(viewer, query, encoded, _candidate_count(query, limit))
+    hits = _fuse(candidates, encoded, min_score) if limit else []
+    if limit is None or (encoded.terms and len(hits) < limit):  # keywords fill up a single page
+        candidates += retrieval.by_keywords(viewer, query, encoded, candidates, min_score)
+        hits = _fuse(candidates, encoded, min_score)
+    return encoded, _sort_newest_first(hits) if query.sort == "date" else hits
 
 
-def _fused(found: list[retrieval.Candidate], meaning: EncodedQuery, least: float) -> list[Hit]:
-    pictures = retrieval.group_duplicates(found, meaning.model)
-    return fusion.fuse(pictures, meaning, least_score=least)
+def _fuse(
+    candidates: list[retrieval.Candidate], encoded: EncodedQuery, min_score: float
+) -> list[Hit]:
+    grouped = retrieval.group_duplicates(candidates, encoded.model)
+    return fuse(grouped, encoded, min_score=min_score)
 
 
-def _candidate_count(query: Query, most: int | None) -> int:
-    """How many to draw by meaning, so that repetitions leave enough."""
-    if most is None or query.excluded:
+def _candidate_count(query: Query, limit: int | None) -> int:
+    """Return how many images to look up by vector, so that duplicates leave enough of them."""
+    if limit is None or query.excluded:
         return retrieval.MAX_CANDIDATES
-    return min(retrieval.MAX_CANDIDATES, max(100, 5 * most))
+    return min(retrieval.MAX_CANDIDATES, max(100, 5 * limit))
 
 
-def _by_filters(candidate: retrieval.Candidate) -> Hit:
-    assert candidate.image_id is not None  # noqa: S101 - `with_images` has seen to it
-    return Hit(candidate.post_id, candidate.image_id, 1.0, "filters")
+def _hits_by_filters(viewer: Viewer, query: Query, encoded: EncodedQuery) -> list[Hit]:
+    candidates = retrieval.by_filters(viewer, query, encoded)
+    images = collapse([candidate.image for candidate in candidates])
+    return [Hit(image.post_id, image.pk, 1.0, "filters") for image in images]
 
 
-def _sort_newest_first(ranked: list[Hit]) -> list[Hit]:
-    times = dict(
-        Post.objects.filter(pk__in=[place.post_id for place in ranked]).values_list(
-            "pk", "created_at"
-        )
-    )
-    known = [place for place in ranked if place.post_id in times]
-    return sorted(known, key=lambda place: times[place.post_id], reverse=True)
+def _sort_newest_first(hits: list[Hit]) -> list[Hit]:
+    posts = Post.objects.filter(pk__in=[hit.post_id for hit in hits])
+    times = dict(posts.values_list("pk", "created_at"))
+    existing = [hit for hit in hits if hit.post_id in times]
+    return sorted(existing, key=lambda hit: times[hit.post_id], reverse=True)
 
 
 # --- From the list to a page --------------------------------------------------------------------
 
 
-def _page(viewer: Any, found: ResultList, limit: int, *, goes_on: bool = True) -> Page:
-    """Full, as long as the viewer may see enough of the rest of the list."""
+def _page(viewer: Viewer, results: ResultList, limit: int, *, paginate: bool = True) -> Page:
+    """Fill a page from the list, as long as the viewer may see enough of the rest."""
+    hits, metadata = results.hits, results.metadata
     matches: list[Match] = []
-    place = found.start
-    while len(matches) < limit and place < len(found.ranked):
-        part = found.ranked[place : place + limit - len(matches)]
-        matches += load_matches(viewer, part, found.about["words"])
-        place += len(part)
-    rest = place < len(found.ranked)
+    position = results.start
+    while len(matches) < limit and position < len(hits):
+        part = hits[position : position + limit - len(matches)]
+        matches += load_matches(viewer, part, metadata["words"])
+        position += len(part)
+    has_more = paginate and position < len(hits)
     return Page(
         matches,
-        cursor=result_store.make_cursor(viewer, found, place) if goes_on and rest else None,
-        by_meaning=found.about["ai"],
-        caption=found.about["caption"],
-        kind=found.about["kind"],
-        total=len(found.ranked),
+        cursor=result_store.make_cursor(viewer, results, position) if has_more else None,
+        ai_available=metadata["ai"],
+        caption=metadata["caption"],
+        query_type=metadata["kind"],
+        total=len(hits),
     )
 
 
-def load_matches(viewer: Any, part: list[Hit], words: Sequence[str] = ()) -> list[Match]:
-    """Those that the viewer may see at this moment."""
+def load_matches(viewer: Viewer, hits: list[Hit], words: Sequence[str] = ()) -> list[Match]:
+    """Load the posts of the hits that the viewer may see now. words: one for each bit."""
     posts = Post.objects.visible_to(viewer).for_display(viewer)
-    shown = posts.in_bulk([place.post_id for place in part])
-    found = []
-    for place in part:
-        post = shown.get(place.post_id)
-        # Of those that the post was fetched with: an image that is gone is not shown.
+    by_id = posts.in_bulk([hit.post_id for hit in hits])
+    matches = []
+    for hit in hits:
+        post = by_id.get(hit.post_id)
+        # The prefetched images: a hit whose image was deleted since is not shown.
         images = {image.pk: image for image in post.images.all()} if post else {}
-        if post is None or place.image_id not in images:
+        if post is None or hit.image_id not in images:
             continue
-        matched = [word for number, word in enumerate(words) if place.matched >> number & 1]
-        found.append(Match(post, images[place.image_id], place.score, place.method, matched))
-    return found
+        matched = [word for number, word in enumerate(words) if hit.matched >> number & 1]
+        matches.append(Match(post, images[hit.image_id], hit.score, hit.method, matched))
+    return matches

@@ -5,8 +5,6 @@ text for members. Programs decide by the code and never by the text. `smimso.web
 errors into REST responses, in English; pages show `str(error)`, in the language of the reader.
 """
 
-from typing import Any
-
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
@@ -23,7 +21,7 @@ class SmimsoError(Exception):
     code = "internal_error"
 
     def __init__(
-        self, code: str = "", *, field: str | None = None, text: str = "", **params: Any
+        self, code: str = "", *, field: str | None = None, text: str = "", **params: object
     ) -> None:
         self.code = code or self.code
         self.field = field

@@ -40,7 +40,7 @@ REQUEST_SECONDS = Histogram(
     ["method", "route"],
     buckets=[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
 )
-_is_multiprocess = False
+is_multiprocess = False
 _slot: tuple[int, str] | None = None  # process id and slot name
 
 
@@ -52,7 +52,7 @@ def enable_multiprocess() -> None:
 
     If METRICS_DIR cannot be written, log a warning and count for this process alone.
     """
-    global _is_multiprocess
+    global is_multiprocess
     directory: Path = settings.METRICS_DIR
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def enable_multiprocess() -> None:
         return
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
     values.ValueClass = values.MultiProcessValue(_slot_name)
-    _is_multiprocess = True
+    is_multiprocess = True
 
 
 def _slot_name() -> str:
@@ -101,7 +101,7 @@ def render() -> bytes:
 
 
 def _shared_registry() -> CollectorRegistry:
-    if not _is_multiprocess:
+    if not is_multiprocess:
         return OWN
     registry = CollectorRegistry()
     MultiProcessCollector(registry, path=str(settings.METRICS_DIR))

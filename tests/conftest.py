@@ -289,8 +289,28 @@ def follower(member: Callable[..., User], owner: User) -> User:
 
 
 @pytest.fixture
+def followed(member: Callable[..., User], owner: User) -> User:
+    """Is followed by the owner and does not follow back."""
+    followed = member("Followed")
+    Follow.objects.create(follower=owner, following=followed)
+    return followed
+
+
+@pytest.fixture
 def stranger(member: Callable[..., User]) -> User:
     return member("Stranger")
+
+
+@pytest.fixture
+def anonymous() -> None:
+    """Nobody: a viewer without an account."""
+
+
+@pytest.fixture
+def viewer(request: pytest.FixtureRequest) -> User | None:
+    """The viewer that `tests.visibility.each_viewer` names."""
+    user: User | None = request.getfixturevalue(request.param)
+    return user
 
 
 @pytest.fixture

@@ -9,31 +9,32 @@ from typing import Any
 from django.db import migrations
 
 BATCH_SIZE = 10_000
-FIRST_ID = "00000000-0000-0000-0000-000000000000"
+NIL_ID = "00000000-0000-0000-0000-000000000000"
 # Only complete hashes: anything else could not be checked and would fail with an error.
 BARE_HASH = r"^\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}$"
-# Walks along the primary key. The UPDATE reads each row's current value, so that a password that
-# is changed at the same moment is left alone.
+LAST_ID_OF_BATCH = """
+    SELECT id FROM (SELECT id FROM users WHERE id > %s ORDER BY id LIMIT %s) AS batch
+    ORDER BY id DESC LIMIT 1
+"""
+# A range of ids and no join, so that the plan does not depend on statistics. A row that changes at
+# the same moment is checked again with its new password.
 PREFIX_BATCH = """
-    WITH batch AS (
-        SELECT id FROM users WHERE id >= %s ORDER BY id LIMIT %s
-    ), prefixed AS (
-        UPDATE users SET password_hash = 'bcrypt$' || password_hash
-        FROM batch WHERE users.id = batch.id AND password_hash ~ %s
-    )
-    SELECT id FROM users WHERE id > (SELECT id FROM batch ORDER BY id DESC LIMIT 1)
-    ORDER BY id LIMIT 1
+    UPDATE users SET password_hash = 'bcrypt$' || password_hash
+    WHERE id > %s AND id <= %s AND password_hash ~ %s
 """
 
 
 def prefix_hashes(apps: Any, schema_editor: Any) -> None:
     """Prefix every bare hash, a batch per transaction. Running it again changes nothing."""
-    first_id = FIRST_ID
+    previous_id = NIL_ID
     with schema_editor.connection.cursor() as cursor:
-        while first_id:
-            cursor.execute(PREFIX_BATCH, [first_id, BATCH_SIZE, BARE_HASH])
-            next_row = cursor.fetchone()
-            first_id = next_row[0] if next_row else None
+        while True:
+            cursor.execute(LAST_ID_OF_BATCH, [previous_id, BATCH_SIZE])
+            last = cursor.fetchone()
+            if last is None:
+                return
+            cursor.execute(PREFIX_BATCH, [previous_id, last[0], BARE_HASH])
+            previous_id = last[0]
 
 
 class Migration(migrations.Migration):

@@ -65,7 +65,7 @@ class RegistrationForm(forms.Form):
     )
     password_again = _password_field(_("Confirm password"))
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, object]:
         data = super().clean() or {}
         password, again = data.get("password"), data.pop("password_again", None)
         if password and again and password != again:
@@ -86,7 +86,7 @@ class PasswordResetEmailForm(PasswordResetForm):
         self,
         subject_template_name: str,
         email_template_name: str,
-        context: dict[str, Any],
+        context: dict[str, object],
         from_email: str | None,
         to_email: str,
         html_email_template_name: str | None = None,
@@ -172,7 +172,7 @@ class ProfileForm(forms.Form):
         # Browsers count a line end as one character.
         return self.cleaned_data["bio"].replace("\r\n", "\n")
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, object]:
         """Return the arguments of `update_profile`."""
         data, image_fields = self.cleaned_data, ("avatar", "cover")
         form = ProfileFormSerializer(data=dict(data))  # ignores other fields

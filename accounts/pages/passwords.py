@@ -1,7 +1,5 @@
 """Pages to change the password: by a link in an e-mail, or with the current password."""
 
-from typing import Any
-
 from django.contrib.auth import views
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.messages.views import SuccessMessageMixin
@@ -16,6 +14,7 @@ from accounts import tasks
 from accounts.models import User
 from accounts.pages.forms import ChangePasswordForm, NewPasswordForm, PasswordResetEmailForm
 from accounts.pages.login import retry_after, throttled_form
+from accounts.pages.requests import MemberPageRequest
 from smimso.errors import SmimsoError
 from smimso.web.throttling import client_address
 
@@ -29,7 +28,7 @@ class FormPage(FormView):
         """Return the rate limits that each post counts against."""
         return []
 
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         form = self.get_form()
         if seconds := retry_after(request, *self.limits()):
             return throttled_form(request, self.template_name, form, seconds)
@@ -42,12 +41,14 @@ class FormPage(FormView):
     def _render_errors(self, form: BaseForm, status: int) -> HttpResponse:
         return self.render_to_response(self.get_context_data(form=form), status=status)
 
-    def get_form_kwargs(self) -> dict[str, Any]:
+    def get_form_kwargs(self) -> dict[str, object]:
         return {**super().get_form_kwargs(), "label_suffix": ""}
 
 
 class MemberFormPage(LoginRequiredMixin, FormPage):
     """Asks for the password; guesses here and in REST count against the same limit."""
+
+    request: MemberPageRequest
 
     def limits(self) -> list[tuple[str, ...]]:
         return [("password", client_address(self.request), str(self.request.user.pk))]

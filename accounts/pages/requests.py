@@ -1,4 +1,4 @@
-"""The type of a page's request behind `login_required` or `action`: a member is logged in."""
+"""The type of a page's request behind `login_required` or `member_action`: by a member."""
 
 from accounts.models import User
 from smimso.web.pages import PageRequest

@@ -77,6 +77,6 @@ class SurveyView(APIView):
 
 
 class SurveyStatusView(APIView):
-    @documented("Have I answered the survey", SurveyStatusSerializer)
+    @documented("Whether I have answered the survey", SurveyStatusSerializer)
     def get(self, request: MemberRequest) -> Response:
         return success({"hasCompleted": surveys.survey_of(request.user) is not None})

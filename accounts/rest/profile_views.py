@@ -88,14 +88,14 @@ class FollowView(APIView):
 
 
 class FollowersView(APIView):
-    @documented_page("Who follows a member", ListedUserSerializer)
+    @documented_page("Followers of a member", ListedUserSerializer)
     def get(self, request: MemberRequest, user_id: UUID) -> Response:
         fetch = partial(profiles.followers, request.user, user_id)
         return respond_with_page(request.query_params, fetch, ListedUserSerializer)
 
 
 class FollowingView(APIView):
-    @documented_page("Whom a member follows", ListedUserSerializer)
+    @documented_page("Members that a member follows", ListedUserSerializer)
     def get(self, request: MemberRequest, user_id: UUID) -> Response:
         fetch = partial(profiles.following, request.user, user_id)
         return respond_with_page(request.query_params, fetch, ListedUserSerializer)

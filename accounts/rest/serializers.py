@@ -93,7 +93,7 @@ class ProfileFormSerializer(serializers.Serializer):
         max_length=2_000, allow_blank=True, allow_null=True, required=False
     )
 
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+    def validate(self, attrs: dict[str, object]) -> dict[str, object]:
         names = {"first_name", "last_name"}
         return {name: value if name in names else value or None for name, value in attrs.items()}
 

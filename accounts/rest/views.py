@@ -70,7 +70,7 @@ class GoogleLoginView(PublicView):
 
 
 class MeView(APIView):
-    @documented("Who am I", OwnUserSerializer)
+    @documented("My account", OwnUserSerializer)
     def get(self, request: MemberRequest) -> Response:
         return success(OwnUserSerializer(request.user).data)
 

@@ -6,7 +6,6 @@ Live sections are refreshed every few seconds; forms are not, or they would lose
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -30,7 +29,7 @@ class Section:
 
     order: int
     template: str
-    context: Callable[[HttpRequest], dict[str, Any]]
+    context: Callable[[HttpRequest], dict[str, object]]
     live: bool = True
 
 
@@ -51,13 +50,13 @@ def staff_required(permission: str) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def checked(request: PageRequest, **route: Any) -> HttpResponse:
+        def checked(request: PageRequest, **route: object) -> HttpResponse:
             if not request.user.has_perm(permission):
                 raise PermissionDenied
             return view(request, **route)
 
         @wraps(view)
-        def protected(request: PageRequest, **route: Any) -> HttpResponse:
+        def protected(request: PageRequest, **route: object) -> HttpResponse:
             if request.htmx and not admin.site.has_permission(request):
                 return HttpResponseClientRefresh()  # the log-in form does not fit into this page
             return admin.site.admin_view(checked)(request, **route)
@@ -71,7 +70,10 @@ def staff_required(permission: str) -> Callable[[View], View]:
 @require_safe
 def ai_page(request: PageRequest) -> HttpResponse:
     """Render the whole page, or its live sections for htmx."""
-    context: dict[str, Any] = {"live": _render_sections(request, live=True), "now": timezone.now()}
+    context: dict[str, object] = {
+        "live": _render_sections(request, live=True),
+        "now": timezone.now(),
+    }
     if request.htmx:
         return render(request, "admin/ai/_live.html", context)
     context |= {**admin.site.each_context(request), "title": _("AI")}

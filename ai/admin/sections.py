@@ -1,7 +1,5 @@
 """Sections of `/admin/ai/`: workers, queues and durations."""
 
-from typing import Any
-
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from redis import RedisError
@@ -21,7 +19,7 @@ DURATIONS = {
 BATCH_SIZES = "smimso_ai_batch_size"
 
 
-def workers(request: HttpRequest) -> dict[str, Any]:
+def workers(request: HttpRequest) -> dict[str, object]:
     try:
         live, depths = heartbeat.live_workers(), metrics.queue_depths()
     except RedisError:
@@ -33,7 +31,7 @@ def workers(request: HttpRequest) -> dict[str, Any]:
     return {"workers": [_worker_context(worker) for worker in live], "queues": queues}
 
 
-def _worker_context(worker: WorkerState) -> dict[str, Any]:
+def _worker_context(worker: WorkerState) -> dict[str, object]:
     return {
         "name": worker.name.partition("@")[0],
         "process": worker.name.rpartition(":")[2],
@@ -48,7 +46,7 @@ def _worker_context(worker: WorkerState) -> dict[str, Any]:
     }
 
 
-def _model_context(model: ModelState, configured: str) -> dict[str, Any]:
+def _model_context(model: ModelState, configured: str) -> dict[str, object]:
     return {
         "name": model.name,
         "loaded": model.loaded,
@@ -57,7 +55,7 @@ def _model_context(model: ModelState, configured: str) -> dict[str, Any]:
     }
 
 
-def times(request: HttpRequest) -> dict[str, Any]:
+def times(request: HttpRequest) -> dict[str, object]:
     """Summarize the durations and batch sizes of all processes since they started."""
     summaries = summarize({*DURATIONS, BATCH_SIZES})
     return {

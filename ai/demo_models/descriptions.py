@@ -1,6 +1,6 @@
 """Sentences about scenes, in English and in Vietnamese.
 
-A description knows what it claims, so training can tell which other pictures it also fits.
+A description stores its claims, so training can find the other pictures that it is also true of.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LANGUAGES = ("en", "vi")
 
 @dataclass(frozen=True)
 class ObjectClaim:
-    """What a description says of one group of objects; ``None`` where it says nothing."""
+    """Claims of a description about one group of objects; ``None`` for traits not mentioned."""
 
     kind: str | None = None
     category: str | None = None
@@ -28,7 +28,7 @@ class ObjectClaim:
 
 @dataclass(frozen=True)
 class Description:
-    """A text and what it claims about a scene; ``None`` where it says nothing."""
+    """A text and its claims about a scene; ``None`` for traits not mentioned."""
 
     text: str
     objects: tuple[ObjectClaim, ...] = ()
@@ -111,7 +111,7 @@ _GRAMMARS = {
 
 
 def _compose(claims: Description, language: str, rng: random.Random) -> str:
-    """Put the claims of ``claims`` into words, in one of several orders."""
+    """Return a text that states ``claims``, in one of several orders."""
     grammar = _GRAMMARS[language]
     names = _join_phrases(
         [grammar.name_object(c, rng) for c in claims.objects], grammar.conjunction
@@ -133,9 +133,9 @@ def _compose(claims: Description, language: str, rng: random.Random) -> str:
 
 
 def describe_fully(scene: Scene, language: str, rng: random.Random) -> Description:
-    """A sentence from which all of the scene's content follows.
+    """Return a sentence that states the whole content of the scene.
 
-    Only the size ``medium`` may go unsaid. Indoors there is no weather to speak of.
+    Only the size ``medium`` may be omitted, and indoors the weather.
     """
     objects = tuple(
         replace(_make_claim(item), size=None)
@@ -149,7 +149,7 @@ def describe_fully(scene: Scene, language: str, rng: random.Random) -> Descripti
 
 
 def describe_partly(scene: Scene, language: str, rng: random.Random) -> Description:
-    """A search query: one or two of the objects, with some of their traits and surroundings."""
+    """Return a search query: one or two objects with some of their traits and setting."""
     chosen = [scene.main] if rng.random() < 0.7 else [rng.choice(scene.objects)]
     if len(scene.objects) > 1 and rng.random() < 0.2:
         chosen = list(scene.objects[:2])
@@ -174,14 +174,14 @@ def describe_partly(scene: Scene, language: str, rng: random.Random) -> Descript
 
 
 def describe_setting(scene: Scene, language: str, rng: random.Random) -> Description:
-    """Only where, when and in what weather; at least one of them."""
+    """Return a description of place, time and weather only; at least one of them."""
     weather = None if scene.place == "living room" else scene.weather
-    keep = rng.choice(("place", "place", "time", "weather", "all", "place and time"))
-    if keep == "weather" and not weather:
-        keep = "place"
-    place = scene.place if "place" in keep or keep == "all" else None
-    time = scene.time if "time" in keep or keep == "all" else None
-    sky = weather if keep in ("weather", "all") else None
+    content = rng.choice(("place", "place", "time", "weather", "all", "place and time"))
+    if content == "weather" and not weather:
+        content = "place"
+    place = scene.place if "place" in content or content == "all" else None
+    time = scene.time if "time" in content or content == "all" else None
+    sky = weather if content in ("weather", "all") else None
     claims = Description("", (), place, time, sky)
     if place is None and rng.random() < 0.5:
         nouns = {
@@ -195,7 +195,7 @@ def describe_setting(scene: Scene, language: str, rng: random.Random) -> Descrip
 
 
 def describe_as_label(scene: Scene, language: str, rng: random.Random) -> Description:
-    """A label as zero-shot classification uses it: "a photo of cat", "ảnh thiên nhiên"."""
+    """Return a label as in zero-shot classification: "a photo of cat", "ảnh thiên nhiên"."""
     item = scene.main
     opening = rng.choice(
         ("a photo of ", "a photo of ", "a photo of a ", "a picture of ", "a picture about ", "")
@@ -218,7 +218,7 @@ def describe_as_label(scene: Scene, language: str, rng: random.Random) -> Descri
 
 
 def sample_description(scene: Scene, rng: random.Random) -> Description:
-    """A random description of ``scene``, as training pairs with its picture."""
+    """Return a random description of ``scene``, to be paired with its picture in training."""
     language = "en" if rng.random() < 0.58 else "vi"
     form = rng.choices(
         (describe_fully, describe_partly, describe_setting, describe_as_label),
@@ -237,9 +237,9 @@ def _caption_object(item: SceneObject, *, with_size: bool) -> str:
 
 
 def caption(scene: Scene) -> str:
-    """The canonical English caption, main object first: what the captioner learns to say.
+    """Return the canonical English caption, main object first, that the captioner learns.
 
-    It leaves the unremarkable unsaid: medium size, daytime, clear weather.
+    It omits the defaults: medium size, daytime, clear weather.
     """
     names = [_caption_object(scene.main, with_size=True)]
     names += [_caption_object(item, with_size=False) for item in scene.objects[1:]]

@@ -1,9 +1,9 @@
-"""Measures the demo models on scenes they have never seen.
+"""Measure the demo models on scenes that training did not show.
 
     python -m ai.demo_models.evaluate [--clip DIR] [--blip DIR] [--scenes 1000]
 
-The models are loaded as any others are, through open_clip and transformers, and see what the
-network's users would upload: JPEG files of 640 pixels.
+The models are loaded through open_clip and transformers, as any other model, and get JPEG files
+640 pixels wide, as users upload them.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _JPEG_QUALITY = 88
 
 
 def draw_jpeg(scene: Scene) -> Image.Image:
-    """The picture of ``scene`` after a trip through a JPEG file, 640 pixels wide."""
+    """Draw ``scene`` 640 pixels wide and return it after encoding and decoding as JPEG."""
     file = io.BytesIO()
     draw_scene(scene, _WIDTH).save(file, "JPEG", quality=_JPEG_QUALITY)
     return Image.open(file).convert("RGB")
@@ -60,7 +60,7 @@ def draw_jpeg(scene: Scene) -> Image.Image:
 
 @dataclass(frozen=True)
 class Clip:
-    """A CLIP model as open_clip loads it from a directory."""
+    """A CLIP model that open_clip loaded from a directory."""
 
     model: Any
     preprocess: Callable[[Image.Image], torch.Tensor]
@@ -78,7 +78,7 @@ class Clip:
 
     @torch.inference_mode()
     def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray:
-        """Unit vectors: float32 (n, 512)."""
+        """Return unit vectors: float32 (n, 512)."""
         vectors = [
             self.model.encode_image(
                 torch.stack([self.preprocess(i) for i in images[start : start + _BATCH]]).to(
@@ -91,7 +91,7 @@ class Clip:
 
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Unit vectors: float32 (n, 512)."""
+        """Return unit vectors: float32 (n, 512)."""
         vectors = [
             self.model.encode_text(self.tokenizer(texts[start : start + _BATCH])).float()
             for start in range(0, len(texts), _BATCH)
@@ -99,27 +99,27 @@ class Clip:
         return torch.nn.functional.normalize(torch.cat(vectors), dim=-1).numpy()
 
 
-def recall_at(similarities: np.ndarray, k: int) -> float:
-    """Share of rows whose own column (the diagonal) is among the k largest."""
+def compute_recall_at(similarities: np.ndarray, k: int) -> float:
+    """Return the fraction of rows whose diagonal element is among their k largest."""
     own = np.diagonal(similarities)[:, None]
     return float(((similarities > own).sum(1) < k).mean())
 
 
 def evaluate_retrieval(clip: Clip, scenes: Sequence[Scene], images: np.ndarray) -> dict[str, float]:
-    """R@1 and R@10 among ``scenes`` with full descriptions, for both languages and directions."""
+    """Return R@1 and R@10 with full descriptions, for both languages and directions."""
     results = {}
     for language in LANGUAGES:
         rng = random.Random(0)
         texts = [describe_fully(scene, language, rng).text for scene in scenes]
         similarities = clip.embed_texts(texts) @ images.T
         for k in (1, 10):
-            results[f"text to image R@{k} ({language})"] = recall_at(similarities, k)
-            results[f"image to text R@{k} ({language})"] = recall_at(similarities.T, k)
+            results[f"text to image R@{k} ({language})"] = compute_recall_at(similarities, k)
+            results[f"image to text R@{k} ({language})"] = compute_recall_at(similarities.T, k)
     return results
 
 
 def evaluate_zero_shot(clip: Clip, scenes: Sequence[Scene], images: np.ndarray) -> dict[str, float]:
-    """Accuracy of the best label, by the template "a photo of {label}"."""
+    """Return the accuracy of the best label with the template "a photo of {label}"."""
     tasks: dict[str, tuple[dict[str, str], Callable[[Scene], str]]] = {
         "kind of main object": (
             {kind: KIND_EN[kind][0][0] for kind in KINDS},
@@ -147,7 +147,7 @@ def evaluate_zero_shot(clip: Clip, scenes: Sequence[Scene], images: np.ndarray) 
 
 @torch.inference_mode()
 def generate_captions(directory: Path, images: Sequence[Image.Image], precision: str) -> list[str]:
-    """Captions by the BLIP model in ``directory``, by plain greedy generation."""
+    """Generate captions greedily with the BLIP model in ``directory``."""
     dtype = PRECISIONS[precision]
     model = BlipForConditionalGeneration.from_pretrained(directory, dtype=dtype).eval()
     processor = BlipImageProcessorPil.from_pretrained(directory)
@@ -161,13 +161,13 @@ def generate_captions(directory: Path, images: Sequence[Image.Image], precision:
 
 
 def _mentions(text: str, item: SceneObject) -> bool:
-    """Whether ``text`` names the kind of ``item`` right after its colour."""
+    """Return True if ``text`` names the kind of ``item`` right after its colour."""
     colour = COLOUR_EN[item.colour][0]
     return any(f"{colour} {noun}" in text for noun in KIND_EN[item.kind][0])
 
 
 def evaluate_captions(scenes: Sequence[Scene], captions: Sequence[str]) -> dict[str, float]:
-    """Shares of ``captions`` that are right in several respects."""
+    """Return the fractions of ``captions`` that are correct, by criterion."""
     rows = [
         {
             "main object and colour named": _mentions(text, scene.main),
@@ -189,7 +189,7 @@ def evaluate_captions(scenes: Sequence[Scene], captions: Sequence[str]) -> dict[
 def evaluate(
     clip: Path, blip: Path, scenes: Sequence[Scene], images: Sequence[Image.Image], precision: str
 ) -> dict[str, float]:
-    """All figures for ``scenes`` and their pictures, as name and share in [0, 1]."""
+    """Return all figures for ``scenes`` and their pictures: name to fraction in [0, 1]."""
     model = Clip.load(clip, precision)
     vectors = model.embed_images(images)
     return {
@@ -213,7 +213,7 @@ def _format_table(columns: dict[str, dict[str, float]]) -> str:
 
 
 def main() -> None:
-    """Command line entry."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clip", type=Path, default=MODELS / "clip")
     parser.add_argument("--blip", type=Path, default=MODELS / "blip")

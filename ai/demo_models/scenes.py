@@ -1,7 +1,7 @@
-"""The vocabulary of the drawn world and the sampling of scenes from it.
+"""Vocabulary of the drawn world, and sampling of scenes.
 
-A scene is a place, a time of day, a weather and one to three groups of equal objects. Everything
-downstream (the drawing, the sentences, the training targets) is a function of the scene alone.
+A scene is a place, a time of day, a weather and one to three groups of equal objects. The drawing,
+the sentences and the training targets are functions of the scene alone.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ WATER_PLACES = ("beach", "lake")
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of object: its category on the network and where it may stand.
+    """A kind of object: its category on the site and its possible positions.
 
     ``setting`` is ``ground`` (outdoors), ``anywhere`` (also indoors), ``air`` or ``water``.
     """
@@ -100,7 +100,7 @@ KINDS: dict[str, Kind] = {
     for name in names
 }
 
-# Where the demo site shows what; training mixes freely.
+# Typical places of each category on the demo site; training combines all places and kinds.
 _LIKELY_PLACES = {
     "art": ("living room", "city", "beach", "meadow"),
     "technology": ("living room", "city", "desert", "mountains"),
@@ -114,8 +114,8 @@ _LIKELY_PLACES = {
     "sports": ("meadow", "beach", "city", "farm"),
 }
 
-# One colour of every kind is never drawn for training, so that tests can ask whether the models
-# compose a colour and a kind or merely remember the pair. 3 is coprime to the 11 colours.
+# One colour of every kind is never drawn for training, so that tests can measure whether the
+# models combine colour and kind or only remember pairs. 3 is coprime to the 11 colours.
 HELD_OUT_PAIRS = frozenset(
     (kind, COLOURS[(3 * index + 4) % len(COLOURS)]) for index, kind in enumerate(KINDS)
 )
@@ -133,9 +133,9 @@ class SceneObject:
 
 @dataclass(frozen=True)
 class Scene:
-    """What a picture shows; ``objects[0]`` is the main object, the largest one.
+    """Content of a picture; ``objects[0]`` is the main object, the largest one.
 
-    ``seed`` decides only the arrangement of the picture, never its content.
+    ``seed`` determines the arrangement of the picture, not its content.
     """
 
     place: str
@@ -146,17 +146,17 @@ class Scene:
 
     @property
     def main(self) -> SceneObject:
-        """The object that the picture is about."""
+        """The main object of the picture."""
         return self.objects[0]
 
     @property
     def content(self) -> tuple[str, str, str, tuple[SceneObject, ...]]:
-        """All that a full description can say; equal contents look alike."""
+        """Everything that a full description can state; scenes with equal content look alike."""
         return self.place, self.time, self.weather, self.objects
 
 
 def list_kinds(place: str) -> tuple[str, ...]:
-    """Names of the kinds that may appear in ``place``."""
+    """Return the names of the kinds that may appear in ``place``."""
     settings = {"anywhere"}
     if place in OUTDOOR_PLACES:
         settings |= {"ground", "air"}
@@ -166,7 +166,7 @@ def list_kinds(place: str) -> tuple[str, ...]:
 
 
 def has_held_out_pair(scene: Scene) -> bool:
-    """Whether some object's kind and colour are a pair that training never shows."""
+    """Return True if an object has a pair of kind and colour that training never shows."""
     return any((item.kind, item.colour) in HELD_OUT_PAIRS for item in scene.objects)
 
 
@@ -190,7 +190,7 @@ def _sample_objects(rng: random.Random, place: str) -> tuple[SceneObject, ...]:
         taken.add(kind)
         count = rng.choices((1, 2, 3, 4), (0.6, 0.2, 0.12, 0.08))[0]
         objects.append(SceneObject(kind, rng.choice(COLOURS), size, min(count, MAX_COUNT[size])))
-    # The order of the others follows from what can be seen, so a caption has one right answer.
+    # The others are ordered by visible traits, so that each picture has one correct caption.
     others = sorted(objects[1:], key=lambda item: (-SIZES.index(item.size), item.kind))
     return (objects[0], *others)
 
@@ -207,8 +207,8 @@ def sample_scene(seed: int) -> Scene:
 def sample_scenes(count: int, seeds: range, *, held_out_pairs: bool | None = False) -> list[Scene]:
     """Take the first ``count`` scenes of ``seeds`` with distinct contents.
 
-    ``held_out_pairs`` says whether held-out colours must be absent (``False``), must be the main
-    object's (``True``), or do not matter (``None``).
+    ``held_out_pairs``: ``False`` excludes held-out colours, ``True`` requires one on the main
+    object, ``None`` allows both.
     """
     scenes: dict[tuple, Scene] = {}
     for seed in seeds:
@@ -225,16 +225,16 @@ def sample_scenes(count: int, seeds: range, *, held_out_pairs: bool | None = Fal
 
 
 def _is_inviting(scene: Scene) -> bool:
-    """Whether the main object looks at home in ``scene``, and the weather is mostly good."""
+    """Return True for a main object in a typical place, mostly in good weather."""
     likely = scene.place in _LIKELY_PLACES[KINDS[scene.main.kind].category]
     return likely and (scene.weather in ("clear", "snow") or scene.seed % 3 == 0)
 
 
 def choose_demo_scenes(count: int, seed: int = 0) -> list[Scene]:
-    """Scenes for the posts of a demo site: distinct, inviting and unseen in training.
+    """Return scenes for the posts of a demo site: distinct and not used in training.
 
-    Main objects take turns through the ten categories, and neighbours differ in place, so that a
-    feed looks varied.
+    Main objects rotate through the ten categories, and neighbours differ in place, so that a feed
+    looks varied.
     """
     start = DEMO_SEEDS.start + (seed * 100_003) % (len(DEMO_SEEDS) // 2)
     pool = [
@@ -248,7 +248,7 @@ def choose_demo_scenes(count: int, seed: int = 0) -> list[Scene]:
         places = {scene.place for scene in chosen[-2:]}
         kinds = {scene.main.kind for scene in chosen[-2 * len(CATEGORIES) :]}
         fitting = [s for s in pool if KINDS[s.main.kind].category == category] or pool
-        # The first of the least repetitive ones.
+        # The first of the scenes with the fewest repetitions.
         best = min(fitting, key=lambda s: 2 * (s.place in places) + (s.main.kind in kinds))
         chosen.append(best)
         pool.remove(best)

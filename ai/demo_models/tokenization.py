@@ -1,4 +1,4 @@
-"""The tokenizer that both models share: byte-level BPE learned from the scenes' own sentences.
+"""Tokenizer of both models: byte-level BPE learned from the sentences about the scenes.
 
 It lower-cases and strips diacritics, so Vietnamese typed with or without accents gives the same
 tokens; bytes are the fallback, so every text can be encoded. BPE: Sennrich et al. 2016,

@@ -1,10 +1,10 @@
-"""Trains the demo BLIP from scratch and writes it as a transformers directory.
+"""Train the demo BLIP from scratch and write it as a transformers directory.
 
     python -m ai.demo_models.train_blip --data DIR --checkpoint FILE --out ai/demo_models/blip
 
 The architecture and the captioning loss are BLIP's (Li et al. 2022, arXiv:2201.12086). An
-auxiliary head that is dropped later names the object and its colour in every patch: a vision
-transformer that is told where to look needs far fewer pictures.
+auxiliary head, dropped after training, names the object and its colour in every patch: with this
+supervision a vision transformer needs far fewer pictures.
 """
 
 from __future__ import annotations
@@ -31,7 +31,14 @@ from transformers.models.blip.image_processing_pil_blip import BlipImageProcesso
 from ai.demo_models.descriptions import caption  # noqa: E402
 from ai.demo_models.scenes import COLOURS, PLACES, TIMES, WEATHERS  # noqa: E402
 from ai.demo_models.tokenization import BOS_ID, CONTEXT_LENGTH, EOS_ID, PAD_ID, train_tokenizer  # noqa: E402
-from ai.demo_models.training_batches import MEAN, NO_OBJECT, STD, Batch, SceneBatches, cell_loss  # noqa: E402
+from ai.demo_models.training_batches import (  # noqa: E402
+    MEAN,
+    NO_OBJECT,
+    STD,
+    Batch,
+    SceneBatches,
+    compute_cell_loss,
+)
 from ai.demo_models.training_run import TrainingRun, build_optimizer, parse_options  # noqa: E402
 
 IMAGE_SIZE = 112
@@ -42,7 +49,7 @@ _CAPTION_FROM = 0.3
 
 
 def build_config(vocabulary_size: int) -> BlipConfig:
-    """The architecture of the demo BLIP."""
+    """Return the architecture of the demo BLIP."""
     vision = {
         "hidden_size": _WIDTH,
         "intermediate_size": 3 * _WIDTH,
@@ -76,7 +83,7 @@ def build_config(vocabulary_size: int) -> BlipConfig:
 
 
 class PatchHeads(nn.Module):
-    """Names the object in every patch and the setting of the whole; used in training only."""
+    """Heads for the object in each patch and the setting of the picture; used in training only."""
 
     _SETTINGS = (len(PLACES), len(TIMES), len(WEATHERS))
 
@@ -86,10 +93,10 @@ class PatchHeads(nn.Module):
         self.whole = nn.Linear(_WIDTH, sum(self._SETTINGS))
 
     def forward(self, states: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """Sum of the cross entropies; ``states`` (n, 1 + patches, width) of the vision model."""
+        """Return the summed cross entropies; ``states``: (n, 1 + patches, width), vision model."""
         grid = IMAGE_SIZE // _PATCH_SIZE
         logits = self.patches(states[:, 1:]).unflatten(1, (grid, grid)).permute(0, 3, 1, 2)
-        loss = cell_loss(logits, batch.cell_labels(grid))
+        loss = compute_cell_loss(logits, batch.label_cells(grid))
         parts = self.whole(states[:, 0]).float().split(self._SETTINGS, 1)
         targets = torch.from_numpy(batch.settings).long().unbind(1)
         for part, target in zip(parts, targets, strict=True):
@@ -97,8 +104,8 @@ class PatchHeads(nn.Module):
         return loss
 
 
-def sinusoidal_positions(grid: int) -> torch.Tensor:
-    """Sines and cosines of column and row: (grid * grid, width) (arXiv:2205.01580)."""
+def build_sinusoidal_positions(grid: int) -> torch.Tensor:
+    """Return sines and cosines of row and column: (grid * grid, width) (arXiv:2205.01580)."""
     frequencies = 1.0 / 100 ** (torch.arange(_WIDTH // 4) / (_WIDTH // 4))
     angles = torch.arange(grid)[:, None] * frequencies
     waves = torch.cat([angles.sin(), angles.cos()], 1)
@@ -108,7 +115,7 @@ def sinusoidal_positions(grid: int) -> torch.Tensor:
 
 @torch.no_grad()
 def initialize_vision(vision: nn.Module) -> None:
-    """Start the vision model as if pretrained: attention looks at similar positions.
+    """Initialize the vision model so that attention favours similar positions.
 
     Mimetic initialisation (Trockman and Kolter 2023, arXiv:2305.09828): the products of query
     and key and of value and projection start near a positive and a negative identity.
@@ -116,7 +123,7 @@ def initialize_vision(vision: nn.Module) -> None:
     embeddings = vision.embeddings
     embeddings.class_embedding.normal_(std=0.02)
     embeddings.position_embedding[0, 0] = 0
-    embeddings.position_embedding[0, 1:] = sinusoidal_positions(IMAGE_SIZE // _PATCH_SIZE)
+    embeddings.position_embedding[0, 1:] = build_sinusoidal_positions(IMAGE_SIZE // _PATCH_SIZE)
     for layer in vision.encoder.layers:
         attention = layer.self_attn
         query, key, value = attention.qkv.weight.chunk(3)  # views: writing fills the layer
@@ -144,12 +151,13 @@ class Trainer(nn.Module):
         self.heads = PatchHeads()
         self._tokenizer = tokenizer
 
-    def forward(self, batch: Batch, *, tell: bool) -> tuple[torch.Tensor, torch.Tensor]:
-        """Captioning loss (nats per token; zero unless ``tell``) and auxiliary loss."""
+    def forward(self, batch: Batch, *, with_captions: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the captioning (nats per token; 0 unless ``with_captions``) and auxiliary loss."""
         with torch.autocast("cpu", dtype=torch.bfloat16):
             states = self.model.vision_model(batch.images).last_hidden_state
             auxiliary = self.heads(states, batch)
-        return self._caption_loss(states, batch) if tell else torch.zeros(()), auxiliary
+        captioning = self._caption_loss(states, batch) if with_captions else torch.zeros(())
+        return captioning, auxiliary
 
     def _caption_loss(self, states: torch.Tensor, batch: Batch) -> torch.Tensor:
         tokens = self._tokenizer(
@@ -190,7 +198,7 @@ def save_blip(
 
 
 def main() -> None:
-    """Command line entry."""
+    """Run the command line."""
     options = parse_options(__doc__, batch_size=128, steps=4000, learning_rate=1e-3)
     torch.set_num_threads(options.threads)
     tokenizer = train_tokenizer()
@@ -198,13 +206,13 @@ def main() -> None:
     run = TrainingRun(trainer, build_optimizer(trainer, options.learning_rate), options)
     run.resume()
     batches = SceneBatches(options.data, options.batch_size, options.seed)
-    for bar in run.steps():
-        batch = batches.batch(run.step, IMAGE_SIZE)
-        # Before the patches are recognised there is little to tell, and telling takes time.
-        tell = run.progress > _CAPTION_FROM or run.step % 3 == 0
-        told, auxiliary = trainer(batch, tell=tell)
-        run.update(told + (1 - 0.7 * run.progress) * auxiliary)
-        bar.set_postfix_str(f"step {run.step} caption {told:.3f} auxiliary {auxiliary:.3f}")
+    for bar in run.iterate_steps():
+        batch = batches.make_batch(run.step, IMAGE_SIZE)
+        # Captions teach little before the patches are recognised, and they take time.
+        with_captions = run.progress > _CAPTION_FROM or run.step % 3 == 0
+        captioning, auxiliary = trainer(batch, with_captions=with_captions)
+        run.update(captioning + (1 - 0.7 * run.progress) * auxiliary)
+        bar.set_postfix_str(f"step {run.step} caption {captioning:.3f} auxiliary {auxiliary:.3f}")
     save_blip(trainer.model.eval(), tokenizer, options.out)
 
 

@@ -1,10 +1,10 @@
-"""Trains the demo CLIP from scratch and writes it as an open_clip directory.
+"""Train the demo CLIP from scratch and write it as an open_clip directory.
 
     python -m ai.demo_models.train_clip --data DIR --checkpoint FILE --out ai/demo_models/clip
 
-The contrastive loss is CLIP's (Radford et al. 2021, arXiv:2103.00020). Since the pictures are
-drawn, more is known about them than one sentence says: auxiliary heads that are dropped later
-predict the object in every cell and the setting, which makes the image tower learn much faster.
+The contrastive loss is CLIP's (Radford et al. 2021, arXiv:2103.00020). The pictures are
+drawn, so their labels hold more than one sentence: auxiliary heads, dropped after training, predict
+the object in every cell and the setting, which makes the image tower learn much faster.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ai.demo_models.training_batches import (  # noqa: E402
     STD,
     Batch,
     SceneBatches,
-    cell_loss,
+    compute_cell_loss,
     encode,
     match_descriptions,
 )
@@ -51,7 +51,7 @@ _FULL_SIZE_FROM = 0.88
 
 
 def build_config(vocabulary_size: int) -> dict[str, Any]:
-    """The ``model_cfg`` of the demo CLIP in open_clip's terms."""
+    """Return the ``model_cfg`` of the demo CLIP for open_clip."""
     return {
         "embed_dim": 512,
         "vision_cfg": {
@@ -78,7 +78,7 @@ def build_config(vocabulary_size: int) -> dict[str, Any]:
 
 
 class AuxiliaryHeads(nn.Module):
-    """Predicts what is known of a picture from the image tower; used in training only."""
+    """Heads that predict the labels of a picture from the image tower; used in training only."""
 
     _OUTPUTS = (
         len(PLACES),
@@ -99,8 +99,8 @@ class AuxiliaryHeads(nn.Module):
         self.presence = nn.Linear(width, len(KINDS))
 
     def forward(self, grid: torch.Tensor, features: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """Sum of the cross entropies; ``grid`` (n, c, g, g) and ``features`` (n, width)."""
-        loss = 2 * cell_loss(self.cells(grid), batch.cell_labels(grid.shape[-1]))
+        """Return the summed cross entropies; ``grid``: (n, c, g, g), ``features``: (n, width)."""
+        loss = 2 * compute_cell_loss(self.cells(grid), batch.label_cells(grid.shape[-1]))
         settings = torch.from_numpy(batch.settings).long()
         main = torch.from_numpy(batch.objects[:, 0]).long()
         targets = (*settings.unbind(1), main[:, 0], main[:, 2], main[:, 3], main[:, 4])
@@ -114,14 +114,14 @@ class AuxiliaryHeads(nn.Module):
         return loss + 4 * functional.binary_cross_entropy_with_logits(presence, present[:, :-1])
 
 
-def contrastive_loss(
+def compute_contrastive_loss(
     images: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor, true: torch.Tensor
 ) -> torch.Tensor:
-    """CLIP's symmetric loss, with other true pairs left out of the negatives.
+    """Return CLIP's symmetric loss, without other true pairs among the negatives.
 
-    ``images`` and ``texts``: (n, width), unit length; ``true``: bool (n, n), which texts are true
-    of which pictures. A short text is often true of several pictures, and pushing those away
-    would be wrong.
+    ``images`` and ``texts``: (n, width), unit length; ``true``: bool (picture, text), whether the
+    text is true of the picture. A short text is often true of several pictures, which must not
+    count as negatives.
     """
     diagonal = torch.eye(len(images), dtype=torch.bool)
     logits = (scale * images @ texts.T).masked_fill(true & ~diagonal, -1e4)
@@ -142,13 +142,13 @@ class Trainer(nn.Module):
         self.heads = AuxiliaryHeads(_GRID_CHANNELS, 512)
         self._tokenizer = tokenizer
         self._grid = torch.empty(0)
-        self.model.visual.trunk.layer3.register_forward_hook(self._keep_grid)
+        self.model.visual.trunk.layer3.register_forward_hook(self._store_grid)
 
-    def _keep_grid(self, _module: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
+    def _store_grid(self, _module: nn.Module, _inputs: object, output: torch.Tensor) -> None:
         self._grid = output
 
     def forward(self, batch: Batch, rng: random.Random) -> tuple[torch.Tensor, torch.Tensor]:
-        """Contrastive loss and auxiliary loss of ``batch``, each with a fresh description."""
+        """Return the contrastive and auxiliary loss of ``batch`` with newly sampled texts."""
         described = [sample_description(scene, rng) for scene in batch.scenes]
         tokens = self._tokenizer(
             [item.text for item in described],
@@ -163,7 +163,7 @@ class Trainer(nn.Module):
             features = self.model.encode_image(images)
             texts = self.model.encode_text(tokens)
             auxiliary = self.heads(self._grid, features, batch)
-        contrast = contrastive_loss(
+        contrast = compute_contrastive_loss(
             functional.normalize(features.float(), dim=-1),
             functional.normalize(texts.float(), dim=-1),
             self.model.logit_scale.exp(),
@@ -194,7 +194,7 @@ def save_clip(model: CLIP, tokenizer: PreTrainedTokenizerFast, directory: Path) 
 
 
 def main() -> None:
-    """Command line entry."""
+    """Run the command line."""
     options = parse_options(__doc__, batch_size=256, steps=3000, learning_rate=1.5e-3)
     torch.set_num_threads(options.threads)
     tokenizer = train_tokenizer()
@@ -202,11 +202,11 @@ def main() -> None:
     run = TrainingRun(trainer, build_optimizer(trainer, options.learning_rate), options)
     run.resume()
     batches = SceneBatches(options.data, options.batch_size, options.seed)
-    for bar in run.steps():
+    for bar in run.iterate_steps():
         late = run.progress > _SIMILAR_FROM
         size = IMAGE_SIZE if run.progress > _FULL_SIZE_FROM else _EARLY_SIZE
-        batch = batches.batch(run.step, size, similar=late and run.step % 2 == 0)
-        # The attention that is fused for the CPU takes six times as long backwards.
+        batch = batches.make_batch(run.step, size, similar=late and run.step % 2 == 0)
+        # The fused attention of the CPU takes six times as long in the backward pass.
         with sdpa_kernel(SDPBackend.MATH):
             contrast, auxiliary = trainer(batch, random.Random(f"{options.seed}-{run.step}"))
             run.update(contrast + (1 - 0.8 * run.progress) * auxiliary)

@@ -1,4 +1,4 @@
-"""Training batches: pictures with light augmentation, and what is known about them as numbers."""
+"""Training batches: lightly augmented pictures and numeric labels of their content."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ ANY = -1
 KIND_NAMES = tuple(KINDS)
 NO_OBJECT = len(KIND_NAMES)
 _MIN_CROP = 114
-# Nine cells of ten are empty; unweighted, they would drown the kinds.
+# Nine cells in ten are empty; without this weight they would dominate the loss.
 _EMPTY_CELL_WEIGHT = 0.05
 _CODES = {
     name: code
     for names in (KIND_NAMES, CATEGORIES, COLOURS, SIZES, PLACES, TIMES, WEATHERS)
     for code, name in enumerate(names)
 }
-# A colour and a kind share a name; kinds are looked up in their own list.
+# Kinds and colours have separate tables, because a kind may have the name of a colour.
 _KIND_CODES = {name: code for code, name in enumerate(KIND_NAMES)}
 _COLOUR_CODES = {name: code for code, name in enumerate(COLOURS)}
 
 
-def _code(name: str | None) -> int:
+def _encode_name(name: str | None) -> int:
     return ANY if name is None else _CODES[name]
 
 
-def _object_codes(item: SceneObject | ObjectClaim) -> tuple[int, int, int, int, int]:
+def _encode_object(item: SceneObject | ObjectClaim) -> tuple[int, int, int, int, int]:
     if isinstance(item, SceneObject):
         category: str | None = KINDS[item.kind].category
     else:
@@ -56,31 +56,35 @@ def _object_codes(item: SceneObject | ObjectClaim) -> tuple[int, int, int, int, 
     kind = ANY if item.kind is None else _KIND_CODES[item.kind]
     colour = ANY if item.colour is None else _COLOUR_CODES[item.colour]
     count = ANY if item.count is None else item.count
-    return kind, _code(category), colour, _code(item.size), count
+    return kind, _encode_name(category), colour, _encode_name(item.size), count
 
 
 def encode(described: Sequence[Scene] | Sequence[Description]) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers for scenes or for the claims of descriptions.
+    """Encode scenes, or the claims of descriptions, as numbers.
 
-    Returns int8 arrays: settings (n, 3) of place, time and weather, and objects
-    (n, MAX_GROUPS, 5) of kind, category, colour, size and count. ``ANY`` where a description
-    claims nothing, and where a scene has no further object.
+    Return int8 arrays: settings (n, 3) with place, time and weather, and objects
+    (n, MAX_GROUPS, 5) with kind, category, colour, size and count. ``ANY`` marks a trait that a
+    description does not state and an object that a scene does not have.
     """
     settings = np.full((len(described), 3), ANY, np.int8)
     objects = np.full((len(described), MAX_GROUPS, 5), ANY, np.int8)
     items: Iterable[Scene | Description] = described
     for row, item in enumerate(items):
-        settings[row] = _code(item.place), _code(item.time), _code(item.weather)
+        settings[row] = (
+            _encode_name(item.place),
+            _encode_name(item.time),
+            _encode_name(item.weather),
+        )
         members: tuple[SceneObject | ObjectClaim, ...] = item.objects
         for group, member in enumerate(members):
-            objects[row, group] = _object_codes(member)
+            objects[row, group] = _encode_object(member)
     return settings, objects
 
 
 def match_descriptions(
     scenes: tuple[np.ndarray, np.ndarray], claims: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
-    """Which descriptions are true of which scenes: bool, (scenes, descriptions)."""
+    """Return the descriptions that are true of each scene: bool, (scenes, descriptions)."""
     settings, objects = scenes
     claimed_settings, claimed_objects = claims
     fits = ((claimed_settings == ANY) | (claimed_settings == settings[:, None])).all(-1)
@@ -91,10 +95,11 @@ def match_descriptions(
 
 @dataclass(frozen=True)
 class Batch:
-    """``images``: float32 (n, 3, size, size), normalised. ``scenes``: what they show.
+    """Pictures with their labels. ``images``: float32 (n, 3, size, size), normalised.
 
-    ``settings`` and ``objects`` are as ``encode`` gives them. ``boxes``: float32
-    (n, MAX_GROUPS, MAX_OBJECTS, 4), shares of the cropped picture, zero where absent.
+    ``scenes``: the content of each picture; ``settings`` and ``objects``: the same as arrays,
+    see ``encode``. ``boxes``: float32 (n, MAX_GROUPS, MAX_OBJECTS, 4), fractions of the cropped
+    picture, zero for absent objects.
     """
 
     images: torch.Tensor
@@ -103,11 +108,11 @@ class Batch:
     objects: np.ndarray
     boxes: np.ndarray
 
-    def cell_labels(self, grid: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Kind and colour of the object over the centre of every cell of a square grid.
+    def label_cells(self, grid: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the kind and colour of the object over the centre of each cell of a square grid.
 
-        Two int64 tensors (n, grid, grid). Cells without an object have the kind ``NO_OBJECT``
-        and the colour -100, which a cross entropy ignores.
+        The result is two int64 tensors (n, grid, grid). Cells without an object have the kind
+        ``NO_OBJECT`` and the colour -100, which the cross entropy ignores.
         """
         centres = (np.arange(grid, dtype=np.float32) + 0.5) / grid
         x, y = centres[None, None, None, :], centres[None, None, :, None]
@@ -124,10 +129,12 @@ class Batch:
         return torch.from_numpy(kinds).long(), torch.from_numpy(colours).long()
 
 
-def cell_loss(logits: torch.Tensor, labels: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-    """Cross entropy of the kinds and colours in cells.
+def compute_cell_loss(
+    logits: torch.Tensor, labels: tuple[torch.Tensor, torch.Tensor]
+) -> torch.Tensor:
+    """Return the cross entropy of the kinds and colours in cells.
 
-    ``logits``: (n, NO_OBJECT + 1 + colours, grid, grid); ``labels`` as of ``cell_labels``.
+    ``logits``: (n, NO_OBJECT + 1 + colours, grid, grid); ``labels``: see ``label_cells``.
     """
     weight = torch.ones(NO_OBJECT + 1)
     weight[NO_OBJECT] = _EMPTY_CELL_WEIGHT
@@ -170,11 +177,11 @@ class SceneBatches:
         ]
         return np.unique(np.concatenate(chosen))
 
-    def batch(self, step: int, size: int, *, similar: bool = False) -> Batch:
-        """The batch of ``step``, its pictures ``size`` pixels wide and high.
+    def make_batch(self, step: int, size: int, *, similar: bool = False) -> Batch:
+        """Return the batch of ``step`` with pictures ``size`` pixels wide and high.
 
-        ``similar`` batches share a main kind or a place and time within each quarter, so that
-        the other traits must tell them apart.
+        In a ``similar`` batch each quarter shares a main kind, or a place and a time, so that
+        the model has to use the other traits.
         """
         rng = np.random.default_rng((self._seed, step))
         rows = self._choose(rng, similar=similar)
@@ -183,9 +190,9 @@ class SceneBatches:
         tops = rng.integers(0, SIDE - high + 1, len(rows))
         flips = rng.random(len(rows)) < 0.5
         pixels = np.empty((len(rows), high, wide, 3), np.uint8)
-        for place, (row, left, top, flip) in enumerate(zip(rows, lefts, tops, flips, strict=True)):
+        for index, (row, left, top, flip) in enumerate(zip(rows, lefts, tops, flips, strict=True)):
             crop = self._pixels[row, top : top + high, left : left + wide]
-            pixels[place] = crop[:, ::-1] if flip else crop
+            pixels[index] = crop[:, ::-1] if flip else crop
         boxes = self._boxes[rows].astype(np.float32) * SIDE
         origin = np.stack([lefts, tops, lefts, tops], -1)[:, None, None].astype(np.float32)
         present = boxes[..., 2:3] > boxes[..., 0:1]
@@ -201,10 +208,10 @@ class SceneBatches:
 
 
 def _augment(pixels: torch.Tensor, size: int, rng: np.random.Generator) -> torch.Tensor:
-    """Resize, vary brightness and contrast a little, add noise, normalise.
+    """Resize, vary brightness and contrast a little, add noise and normalise.
 
-    uint8 (n, height, width, 3) to float32 (n, 3, size, size). Hues stay, because colours are
-    among the things to learn.
+    Takes uint8 (n, height, width, 3) and returns float32 (n, 3, size, size). Hues do not change,
+    because the models have to learn colours.
     """
     images = pixels.permute(0, 3, 1, 2).float().div_(255)
     images = functional.interpolate(images, (size, size), mode="bilinear", antialias=True)

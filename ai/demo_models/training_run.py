@@ -1,4 +1,4 @@
-"""What both training runs share: options, the learning rate, and checkpoints to resume from."""
+"""Training loop of both models: options, learning rate, and checkpoints to resume from."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CHECKPOINT_SECONDS = 240.0
 def parse_options(
     description: str | None, *, batch_size: int, steps: int, learning_rate: float
 ) -> argparse.Namespace:
-    """The command line of a training script."""
+    """Parse the command line of a training script."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", type=Path, required=True, help="directory made by `dataset`")
     parser.add_argument("--out", type=Path, required=True, help="model directory to write")
@@ -37,16 +37,17 @@ def parse_options(
     return parser.parse_args()
 
 
-def learning_rate_factor(progress: float) -> float:
-    """Linear warm-up, a plateau and a linear cool-down over ``progress`` in [0, 1].
+def compute_learning_rate_factor(progress: float) -> float:
+    """Return the learning rate factor in (0, 1] at ``progress`` in [0, 1].
 
-    Hägele et al. 2024, arXiv:2405.18392: as good as a cosine, and the plateau can be prolonged.
+    Linear warm-up, a plateau and a linear cool-down (Hägele et al. 2024, arXiv:2405.18392): as
+    good as a cosine, and the plateau can be prolonged.
     """
     return min(1.0, progress / _WARM_UP + 1e-3, (1 - progress) / _COOL_DOWN + 1e-3)
 
 
 def build_optimizer(modules: nn.Module, learning_rate: float) -> torch.optim.AdamW:
-    """AdamW (arXiv:1711.05101) that decays matrices and kernels, not gains, biases or scales."""
+    """Return AdamW (arXiv:1711.05101) with weight decay for matrices and kernels only."""
     decayed = [p for p in modules.parameters() if p.ndim >= 2]
     others = [p for p in modules.parameters() if p.ndim < 2]
     return torch.optim.AdamW(
@@ -59,7 +60,7 @@ def build_optimizer(modules: nn.Module, learning_rate: float) -> torch.optim.Ada
 
 @dataclass
 class TrainingRun:
-    """One training run: its state, and the loop that drives it."""
+    """State of one training run, and the loop that drives it."""
 
     modules: nn.Module
     optimizer: torch.optim.AdamW
@@ -69,7 +70,7 @@ class TrainingRun:
 
     @property
     def progress(self) -> float:
-        """Share of the run that is done, in [0, 1]: of its minutes if given, else its steps."""
+        """Completed fraction of the run in [0, 1], by minutes if given, else by steps."""
         if self.options.minutes:
             return min(1.0, self.seconds / (60 * self.options.minutes))
         return min(1.0, self.step / self.options.steps)
@@ -84,7 +85,7 @@ class TrainingRun:
         self.step, self.seconds = state["step"], state["seconds"]
 
     def save(self) -> None:
-        """Write the checkpoint; a cut-off while writing leaves the former one intact."""
+        """Write the checkpoint; an interruption while writing leaves the previous one intact."""
         path: Path = self.options.checkpoint
         path.parent.mkdir(parents=True, exist_ok=True)
         state: dict[str, Any] = {
@@ -97,13 +98,13 @@ class TrainingRun:
         torch.save(state, partial)
         partial.replace(path)
 
-    def steps(self) -> Iterator[tqdm]:
-        """Yield a progress bar per step to take, with the learning rate set, until done."""
+    def iterate_steps(self) -> Iterator[tqdm]:
+        """Set the learning rate and yield the progress bar for each remaining step."""
         bar = tqdm(total=100, unit="%", initial=round(100 * self.progress, 1))
         saved = time.monotonic()
         while self.progress < 1:
             began = time.monotonic()
-            factor = learning_rate_factor(self.progress)
+            factor = compute_learning_rate_factor(self.progress)
             for group in self.optimizer.param_groups:
                 group["lr"] = self.options.learning_rate * factor
             yield bar
@@ -117,7 +118,7 @@ class TrainingRun:
         bar.close()
 
     def update(self, loss: torch.Tensor) -> None:
-        """One optimiser step with gradients clipped to unit norm."""
+        """Take one optimiser step with gradients clipped to unit norm."""
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.modules.parameters(), 1.0)

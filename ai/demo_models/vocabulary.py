@@ -1,4 +1,4 @@
-"""The words of both languages for everything a scene can contain; the first form is canonical."""
+"""English and Vietnamese words for the content of scenes; the first form is canonical."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ SIZE_VI: dict[str, Forms] = {
 NUMBER_EN = ("zero", "one", "two", "three", "four")
 NUMBER_VI = ("không", "một", "hai", "ba", "bốn")
 
-# A noun phrase ("a beach") and where things are ("on a beach").
+# A noun phrase ("a beach") and a location ("on a beach").
 PLACE_EN: dict[str, tuple[tuple[str, str], ...]] = {
     "beach": (
         ("a beach", "on a beach"),

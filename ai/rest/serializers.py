@@ -14,14 +14,14 @@ _reject_surrogates = ProhibitSurrogateCharactersValidator()  # JSON could not re
 LABELS_MESSAGE = "labels must be a JSON array of strings"
 
 
-class TextQuerySerializer(serializers.Serializer[Any]):
+class TextQuerySerializer(serializers.Serializer):
     """`limit` is documented by the old service and has no effect: one text has one vector."""
 
     query = serializers.CharField(max_length=2_000)
     limit = serializers.IntegerField(default=20)
 
 
-class LabelsField(serializers.Field[list[str], Any, list[str], Any]):
+class LabelsField(serializers.Field):
     """A JSON array of strings in a form field, as sent by `curl -F 'labels=["a","b"]'`."""
 
     def to_internal_value(self, data: Any) -> list[str]:
@@ -43,11 +43,11 @@ class LabelsField(serializers.Field[list[str], Any, list[str], Any]):
         return value
 
 
-class LabelsSerializer(serializers.Serializer[Any]):
+class LabelsSerializer(serializers.Serializer):
     labels = LabelsField(default=list(DEFAULT_LABELS))
 
 
-class ImageFormSerializer(serializers.Serializer[Any]):
+class ImageFormSerializer(serializers.Serializer):
     image = serializers.ImageField()
 
 
@@ -55,7 +55,7 @@ class ClassifyFormSerializer(ImageFormSerializer):
     labels = serializers.CharField(required=False, help_text=LABELS_MESSAGE)
 
 
-class _VectorSerializer(serializers.Serializer[Any]):
+class _VectorSerializer(serializers.Serializer):
     embedding = serializers.ListField(
         child=serializers.FloatField(), min_length=CLIP_DIMENSIONS, max_length=CLIP_DIMENSIONS
     )
@@ -69,33 +69,33 @@ class TextVectorSerializer(_VectorSerializer):
     query = serializers.CharField()
 
 
-class PredictionSerializer(serializers.Serializer[Any]):
+class PredictionSerializer(serializers.Serializer):
     label = serializers.CharField()  # type: ignore[assignment]
     score = serializers.FloatField(min_value=0, max_value=1)
 
 
-class PredictionsSerializer(serializers.Serializer[Any]):
+class PredictionsSerializer(serializers.Serializer):
     predictions = PredictionSerializer(many=True)
 
 
-class _ModelNamesSerializer(serializers.Serializer[Any]):
+class _ModelNamesSerializer(serializers.Serializer):
     clip = serializers.CharField()
     blip = serializers.CharField()
 
 
-class ServiceSerializer(serializers.Serializer[Any]):
+class ServiceSerializer(serializers.Serializer):
     service = serializers.CharField()
     status = serializers.ChoiceField(["running", "unavailable"])
     device = serializers.CharField()
     models = _ModelNamesSerializer()
 
 
-class _ModelsLoadedSerializer(serializers.Serializer[Any]):
+class _ModelsLoadedSerializer(serializers.Serializer):
     clip = serializers.BooleanField()
     blip = serializers.BooleanField()
 
 
-class HealthSerializer(serializers.Serializer[Any]):
+class HealthSerializer(serializers.Serializer):
     success = serializers.BooleanField()
     status = serializers.ChoiceField(["healthy", "unhealthy"])
     message = serializers.CharField()

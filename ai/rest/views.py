@@ -5,7 +5,6 @@ Errors have the envelope of all other routes; the old service answered 500 to ba
 
 import time
 from dataclasses import asdict
-from typing import Any
 
 import psycopg
 from django.conf import settings
@@ -164,7 +163,7 @@ def _image(request: Request) -> Image.Image:
     return decode_upload(upload)
 
 
-def _form_fields(request: Request) -> dict[str, Any]:
+def _form_fields(request: Request) -> dict[str, object]:
     data = request.data
     return {"labels": data["labels"]} if isinstance(data, dict) and data.get("labels") else {}
 

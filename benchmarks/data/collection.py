@@ -1,11 +1,11 @@
-"""A made-up collection of images: a million posts with vectors, written with COPY in minutes.
+"""A synthetic collection of images: a million posts with vectors, stored with COPY in minutes.
 
-Vectors lie as CLIP's do: all images in a narrow cone (unrelated ones at a cosine of about 0.5),
-in clusters of uneven size, in a space of few effective dimensions within each. Texts lie in a cone
-of their own and have a cosine of 0.2 to 0.35 to the images that they are about.
+Vectors are distributed like those of CLIP: all images in a narrow cone (unrelated ones at a cosine
+of about 0.5), in clusters of uneven size, each with few effective dimensions. Texts lie in a second
+cone and have a cosine of 0.2 to 0.35 to the images that they describe.
 
-Titles, tags and captions are of made-up words, a few of which are in one of ten posts and most in
-hardly any (Zipf and Mandelbrot's law, with an offset that suits words with a meaning alone).
+Titles, tags and captions consist of artificial words, a few of which occur in one of ten posts and
+most in hardly any (Zipf and Mandelbrot's law, with an offset that suits content words).
 """
 
 from collections.abc import Iterator
@@ -20,10 +20,10 @@ DIMENSIONS = 512
 MODEL = "benchmark/clip"
 AUTHORS = 1_000
 ROWS_PER_CLUSTER, THEMES = 250, 100
-BLOCK = 20_000  # rows that are made and written at once
-# What a vector is made of, by length: its cone, its cluster and what is its own.
+BLOCK = 20_000  # rows that are generated and stored at once
+# Lengths of the components of a vector: cone, cluster and individual part.
 CONE, CLUSTER, OWN = 1.0, 0.8, 0.5
-TEXT_CONTENT = 0.45  # what an image's text shares with it, beside a cone of length 1
+TEXT_CONTENT = 0.45  # component that an image's text shares with it; its cone has length 1
 TAG_ONE_IN = 100
 TITLE, TAGS, CAPTION = slice(0, 3), slice(3, 5), slice(5, 10)  # of a post's words
 WORDS, RANK_OFFSET = 20_000, 10
@@ -32,7 +32,7 @@ _PLACEHOLDER = f"data:image/webp;base64,{'A' * 160}"
 
 
 class Block(NamedTuple):
-    """Rows `first` to `first + len(vectors)`; everything by row."""
+    """Rows `first` to `first + len(vectors)`; all arrays are by row."""
 
     first: int
     vectors: np.ndarray  # float32 [n, 512] of unit length
@@ -48,15 +48,16 @@ class Collection:
         self.rows, self._seed = rows, seed
         random = np.random.default_rng(seed)
         clusters = max(THEMES, rows // ROWS_PER_CLUSTER)
-        self._image_cone, self._text_cone = _units(random.normal(size=(2, DIMENSIONS)))
-        # Few directions carry most of what is an image's own: variance 1/k of the k-th.
+        self._image_cone, self._text_cone = _normalize(random.normal(size=(2, DIMENSIONS)))
+        # Few directions carry most of the individual part: the k-th has a variance of 1/k.
         rotation, _ = np.linalg.qr(random.normal(size=(DIMENSIONS, DIMENSIONS)))
         spread = 1 / np.sqrt(np.arange(1, DIMENSIONS + 1))
         self._shape = (spread / np.linalg.norm(spread))[:, None] * rotation
-        themes = self._shaped(random, THEMES)
+        themes = self._sample_own(random, THEMES)
         self._theme_of = random.integers(0, THEMES, clusters)
-        self._centres = _units(
-            0.6 * _units(themes)[self._theme_of] + 0.8 * _units(self._shaped(random, clusters))
+        self._centres = _normalize(
+            0.6 * _normalize(themes)[self._theme_of]
+            + 0.8 * _normalize(self._sample_own(random, clusters))
         )
         weights = 1 / (np.arange(clusters) + clusters / 20)
         self._weights = random.permutation(weights / weights.sum())
@@ -64,12 +65,12 @@ class Collection:
         frequency = 1 / (np.arange(WORDS) + RANK_OFFSET)
         self._frequency = frequency / frequency.sum()
 
-    def blocks(self) -> Iterator[Block]:
-        """The whole collection, the same at every call."""
+    def iterate_blocks(self) -> Iterator[Block]:
+        """Yield the whole collection, identical at every call."""
         for first in range(0, self.rows, BLOCK):
-            yield self._block(first, min(BLOCK, self.rows - first))
+            yield self._make_block(first, min(BLOCK, self.rows - first))
 
-    def _block(self, first: int, count: int) -> Block:
+    def _make_block(self, first: int, count: int) -> Block:
         random = np.random.default_rng([self._seed, first])
         cluster = random.choice(len(self._centres), count, p=self._weights)
         # Half of the posts are in the category of their theme, the others in any.
@@ -77,7 +78,7 @@ class Collection:
         category = np.where(random.random(count) < 0.5, by_theme, random.integers(0, 10, count))
         return Block(
             first,
-            self._images(cluster, self._shaped(random, count)),
+            self._combine_images(cluster, self._sample_own(random, count)),
             category,
             random.random(count) < 1 / TAG_ONE_IN,
             random.integers(0, AUTHORS, count),
@@ -85,58 +86,60 @@ class Collection:
             random.choice(WORDS, (count, CAPTION.stop), p=self._frequency),
         )
 
-    def image_queries(self, count: int) -> np.ndarray:
-        """float32 [count, 512]: pictures that are not in the collection."""
-        cluster, own, _ = self._chosen(count, 2)
-        return self._images(cluster, own)
+    def sample_image_queries(self, count: int) -> np.ndarray:
+        """Return float32 [count, 512]: vectors of pictures that are not in the collection."""
+        cluster, own, _ = self._sample_parts(count, 2)
+        return self._combine_images(cluster, own)
 
-    def text_queries(self, count: int) -> np.ndarray:
-        """float32 [count, 512]: what texts about such pictures look like."""
-        cluster, own, random = self._chosen(count, 3)
-        vague = 0.6 * own + 0.8 * self._shaped(random, count)
+    def sample_text_queries(self, count: int) -> np.ndarray:
+        """Return float32 [count, 512]: vectors of texts about such pictures."""
+        cluster, own, random = self._sample_parts(count, 3)
+        vague = 0.6 * own + 0.8 * self._sample_own(random, count)
         content = CLUSTER * self._centres[cluster] + OWN * vague
-        return _units(self._text_cone + TEXT_CONTENT * content)
+        return _normalize(self._text_cone + TEXT_CONTENT * content)
 
-    def queried_words(self, count: int) -> list[str]:
-        """Two words each, as frequent as they are in the collection."""
+    def sample_query_words(self, count: int) -> list[str]:
+        """Return texts of two words, with the word frequencies of the collection."""
         random = np.random.default_rng([self._seed, 4, 4])
         pairs = random.choice(WORDS, (count, 2), p=self._frequency)
-        return [" ".join(map(word, pair)) for pair in pairs]
+        return [" ".join(map(make_word, pair)) for pair in pairs]
 
-    def _chosen(self, count: int, stream: int) -> tuple[np.ndarray, np.ndarray, Any]:
+    def _sample_parts(
+        self, count: int, stream: int
+    ) -> tuple[np.ndarray, np.ndarray, np.random.Generator]:
         random = np.random.default_rng([self._seed, stream, stream])
         cluster = random.choice(len(self._centres), count, p=self._weights)
-        return cluster, self._shaped(random, count), random
+        return cluster, self._sample_own(random, count), random
 
-    def _images(self, cluster: np.ndarray, own: np.ndarray) -> np.ndarray:
-        return _units(CONE * self._image_cone + CLUSTER * self._centres[cluster] + OWN * own)
+    def _combine_images(self, cluster: np.ndarray, own: np.ndarray) -> np.ndarray:
+        return _normalize(CONE * self._image_cone + CLUSTER * self._centres[cluster] + OWN * own)
 
-    def _shaped(self, random: np.random.Generator, count: int) -> np.ndarray:
-        """float64 [count, 512] of length about 1."""
+    def _sample_own(self, random: np.random.Generator, count: int) -> np.ndarray:
+        """Return float64 [count, 512] of length about 1."""
         return random.standard_normal((count, DIMENSIONS), dtype=np.float32) @ self._shape
 
 
-def word(number: int) -> str:
-    """Three syllables; none is the beginning of another word."""
+def make_word(number: int) -> str:
+    """Return a word of three syllables; no word is a prefix of another."""
     mixed = int(number) * 7_919 % 1_000_000
     syllables = (mixed // 10_000, mixed // 100 % 100, mixed % 100)
     return "".join("bcdfghjklmnpqrstvwxz"[n // 5] + "aeiou"[n % 5] for n in syllables)
 
 
-def _units(vectors: np.ndarray) -> np.ndarray:
+def _normalize(vectors: np.ndarray) -> np.ndarray:
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
-# --- Into the database ------------------------------------------------------------------------
+# --- Storage ----------------------------------------------------------------------------------
 
 
-def row_id(table: int, row: int) -> UUID:
-    """Scattered as random ids are; the last 32 bits are the row."""
+def make_id(table: int, row: int) -> UUID:
+    """Return an id scattered like random ones, with the row in its last 32 bits."""
     mixed = (row + 1) * 0x9E3779B97F4A7C15F39CC0605CEDC835 + table
     return UUID(int=((mixed << 32) & (2**128 - 1)) | row, version=4)
 
 
-def row_of(identifier: UUID) -> int:
+def extract_row(identifier: UUID) -> int:
     return identifier.int & 0xFFFFFFFF
 
 
@@ -144,26 +147,26 @@ USER, POST, IMAGE = 1, 2, 3
 
 
 class Loader:
-    """Writes blocks into users, posts and post_images of an empty installation."""
+    """Store blocks in users, posts and post_images of an empty installation."""
 
     def __init__(self, database: str) -> None:
         self._connection = psycopg.connect(database, autocommit=True)
-        # The triggers' work (words, foreign keys) is not what is measured.
+        # The work of the triggers (words, foreign keys) is not measured.
         self._connection.execute("SET session_replication_role = replica")
-        self._connection.execute("DROP INDEX idx_post_words_document")  # made anew by `finish`
+        self._connection.execute("DROP INDEX idx_post_words_document")  # recreated by `finish`
         for table in ("users", "posts", "post_images"):
-            self._fill_by_default(table)
+            self._set_empty_defaults(table)
         from ai.models import VectorSpace  # once Django is set up
 
         model, pretrained = MODEL.split("/")
         VectorSpace.objects.create(
             column="embedding", name=MODEL, model=model, pretrained=pretrained, state="active"
         )
-        found = self._connection.execute("SELECT id FROM categories ORDER BY name").fetchall()
-        self.categories = [category for (category,) in found]
+        rows = self._connection.execute("SELECT id FROM categories ORDER BY name").fetchall()
+        self.categories = [category for (category,) in rows]
 
-    def _fill_by_default(self, table: str) -> None:
-        """Columns that must have a value, and of which no search knows, get an empty one."""
+    def _set_empty_defaults(self, table: str) -> None:
+        """Give required columns that no search uses an empty default."""
         for column, kind in self._connection.execute(_WITHOUT_DEFAULT, [table]).fetchall():
             empty = "''" if kind in ("text", "character varying") else "'0'"
             self._connection.execute(f"ALTER TABLE {table} ALTER {column} SET DEFAULT {empty}")
@@ -171,7 +174,7 @@ class Loader:
     def add_members(self) -> None:
         rows = [
             {
-                "id": row_id(USER, number),
+                "id": make_id(USER, number),
                 "email": f"member-{number}@example.test",
                 "password_hash": "!",
                 "first_name": "Member",
@@ -183,41 +186,43 @@ class Loader:
             }
             for number in range(AUTHORS)
         ]
-        with self._connection.cursor().copy(f"COPY users ({', '.join(rows[0])}) FROM STDIN") as to:
+        with self._connection.cursor().copy(
+            f"COPY users ({', '.join(rows[0])}) FROM STDIN"
+        ) as copy:
             for row in rows:
-                to.write_row(list(row.values()))
+                copy.write_row(list(row.values()))
 
     def add(self, block: Block) -> None:
         numbers = range(block.first, block.first + len(block.vectors))
-        posts = [self._post(block, index, row) for index, row in enumerate(numbers)]
+        posts = [self._make_row(block, index, row) for index, row in enumerate(numbers)]
         columns = (
             "id, user_id, title, category_id, tags, visibility, view_count, like_count,"
             " comment_count, caption, open_fields, created_at, updated_at"
         )
-        with self._connection.cursor().copy(f"COPY posts ({columns}) FROM STDIN") as to:
+        with self._connection.cursor().copy(f"COPY posts ({columns}) FROM STDIN") as copy:
             for post in posts:
-                to.write_row(post)
-        with self._connection.cursor().copy(_COPY_IMAGES) as to:
-            to.write(_HEADER + _binary_images(numbers, block) + b"\xff\xff")
+                copy.write_row(post)
+        with self._connection.cursor().copy(_COPY_IMAGES) as copy:
+            copy.write(_HEADER + _encode_images(numbers, block) + b"\xff\xff")
         self._connection.execute(
             "INSERT INTO post_words (post_id, document) SELECT id, words_about(posts) FROM posts"
             " WHERE id = ANY(%s)",
             [[post[0] for post in posts]],
         )
 
-    def _post(self, block: Block, index: int, row: int) -> list[Any]:
+    def _make_row(self, block: Block, index: int, row: int) -> list[Any]:
         moment = _EPOCH - timedelta(minutes=row * 2_654_435_761 % 2_628_000)  # within five years
-        words = [word(number) for number in block.words[index]]
+        words = [make_word(number) for number in block.words[index]]
         tags = [*words[TAGS], *(["rare"] if block.tagged[index] else [])]
         return [
-            row_id(POST, row),
-            row_id(USER, int(block.author[index])),
+            make_id(POST, row),
+            make_id(USER, int(block.author[index])),
             " ".join(words[TITLE]),
             self.categories[block.category[index]],
             tags,
             "public" if block.public[index] else "private",
             *(0, 0, 0),
-            _caption(words),
+            _format_caption(words),
             [],
             *(moment, moment),
         ]
@@ -229,8 +234,8 @@ class Loader:
         self._connection.execute("VACUUM (ANALYZE) posts, post_images, post_words, users")
 
 
-def _caption(words: list[str]) -> str:
-    """As long for every post, as `_binary_images` needs it."""
+def _format_caption(words: list[str]) -> str:
+    """Return a caption of the same length for every post, which `_encode_images` needs."""
     return "a picture of {} and {} with {} in {} {}".format(*words[CAPTION])
 
 
@@ -255,10 +260,12 @@ _COPY_IMAGES = (
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 
 
-def _binary_images(numbers: range, block: Block) -> bytes:
-    """Rows as PostgreSQL's binary COPY takes them (its manual, "COPY"): text takes minutes."""
+def _encode_images(numbers: range, block: Block) -> bytes:
+    """Encode rows for PostgreSQL's binary COPY (see its manual); text would take minutes."""
     numeric = {"width": 4, "height": 4, "file_size": 4, "display_order": 4, "ai_attempts": 2}
-    captions = [_caption([word(number) for number in words]).encode() for words in block.words]
+    captions = [
+        _format_caption([make_word(number) for number in words]).encode() for words in block.words
+    ]
     texts = {
         **{name: np.full(len(numbers), value) for name, value in _FIXED.items()},
         "checksum": np.array([b"%064x" % row for row in numbers]),
@@ -278,7 +285,7 @@ def _binary_images(numbers: range, block: Block) -> bytes:
     rows["fields"] = 2 + len(numeric) + 1 + len(texts) + 2
     for name, table in (("id", IMAGE), ("post_id", POST)):
         rows[f"{name}_length"] = 16
-        ids = b"".join(row_id(table, row).bytes for row in numbers)
+        ids = b"".join(make_id(table, row).bytes for row in numbers)
         rows[name] = np.frombuffer(ids, dtype="V16")
     for name, size in numeric.items():
         rows[f"{name}_length"] = size

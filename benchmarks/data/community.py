@@ -1,4 +1,4 @@
-"""A made-up community, written into the tables in seconds: the same one at every run."""
+"""A synthetic community, stored in the tables in seconds and identical at every run."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ from uuid import UUID
 import psycopg
 
 MEMBERS = 2_000
-VIEWER = 0  # the number of the member who looks, and follows about 50
+VIEWER = 0  # index of the member that sends the requests and follows about 50
 _SYLLABLES = [first + second for first in "bdfghklmnprst" for second in "aeiou"]
 _WORDS = ["đêm", "Huế", "phở", "biển", "harbour", "sunset", "market", "mountain"]
 _FIRST_NAMES = ["Linh", "Minh", "Anh", "Hoa", "Nam", "Emma", "Noah", "Mia", "Leo", "Ida"]
@@ -21,46 +21,46 @@ class Community:
         self._connection = psycopg.connect(database, autocommit=True)
         self._random = random.Random(seed)
         self._started = datetime.now(UTC)
-        self.members = [self._uuid() for _ in range(MEMBERS)]
+        self.members = [self._make_uuid() for _ in range(MEMBERS)]
         self.posts: list[UUID] = []
         self.public: list[UUID] = []
-        made_up = [first + second for first in _SYLLABLES for second in _SYLLABLES]
-        self._random.shuffle(made_up)
-        self._vocabulary = _WORDS + made_up
-        # As in a language: the tenth most frequent word is a tenth as frequent as the first.
+        artificial = [first + second for first in _SYLLABLES for second in _SYLLABLES]
+        self._random.shuffle(artificial)
+        self._vocabulary = _WORDS + artificial
+        # Zipf's law, as in natural language, with an offset of 20.
         self._frequencies = list(
             accumulate(1 / (rank + 20) for rank in range(len(self._vocabulary)))
         )
-        self._categories = self._column("SELECT id FROM categories ORDER BY name")
+        self._categories = self._fetch_column("SELECT id FROM categories ORDER BY name")
         self._add_members()
 
     def grow(self, posts: int) -> None:
-        """Adds posts until there are so many, with all that hangs on them."""
+        """Add posts until there are `posts`, with their images, likes, comments and counters."""
         first = len(self.posts)
-        self.posts += [self._uuid() for _ in range(first, posts)]
+        self.posts += [self._make_uuid() for _ in range(first, posts)]
         with self._connection.transaction():
-            # The triggers' work is done once for all below.
+            # The statements below do the work of the triggers once for all rows.
             self._connection.execute("SET LOCAL session_replication_role = replica")
             self._write_posts(first)
             for statement in (_LIKES, _COMMENTS, _COUNTERS, _SEARCHABLE):
                 self._connection.execute(statement, {"first": first, "members": MEMBERS})
         self._connection.execute("VACUUM (ANALYZE)")
 
-    def sizes(self) -> dict[str, int]:
+    def count_rows(self) -> dict[str, int]:
         tables = ("users", "posts", "post_images", "likes", "comments", "follows")
-        return {table: self._column(f"SELECT count(*) FROM {table}")[0] for table in tables}
+        return {table: self._fetch_column(f"SELECT count(*) FROM {table}")[0] for table in tables}
 
-    def words(self) -> list[str]:
-        """For searching: from frequent to rare."""
+    def sample_words(self) -> list[str]:
+        """Return search words from frequent to rare."""
         return [self._vocabulary[rank] for rank in (1, 20, 100, 300, 900, 1500, 2500, 3300)]
 
-    def _uuid(self) -> UUID:
+    def _make_uuid(self) -> UUID:
         return UUID(int=self._random.getrandbits(128), version=4)
 
-    def _column(self, query: str) -> list[Any]:
+    def _fetch_column(self, query: str) -> list[Any]:
         return [row[0] for row in self._connection.execute(query).fetchall()]
 
-    def _text(self, words: int) -> str:
+    def _make_text(self, words: int) -> str:
         return " ".join(
             self._random.choices(self._vocabulary, cum_weights=self._frequencies, k=words)
         )
@@ -98,11 +98,11 @@ class Community:
     def _write_posts(self, first: int) -> None:
         numbers = range(first, len(self.posts))
         self._copy("post", [{"id": self.posts[n], "number": n} for n in numbers])
-        self._copy("posts", [self._post(n) for n in numbers])
-        images = [self._image(n, order) for n in numbers for order in range(1 + (n % 10 < 3))]
+        self._copy("posts", [self._make_post(n) for n in numbers])
+        images = [self._make_image(n, order) for n in numbers for order in range(1 + (n % 10 < 3))]
         self._copy("post_images", images)
 
-    def _post(self, number: int) -> dict[str, Any]:
+    def _make_post(self, number: int) -> dict[str, Any]:
         moment = self._started - timedelta(minutes=5 * self._random.randrange(100_000))
         (visibility,) = self._random.choices(["public", "friends", "private"], [80, 12, 8])
         if visibility == "public":
@@ -110,19 +110,19 @@ class Community:
         return {
             "id": self.posts[number],
             "user_id": self._random.choice(self.members),
-            "title": self._text(4),
-            "description": self._text(15),
+            "title": self._make_text(4),
+            "description": self._make_text(15),
             "category_id": self._random.choice(self._categories),
-            "tags": self._text(3).split(),
+            "tags": self._make_text(3).split(),
             "visibility": visibility,
             **dict.fromkeys(("view_count", "like_count", "comment_count"), 0),
-            "caption": self._text(6),
+            "caption": self._make_text(6),
             "open_fields": [],
             **dict.fromkeys(("created_at", "updated_at"), moment),
         }
 
-    def _image(self, number: int, order: int) -> dict[str, Any]:
-        image = self._uuid()
+    def _make_image(self, number: int, order: int) -> dict[str, Any]:
+        image = self._make_uuid()
         return {
             "id": image,
             "post_id": self.posts[number],
@@ -130,7 +130,7 @@ class Community:
             "image_path": f"posts/{image}.jpg",
             **{"width": 1600, "height": 1200, "file_size": 400_000, "checksum": ""},
             "placeholder": f"data:image/webp;base64,{'A' * 160}",
-            "ai_caption": self._text(6),
+            "ai_caption": self._make_text(6),
             **{
                 "embedding_model": "",
                 "next_embedding_model": "",

@@ -1,4 +1,4 @@
-"""Drawn scenes as the real engine sees them: vectors by CLIP and captions by BLIP, kept in var/."""
+"""Drawn scenes with the real engine's CLIP vectors and BLIP captions, cached in var/."""
 
 import json
 import time
@@ -18,31 +18,31 @@ WIDTH, BATCH = 480, 32
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """vectors: float32 [n, 512] of unit length; captions: English; both in the scenes' order."""
+class DrawnScenes:
+    """Scenes with vectors, float32 [n, 512] of unit length, and English captions, in one order."""
 
     scenes: list[Scene]
     vectors: np.ndarray
     captions: list[str]
 
 
-def drawn(count: int, seed: int = 0) -> Drawn:
-    """The same scenes at every call; the first one draws, embeds and captions them."""
+def load_drawn_scenes(count: int, seed: int = 0) -> DrawnScenes:
+    """Return the same scenes at every call; the first call draws, embeds and captions them."""
     start = DEMO_SEEDS.start + 50_000 * (seed % 10)
     scenes = sample_scenes(count, range(start, DEMO_SEEDS.stop), held_out_pairs=None)
     name = get_engine().clip_name.replace("/", "-")
     file = CACHE / f"drawn-{name}-{count}-{seed}.npz"
     if not file.exists():
-        vectors, captions = _seen(scenes)
+        vectors, captions = _process_scenes(scenes)
         file.parent.mkdir(exist_ok=True)
         np.savez(file, vectors=vectors, captions=json.dumps(captions))
-    kept = np.load(file)
-    return Drawn(scenes, kept["vectors"], json.loads(str(kept["captions"])))
+    cached = np.load(file)
+    return DrawnScenes(scenes, cached["vectors"], json.loads(str(cached["captions"])))
 
 
-def _seen(scenes: list[Scene]) -> tuple[np.ndarray, list[str]]:
+def _process_scenes(scenes: list[Scene]) -> tuple[np.ndarray, list[str]]:
     vectors, captions, began = [], [], time.perf_counter()
-    for images in _batches(scenes):
+    for images in _draw_batches(scenes):
         vectors.append(get_engine().embed_images(images))
         captions += get_engine().caption_images(images)
         rate = len(captions) / (time.perf_counter() - began)
@@ -51,6 +51,6 @@ def _seen(scenes: list[Scene]) -> tuple[np.ndarray, list[str]]:
     return np.concatenate(vectors), captions
 
 
-def _batches(scenes: list[Scene]) -> Iterator[list[Image.Image]]:
+def _draw_batches(scenes: list[Scene]) -> Iterator[list[Image.Image]]:
     for start in range(0, len(scenes), BATCH):
         yield [draw_scene(scene, WIDTH) for scene in scenes[start : start + BATCH]]

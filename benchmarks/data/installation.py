@@ -1,4 +1,4 @@
-"""PostgreSQL, Redis and web of a throwaway installation, without workers or clock beside them."""
+"""A temporary installation of PostgreSQL, Redis and web, without workers or Celery beat."""
 
 import os
 import shutil
@@ -17,12 +17,12 @@ import psycopg
 from smimso.local import processes, servers
 from smimso.local.supervisor import Program
 
-FOREIGN = ("SMIMSO_", "DATABASE_URL", "REDIS_URL", "DJANGO_", "SECRET_KEY", "JWT_")
+CLEARED_PREFIXES = ("SMIMSO_", "DATABASE_URL", "REDIS_URL", "DJANGO_", "SECRET_KEY", "JWT_")
 
 
 @contextmanager
-def installation(**settings: str) -> Iterator[str]:
-    """The URL of its web process; this process's Django is set up for it, its tables are there."""
+def run_installation(**settings: str) -> Iterator[str]:
+    """Yield the URL of its web process, with migrated tables and Django of this process set up."""
     with ExitStack() as stack:
         name = stack.enter_context(
             tempfile.TemporaryDirectory(prefix="smimso-bench-", ignore_cleanup_errors=True)
@@ -33,23 +33,23 @@ def installation(**settings: str) -> Iterator[str]:
         account = servers.ensure_server_account()
         servers.prepare_directories(data_dir, account)
         servers.init_postgres(data_dir, account)
-        stack.enter_context(running(processes.postgres(data_dir, account), data_dir))
-        stack.enter_context(running(processes.redis(data_dir, account), data_dir))
-        until(lambda: _database_answers(data_dir), "PostgreSQL")
+        stack.enter_context(run_program(processes.postgres(data_dir, account), data_dir))
+        stack.enter_context(run_program(processes.redis(data_dir, account), data_dir))
+        wait_until(lambda: _is_database_up(data_dir), "PostgreSQL")
         servers.create_database(data_dir)
         environment = _set_up(data_dir, settings)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         web = processes.web(environment, host="127.0.0.1", port=port)
-        stack.enter_context(running(web, data_dir))
+        stack.enter_context(run_program(web, data_dir))
         url = f"http://127.0.0.1:{port}"
-        until(lambda: _web_answers(url), "The web process")
+        wait_until(lambda: _is_web_up(url), "The web process")
         yield url
 
 
 def _set_up(data_dir: Path, settings: dict[str, str]) -> dict[str, str]:
-    for key in [key for key in os.environ if key.startswith(FOREIGN)]:
+    for key in [key for key in os.environ if key.startswith(CLEARED_PREFIXES)]:
         del os.environ[key]
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "smimso.settings",
@@ -69,7 +69,7 @@ def _set_up(data_dir: Path, settings: dict[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def running(program: Program, data_dir: Path) -> Iterator[None]:
+def run_program(program: Program, data_dir: Path) -> Iterator[None]:
     with (data_dir / f"{program.name}.log").open("ab") as log:
         process = subprocess.Popen(
             program.child_command(),
@@ -88,15 +88,15 @@ def running(program: Program, data_dir: Path) -> Iterator[None]:
                 process.wait()
 
 
-def until(answers: Callable[[], bool], what: str, seconds: float = 90) -> None:
+def wait_until(is_ready: Callable[[], bool], name: str, seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
-    while not answers():
+    while not is_ready():
         if time.monotonic() > deadline:
-            raise RuntimeError(f"{what} does not answer")
+            raise RuntimeError(f"{name} does not respond")
         time.sleep(0.1)
 
 
-def _database_answers(data_dir: Path) -> bool:
+def _is_database_up(data_dir: Path) -> bool:
     try:
         psycopg.connect(servers.database_url(data_dir, "postgres")).close()
     except psycopg.OperationalError:
@@ -104,7 +104,7 @@ def _database_answers(data_dir: Path) -> bool:
     return True
 
 
-def _web_answers(url: str) -> bool:
+def _is_web_up(url: str) -> bool:
     try:
         return httpx.get(f"{url}/health", timeout=5).status_code == 200
     except httpx.TransportError:

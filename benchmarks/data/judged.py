@@ -1,6 +1,6 @@
-"""A collection of drawn posts, queries about it, and what is relevant to each.
+"""A collection of drawn posts, queries about it, and the relevance of each post to each query.
 
-Every scene knows what it shows, and every query what it asks for: nobody's taste is in between.
+The content of every scene and the claims of every query are known, so no human judgement is needed.
 """
 
 import random
@@ -32,7 +32,7 @@ MEMBERS = 12
 def save_posts(
     scenes: Sequence[Scene], vectors: np.ndarray, captions: Sequence[str], model: str
 ) -> list[Post]:
-    """A post with one picture for each scene; members wrote much, little, or the wrong thing."""
+    """Store a post with one picture for each scene; texts are detailed, short, missing or wrong."""
     choose = random.Random(0)
     members = [
         User.objects.create_user(f"drawn-{n}@example.test", first_name=f"Member{n}")
@@ -42,7 +42,7 @@ def save_posts(
     now = timezone.now()
     posts, images = [], []
     for number, scene in enumerate(scenes):
-        title, tags = _written(scene, choose, scenes)
+        title, tags = _write_texts(scene, choose, scenes)
         category = categories.get(KINDS[scene.main.kind].category)
         post = Post(
             user=members[number % MEMBERS],
@@ -71,36 +71,39 @@ def save_posts(
     return posts
 
 
-def _written(
+def _write_texts(
     scene: Scene, choose: random.Random, scenes: Sequence[Scene]
 ) -> tuple[str, list[str] | None]:
-    """Title and tags: of every twenty members seven wrote a title, three only tags, seven nothing,
-    and three a title that says something else."""
+    """Return title and tags.
+
+    Of twenty posts seven have a title, three only tags, seven neither, and three the title of
+    another scene.
+    """
     language = choose.choice(["en", "vi"])
     part = choose.random()
     if part < 0.35:
         title = describe_partly(scene, language, choose).text
-        return title, _tags(scene, language) if choose.random() < 0.5 else None
+        return title, _make_tags(scene, language) if choose.random() < 0.5 else None
     if part < 0.5:
-        return UNTITLED, _tags(scene, language)
+        return UNTITLED, _make_tags(scene, language)
     if part < 0.85:
         return UNTITLED, None
     return describe_partly(choose.choice(scenes), language, choose).text, None
 
 
-def _tags(scene: Scene, language: str) -> list[str]:
+def _make_tags(scene: Scene, language: str) -> list[str]:
     if language == "en":
         return [KIND_EN[scene.main.kind][0][0], PLACE_EN[scene.place][0][0].split()[-1]]
     return [KIND_VI[scene.main.kind][0][1], PLACE_VI[scene.place][0][0]]
 
 
-# --- Judging ----------------------------------------------------------------------------------
+# --- Relevance --------------------------------------------------------------------------------
 
 
-def fits(scene: Scene, asked: Description) -> bool:
-    """Whether the scene is all that was asked for."""
+def is_match(scene: Scene, query: Description) -> bool:
+    """Return True if the scene has every trait of the query."""
     given = {"place": scene.place, "time": scene.time, "weather": scene.weather}
-    if any(getattr(asked, name) not in (None, value) for name, value in given.items()):
+    if any(getattr(query, name) not in (None, value) for name, value in given.items()):
         return False
     return all(
         any(
@@ -111,41 +114,43 @@ def fits(scene: Scene, asked: Description) -> bool:
             and claim.count in (None, item.count)
             for item in scene.objects
         )
-        for claim in asked.objects
+        for claim in query.objects
     )
 
 
-def gain(scene: Scene, asked: Description) -> int:
-    """3: all that was asked for. 1: the right things, but not as asked for. 0: else."""
-    if fits(scene, asked):
+def grade(scene: Scene, query: Description) -> int:
+    """Return 3 for every trait of the query, 1 for the right objects with other traits, else 0."""
+    if is_match(scene, query):
         return 3
     kinds = {item.kind for item in scene.objects}
-    named = [claim.kind for claim in asked.objects if claim.kind]
+    named = [claim.kind for claim in query.objects if claim.kind]
     return 1 if named and kinds.issuperset(named) else 0
 
 
-def ndcg(found: Sequence[int], gains: Sequence[int], at: int = 10) -> float:
-    """Normalised discounted cumulative gain (Järvelin and Kekäläinen 2002) of positions."""
+def compute_ndcg(results: Sequence[int], gains: Sequence[int], at: int = 10) -> float:
+    """Return the nDCG (Järvelin and Kekäläinen 2002) of the ranked positions `results`, 0..1."""
     discounts = 1 / np.log2(np.arange(2, at + 2))
-    mine = np.array([gains[n] for n in found[:at]] + [0] * (at - len(found[:at])))
+    gained = np.array([gains[n] for n in results[:at]] + [0] * (at - len(results[:at])))
     best = np.sort(np.asarray(gains))[::-1][:at]
     ideal = float((best * discounts[: len(best)]).sum())
-    return float((mine * discounts).sum()) / ideal if ideal else 1.0
+    return float((gained * discounts).sum()) / ideal if ideal else 1.0
 
 
-def queries(scenes: Sequence[Scene], count: int, language: str, seed: int = 1) -> list[Description]:
-    """About scenes of the collection: their things, their setting, their category."""
+def sample_queries(
+    scenes: Sequence[Scene], count: int, language: str, seed: int = 1
+) -> list[Description]:
+    """Return queries about scenes of the collection: objects, setting or category."""
     choose = random.Random(f"{seed}{language}")
     forms = (describe_partly, describe_partly, describe_setting, describe_as_label)
     return [choose.choice(forms)(choose.choice(scenes), language, choose) for _ in range(count)]
 
 
-# --- "This, but blue" --------------------------------------------------------------------------
+# --- "This, but blue" -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Change:
-    """A picture whose main thing is of this kind, and what is to be different."""
+    """A composed query: a picture with a main object of `kind`, and the requested change."""
 
     kind: str
     text: str
@@ -153,8 +158,8 @@ class Change:
     place: str | None = None
     time: str | None = None
 
-    def is_new(self, scene: Scene) -> bool:
-        """Whether `scene` is a picture to begin with: of one thing, and not yet as asked for."""
+    def is_source(self, scene: Scene) -> bool:
+        """Return True for a suitable source picture: one object, without the requested change."""
         return (
             scene.main.kind == self.kind
             and len(scene.objects) == 1
@@ -164,9 +169,9 @@ class Change:
         )
 
     def is_met(self, scene: Scene) -> bool:
-        things = [item for item in scene.objects if item.kind == self.kind]
+        objects = [item for item in scene.objects if item.kind == self.kind]
         return (
-            any(self.colour in (None, item.colour) for item in things)
+            any(self.colour in (None, item.colour) for item in objects)
             and self.place in (None, scene.place)
             and self.time in (None, scene.time)
         )
@@ -225,7 +230,7 @@ CHANGES = (
 
 @dataclass(frozen=True)
 class Exclusion:
-    """A query with an excluded part; what it wants and what must not be there."""
+    """A query with an excluded part: the wanted traits and the forbidden ones (`no_…`)."""
 
     text: str
     kind: str | None = None
@@ -243,10 +248,13 @@ class Exclusion:
         )
 
     def is_excluded(self, scene: Scene) -> bool:
-        things = [item for item in scene.objects if self.kind in (None, item.kind)]
+        objects = [item for item in scene.objects if self.kind in (None, item.kind)]
         return (
             any(item.kind == self.no_kind for item in scene.objects)
-            or (self.no_colour is not None and any(t.colour == self.no_colour for t in things))
+            or (
+                self.no_colour is not None
+                and any(item.colour == self.no_colour for item in objects)
+            )
             or scene.place == self.no_place
             or scene.time == self.no_time
         )
@@ -280,7 +288,7 @@ EXCLUSIONS = (
 )
 
 
-# --- Nothing to be found ----------------------------------------------------------------------
+# --- Queries without results ------------------------------------------------------------------
 
 NONSENSE = (
     *("asdf qwerty", "stock market interest rates", "quantum chromodynamics lecture"),

@@ -1,1 +1,1 @@
-"""Models of the real sizes with random weights, and photographs of 12 megapixels."""
+"""Full-size models with random weights, and 12-megapixel photographs."""

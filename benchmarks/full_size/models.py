@@ -1,6 +1,6 @@
-"""CLIP ViT-B/32 and BLIP base with random weights, as transformers saves them.
+"""CLIP ViT-B/32 and BLIP base with random weights, saved by transformers.
 
-How long a network computes does not depend on what its weights are.
+The time that a network takes does not depend on the values of its weights.
 """
 
 import sys
@@ -9,8 +9,8 @@ from pathlib import Path
 CACHE = Path(__file__).resolve().parents[2] / "var" / "random-full-size"
 
 
-def full_size_models(directory: Path = CACHE) -> dict[str, str]:
-    """The settings that name both models, in the environment's words; made once (1.5 GB)."""
+def prepare_models(directory: Path = CACHE) -> dict[str, str]:
+    """Create both models once (1.5 GB); return the environment variables that select them."""
     clip, blip = directory / "clip-vit-base-patch32", directory / "blip-image-captioning-base"
     if not (blip / "tokenizer.json").exists():
         directory.mkdir(parents=True, exist_ok=True)
@@ -38,13 +38,13 @@ def _save(clip: Path, blip: Path) -> None:
     )
     from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
-    print(f"Making models of full size in {clip.parent}", file=sys.stderr)
+    print(f"Creating full-size models in {clip.parent}", file=sys.stderr)
     torch.manual_seed(0)
     # CLIPConfig's defaults are those of openai/clip-vit-base-patch32.
     CLIPModel(CLIPConfig(text_config={}, vision_config={})).save_pretrained(clip)
-    # As Salesforce/blip-image-captioning-base says it.
+    # From the configuration of Salesforce/blip-image-captioning-base.
     text = {"num_attention_heads": 12, "vocab_size": 30_524}
-    # Its vision's usual range, 1e-10, would leave nothing of the picture to compute with.
+    # The default range of the vision model, 1e-10, would make all activations vanish.
     vision = {"image_size": 384, "initializer_range": 0.02}
     config = BlipConfig(vision_config=vision, text_config=text)
     BlipForConditionalGeneration(config).save_pretrained(blip)

@@ -1,14 +1,11 @@
 """The page that deletes an account with all its posts."""
 
-from typing import cast
-
 from django.contrib import auth
 from django.contrib.messages.views import SuccessMessageMixin
 from django.http import HttpResponse
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import User
 from accounts.pages.forms import ConfirmationForm
 from accounts.pages.passwords import MemberFormPage
 from members import services
@@ -21,6 +18,6 @@ class DeleteAccount(SuccessMessageMixin, MemberFormPage):
     success_message = _("Your account has been deleted.")
 
     def form_valid(self, form: ConfirmationForm) -> HttpResponse:
-        services.delete_account(user=cast(User, self.request.user), **form.cleaned_data)
+        services.delete_account(user=self.request.user, **form.cleaned_data)
         auth.logout(self.request)
         return super().form_valid(form)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema_view
@@ -32,7 +31,7 @@ from posts import feed
 from posts.models import ActivityType
 from posts.rest.serializers import PostListItemSerializer
 from smimso.errors import InvalidInput
-from smimso.web.openapi import documented, documented_page, limit_param, query_param
+from smimso.web.openapi import View, documented, documented_page, limit_param, query_param
 from smimso.web.paging import page_limit, respond_with_page
 from smimso.web.responses import success
 from smimso.web.throttling import AccountThrottle
@@ -41,7 +40,7 @@ from smimso.web.throttling import AccountThrottle
 class AccountView(MeView):
     throttle_classes = [AccountThrottle]
 
-    @documented("End my account", body=IdentitySerializer, errors=[501])
+    @documented("Delete my account", body=IdentitySerializer, errors=[501])
     def delete(self, request: MemberRequest) -> Response:
         form = IdentitySerializer(data=request.data)
         form.is_valid(raise_exception=True)
@@ -106,7 +105,7 @@ class OwnSavedPostsView(APIView):
 
 class ActivitiesView(APIView):
     @documented(
-        "What I did",
+        "My activities",
         ActivitySerializer(many=True),
         query=[query_param("type", "string", enum=ActivityType.values)],
     )
@@ -117,7 +116,9 @@ class ActivitiesView(APIView):
 
 
 class RelatedMembersView(APIView):
-    @documented("Who likes what I like", UserCardSerializer(many=True), query=[limit_param(10)])
+    @documented(
+        "Members with similar likes", UserCardSerializer(many=True), query=[limit_param(10)]
+    )
     def get(self, request: MemberRequest) -> Response:
         members = services.related_members(request.user, limit=_limit(request))
         return success(UserCardSerializer(members, many=True).data)
@@ -125,7 +126,7 @@ class RelatedMembersView(APIView):
 
 def _document_leaderboard(
     summary: str, entry: type[serializers.Serializer]
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+) -> Callable[[View], View]:
     return documented(summary, entry(many=True), query=[limit_param(10)])
 
 

@@ -1,6 +1,6 @@
 """Serializers of notifications."""
 
-from typing import Any
+from typing import TypedDict, cast
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema_field
@@ -42,7 +42,7 @@ class NotificationSerializer(serializers.ModelSerializer):
         ]
 
     @extend_schema_field(RelatedUserSerializer(allow_null=True))
-    def get_related_user(self, notification: Notification) -> dict[str, Any] | None:
+    def get_related_user(self, notification: Notification) -> dict[str, str | None] | None:
         user = notification.related_user
         if user is None:
             return None
@@ -72,13 +72,19 @@ class CountSerializer(serializers.Serializer):
     count = serializers.IntegerField()
 
 
-def notification_list(user_id: UUID, *, page: int, limit: int) -> dict[str, Any]:
+class NotificationList(TypedDict):
+    notifications: list[dict[str, object]]
+    total: int
+    unreadCount: int
+
+
+def notification_list(user_id: UUID, *, page: int, limit: int) -> NotificationList:
     """Return the data of GET /notifications and of the first event of a stream."""
     visible = Notification.objects.visible_to(user_id)
+    rows = notifications_of(user_id)[(page - 1) * limit : page * limit]
+    notifications = NotificationSerializer(rows, many=True).data
     return {
-        "notifications": NotificationSerializer(
-            notifications_of(user_id)[(page - 1) * limit : page * limit], many=True
-        ).data,
+        "notifications": cast(list[dict[str, object]], notifications),
         "total": visible.count(),
         "unreadCount": visible.filter(is_read=False).count(),
     }

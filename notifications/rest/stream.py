@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 from uuid import UUID, uuid4
 
 import redis
@@ -27,7 +26,11 @@ from rest_framework import exceptions
 
 from notifications.models import Notification
 from notifications.pubsub import channel_name
-from notifications.rest.serializers import NotificationSerializer, notification_list
+from notifications.rest.serializers import (
+    NotificationList,
+    NotificationSerializer,
+    notification_list,
+)
 from smimso.errors import AuthenticationFailed, Overloaded
 from smimso.redis import async_redis_client
 from smimso.web.auth import user_for_token
@@ -45,7 +48,7 @@ SNAPSHOT_SIZE = 50  # notifications
 
 
 @documented_plain(
-    "My notifications as they come (server-sent events)",
+    "Stream of my notifications (server-sent events)",
     parameters=[query_param("token", "string", "Instead of the header")],
     responses={(200, "text/event-stream"): OpenApiTypes.STR, (401, JSON): ErrorSerializer},
 )
@@ -91,7 +94,7 @@ async def stream_events(user_id: UUID, token: str, slot: str) -> AsyncIterator[s
 
 
 async def _live_events(
-    subscription: PubSub, user_id: UUID, known: set[str], token: str
+    subscription: PubSub, user_id: UUID, known: set[object], token: str
 ) -> AsyncIterator[str]:
     """Yield events for LIFETIME_SECONDS, or until the token becomes invalid."""
     started = checked = time.monotonic()
@@ -166,14 +169,14 @@ def _authenticate(token: str) -> UUID | None:
     return user_id
 
 
-def load_snapshot(user_id: UUID) -> dict[str, Any]:
+def load_snapshot(user_id: UUID) -> NotificationList:
     try:
         return notification_list(user_id, page=1, limit=SNAPSHOT_SIZE)
     finally:
         connection.close()
 
 
-def load_notification(user_id: UUID, notification_id: str) -> dict[str, Any] | None:
+def load_notification(user_id: UUID, notification_id: str) -> dict[str, object] | None:
     """Return the notification, or None if it was retracted or its post was hidden."""
     rows = Notification.objects.visible_to(user_id).select_related("related_user", "post")
     try:

@@ -28,20 +28,20 @@ class NotificationListView(APIView):
 
 
 class UnreadCountView(APIView):
-    @documented("How many are unread", CountSerializer)
+    @documented("Number of unread notifications", CountSerializer)
     def get(self, request: Request) -> Response:
         return success({"count": services.unread_count(member_id(request))})
 
 
 class ReadView(APIView):
-    @documented("Mark one as read")
+    @documented("Mark a notification as read")
     def put(self, request: Request, notification_id: UUID) -> Response:
         services.mark_read(user_id=member_id(request), notification_id=notification_id)
         return success(None, "Notification marked as read")
 
 
 class ReadAllView(APIView):
-    @documented("Mark all as read")
+    @documented("Mark all notifications as read")
     def put(self, request: Request) -> Response:
         services.mark_all_read(user_id=member_id(request))
         return success(None, "All notifications marked as read")

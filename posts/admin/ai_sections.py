@@ -59,7 +59,7 @@ def _count_hosted_elsewhere() -> dict[str, int]:
     return {state: counts.get(state, 0) for state in UNFINISHED}
 
 
-def _step_context(step: str, waiting: int) -> dict[str, Any]:
+def _step_context(step: str, waiting: int) -> dict[str, object]:
     try:
         throughput = metrics.throughput(step)
     except RedisError:

@@ -6,7 +6,7 @@ the missing ones in batches. Rows are the truth: a lost batch is simply computed
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 import numpy as np
@@ -34,7 +34,7 @@ class AsNumpy(Func):
     function = "vector_send"  # pgvector's binary format: a header of 4 bytes, then big-endian
     output_field = BinaryField()
 
-    def convert_value(self, value: bytes | None, *_: Any) -> np.ndarray | None:
+    def convert_value(self, value: bytes | None, *_: object) -> np.ndarray | None:
         return None if value is None else np.frombuffer(value, ">f4", offset=4).astype(np.float32)
 
 
@@ -61,21 +61,21 @@ def embed_all(pictures: Sequence[Image.Image], engines: Sequence[Embedder]) -> l
     ]
 
 
-def column_values(vectors: Vectors, *, first: str) -> dict[str, Any]:
+def column_values(vectors: Vectors, *, first: str) -> dict[str, object]:
     """Return the values to store for one image, for an update in the caller's transaction.
 
     Vectors of a model that has no column any more are left out. first: name of the model that a
     collection without vectors begins with.
     """
     columns = vector_space.lock_columns(first)
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     for name, vector in vectors.items():
         if column := columns.get(name):
             values |= {column: vector.tolist(), f"{column}_model": name}
     return values
 
 
-def searchable_column_values(vectors: Vectors, *, first: str) -> dict[str, Any]:
+def searchable_column_values(vectors: Vectors, *, first: str) -> dict[str, object]:
     """Return `column_values`; raise VectorSpaceChanged if search would find none of them."""
     values = column_values(vectors, first=first)
     if Column.SEARCHED.value not in values:

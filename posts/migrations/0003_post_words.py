@@ -1,6 +1,6 @@
-"""The words of each post, kept by triggers (docs/adr/0005-triggers-keep-the-words-of-posts.md).
+"""The search document of each post, maintained by triggers (ADR 5).
 
-A change of `posts.full_text._folded` or of what is searched needs a new migration like this one.
+A change of `posts.full_text.strip_diacritics` or of the searched fields needs a new migration.
 """
 
 import django.contrib.postgres.indexes
@@ -12,7 +12,7 @@ MARKS = (
     "\u0300\u0301\u0302\u0303\u0304\u0306\u0308\u0309\u030a\u030b\u030c\u031b\u0323\u0327\u0328"
 )
 
-# Only as much as surely fits: PostgreSQL refuses documents of more than 1 MB, and then the write.
+# Truncated, because PostgreSQL refuses search documents of more than 1 MB, and so the write.
 FUNCTIONS = f"""
 CREATE FUNCTION folded_words(written text) RETURNS tsvector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -147,7 +147,7 @@ class Migration(migrations.Migration):
             options={"db_table": "post_words"},
         ),
         migrations.RunSQL(FUNCTIONS + TRIGGERS + FILL, UNDO),
-        # After the rows are there: many times faster than with each of them.
+        # Built after the rows are inserted, which is many times faster.
         migrations.AddIndex(
             model_name="postwords",
             index=django.contrib.postgres.indexes.GinIndex(

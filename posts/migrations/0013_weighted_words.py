@@ -1,8 +1,8 @@
-"""The words of a post know where they stand: A title, B tags, C descriptions, D names."""
+"""Weights of the words of a post: A title, B tags, C descriptions, D names."""
 
 from django.db import migrations
 
-# As much as in migration 0003: 60,000 characters altogether surely fit.
+# Truncated to 60,000 characters in all, as in migration 0003.
 WEIGHTED = """
 CREATE OR REPLACE FUNCTION words_about(post posts) RETURNS tsvector LANGUAGE sql STABLE AS $$
     SELECT setweight(folded_words(left(post.title, 3000)), 'A')
@@ -30,7 +30,7 @@ CREATE OR REPLACE FUNCTION words_about(post posts) RETURNS tsvector LANGUAGE sql
 $$;
 """
 
-# Without the index, which is many times faster made anew than changed row by row.
+# The index is dropped and built again, which is many times faster than updating it row by row.
 REFILL = """
 DROP INDEX IF EXISTS idx_post_words_document;
 UPDATE post_words SET document = words_about(posts) FROM posts WHERE posts.id = post_id;

@@ -181,5 +181,5 @@ def _caption_values(request: MemberPageRequest, post: Post) -> list[tuple[PostIm
     ]
 
 
-def _choices() -> dict[str, Any]:
+def _choices() -> dict[str, object]:
     return {"categories": Category.objects.all(), "visibilities": Visibility.values}

@@ -1,7 +1,6 @@
 """Pages with a grid of posts: the feed, and the posts that a member saved or liked."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse
@@ -67,7 +66,7 @@ def render_grid(
     request: PageRequest,
     template: str,
     posts: PostQuerySet,
-    extra_context: dict[str, Any] | None = None,
+    extra_context: Mapping[str, object] | None = None,
 ) -> HttpResponse:
     """Render a page of a grid with infinite scroll, newest first, after the cursor `?before=`."""
     cursor = parse_cursor(request.GET.get("before", ""))

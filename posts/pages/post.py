@@ -1,6 +1,6 @@
 """The page of a post, and the progress of its AI processing."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -67,7 +67,7 @@ def render_post(
 
 def comment_context(
     request: HttpRequest, post: Post, *, reply_to: str = "", text: str = "", error: str = ""
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the comments, flat and oldest first, and the state of the comment form.
 
     reply_to: id of the parent comment. text, error: of a comment that was refused.
@@ -95,7 +95,7 @@ def _is_reload(request: HttpRequest) -> bool:
     return urlsplit(request.headers.get("Referer", "")).path.startswith(request.path)
 
 
-def _ai_context(request: HttpRequest, post: Post) -> dict[str, Any]:
+def _ai_context(request: HttpRequest, post: Post) -> dict[str, object]:
     """Return the state that the page shows of the AI, and if its author should poll for more."""
     states = [image.ai_status for image in post.images.all()]
     is_own = post.user_id == request.user.pk

@@ -1,7 +1,10 @@
 """Serializers of requests and responses about posts."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from django.db.models import Manager
+from django.http import QueryDict
 from django.utils.functional import cached_property
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -19,7 +22,7 @@ MAX_CAPTION_LENGTH = 2_000  # characters
 class JSONListField(serializers.ListField):
     """A list sent as a JSON array inside a multipart field, as the frontend does."""
 
-    def get_value(self, dictionary: Any) -> Any:
+    def get_value(self, dictionary: Mapping[Any, object]) -> object:
         return dictionary.get(self.field_name, serializers.empty)
 
     def to_internal_value(self, data: Any) -> list[Any]:
@@ -44,7 +47,7 @@ class TagsField(JSONListField):
         parsed = super()._parse(text)
         return text.split(",") if parsed == [text] else parsed
 
-    def to_internal_value(self, data: Any) -> list[str]:
+    def to_internal_value(self, data: object) -> list[str]:
         return _clean_tags(super().to_internal_value(data))
 
 
@@ -63,10 +66,10 @@ class NewPostSerializer(serializers.Serializer):
         child=serializers.CharField(max_length=MAX_CAPTION_LENGTH, allow_blank=True), default=list
     )
 
-    def to_internal_value(self, data: Any) -> Any:
+    def to_internal_value(self, data: QueryDict) -> dict[str, object]:
         # A form cannot send null: the frontend leaves category_id blank.
         if data.get("category_id") == "":
-            data = {**data.dict(), "category_id": None}
+            return super().to_internal_value({**data.dict(), "category_id": None})
         return super().to_internal_value(data)
 
 
@@ -89,7 +92,7 @@ class PostChangesSerializer(serializers.Serializer):
     )
     visibility = serializers.ChoiceField(Visibility.choices)
 
-    def to_internal_value(self, data: Any) -> Any:
+    def to_internal_value(self, data: object) -> dict[str, object]:
         if isinstance(data, dict) and not data.get("category_id", True):
             data = {**data, "category_id": None}
         return super().to_internal_value(data)
@@ -114,11 +117,11 @@ class FeedQuerySerializer(serializers.Serializer):
     category_id = serializers.UUIDField(required=False)
     search = serializers.CharField(required=False, allow_blank=True, max_length=1_000)
 
-    def to_internal_value(self, data: Any) -> Any:
+    def to_internal_value(self, data: Any) -> dict[str, object]:
         given = {name: data[name] for name in self.fields if data.get(name)}
         return super().to_internal_value(given)
 
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+    def validate(self, attrs: dict[str, object]) -> dict[str, object]:
         category_id = attrs.pop("categoryId", None)
         return {**attrs, "category_id": category_id or attrs.get("category_id")}
 
@@ -172,7 +175,7 @@ class PostImageSerializer(serializers.ModelSerializer):
 class FirstImageField(serializers.Field):
     """The first image of a post, or None."""
 
-    def to_representation(self, images: Any) -> dict[str, Any] | None:
+    def to_representation(self, images: Manager[PostImage]) -> dict[str, object] | None:
         image = next(iter(images.all()), None)
         return self._image.to_representation(image) if image else None
 

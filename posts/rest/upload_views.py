@@ -1,7 +1,6 @@
 """REST: attachments of messages, and checks and suggestions for pictures before they are posted."""
 
 from pathlib import PurePath
-from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
 from rest_framework.parsers import MultiPartParser
@@ -69,7 +68,7 @@ class GenerateCaptionView(APIView):
     def post(self, request: MemberRequest) -> Response:
         upload = _checked_uploads(request, "image", missing="image_required")[0]
         caption, guess = suggestions.suggest_caption(decode_upload(upload))
-        data: dict[str, Any] = {"caption": caption or FALLBACK_CAPTION}
+        data: dict[str, object] = {"caption": caption or FALLBACK_CAPTION}
         if guess:
             data |= {"category_label": guess.category.name, "category_score": guess.score}
         outcome = "successfully" if caption else "with fallback"
@@ -88,7 +87,7 @@ class GenerateMetadataView(APIView):
     def post(self, request: MemberRequest) -> Response:
         upload = _checked_uploads(request, "images", missing="images_required")[0]
         suggestion = suggestions.suggest_metadata(decode_upload(upload), upload.name or "")
-        data: dict[str, Any] = {
+        data: dict[str, object] = {
             "caption": suggestion.caption,
             "description": suggestion.description,
             "tags": suggestion.tags,

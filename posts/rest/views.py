@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponseBase
@@ -138,9 +137,9 @@ def _idempotency_key(request: MemberRequest) -> str:
     return key
 
 
-def _detail(request: MemberRequest, post_id: UUID, message: str, **options: Any) -> Response:
+def _detail(request: MemberRequest, post_id: UUID, message: str, *, status: int = 200) -> Response:
     post = services.get_visible_post(request.user, post_id)
-    return success(PostDetailSerializer(post).data, message, **options)
+    return success(PostDetailSerializer(post).data, message, status=status)
 
 
 @documented_plain(

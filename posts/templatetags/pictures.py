@@ -1,7 +1,5 @@
 """Template tags that show pictures and name their states."""
 
-from typing import Any
-
 from django import template
 from django.conf import settings
 from django.utils.translation import gettext, gettext_lazy
@@ -29,7 +27,7 @@ AI_STATES = {
 
 
 @register.inclusion_tag("posts/_picture.html")
-def picture(post: Post, image: PostImage, size: str = "card") -> dict[str, Any]:
+def picture(post: Post, image: PostImage, size: str = "card") -> dict[str, object]:
     """Render an <img> with its space reserved. size: "card", "page" or "small"."""
     widths = {
         name: min(width, image.width or width)

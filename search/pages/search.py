@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
+from PIL import Image
 from rest_framework.exceptions import ValidationError
 
 from accounts.models import Category
@@ -53,7 +54,7 @@ def search(request: PageRequest) -> HttpResponse:
     given = request.GET if request.method != "POST" else request.POST
     page = _form(request, given)
     if request.method != "POST":
-        return _results(request, page, lambda: _found(request, given))
+        return _results(request, page, lambda: _search(request, given))
     if not request.user.is_authenticated:
         return redirect_to_login(request.get_full_path())
     return _results(request, {**page, "by_image": True}, lambda: _by_image(request))
@@ -103,13 +104,15 @@ def _author_name(author: str) -> str:
         return author
 
 
-def _found(request: PageRequest, given: QueryDict, **parts: Any) -> services.Page | None:
+def _search(
+    request: PageRequest, given: QueryDict, image: Image.Image | None = None
+) -> services.Page | None:
     form = SearchSerializer(data=given)
     form.is_valid(raise_exception=True)
     if cursor := form.validated_data.get("cursor"):
         return services.next_page(request.user, cursor, limit=PAGE_SIZE)
-    query = form.query(**parts)
-    if not (query.looks_for_something or query.excluded or query.filters):
+    query = form.query(image)
+    if query.is_empty:
         return None
     return services.search(request.user, query, limit=PAGE_SIZE)
 
@@ -118,7 +121,7 @@ def _by_image(request: PageRequest) -> services.Page | None:
     picture: Any = request.FILES.get("image")
     if picture is None:
         raise InvalidInput("image_required")
-    return _found(request, request.POST, picture=decode_upload(picture))
+    return _search(request, request.POST, decode_upload(picture))
 
 
 def _results(

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.viewer import Viewer
 from ai import services as ai
 from ai.rest.permissions import IsAuthenticatedUnlessPublic
 from ai.rest.serializers import TextQuerySerializer
@@ -44,9 +45,9 @@ class SearchByTextView(LegacyAIView):
     def post(self, request: Request) -> Response:
         fields = checked_body(TextQuerySerializer, request)
         query = fields["query"]
-        vector, found = _vector_and_matches(request.user, query, fields["limit"])
+        vector, page = _embed_and_search(request.user, query, fields["limit"])
         body = {"query": query, "embedding": vector, "message": IN_DATABASE}
-        return Response({**body, **results_data(found.matches)})
+        return Response({**body, **results_data(page.matches)})
 
 
 class SimilarImagesView(LegacyAIView):
@@ -60,19 +61,19 @@ class SimilarImagesView(LegacyAIView):
     )
     def post(self, request: Request) -> Response:
         fields = checked_body(VectorQuery, request)
-        found = services.search_vector(request.user, fields["embedding"], limit=fields["limit"])
+        matches = services.search_vector(request.user, fields["embedding"], limit=fields["limit"])
         body = {"embedding": fields["embedding"], "limit": fields["limit"], "message": IN_DATABASE}
-        return Response({**body, **results_data(found)})
+        return Response({**body, **results_data(matches)})
 
 
 @in_one_vector_space
-def _vector_and_matches(viewer: Any, query: str, limit: int) -> tuple[list[float], services.Page]:
+def _embed_and_search(viewer: Viewer, query: str, limit: int) -> tuple[list[float], services.Page]:
     """Without a vector there is no answer as the old one was: raises Unavailable."""
     vector = ai.embed_text(query)
-    found = services.search_text(
-        viewer, query[:MAX_QUERY_LENGTH], limit=limit, least_score=services.MIN_TEXT_SCORE
+    page = services.search_text(
+        viewer, query[:MAX_QUERY_LENGTH], limit=limit, min_score=services.MIN_TEXT_SCORE
     )
-    return vector, found
+    return vector, page
 
 
 def checked_body(shape: Any, request: Request) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any, get_args
 from uuid import UUID
 
 from django.db.models import Q
+from PIL import Image
 from rest_framework import serializers
 
 from accounts.models import Category
@@ -120,7 +121,7 @@ class SearchSerializer(FiltersSerializer):
         help_text="Of the next page; then only `limit` counts beside it",
     )
 
-    def query(self, **parts: Any) -> Query:
+    def query(self, image: Image.Image | None = None) -> Query:
         given = self.validated_data
         return parse_query(
             given.get("q", "")[:MAX_QUERY_LENGTH],
@@ -128,7 +129,7 @@ class SearchSerializer(FiltersSerializer):
             post_id=given.get("post"),
             filters=self.filters(),
             sort=given.get("sort", "relevance"),
-            **parts,
+            image=image,
         )
 
 
@@ -143,8 +144,8 @@ def page_data(page: Page) -> dict[str, Any]:
         "count": len(results),
         "total": page.total,
         "next_cursor": page.cursor,
-        "query_type": page.kind,
-        "ai_available": page.by_meaning,
+        "query_type": page.query_type,
+        "ai_available": page.ai_available,
         "generated_caption": page.caption,
     }
 

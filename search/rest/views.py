@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter
+from PIL import Image
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -67,7 +68,7 @@ class SearchView(APIView):
         upload = uploaded_file(request)
         form = SearchSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        return _page(request, form, picture=decode_upload(upload))
+        return _page(request, form, decode_upload(upload))
 
 
 class SuggestionsView(APIView):
@@ -80,8 +81,8 @@ class SuggestionsView(APIView):
         typed = request.query_params.get("q", "")
         if "\0" in typed:
             raise InvalidInput("null_characters")
-        found = suggest(request.user, typed[:MAX_QUERY_LENGTH])
-        return success([{"text": one.text, "kind": one.kind} for one in found])
+        suggestions = suggest(request.user, typed[:MAX_QUERY_LENGTH])
+        return success([{"text": each.text, "kind": each.kind} for each in suggestions])
 
 
 class TextSearchView(APIView):
@@ -98,17 +99,17 @@ class TextSearchView(APIView):
         if not form.is_valid():
             raise InvalidInput("search_query_required")
         query = form.validated_data["query"]
-        found = services.search_text(
+        page = services.search_text(
             request.user,
             query,
             limit=page_limit(request.query_params),
-            least_score=_score(request, services.MIN_TEXT_SCORE),
+            min_score=_min_score(request, services.MIN_TEXT_SCORE),
         )
         message = "Text search completed successfully"
-        if not found.by_meaning:
+        if not page.ai_available:
             message = "The AI is not available: searched by words"
-        data = {**_results(found.matches), "query_type": "text", "query": query}
-        return success({**data, "ai_available": found.by_meaning}, message)
+        data = {**_results(page.matches), "query_type": "text", "query": query}
+        return success({**data, "ai_available": page.ai_available}, message)
 
 
 class ImageSearchView(APIView):
@@ -123,16 +124,16 @@ class ImageSearchView(APIView):
         errors=[503],
     )
     def post(self, request: Request) -> Response:
-        found = services.search_image(
+        page = services.search_image(
             request.user,
             decode_upload(uploaded_file(request)),
             limit=page_limit(request.query_params),
-            least_score=_score(request, services.MIN_IMAGE_SCORE),
+            min_score=_min_score(request, services.MIN_IMAGE_SCORE),
         )
         data = {
-            **_results(found.matches),
+            **_results(page.matches),
             "query_type": "image",
-            "generated_caption": found.caption,
+            "generated_caption": page.caption,
         }
         return success(data, "Image search completed successfully")
 
@@ -149,23 +150,24 @@ class SimilarPostsView(APIView):
         return success(_results(matches))
 
 
-def _page(request: Request, form: SearchSerializer, **parts: Any) -> Response:
+def _page(request: Request, form: SearchSerializer, image: Image.Image | None = None) -> Response:
     limit = page_limit(request.query_params)
     if cursor := form.validated_data.get("cursor"):
         return success(page_data(services.next_page(request.user, cursor, limit=limit)))
     given = request.query_params.get("minSimilarity")
-    least = _score(request, services.MIN_TEXT_SCORE) if given else None
-    query = form.query(**parts)
-    found = services.search(request.user, query, limit=limit, least_score=least)
-    return success(page_data(found))
+    min_score = _min_score(request, services.MIN_TEXT_SCORE) if given else None
+    query = form.query(image)
+    return success(
+        page_data(services.search(request.user, query, limit=limit, min_score=min_score))
+    )
 
 
-def _results(matches: list[services.Match]) -> dict:
+def _results(matches: list[services.Match]) -> dict[str, Any]:
     return {"results": [match_data(match) for match in matches], "count": len(matches)}
 
 
-def _score(request: Request, default: float) -> float:
-    """0..1; what is missing or no number is the default, and 0 means 0."""
+def _min_score(request: Request, default: float) -> float:
+    """Return the requested minimum, 0..1, or the default if it is missing or not a number."""
     try:
         score = float(request.query_params.get("minSimilarity", default))
     except ValueError:

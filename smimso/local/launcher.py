@@ -31,6 +31,7 @@ class Stack:
     environment: dict[str, str]  # of the programs
     with_ai: bool
     demo: bool
+    demo_posts: int | None  # None: as many as `seed_demo` creates by itself
     log: Callable[[str], None]
 
     async def start(self, supervisor: Supervisor) -> None:
@@ -155,7 +156,7 @@ class Stack:
             self.log(f"Worker {worker.name} answers")
 
     async def _seed_demo(self, supervisor: Supervisor) -> None:
-        seed = processes.seed_demo(self.environment)
+        seed = processes.seed_demo(self.environment, posts=self.demo_posts)
         code = await supervisor.run(seed, on_line=self.log)
         if code != 0:
             path = supervisor.log_path(seed.name)

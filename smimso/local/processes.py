@@ -79,10 +79,11 @@ def beat(environment: dict[str, str]) -> Program:
     return _celery("beat", environment, "beat")
 
 
-def seed_demo(environment: dict[str, str]) -> Program:
+def seed_demo(environment: dict[str, str], *, posts: int | None = None) -> Program:
+    options = [] if posts is None else ["--posts", str(posts)]
     return Program(
         name="seed_demo",
-        command=[sys.executable, str(REPOSITORY / "manage.py"), "seed_demo"],
+        command=[sys.executable, str(REPOSITORY / "manage.py"), "seed_demo", *options],
         environment=environment,
     )
 

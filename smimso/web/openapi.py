@@ -114,7 +114,7 @@ def documented_plain(summary: str, **operation: Any) -> Callable[[View], View]:
 
 
 def query_param(
-    name: str, json_type: str, description: str = "", **schema: Any
+    name: str, json_type: str, description: str = "", **schema: object
 ) -> OpenApiParameter:
     return OpenApiParameter(name, {"type": json_type, **schema}, description=description)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
@@ -76,7 +75,7 @@ def error_text(error: SmimsoError | ValidationError) -> str:
     return f"{FIELD_LABELS[name]}: {message}" if name in FIELD_LABELS else message
 
 
-def first_error(detail: Any, field: str = "") -> tuple[str, str]:
+def first_error(detail: object, field: str = "") -> tuple[str, str]:
     """Return the first message of DRF's nested error detail, after the name of its field.
 
     The name is the innermost one, "" for an error of the form as a whole.

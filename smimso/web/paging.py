@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -37,7 +36,7 @@ def clamp_int(text: str | None, *, default: int, min_value: int, max_value: int)
 
 def respond_with_page(
     query: Mapping[str, str],
-    fetch: Callable[..., tuple[Sequence[Any], int]],
+    fetch: Callable[..., tuple[Sequence[object], int]],
     serializer: type[BaseSerializer],
     *,
     default: int = 20,
@@ -52,7 +51,7 @@ def respond_with_page(
     return page_response(data, page=page, limit=limit, total=total)
 
 
-def page_response(data: Sequence[Any], *, page: int, limit: int, total: int) -> Response:
+def page_response(data: Sequence[object], *, page: int, limit: int, total: int) -> Response:
     pagination = {
         "page": page,
         "limit": limit,

@@ -3,7 +3,6 @@
 import logging
 import math
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlencode
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
@@ -20,8 +19,8 @@ from smimso.web.pages import first_error, render_not_found, render_server_error,
 logger = logging.getLogger(__name__)
 
 
-def success(data: Any = None, message: str | None = None, *, status: int = 200) -> Response:
-    body: dict[str, Any] = {"success": True}
+def success(data: object = None, message: str | None = None, *, status: int = 200) -> Response:
+    body: dict[str, object] = {"success": True}
     if message is not None:
         body["message"] = message
     return Response({**body, "data": data}, status=status)
@@ -30,7 +29,7 @@ def success(data: Any = None, message: str | None = None, *, status: int = 200) 
 # --- Errors -----------------------------------------------------------------------------------
 
 
-def error_body(text: str) -> dict[str, Any]:
+def error_body(text: str) -> dict[str, object]:
     """Return the envelope of an error; the frontend reads `error` or `message`."""
     return {"success": False, "error": text, "message": text}
 
@@ -41,7 +40,7 @@ def error_response(error: errors.SmimsoError) -> JsonResponse:
     return JsonResponse(body, status=error.status, headers=_code_headers(error))
 
 
-def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
+def exception_handler(error: Exception, context: Mapping[str, object]) -> Response:
     """Return the response to any error of a REST view; unexpected ones are logged."""
     set_rollback()
     known = error if isinstance(error, errors.SmimsoError) else _as_smimso_error(error)

@@ -121,6 +121,10 @@ def test_a_deactivated_member_gets_no_email(
     assert mailoutbox == []
 
 
+def test_the_task_keeps_its_name_in_the_queue() -> None:
+    assert send_password_reset.name == "accounts.tasks.send_password_letter"
+
+
 def test_a_failed_email_is_retried(owner: User, settings: Any) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9  # nobody listens there

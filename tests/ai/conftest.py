@@ -1,4 +1,4 @@
-"""Small random models, so that tests of the engine need neither weights nor minutes."""
+"""Small random models, so that tests of the engine are fast and need no downloads."""
 
 import json
 from collections.abc import Callable
@@ -32,7 +32,7 @@ def _discs(seed: int, size: tuple[int, int]) -> Image.Image:
 
 
 def save_clip(directory: Path, *, width: int = 512, **vision: Any) -> Path:
-    """A CLIP of two thin layers with random weights, as transformers saves it."""
+    """Save a CLIP of two thin layers with random weights in the format of transformers."""
     import torch
     from transformers import CLIPConfig, CLIPModel
 
@@ -54,7 +54,7 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def save_multilingual_clip(directory: Path, *, image_size: int = 64) -> Path:
-    """As `xlm-roberta-base-ViT-B-32`: the text tower is transformers' XLM-RoBERTa."""
+    """Save a CLIP like `xlm-roberta-base-ViT-B-32`, with an XLM-RoBERTa as its text tower."""
     import open_clip
     from safetensors.torch import save_file
     from tokenizers import Tokenizer, models, pre_tokenizers, processors

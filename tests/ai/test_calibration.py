@@ -1,4 +1,4 @@
-"""Scores that the frontend's fixed thresholds can be compared with."""
+"""Calibrated scores, which the frontend compares with fixed thresholds."""
 
 from typing import get_args
 
@@ -28,7 +28,7 @@ def test_scores_rise_with_the_cosine_from_zero_to_one(model: str, kind: Modality
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("kind", get_args(Modality))
-def test_what_is_just_relevant_gets_the_least_score(model: str, kind: Modality) -> None:
+def test_a_barely_relevant_image_gets_the_minimum_score(model: str, kind: Modality) -> None:
     scale = scale_for(kind, model)
     assert -1 <= scale.unrelated < scale.relevant < scale.strong <= 1
     assert similarity_score(scale.relevant, kind, model) == pytest.approx(MIN_SCORES[kind])
@@ -39,7 +39,7 @@ def test_each_preset_has_a_scale_of_its_own(preset: str) -> None:
     assert PRESETS[preset].name in _SCALES
 
 
-def test_a_typical_match_of_openai_s_model_passes_the_frontend_s_thresholds() -> None:
+def test_a_typical_match_of_the_openai_model_passes_the_thresholds_of_the_frontend() -> None:
     model = "ViT-B-32-quickgelu/openai"
     assert similarity_score(0.27, "text", model) >= 0.3
     assert similarity_score(0.18, "text", model) < 0.3
@@ -47,7 +47,7 @@ def test_a_typical_match_of_openai_s_model_passes_the_frontend_s_thresholds() ->
     assert similarity_score(0.50, "image", model) < 0.25
 
 
-def test_a_score_is_found_again_from_its_cosine() -> None:
+def test_a_score_and_its_cosine_convert_into_each_other() -> None:
     for score in (0.0, 0.25, 0.6, 1.0):
         cosine = score_to_cosine(score, "image", "local-dir/clip")
         assert similarity_score(cosine, "image", "local-dir/clip") == pytest.approx(score)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from ai.demo_models.descriptions import caption, describe_fully
-from ai.demo_models.drawing import aspect_ratio, draw_scene, locate_objects
+from ai.demo_models.drawing import choose_aspect_ratio, draw_scene, locate_objects
 from ai.demo_models.evaluate import evaluate_captions
 from ai.demo_models.scenes import (
     COLOURS,
@@ -88,7 +88,7 @@ def test_a_picture_looks_the_same_at_every_size() -> None:
 def test_pictures_have_the_width_that_was_asked_for() -> None:
     image = draw_scene(TWO_CATS, 300)
     assert (image.mode, image.width) == ("RGB", 300)
-    assert image.height == pytest.approx(300 / aspect_ratio(TWO_CATS), abs=1)
+    assert image.height == pytest.approx(300 / choose_aspect_ratio(TWO_CATS), abs=1)
 
 
 def test_every_object_has_a_box_inside_the_picture() -> None:

@@ -1,4 +1,4 @@
-"""What is measured of the AI, and what of it Prometheus is told."""
+"""Metrics of the AI and their exposition for Prometheus."""
 
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,16 @@ from tests.smimso.test_metrics import value_of
 
 
 @pytest.fixture
-def _reads_the_workers(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As web does: this process adds up what the others wrote."""
-    monkeypatch.setattr(metrics, "_is_multiprocess", True)
+def _multiprocess(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process aggregate the metrics of all processes, as web does."""
+    monkeypatch.setattr(metrics, "is_multiprocess", True)
 
 
-@pytest.mark.usefixtures("_reads_the_workers")
-def test_a_worker_tells_how_long_a_request_waited_and_took(worker: None) -> None:
+@pytest.mark.usefixtures("_multiprocess")
+def test_a_worker_measures_the_wait_and_the_inference_of_a_request(worker: None) -> None:
     wait_for_models()
     before = metrics.render().decode()
-    ai.embed_text("a question that nobody has asked before")
+    ai.embed_text("a text that is not in the cache")
     after = metrics.render().decode()
     for sample in (
         'smimso_ai_queue_wait_seconds_count{queue="text"}',
@@ -35,7 +35,7 @@ def test_a_worker_tells_how_long_a_request_waited_and_took(worker: None) -> None
     assert value_of(after, "smimso_redis_up") == 1
 
 
-def test_queues_are_counted_where_they_are(servers: Path, db: None) -> None:
+def test_queue_depths_are_read_from_redis(servers: Path, db: None) -> None:
     redis_client().delete("maintenance")
     redis_client().rpush("maintenance", "a", "b")
     try:
@@ -46,18 +46,18 @@ def test_queues_are_counted_where_they_are(servers: Path, db: None) -> None:
 
 
 @pytest.mark.usefixtures("redis_away")
-def test_a_dead_redis_is_shown_and_no_error() -> None:
+def test_a_dead_redis_is_reported_without_an_error() -> None:
     text = metrics.render().decode()
     assert value_of(text, "smimso_redis_up") == 0
     assert "smimso_redis_up 0.0" in text
     assert "smimso_queue_depth{" not in text
 
 
-def test_histograms_are_summed_up_for_people() -> None:
+def test_histograms_are_summarized() -> None:
     for size in (1, 1, 4, 16):
-        ai_metrics.observe_batch("told", size)
+        ai_metrics.observe_batch("small", size)
     ai_metrics.observe_batch("huge", 1000)
     found = {s.labels: s for s in metrics.summarize({"smimso_ai_batch_size"})}
-    assert (found[("told",)].count, found[("told",)].mean) == (4, 5.5)
-    assert (found[("told",)].p95, found[("told",)].has_p95) == (16, True)
+    assert (found[("small",)].count, found[("small",)].mean) == (4, 5.5)
+    assert (found[("small",)].p95, found[("small",)].has_p95) == (16, True)
     assert not found[("huge",)].has_p95

@@ -1,4 +1,4 @@
-"""Two models never have one name, wherever they lie; one that was moved keeps its own."""
+"""Names of models: different weights have different names, and moving them changes nothing."""
 
 import shutil
 from collections.abc import Callable
@@ -37,8 +37,10 @@ def change(weights: Path, tensor: str, position: int) -> None:
     save_file(state, weights, metadata={"format": "pt"})
 
 
-def test_the_bundled_weights_have_the_demo_s_name_wherever_they_lie(tmp_path: Path) -> None:
-    """Other weights want another name: there are collections with vectors of these."""
+def test_the_bundled_weights_have_the_name_of_the_demo_preset_in_any_directory(
+    tmp_path: Path,
+) -> None:
+    """Other weights need another name, because collections hold vectors of these."""
     assert fingerprint(DEMO) == PRESETS["demo"].fingerprint
     assert name(DEMO.resolve()) == "local-dir/clip"
     copy = shutil.copytree(DEMO, tmp_path / "copy")
@@ -46,12 +48,12 @@ def test_the_bundled_weights_have_the_demo_s_name_wherever_they_lie(tmp_path: Pa
     assert model_ids.preset_for(str(copy), "").key == "demo"
 
 
-def test_a_directory_called_as_the_demo_s_is_another_model(clip: Path) -> None:
+def test_another_directory_of_the_same_name_is_another_model(clip: Path) -> None:
     assert name(clip).startswith("local-dir/clip@")
     assert model_ids.preset_for(str(clip), "").key == ""
 
 
-def test_the_demo_s_directory_is_held_to_its_preset_whatever_lies_there(
+def test_the_directory_of_the_demo_preset_is_checked_against_the_preset(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(model_ids, "fingerprint", lambda directory: "0badcafe")
@@ -63,7 +65,7 @@ def test_the_demo_s_directory_is_held_to_its_preset_whatever_lies_there(
     ("tensor", "position"),
     [("visual_projection.weight", 0), ("text_projection.weight", -1), ("logit_scale", 0)],
 )
-def test_weights_that_were_trained_on_are_another_model(
+def test_further_training_makes_another_model(
     clip: Path, tmp_path: Path, tensor: str, position: int
 ) -> None:
     trained = shutil.copytree(clip, tmp_path / "two" / "clip")
@@ -80,7 +82,7 @@ def test_another_configuration_is_another_model(clip: Path) -> None:
     assert name(clip) != before
 
 
-def test_weights_of_torch_are_told_apart_by_their_checksums(clip: Path) -> None:
+def test_torch_weights_are_distinguished_by_their_checksums(clip: Path) -> None:
     state = load_file(clip / WEIGHTS)
     (clip / WEIGHTS).unlink()
     torch.save(state, clip / "pytorch_model.bin")
@@ -91,15 +93,15 @@ def test_weights_of_torch_are_told_apart_by_their_checksums(clip: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"version https://git-lfs", b"\x02" + bytes(7) + b"[]"])
-def test_what_is_no_file_of_weights_gets_some_name(tmp_path: Path, content: bytes) -> None:
+def test_a_broken_weights_file_gets_a_name_too(tmp_path: Path, content: bytes) -> None:
     (tmp_path / WEIGHTS).write_bytes(content)
     assert name(tmp_path).startswith(f"local-dir/{tmp_path.name}")
 
 
-# --- What follows from it ---------------------------------------------------------------------
+# --- Consequences -----------------------------------------------------------------------------
 
 
-def test_other_weights_than_the_vectors_are_of_are_not_used(
+def test_weights_that_do_not_match_the_stored_vectors_are_refused(
     clip: Path, make_engine: Callable[..., Engine]
 ) -> None:
     engine = make_engine(clip_model=str(clip), name=name(clip))
@@ -110,7 +112,7 @@ def test_other_weights_than_the_vectors_are_of_are_not_used(
         engine.embed_texts(["a"])
 
 
-def test_without_vectors_an_engine_is_called_as_what_it_loaded(
+def test_without_vectors_an_engine_takes_the_name_of_the_loaded_weights(
     clip: Path, make_engine: Callable[..., Engine]
 ) -> None:
     engine = make_engine(clip_model=str(clip))
@@ -120,7 +122,7 @@ def test_without_vectors_an_engine_is_called_as_what_it_loaded(
 
 
 @pytest.mark.django_db
-def test_a_worker_loads_the_retrained_model_beside_the_one_that_is_gone(
+def test_a_worker_loads_the_retrained_model_although_the_previous_one_is_gone(
     clip: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker, "registry", EngineRegistry())

@@ -203,7 +203,7 @@ def test_a_blank_text_is_refused() -> None:
     ],
     ids=["none serves calls", "none has the configured model", "none has weights"],
 )
-def test_without_a_fitting_worker_nobody_waits(
+def test_without_a_suitable_worker_calls_are_refused_at_once(
     deaf_worker: Callable[..., None], state: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "WORKERS_KEY", "test:workers")  # away from a running worker
@@ -225,7 +225,7 @@ def test_a_cached_text_needs_no_worker(
     assert services.embed_text("a red boat") == vector
 
 
-def test_a_cache_that_is_away_is_a_miss(
+def test_an_unreachable_cache_is_a_miss(
     deaf_worker: Callable[..., None],
     settings: Any,
     tmp_path: Path,
@@ -282,7 +282,7 @@ def test_a_waiting_caller_holds_no_database_connection(monkeypatch: pytest.Monke
     redis_client().delete("deaf")
 
 
-def test_when_too_many_wait_the_next_is_refused_at_once(
+def test_a_call_is_refused_at_once_if_too_many_are_waiting(
     deaf_worker: Callable[..., None], settings: Any, deaf_queue: None
 ) -> None:
     settings.AI_QUEUE_LIMIT = 3
@@ -315,7 +315,7 @@ def test_a_killed_worker_is_forgotten_when_its_state_expires(
 
 
 @pytest.mark.usefixtures("redis_away")
-def test_a_dead_redis_is_unavailable_and_nobody_waits() -> None:
+def test_without_redis_calls_are_refused_at_once() -> None:
     with takes_seconds(0, PROMPT), pytest.raises(Unavailable):
         services.embed_text("a red boat")
 

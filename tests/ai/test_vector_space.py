@@ -1,4 +1,4 @@
-"""A search stays in one vector space, also while the collection moves to another."""
+"""A search stays in one vector space, even while the collection moves to another."""
 
 import pytest
 
@@ -20,12 +20,12 @@ def test_without_vectors_the_settings_name_the_space() -> None:
     assert clip_name() == vector_space.configured_space().name == "local-dir/clip"
 
 
-def test_with_vectors_the_table_does() -> None:
+def test_with_vectors_the_table_names_the_space() -> None:
     move_to("another/model")
     assert clip_name() == "another/model"
 
 
-def test_a_call_sees_one_space_and_is_made_again_when_that_changed() -> None:
+def test_a_call_sees_one_space_and_is_repeated_if_the_space_changed() -> None:
     move_to("first/model")
     seen = []
 
@@ -41,7 +41,7 @@ def test_a_call_sees_one_space_and_is_made_again_when_that_changed() -> None:
     assert seen == ["first/model", "second/model"]
 
 
-def test_a_failure_in_a_space_that_is_left_is_no_failure() -> None:
+def test_a_failure_in_a_space_that_was_left_is_retried() -> None:
     move_to("first/model")
 
     @vector_space.in_one_vector_space
@@ -55,7 +55,7 @@ def test_a_failure_in_a_space_that_is_left_is_no_failure() -> None:
 
 
 @pytest.mark.parametrize("error", [Unavailable, NotFound])
-def test_other_failures_stay(error: type[Exception]) -> None:
+def test_other_failures_are_raised(error: type[Exception]) -> None:
     calls = []
 
     @vector_space.in_one_vector_space
@@ -68,7 +68,7 @@ def test_other_failures_stay(error: type[Exception]) -> None:
     assert len(calls) == 1
 
 
-def test_a_collection_that_never_stands_still_is_unavailable() -> None:
+def test_a_space_that_changes_during_every_try_is_unavailable() -> None:
     calls = []
 
     @vector_space.in_one_vector_space

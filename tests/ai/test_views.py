@@ -28,7 +28,7 @@ def upload(picture: Callable[..., bytes]) -> SimpleUploadedFile:
     return SimpleUploadedFile("test.jpg", picture(), "image/jpeg")
 
 
-# --- Answers --------------------------------------------------------------------------------
+# --- Responses ------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_stranger_needs_a_token_unless_the_routes_are_public(route: str, api: 
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_member_may_ask(route: str, api: Api, owner: User) -> None:
+def test_a_member_has_access(route: str, api: Api, owner: User) -> None:
     assert api(owner).post(f"/api/ai/{route}", {}).status_code == 400
 
 
@@ -121,7 +121,7 @@ def test_an_image_under_another_name_or_none_is_refused(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("route", ["image-features", "classify"])
-def test_what_is_no_image_is_refused(route: str, public: None, api: Api) -> None:
+def test_a_file_that_is_no_image_is_refused(route: str, public: None, api: Api) -> None:
     fake = SimpleUploadedFile("test.jpg", b"not an image", "image/jpeg")
     answer = api().post(f"/api/ai/{route}", {"image": fake})
     assert answer.status_code == 400
@@ -142,7 +142,7 @@ def test_labels_that_are_no_array_of_strings_are_refused(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("body", [{}, {"query": ""}, {"query": "  "}, {"query": None}, [], "text"])
-def test_a_query_that_says_nothing_is_refused(body: Any, public: None, api: Api) -> None:
+def test_an_empty_query_is_refused(body: Any, public: None, api: Api) -> None:
     assert api().post("/api/ai/text-embedding", body, format="json").status_code == 400
 
 
@@ -160,7 +160,7 @@ def test_without_a_worker_the_answer_is_503_and_says_so(
 
 
 @pytest.mark.parametrize("path", ["/health", "/api/health"])
-def test_health_tells_what_works(path: str, ready: None, api: Api) -> None:
+def test_health_reports_the_state_of_each_part(path: str, ready: None, api: Api) -> None:
     answer = api().get(path)
     assert answer.status_code == 200
     body = answer.json()

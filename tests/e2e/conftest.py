@@ -12,9 +12,12 @@ WITHOUT_A_BROWSER = "NO BROWSER: the browser tests did not run. Install chromium
 _missing: list[str] = []
 
 
+DEMO_POSTS = 36  # more than one page of public ones, and half of what the models take time for
+
+
 @pytest.fixture(scope="session")
 def site() -> Iterator[Site]:
-    with running_site() as site:
+    with running_site(demo_posts=DEMO_POSTS) as site:
         yield site
 
 

@@ -131,7 +131,7 @@ def _bearer(token: str) -> dict[str, str]:
 
 
 @contextmanager
-def running_site(*, with_ai: bool = True) -> Iterator[Site]:
+def running_site(*, with_ai: bool = True, demo_posts: int | None = None) -> Iterator[Site]:
     """Started in a directory of its own, with the demo unless it is without AI; then removed."""
     with tempfile.TemporaryDirectory(prefix="smimso-e2e-", ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o755)  # as root, PostgreSQL runs as another user
@@ -146,12 +146,14 @@ def running_site(*, with_ai: bool = True) -> Iterator[Site]:
             "SMIMSO_DATA_DIR": f"{name}/data",
             "PORT": str(port),
             "REDIS_URL": redis.url,
-            "SMIMSO_AI_REQUEUE_SECONDS": "10",
+            "SMIMSO_AI_REQUEUE_SECONDS": "5",
             "SMIMSO_RECONCILE_SECONDS": "2",
             **{f"SMIMSO_THROTTLE_{scope}": "" for scope in ("REGISTER", "UPLOADS", "AI")},
         }
+        options = ["--demo"] if with_ai else ["--without-ai"]
+        options += ["--demo-posts", str(demo_posts)] if demo_posts else []
         process = subprocess.Popen(
-            [sys.executable, "manage.py", "up", "--demo" if with_ai else "--without-ai"],
+            [sys.executable, "manage.py", "up", *options],
             cwd=REPOSITORY,
             env=environment,
             stdout=subprocess.PIPE,

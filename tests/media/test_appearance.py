@@ -1,4 +1,4 @@
-"""Perceptual hash and colour names: what a copy keeps, and what tells two pictures apart."""
+"""Perceptual hash and color names: similar for copies, different for other pictures."""
 
 import io
 

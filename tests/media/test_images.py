@@ -1,4 +1,4 @@
-"""The door for bytes from outside: what comes in, what is refused, what is stored."""
+"""Uploaded pictures: accepted and refused files, and the stored result."""
 
 import base64
 import contextlib
@@ -31,7 +31,7 @@ EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif"}
 
 
 def scene(size: tuple[int, int] = SIZE) -> Image.Image:
-    """Smooth, and different in every corner."""
+    """Return a smooth picture with different corners."""
     across = Image.linear_gradient("L").rotate(90).resize(size)
     down = Image.linear_gradient("L").resize(size)
     return Image.merge("RGB", [across, down, Image.new("L", size, 120)])
@@ -57,7 +57,7 @@ def opened(data: bytes) -> Image.Image:
 
 
 def difference(one: Image.Image, other: Image.Image) -> float:
-    """The mean difference of two pictures' values, 0..255."""
+    """Return the mean absolute difference of two pictures, 0..255."""
     assert one.size == other.size
     values = [np.asarray(image.convert("RGB"), dtype=float) for image in (one, other)]
     return float(np.abs(values[0] - values[1]).mean())
@@ -69,7 +69,7 @@ def rotated(orientation: int) -> Image.Exif:
     return exif
 
 
-# --- What comes in --------------------------------------------------------------------------
+# --- Accepted files -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("image_format", EXTENSIONS)
@@ -102,7 +102,7 @@ def test_a_progressive_jpeg_stays_progressive() -> None:
 
 
 def test_a_jpeg_with_more_pictures_behind_it_becomes_a_plain_jpeg() -> None:
-    """Telephones store a depth map or a second picture behind the first."""
+    """Phones append a depth map or a second picture to the first."""
     second = Image.new("RGB", SIZE, "red")
     data = encoded(scene(), "MPO", save_all=True, append_images=[second])
     assert opened(data).format == "MPO"
@@ -227,7 +227,7 @@ def test_an_upright_or_senseless_orientation_encodes_nothing_again(orientation: 
 
 
 def test_exif_data_that_cannot_be_written_again_is_no_obstacle() -> None:
-    """Seen in the wild: a number's tag with a text in it."""
+    """Found in real files: text in a tag that should hold a number."""
     ascii_type, tag = 2, 0x011A  # XResolution, which should be a rational
     entry = struct.pack("<HHI4s", tag, ascii_type, 4, b"72 \0")
     turn = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
@@ -292,14 +292,14 @@ def test_the_placeholder_is_a_tiny_picture_as_a_data_url() -> None:
 
 @pytest.mark.parametrize("size", [(100, 20_000), (20_000, 100), (1, 30_000), (1, 1)])
 def test_extreme_shapes_have_renditions_too(size: tuple[int, int]) -> None:
-    """WebP ends at 16,383 pixels; a screenshot of a long page does not."""
+    """WebP is limited to 16,383 pixels; a screenshot of a long page is longer."""
     image = checked(encoded(Image.new("RGB", size, "teal"), "PNG"))
     assert (image.width, image.height) == size
     assert max(opened(image.renditions["preview"]).size) <= 16_383
     assert len(image.placeholder) < 400
 
 
-# --- What is refused ------------------------------------------------------------------------
+# --- Refused requests -----------------------------------------------------------------------
 
 BROKEN: dict[str, bytes] = {
     "nothing": b"",
@@ -361,7 +361,7 @@ def test_ten_megabytes_exactly_are_accepted() -> None:
 
 
 def png_of(width: int, height: int) -> bytes:
-    """A valid header; decoding it would need width * height bytes."""
+    """Return a valid header; decoding the image would need width * height bytes."""
     data = bytearray(encoded(Image.new("L", (8, 8)), "PNG"))
     data[16:24] = struct.pack(">II", width, height)
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
@@ -369,7 +369,7 @@ def png_of(width: int, height: int) -> bytes:
 
 
 def gif_of(width: int, height: int) -> bytes:
-    """The screen is one pixel; the frame claims to be larger."""
+    """Return a GIF with a screen of one pixel and a frame that claims to be larger."""
     head = b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff"
     frame = b"\x2c" + struct.pack("<HHHHB", 0, 0, width, height, 0) + b"\x02\x02\x44\x01\0"
     return head + frame + b"\x3b"
@@ -397,7 +397,7 @@ def test_the_pixel_limit_is_a_setting(settings: Any) -> None:
         checked(encoded(scene(), "PNG"))
 
 
-# --- Looking only ---------------------------------------------------------------------------
+# --- Decoding without storing ---------------------------------------------------------------
 
 
 def test_a_picture_to_look_at_is_rgb_and_no_larger_than_asked() -> None:
@@ -430,12 +430,14 @@ def test_a_long_strip_takes_little_memory_while_it_waits_for_a_model(size: tuple
         ((100, 720), (100, 720)),
     ],
 )
-def test_what_a_model_can_use_is_kept(size: tuple[int, int], kept: tuple[int, int]) -> None:
+def test_large_pictures_shrink_to_what_the_models_need(
+    size: tuple[int, int], kept: tuple[int, int]
+) -> None:
     data = encoded(scene(size), "PNG")
     assert images.decode_ahead(lambda: data).result().size == kept
 
 
-# --- Anything at all ------------------------------------------------------------------------
+# --- Arbitrary bytes ------------------------------------------------------------------------
 
 FUZZED = [
     encoded(scene(), "JPEG", exif=rotated(6), icc_profile=b"profile", comment=b"comment"),
@@ -451,7 +453,7 @@ FUZZED = [
 
 def only_refuses(data: bytes) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow tells its log what it found odd
+        warnings.simplefilter("ignore")  # Pillow logs anomalies
         for take in (images._check_image, decode_bytes):
             with contextlib.suppress(InvalidInput):
                 take(data)

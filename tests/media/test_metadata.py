@@ -1,5 +1,7 @@
-"""Private metadata goes, the picture stays: bytes are built here by hand, so that nothing but the
-stripping is under test."""
+"""Private metadata is removed, the picture stays the same.
+
+The bytes are built by hand, to test nothing but the stripping.
+"""
 
 import contextlib
 import io
@@ -195,7 +197,7 @@ def test_a_webp_loses_exif_and_xmp_and_their_flags() -> None:
     assert Image.open(io.BytesIO(stripped)).info["icc_profile"] == PROFILE
 
 
-def test_a_webp_loses_chunks_that_nobody_knows() -> None:
+def test_a_webp_loses_unknown_chunks() -> None:
     plain = encoded(scene(), "WEBP", lossless=True)
     body = plain[8:] + struct.pack("<4sI", b"GEOT", len(SECRET)) + SECRET + b"\0"
     data = b"RIFF" + struct.pack("<I", len(body)) + body

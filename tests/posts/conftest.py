@@ -1,4 +1,4 @@
-"""Posts to look at, a queue that no worker empties, and an engine that sees colours."""
+"""Fixtures: posts, queues without a worker, and an engine that recognizes colors."""
 
 import base64
 import io
@@ -42,7 +42,7 @@ def upload(colour: str, name: str = "IMG_0001.png") -> SimpleUploadedFile:
 
 @pytest.fixture
 def new_post(owner: User) -> Callable[..., Post]:
-    """`new_post("red", "blue")`: a saved post with a picture of each colour."""
+    """`new_post("red", "blue")`: a stored post with a picture of each color."""
 
     def make(*colours: str, author: User = owner, **fields: Any) -> Post:
         uploads = [upload(colour) for colour in colours or ("red",)]
@@ -58,7 +58,7 @@ def stored_files() -> set[str]:
 
 @pytest.fixture(autouse=True)
 def _own_uploads(tmp_path: Path, settings: Any, request: pytest.FixtureRequest) -> None:
-    """An empty folder for each test, but not for those that share one with a real worker."""
+    """An empty upload folder for each test, except for tests that share one with a real worker."""
     if "worker" not in request.fixturenames:
         settings.MEDIA_ROOT = tmp_path / "uploads"
 
@@ -67,13 +67,13 @@ def _own_uploads(tmp_path: Path, settings: Any, request: pytest.FixtureRequest) 
 
 
 class Queues:
-    """The messages that wait in a Redis database of this test's own."""
+    """The queued messages, in a Redis database of the test's own."""
 
     def __init__(self, client: "redis.Redis[bytes]") -> None:
         self.client = client
 
     def __getitem__(self, queue: str) -> list[UUID]:
-        """Ids of images, in the order of sending."""
+        """Return the ids of queued images, in the order of sending."""
         messages = [json.loads(message) for message in self.client.lrange(queue, 0, -1)]
         bodies = [json.loads(base64.b64decode(message["body"])) for message in messages]
         return [UUID(body[0][0]) for body in reversed(bodies)]
@@ -99,7 +99,7 @@ def queues(servers: Path, broker_at: Callable[[str], None]) -> Iterator[Queues]:
 
 
 class ColourEngine:
-    """A vector is the histogram of 8 x 8 x 8 colours, which happens to have 512 entries."""
+    """An engine whose vectors are histograms of 8 x 8 x 8 colors, which have 512 entries."""
 
     clip_name = "colours/histogram"
     caption_source = "colours/words"
@@ -108,8 +108,8 @@ class ColourEngine:
         self.batches: list[int] = []
         self.labelled: list[int] = []
         self.embed_batch_size = self.caption_batch_size = 16
-        self.most_at_once = 100
-        self.unbearable: set[str] = set()
+        self.max_batch_size = 100
+        self.rejected: set[str] = set()
         self.missing: set[str] = set()  # of "clip", "blip"
         self.category_prompt = ""
         self.category_score = 0.0
@@ -141,10 +141,10 @@ class ColourEngine:
         if model in self.missing:
             raise ModelUnavailable("no weights in /some/directory")
         self.batches.append(len(images))
-        if len(images) > self.most_at_once:
+        if len(images) > self.max_batch_size:
             raise RuntimeError("out of memory")
-        if unbearable := self.unbearable & {colour_of(image) for image in images}:
-            raise ValueError(f"cannot bear {', '.join(unbearable)}")
+        if rejected := self.rejected & {colour_of(image) for image in images}:
+            raise ValueError(f"cannot process {', '.join(rejected)}")
 
 
 def colour_of(image: Image.Image) -> str:

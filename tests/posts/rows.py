@@ -1,4 +1,4 @@
-"""Posts as rows alone, without files: enough for whoever only reads or counts them."""
+"""Posts as rows without files, for tests that only read or count them."""
 
 from datetime import timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from posts.models import Post, PostImage
 
 
 def make_post(author: User, *, images: int = 1, age: int = 0, **fields: Any) -> Post:
-    """age: minutes since it was posted."""
+    """Create a post as rows. age: minutes since it was posted."""
     post = Post.objects.create(user=author, **{"title": "A post", **fields})
     if age:
         Post.objects.filter(pk=post.pk).update(created_at=timezone.now() - timedelta(minutes=age))
@@ -28,12 +28,12 @@ def make_post(author: User, *, images: int = 1, age: int = 0, **fields: Any) -> 
 
 
 def same_as_before(post: Post) -> bool:
-    """Whether no column of the row differs from what `post` holds."""
+    """Return True if no column of the row differs from `post`."""
     now = Post.objects.filter(pk=post.pk).values().first()
     return now == {name: getattr(post, name) for name in now or {}}
 
 
 def invalid(response: Any, status: int, text: str) -> None:
-    """Asserts the error envelope."""
+    """Assert the error envelope."""
     assert response.status_code == status, response.content
     assert response.json() == {"success": False, "error": text, "message": text}

@@ -1,4 +1,4 @@
-"""The administration of posts, images and members."""
+"""Admin of posts, images and members."""
 
 import re
 from collections.abc import Callable
@@ -153,7 +153,7 @@ def test_staff_without_the_right_to_change_images_cannot_retry(
 def test_editing_an_image_leaves_what_the_workers_and_the_author_wrote(
     client: Client, admin: User, shared: Callable[..., Post]
 ) -> None:
-    """Other words would not be of the source that stands beside them."""
+    """A caption edited by staff would no longer match the source shown next to it."""
     image = shared().images.get()
     vector = [1.0] + [0.0] * 511
     PostImage.objects.filter(pk=image.pk).update(
@@ -258,14 +258,14 @@ def test_members_are_deactivated_and_never_deleted(
     assert User.objects.filter(pk=owner.pk).exists()
 
 
-# --- Finding --------------------------------------------------------------------------------
+# --- Search ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ["/admin/posts/post/", "/admin/posts/postimage/"])
 def test_posts_and_images_are_found_by_words_by_an_email_or_by_an_id(
     client: Client, admin: User, owner: User, shared: Callable[..., Post], path: str
 ) -> None:
-    """Whoever may see them; marks do not matter; through the index of words."""
+    """Whatever their visibility, regardless of diacritics, with the full-text index."""
     post = shared(title="Phố cổ Hội An", visibility=Visibility.PRIVATE)
     image = post.images.get()
     PostImage.objects.filter(pk=image.pk).update(ai_caption="yellow lanterns", user_caption="Đêm")
@@ -310,7 +310,7 @@ def test_a_comment_is_deleted_with_its_replies_and_the_counter_follows(
     assert list(Comment.objects.all()) == [kept]
 
 
-def test_nobody_rewrites_a_comment(
+def test_staff_cannot_edit_comments(
     client: Client, admin: User, stranger: User, shared: Callable[..., Post]
 ) -> None:
     comment = interactions.add_comment(user=stranger, post_id=shared().pk, content="mine")
@@ -326,7 +326,7 @@ def test_nobody_rewrites_a_comment(
 
 @pytest.fixture
 def helper(client: Client, member: Callable[..., User]) -> User:
-    """May change members, and is logged in; no superuser."""
+    """A client of staff, not a superuser, with the permission to change members."""
     helper = member("Helper", is_staff=True)
     names = ["view_user", "change_user"]
     helper.user_permissions.add(*Permission.objects.filter(codename__in=names))

@@ -1,4 +1,4 @@
-"""The admin's page about the AI."""
+"""The sections of `/admin/ai/` on images."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -26,7 +26,7 @@ PAGE = "/admin/ai/"
 
 @pytest.fixture
 def admin(client: Client, member: Callable[..., User]) -> User:
-    """Logged in."""
+    """A client of staff."""
     user = member("Admin", is_staff=True, is_superuser=True)
     client.force_login(user)
     return user
@@ -48,7 +48,7 @@ def states() -> dict[str, int]:
     return {state: list(found).count(state) for state in set(found)}
 
 
-# --- Who may come in ------------------------------------------------------------------------
+# --- Permissions ----------------------------------------------------------------------------
 
 
 def test_only_staff_with_the_permission_sees_it(
@@ -68,7 +68,7 @@ def test_only_staff_with_the_permission_sees_it(
     assert f'href="{PAGE}"' in client.get("/admin/").text
 
 
-def test_only_who_may_change_images_retries(
+def test_only_staff_who_may_change_images_can_retry(
     client: Client, member: Callable[..., User], failed: Callable[..., PostImage], queues: Queues
 ) -> None:
     failed("broken")
@@ -81,22 +81,22 @@ def test_only_who_may_change_images_retries(
     assert states() == {AIStatus.FAILED: 1}
 
 
-def test_a_renewal_after_the_session_ended_reloads_the_page(client: Client) -> None:
+def test_a_refresh_after_the_session_ended_reloads_the_page(client: Client) -> None:
     response = client.get(PAGE, headers={"hx-request": "true"})
     assert response.headers["HX-Refresh"] == "true"
     assert response.content == b""
 
 
-# --- What it shows --------------------------------------------------------------------------
+# --- Contents -------------------------------------------------------------------------------
 
 
-def test_a_renewal_brings_the_sections_alone(client: Client, admin: User) -> None:
+def test_a_refresh_returns_only_the_sections(client: Client, admin: User) -> None:
     page = client.get(PAGE, headers={"hx-request": "true"}).text
     assert "ai-images" in page
     assert "<html" not in page
 
 
-def test_workers_are_shown_with_their_models_or_what_is_wrong(client: Client, admin: User) -> None:
+def test_workers_are_shown_with_their_models_and_errors(client: Client, admin: User) -> None:
     state = WorkerState(
         name="bulk@smimso:4711",
         queues=("caption", "embed"),
@@ -121,7 +121,7 @@ def test_workers_are_shown_with_their_models_or_what_is_wrong(client: Client, ad
     assert "not the configured model" in page
 
 
-def test_without_redis_the_page_says_so_and_shows_the_rest(
+def test_without_redis_the_page_shows_a_warning_and_the_rest(
     client: Client, admin: User, failed: Callable[..., PostImage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed("broken")
@@ -145,7 +145,7 @@ def test_images_are_counted_by_state_and_model(owner: User) -> None:
             image.embedding_model = "a" if state in (AIStatus.DONE, AIStatus.EMBEDDED) else ""
             image.caption_model = "b" if state == AIStatus.DONE else ""
             image.save()
-    make_post(owner, images=5)  # on another site: nothing waits for them
+    make_post(owner, images=5)  # hosted elsewhere, so not processed
     shown = images(None)  # type: ignore[arg-type]
     assert {row["state"]: row["count"] for row in shown["states"]} == {
         **counts,
@@ -168,7 +168,7 @@ def test_the_remaining_time_follows_from_the_throughput() -> None:
     assert remaining_time(10**12, 0.001).endswith("months")
 
 
-def test_the_pace_counts_from_when_work_began(servers: Any) -> None:
+def test_the_throughput_is_measured_from_the_start_of_the_work(servers: Any) -> None:
     metrics.count_finished("test", 20)
     metrics.count_finished("test", 0)
     try:
@@ -232,7 +232,7 @@ def test_a_reason_is_retried_and_the_others_stay(
         assert (image.ai_status, image.ai_error, image.ai_attempts) == (AIStatus.PENDING, "", 0)
 
 
-def test_all_are_retried_but_those_of_other_sites(
+def test_all_images_but_those_hosted_elsewhere_are_retried(
     client: Client, admin: User, owner: User, failed: Callable[..., PostImage], queues: Queues
 ) -> None:
     failed("one"), failed("two")

@@ -1,4 +1,4 @@
-"""How many images a real worker takes together."""
+"""Batch sizes of a real worker."""
 
 import time
 from typing import Any
@@ -22,9 +22,9 @@ PATIENCE = 120.0  # seconds
 
 
 @pytest.fixture
-def _reads_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As web does: this process adds up what the others wrote."""
-    monkeypatch.setattr(metrics, "_is_multiprocess", True)
+def _multiprocess(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process aggregate the metrics of all processes, as web does."""
+    monkeypatch.setattr(metrics, "is_multiprocess", True)
 
 
 def rows(owner: User) -> list[Any]:
@@ -41,7 +41,7 @@ def batches(change: Change, step: str) -> float:
     return change.of(f'smimso_ai_batch_size_count{{step="{step}"}}')
 
 
-@pytest.mark.usefixtures("_reads_the_workers", "worker")
+@pytest.mark.usefixtures("_multiprocess", "worker")
 def test_a_worker_fills_its_batches(owner: User) -> None:
     wait_for_models()
     change = Change()
@@ -50,6 +50,6 @@ def test_a_worker_fills_its_batches(owner: User) -> None:
     while PostImage.objects.filter(ai_status=AIStatus.DONE).count() < IMAGES:
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    # One more than at best: the first one may begin before the last message is sent.
+    # One more than the minimum: the first batch may start before the last message is sent.
     assert batches(change, "embed") <= IMAGES / settings.AI_EMBED_BATCH + 1
     assert batches(change, "caption") <= IMAGES / settings.AI_CAPTION_BATCH + 3

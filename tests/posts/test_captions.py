@@ -1,4 +1,4 @@
-"""From a caption to a title and tags."""
+"""Titles and tags made from captions."""
 
 import pytest
 from hypothesis import given
@@ -18,7 +18,7 @@ def test_a_long_caption_is_cut_at_a_word() -> None:
     assert len(title) <= 100
 
 
-def test_a_caption_of_exactly_a_hundred_characters_is_kept() -> None:
+def test_a_caption_of_exactly_a_hundred_characters_is_not_cut() -> None:
     caption = "a" * 49 + " " + "b" * 50
     assert make_title(caption) == "A" + caption[1:]
 
@@ -27,13 +27,13 @@ def test_one_endless_word_is_cut_in_the_middle() -> None:
     assert make_title("x" * 300) == "X" + "x" * 99
 
 
-def test_tags_are_the_telling_words_once_in_order() -> None:
+def test_tags_are_the_distinct_content_words_in_order() -> None:
     caption = "A brown dog, with a dog, runs near the river; under trees from that River house yard"
     assert extract_tags(caption) == ["brown", "runs", "river", "trees", "house"]
 
 
 @pytest.mark.parametrize("caption", ["", "   ", "a an the of", "...", "with from this that"])
-def test_a_caption_that_tells_nothing_gives_no_tags(caption: str) -> None:
+def test_a_caption_without_content_words_gives_no_tags(caption: str) -> None:
     assert extract_tags(caption) == []
 
 
@@ -42,6 +42,6 @@ def test_vietnamese_words_are_words() -> None:
 
 
 @given(st.text(max_size=400))
-def test_any_caption_gives_what_the_columns_hold(caption: str) -> None:
+def test_titles_and_tags_of_any_caption_fit_into_the_columns(caption: str) -> None:
     assert len(make_title(caption)) <= 255
     assert len(extract_tags(caption)) <= 5

@@ -1,4 +1,4 @@
-"""Categories out of stored vectors: none where none fits, and never over the author's choice."""
+"""Categories from stored vectors: none if none fits, and never against the author's choice."""
 
 from collections.abc import Callable
 from io import StringIO
@@ -25,13 +25,13 @@ CATEGORIES = ["art", "food", "nature"]
 
 
 def axis(number: int) -> np.ndarray:
-    """float32 [512] of unit length."""
+    """Return a unit vector, float32 [512]."""
     return np.eye(512, dtype=np.float32)[number]
 
 
 @pytest.fixture
 def slugs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Three categories, each with an axis of its own; prompts that say nothing have the last."""
+    """Three categories with an axis each; background prompts have the last axis."""
     Category.objects.exclude(slug__in=CATEGORIES).delete()
     slugs = [category.slug for category in Category.objects.all()]
 
@@ -78,7 +78,7 @@ def test_open_posts_get_the_category_that_fits_or_none(
     assert reclassify_all() == Outcome(4, 0)
 
 
-def test_what_the_ai_filled_follows_the_labels_and_is_open_again_when_none_fits(
+def test_a_category_set_by_the_ai_follows_the_labels_and_is_cleared_if_none_fits(
     seen: Callable[..., Post], slugs: list[str]
 ) -> None:
     food = Category.objects.get(slug="food")
@@ -93,7 +93,7 @@ def test_what_the_ai_filled_follows_the_labels_and_is_open_again_when_none_fits(
     assert (nothing.ai_fields, nothing.ai_writable_fields) == (["title"], ["category"])
 
 
-def test_what_an_author_chose_is_never_changed(
+def test_a_category_chosen_by_the_author_is_never_changed(
     seen: Callable[..., Post], owner: User, slugs: list[str]
 ) -> None:
     food = Category.objects.get(slug="food")
@@ -104,7 +104,7 @@ def test_what_an_author_chose_is_never_changed(
     assert category_of(chosen) == category_of(confirmed) == "food"
 
 
-def test_vectors_of_another_model_and_later_images_say_nothing(
+def test_vectors_of_another_model_and_further_images_are_ignored(
     seen: Callable[..., Post], slugs: list[str]
 ) -> None:
     post = seen(0, ai_writable_fields=["category"])
@@ -121,7 +121,7 @@ def test_vectors_of_another_model_and_later_images_say_nothing(
     assert category_of(post) is category_of(album) is None
 
 
-def test_many_posts_go_in_blocks(
+def test_many_posts_are_read_in_blocks(
     seen: Callable[..., Post], slugs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("posts.ingest.classification.BLOCK_SIZE", 2)
@@ -132,7 +132,7 @@ def test_many_posts_go_in_blocks(
     assert [category_of(post) for post in posts] == [slugs[n % 3] for n in range(7)]
 
 
-def test_the_command_says_what_it_did(seen: Callable[..., Post]) -> None:
+def test_the_command_prints_the_numbers(seen: Callable[..., Post]) -> None:
     seen(0, ai_writable_fields=["category"])
     out = StringIO()
     call_command("classify", stdout=out)
@@ -164,7 +164,7 @@ def test_prompts_are_in_the_languages_that_the_model_understands() -> None:
     assert "một bức ảnh về ẩm thực" in both
 
 
-def test_prompts_in_vietnamese_take_the_place_of_the_name() -> None:
+def test_vietnamese_prompts_replace_the_name() -> None:
     texts = label_texts(
         Category(name="Đời sống", slug="life", prompt="life", prompt_vi="trẻ em;phố")
     )
@@ -187,7 +187,7 @@ def test_a_label_s_vector_is_the_mean_of_its_prompts() -> None:
     assert np.linalg.norm(labels.vectors, axis=1) == pytest.approx(1.0, abs=1e-5)
 
 
-def test_probabilities_have_one_for_none_and_sum_to_one() -> None:
+def test_probabilities_include_the_background_class_and_sum_to_one() -> None:
     labels = zero_shot.Labels(np.stack([axis(0), axis(1), axis(2)]), 30.0, 0.0)
     found = labels.probabilities(np.stack([axis(0), axis(2)]))
     assert found.shape == (2, 3)
@@ -234,7 +234,7 @@ def test_staff_who_may_change_categories_edit_their_prompts(
         assert category.prompt == "food"
 
 
-def test_a_classification_that_was_asked_for_waits_for_a_worker(
+def test_a_queued_classification_waits_for_a_worker(
     seen: Callable[..., Post], slugs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     post = seen(0, ai_writable_fields=["category"])

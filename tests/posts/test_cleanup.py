@@ -1,4 +1,4 @@
-"""The nightly work: unused files go, counters agree with the rows."""
+"""Nightly cleanup: orphan files are removed, counters corrected."""
 
 import os
 import time
@@ -55,7 +55,7 @@ def test_only_old_files_that_nothing_refers_to_go(
         store(f"posts/{name}", days=1.1)
     store(f"avatars/{uuid4()}.jpg", days=1.1)
     store(f"covers/{uuid4()}.webp", days=1.1)
-    store(f"chat/{uuid4()}.mp4", days=1.1)  # of an older version: nobody knows whose it is
+    store(f"chat/{uuid4()}.mp4", days=1.1)  # of the old installation: its sender is unknown
     store(f"chat/{uuid4()}/{uuid4()}.mp4", days=1.1)
     assert remove_orphan_files() == 7
     assert all_files() == kept

@@ -29,7 +29,7 @@ def send(client: APIClient, post: Post, **body: Any) -> Any:
 
 
 def write(user: User, post: Post, number: int) -> list[Comment]:
-    """Rows alone, a minute apart, oldest first."""
+    """Comments as rows, a minute apart, oldest first."""
     comments = Comment.objects.bulk_create(
         Comment(user=user, post=post, content=str(n)) for n in range(number)
     )
@@ -141,11 +141,11 @@ class TestTelling:
             send(api(stranger), post, content="x", parent_comment_id=str(parent.pk))
         assert list(Notification.objects.values_list("user", flat=True)) == [owner.pk] * 2
 
-    def test_nobody_hears_of_a_post_that_they_no_longer_see(
+    def test_members_are_not_notified_about_posts_that_they_no_longer_see(
         self, api: Api, owner: User, stranger: User, friend: User
     ) -> None:
         post = make_post(owner, visibility="friends")
-        parent = write(stranger, post, 1)[0]  # from when it was public
+        parent = write(stranger, post, 1)[0]  # written while the post was public
         send(api(friend), post, content="x", parent_comment_id=str(parent.pk))
         assert Notification.objects.get().user == owner
 
@@ -201,7 +201,7 @@ class TestList:
         for n in range(number):
             write(member(f"Member{n}"), post, 1)
         client = api(owner)
-        with django_assert_num_queries(3):  # who asks, whether it is visible, the comments
+        with django_assert_num_queries(3):  # the member, the post's visibility, the comments
             assert len(client.get(url(post)).json()["data"]) == number
 
 

@@ -1,4 +1,4 @@
-"""Creating a post: one transaction, an answer before the AI, and nothing left of a failure."""
+"""Creating a post: one transaction, a response before the AI, no traces of a failure."""
 
 import io
 import json
@@ -54,7 +54,7 @@ def assert_nothing_changed(response: Any, status: int, text: str | None = None) 
     assert stored_files() == set()
 
 
-# --- What is answered and stored ------------------------------------------------------------
+# --- Response and stored rows ---------------------------------------------------------------
 
 
 def test_the_answer_is_the_whole_post(api: Api, owner: User) -> None:
@@ -144,7 +144,7 @@ def test_ten_pictures_keep_their_order(api: Api, owner: User) -> None:
     assert [image["width"] for image in response.json()["data"]["images"]] == list(range(10, 20))
 
 
-# --- What the author writes and leaves open -------------------------------------------------
+# --- Fields with and without values ---------------------------------------------------------
 
 
 def test_what_the_author_leaves_open_is_noted(api: Api, owner: User) -> None:
@@ -239,7 +239,7 @@ def test_captions_of_the_author_belong_to_the_images_by_position(
     assert list(PostImage.objects.values_list("user_caption", flat=True)) == captions
 
 
-# --- What is refused ------------------------------------------------------------------------
+# --- Refused requests -----------------------------------------------------------------------
 
 
 REFUSED: list[tuple[dict[str, Any], str | None]] = [
@@ -299,11 +299,11 @@ def test_json_instead_of_a_form_is_refused(api: Api, owner: User) -> None:
     assert_nothing_changed(response, 415)
 
 
-def test_nobody_posts_without_a_token(api: Api) -> None:
+def test_a_token_is_required(api: Api) -> None:
     assert_nothing_changed(create(api(), upload("red"), title="T"), 401)
 
 
-# --- What fails on the way ------------------------------------------------------------------
+# --- Failures on the way --------------------------------------------------------------------
 
 
 def test_a_row_that_the_database_refuses_leaves_no_file(owner: User) -> None:
@@ -358,7 +358,7 @@ def test_without_redis_the_post_is_saved_and_waits(api: Api, owner: User, redis_
 def test_a_failure_after_the_commit_takes_nothing_away(
     owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The rows are there: had they no files, the post would be broken for ever."""
+    """The rows are committed: without their files, the post would stay broken."""
 
     def fail(*_: object) -> None:
         raise RuntimeError("the database went away")

@@ -1,4 +1,4 @@
-"""DELETE /posts/:id: the rows, the files, the notifications; and nobody else's post."""
+"""DELETE /posts/:id: rows, files and notifications; other members' posts are refused."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -95,7 +95,7 @@ def test_a_stranger_may_not(
     assert len(files_of(album)) == 6
 
 
-def test_nobody_may_without_a_token(api: Api, owner: User) -> None:
+def test_a_token_is_required(api: Api, owner: User) -> None:
     post = make_post(owner)
     assert api().delete(f"/api/posts/{post.pk}").status_code == 401
     assert same_as_before(post)

@@ -1,4 +1,4 @@
-"""The administration's page of images that repeat each other."""
+"""The admin page of duplicate images."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -21,7 +21,7 @@ HASH = 0x0123_4567_89AB_CDEF
 
 @pytest.fixture
 def image(owner: User) -> Callable[..., PostImage]:
-    """`image(hash, checksum)`: of a post of its own, older than the one made before."""
+    """`image(hash, checksum)`: an image of its own post, older than the previous one."""
     made = 0
 
     def make(perceptual_hash: int | None = None, checksum: str = "", **fields: Any) -> PostImage:
@@ -112,7 +112,7 @@ def test_repetitions_are_looked_up_in_the_indexes(image: Callable[..., PostImage
     assert "idx_post_images_created_at" in plan
 
 
-def test_staff_sees_the_page_and_nobody_else(
+def test_only_staff_can_see_the_page(
     client: Client, member: Callable[..., User], stranger: User, image: Callable[..., PostImage]
 ) -> None:
     image(HASH, "a", title="Sunset", visibility="private")

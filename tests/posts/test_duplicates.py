@@ -1,4 +1,4 @@
-"""Who posts a picture again is told so, and nobody learns of pictures that they may not see."""
+"""The warning about pictures that were posted before, without revealing invisible posts."""
 
 import json
 from collections.abc import Callable
@@ -22,6 +22,7 @@ from posts.phash import BAND_MASKS
 from posts.services import create_post
 from tests.conftest import PASSWORD
 from tests.media.test_images import encoded
+from tests.visibility import VISIBILITIES, each_member
 
 pytestmark = pytest.mark.django_db
 
@@ -95,21 +96,13 @@ def test_own_posts_come_first_then_the_same_file_then_the_newest(
     assert [each["own"] for each in found] == [True, False, False]
 
 
-@pytest.mark.parametrize(
-    ("name", "seen"),
-    [
-        ("owner", {"public", "friends", "private"}),
-        ("friend", {"public", "friends"}),
-        ("follower", {"public"}),
-        ("stranger", {"public"}),
-    ],
-)
+@each_member
 def test_what_one_may_not_see_is_as_if_it_were_not_there(
-    name: str, seen: set[str], api: Api, owner: User, request: pytest.FixtureRequest
+    viewer: User, seen: set[str], api: Api, owner: User
 ) -> None:
-    for visibility in ("public", "friends", "private"):
+    for visibility in VISIBILITIES:
         post_drawing(owner, title=visibility, visibility=visibility)
-    client = api(request.getfixturevalue(name))
+    client = api(viewer)
     for (found,) in (check(client, FILE), check(client, COPIES["darker"])):
         assert {each["title"] for each in found} == seen
 
@@ -132,7 +125,7 @@ def test_a_hidden_picture_answers_as_none_at_all(api: Api, owner: User, stranger
         ({"images": FILE, "checksums": '["yes"]'}, "does not match the required pattern"),
     ],
 )
-def test_a_bad_request_is_told_what_is_wrong(
+def test_bad_requests_are_refused_with_a_reason(
     form: dict[str, Any], error: str, api: Api, owner: User
 ) -> None:
     body = {name: file(each) if isinstance(each, bytes) else each for name, each in form.items()}

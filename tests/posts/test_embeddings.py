@@ -1,4 +1,4 @@
-"""Vectors of two models: each in its own column, whatever moment the columns are exchanged at."""
+"""Vectors of two models, each stored in its own column even while the columns are swapped."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -23,11 +23,11 @@ from tests.posts.test_pipeline_metrics import Change
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("queues")]
 NewPost = Callable[..., Post]
 FIRST, SECOND = "colours/histogram", "colours/turned"
-MOST = 5  # settings.AI_MAX_ATTEMPTS
+MAX_ATTEMPTS = 5  # settings.AI_MAX_ATTEMPTS
 
 
 class TurnedEngine(ColourEngine):
-    """The same vectors in another space: their entries stand in the opposite order."""
+    """An engine of another space: the same vectors with their entries in reverse order."""
 
     clip_name = SECOND
 
@@ -46,8 +46,8 @@ def two_spaces(db: None) -> None:
     VectorSpace.objects.create(column=Column.SECONDARY, name=SECOND, state=State.BACKFILLING)
 
 
-def exchange() -> None:
-    """As `search.reembedding.services` does, as far as the rows of the spaces go."""
+def swap() -> None:
+    """Swap the rows of the spaces as `search.reembedding.services` does."""
     VectorSpace.objects.filter(column=Column.SEARCHED).update(name=SECOND)
     VectorSpace.objects.filter(column=Column.SECONDARY).update(name=FIRST, state=State.RETAINED)
 
@@ -60,7 +60,7 @@ def fill(*engines: ColourEngine) -> UUID | None:
     return embeddings.backfill(engines, after=None, until=None)
 
 
-def test_the_first_vector_says_which_space_the_collection_is_in(
+def test_the_first_vector_determines_the_space_of_the_collection(
     new_post: NewPost, engine: ColourEngine
 ) -> None:
     new_post("red")
@@ -83,14 +83,14 @@ def test_a_new_image_gets_a_vector_of_each_model(
 
 
 @pytest.mark.usefixtures("two_spaces")
-def test_a_batch_that_the_exchange_overtakes_lands_in_the_right_columns(
+def test_vectors_land_in_the_right_columns_if_the_columns_are_swapped_meanwhile(
     new_post: NewPost, engine: ColourEngine, turned: TurnedEngine
 ) -> None:
     new_post("red")
     embed = engine.embed_images
 
     def overtaken(pictures: Sequence[Image.Image]) -> np.ndarray:
-        exchange()
+        swap()
         return embed(pictures)
 
     engine.embed_images = overtaken  # type: ignore[method-assign]
@@ -101,11 +101,11 @@ def test_a_batch_that_the_exchange_overtakes_lands_in_the_right_columns(
 
 
 @pytest.mark.usefixtures("two_spaces")
-def test_a_batch_of_the_former_model_alone_is_made_again(
+def test_a_batch_with_vectors_of_the_previous_model_only_is_repeated(
     new_post: NewPost, engine: ColourEngine, turned: TurnedEngine
 ) -> None:
     new_post("red")
-    exchange()
+    swap()
     with pytest.raises(embeddings.VectorSpaceChanged):
         embed_images([images()[0].pk], engine)
     (image,) = images()
@@ -116,7 +116,7 @@ def test_a_batch_of_the_former_model_alone_is_made_again(
 
 
 @pytest.mark.usefixtures("two_spaces")
-def test_filling_gives_each_image_what_it_lacks_and_nothing_twice(
+def test_backfill_computes_only_missing_vectors(
     new_post: NewPost, engine: ColourEngine, turned: TurnedEngine, settings: object
 ) -> None:
     new_post("red", "green", "blue")
@@ -147,11 +147,11 @@ def test_backfill_computes_in_chunks_of_the_engine(
 
 
 @pytest.mark.usefixtures("two_spaces")
-def test_filling_after_the_exchange_heals_what_searches_would_miss(
+def test_backfill_after_the_swap_repairs_images_that_search_would_miss(
     new_post: NewPost, engine: ColourEngine, turned: TurnedEngine
 ) -> None:
     new_post("red")
-    exchange()
+    swap()
     PostImage.objects.update(
         ai_status="done", next_embedding=vector_of("red"), next_embedding_model=FIRST
     )
@@ -163,7 +163,7 @@ def test_filling_after_the_exchange_heals_what_searches_would_miss(
 
 
 @pytest.mark.usefixtures("two_spaces")
-def test_a_worker_without_a_model_fills_nothing_and_counts_no_attempt(
+def test_a_worker_without_a_model_computes_nothing_and_counts_no_attempt(
     new_post: NewPost, engine: ColourEngine
 ) -> None:
     new_post("red")
@@ -174,7 +174,7 @@ def test_a_worker_without_a_model_fills_nothing_and_counts_no_attempt(
 
 
 @pytest.mark.usefixtures("two_spaces")
-def test_ranges_of_ids_part_the_work(
+def test_ranges_of_ids_divide_the_work(
     new_post: NewPost, engine: ColourEngine, turned: TurnedEngine
 ) -> None:
     new_post("red", "green", "blue")
@@ -186,7 +186,7 @@ def test_ranges_of_ids_part_the_work(
 
 
 @pytest.mark.usefixtures("two_spaces")
-def test_what_cannot_be_read_or_borne_is_given_up_and_harms_no_neighbour(
+def test_images_that_always_fail_are_given_up_and_harm_no_neighbour(
     new_post: NewPost,
     engine: ColourEngine,
     turned: TurnedEngine,
@@ -196,12 +196,12 @@ def test_what_cannot_be_read_or_borne_is_given_up_and_harms_no_neighbour(
     new_post("red", "green", "blue")
     embed_images([image.pk for image in images()], engine)
     default_storage.delete(images()[0].image_path)
-    turned.unbearable = {"green"}
+    turned.rejected = {"green"}
     fill(engine, turned)
     assert [image.next_embedding_model for image in images()] == ["", "", SECOND]
-    assert [image.fill_attempts for image in images()] == [MOST, 1, 0]
+    assert [image.fill_attempts for image in images()] == [MAX_ATTEMPTS, 1, 0]
     assert {image.ai_status for image in images()} == {"embedded"}
-    for _ in range(MOST):
+    for _ in range(MAX_ATTEMPTS):
         fill(engine, turned)
     assert fill(engine, turned) is None
     assert [image.embedding_model for image in images()] == [FIRST] * 3
@@ -220,7 +220,7 @@ def test_a_model_that_is_missing_counts_no_attempt(
 
 
 @pytest.mark.usefixtures("two_spaces")
-def test_images_that_lie_elsewhere_are_passed_over(
+def test_images_hosted_elsewhere_are_skipped(
     new_post: NewPost, engine: ColourEngine, turned: TurnedEngine, queues: Queues
 ) -> None:
     new_post("red")
@@ -231,14 +231,14 @@ def test_images_that_lie_elsewhere_are_passed_over(
 
 
 @pytest.mark.usefixtures("two_spaces")
-def test_filling_is_measured_as_embedding_is(
+def test_backfill_has_the_same_metrics_as_embedding(
     new_post: NewPost, engine: ColourEngine, turned: TurnedEngine
 ) -> None:
     new_post("red", "green", "blue", "black")
     embed_images([image.pk for image in images()], engine)
     decode_cache.clear()
     default_storage.delete(images()[0].image_path)
-    turned.unbearable = {"green"}
+    turned.rejected = {"green"}
     change = Change()
     fill(engine, turned)
     assert change.of('smimso_ai_images_total{step="fill"}') == 2
@@ -248,7 +248,7 @@ def test_filling_is_measured_as_embedding_is(
     assert change.of('smimso_ai_failures_total{step="decode"}') == 1
 
 
-def test_a_message_for_filling_tells_how_long_it_waited(queues: Queues, db: None) -> None:
+def test_the_wait_of_a_backfill_message_is_measured(queues: Queues, db: None) -> None:
     queue.send_backfill(7, None, None)
     [message] = queues.client.lrange("fill", 0, -1)
     change = Change()

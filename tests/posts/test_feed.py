@@ -1,4 +1,4 @@
-"""The feed: newest first, in pages, in as many queries for one post as for a hundred."""
+"""The feed: newest first, in pages, with a constant number of queries."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -23,7 +23,7 @@ NewPost = Callable[..., Post]
 
 @pytest.fixture
 def rows(owner: User) -> Callable[..., list[Post]]:
-    """Rows of posts, an hour apart and the newest last, each with images that have no file."""
+    """Posts as rows, an hour apart, the newest last, each with images without files."""
 
     def make(count: int, images: int = 1, **fields: Any) -> list[Post]:
         now = timezone.now()
@@ -145,13 +145,13 @@ def test_a_full_page_takes_as_many_queries_as_one_post(
 ) -> None:
     client = api(owner)
     rows(2)
-    feed(client, limit=1)  # counts what everybody may see
+    feed(client, limit=1)  # caches the count of public posts
     with CaptureQueriesContext(connection) as one:
         feed(client, limit=1)
     rows(30, images=4, visibility="friends")
     with CaptureQueriesContext(connection) as many:
         assert len(feed(client, limit=31)["data"]) == 31
-    assert len(many) == len(one) == 5  # the member, whom they follow, posts, images, the total
+    assert len(many) == len(one) == 5  # the member, followed members, posts, images, the total
 
 
 def test_the_last_page_needs_no_counting(
@@ -166,7 +166,7 @@ def test_the_last_page_needs_no_counting(
 def test_the_total_is_right_at_once_after_every_change_of_posts(
     api: Api, owner: User, stranger: User, django_capture_on_commit_callbacks: Any
 ) -> None:
-    """Though what everybody may see is counted only now and then."""
+    """Although the count of public posts is cached."""
 
     def totals() -> list[int]:
         return [feed(api(who), limit=1)["pagination"]["total"] for who in (owner, stranger)]

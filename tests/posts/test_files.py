@@ -1,4 +1,4 @@
-"""Files of images: URLs, signatures, headers, and nothing but pictures."""
+"""Files of images: URLs, signatures, headers, and refusal of other files."""
 
 import time
 from collections.abc import Callable
@@ -37,8 +37,8 @@ def status(url: str, **query: str) -> int:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """`clock(seconds)`: it is that much later."""
+def set_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """`set_time(seconds)`: set the time to so many seconds later."""
     start = time.time()
 
     def later(seconds: float) -> None:
@@ -109,13 +109,13 @@ def test_a_signature_opens_all_files_of_its_image_only(
 
 
 def test_a_signed_url_lives_for_half_its_lifetime_at_least_and_then_ends(
-    secret: PostImage, clock: Callable[[float], None]
+    secret: PostImage, set_time: Callable[[float], None]
 ) -> None:
-    clock(0)
+    set_time(0)
     url = signed(secret)
-    clock(LIFETIME.total_seconds() / 2 - 1)
+    set_time(LIFETIME.total_seconds() / 2 - 1)
     assert status(url) == 200
-    clock(LIFETIME.total_seconds() + 1)
+    set_time(LIFETIME.total_seconds() + 1)
     assert status(url) == 404
 
 
@@ -167,10 +167,10 @@ def test_a_signature_made_with_another_key_opens_nothing(secret: PostImage, sett
     assert not access.is_signed(secret.pk, str(expires), forged)
 
 
-# --- Answers --------------------------------------------------------------------------------
+# --- Responses ------------------------------------------------------------------------------
 
 
-def test_a_public_file_may_be_kept_by_everyone_for_five_minutes(
+def test_a_public_file_may_be_cached_by_everyone_for_five_minutes(
     new_post: Callable[..., Post],
 ) -> None:
     image = new_post("red").images.get()
@@ -182,7 +182,7 @@ def test_a_public_file_may_be_kept_by_everyone_for_five_minutes(
     assert response["Cache-Control"] == "public, max-age=300, must-revalidate"
 
 
-def test_a_file_that_is_not_public_is_kept_by_the_browser_alone(
+def test_a_file_that_is_not_public_is_cached_by_browsers_only(
     secret: PostImage, owner: User
 ) -> None:
     assert Client().get(signed(secret))["Cache-Control"].startswith("private,")

@@ -1,4 +1,4 @@
-"""GET /uploads/…: who may, ranges, caches, and no way out of the folder."""
+"""GET /uploads/…: permission, ranges, caching, and no path traversal."""
 
 import time
 from collections.abc import Callable
@@ -28,7 +28,7 @@ DATA = bytes(range(256)) * 8  # 2048 bytes
 
 
 def get(url: str, client: Client | None = None, **headers: str) -> Any:
-    """The answer, with what it streamed as `body`."""
+    """Return the response, with its streamed content as `body`."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     response: Any = (client or Client()).get(url, headers=named)
     response.body = b"".join(response)
@@ -37,7 +37,7 @@ def get(url: str, client: Client | None = None, **headers: str) -> Any:
 
 @pytest.fixture
 def video() -> str:
-    """The URL of a file whose every byte tells where it is."""
+    """The URL of a file whose bytes reveal their positions."""
     return f"/uploads/{default_storage.save(f'chat/{uuid4()}.mp4', ContentFile(DATA))}"
 
 
@@ -212,7 +212,7 @@ class TestWayOut:
 
 
 def test_a_large_file_is_read_in_pieces_under_asgi() -> None:
-    """And without Django's warning that the whole iterator was consumed, which would fail here."""
+    """Also, Django's warning about a consumed iterator would fail this test."""
     data = bytes(1000) * 1000
     name = default_storage.save(f"chat/{uuid4()}.mp4", ContentFile(data))
 

@@ -1,4 +1,4 @@
-"""Who sends a post again, because no answer came in time, has one post of it."""
+"""A request that is sent again, because no response came in time, creates one post."""
 
 import threading
 from collections.abc import Callable
@@ -71,7 +71,7 @@ def test_after_a_while_it_is_a_deliberate_repost(api: Api, owner: User) -> None:
     assert create(api(owner), "red") != first
 
 
-def test_what_was_deleted_is_posted_anew(api: Api, owner: User) -> None:
+def test_a_deleted_post_can_be_created_again(api: Api, owner: User) -> None:
     first = create(api(owner), "red")
     assert api(owner).delete(f"/api/posts/{first}").status_code == 200
     assert create(api(owner), "red") != first
@@ -96,7 +96,7 @@ def test_an_endless_key_is_refused(api: Api, owner: User) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_retries_that_overtake_each_other_make_one_post(api: Api, owner: User) -> None:
-    """Real connections."""
+    """With a connection for each thread."""
     start = threading.Barrier(4)
     ids: list[str] = []
 

@@ -1,4 +1,4 @@
-"""What an image shows: in the author's words if there are any, else in the AI's."""
+"""Captions of images: the author's if there is one, else the AI's."""
 
 from collections.abc import Callable
 from typing import Any

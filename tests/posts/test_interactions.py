@@ -1,4 +1,4 @@
-"""Likes, saves and views: who may, what counts, what the author is told."""
+"""Likes, saves and views: permission, counters and notifications."""
 
 import threading
 import time
@@ -84,7 +84,7 @@ class TestLike:
         api(fan).delete(like_url(post))
         assert not Notification.objects.exists()
 
-    def test_of_ones_own_post_tells_nobody(self, api: Api, owner: User) -> None:
+    def test_of_ones_own_post_notifies_no_one(self, api: Api, owner: User) -> None:
         assert api(owner).post(like_url(make_post(owner))).status_code == 200
         assert Like.objects.exists()
         assert not Notification.objects.exists()
@@ -119,7 +119,7 @@ class TestSave:
             assert response.json()["message"] == "Post unsaved successfully"
         assert not SavedPost.objects.exists()
 
-    def test_takes_away_nobody_elses(self, api: Api, owner: User, stranger: User) -> None:
+    def test_leaves_other_members_likes_alone(self, api: Api, owner: User, stranger: User) -> None:
         post = make_post(owner)
         api(owner).post(save_url(post))
         api(stranger).delete(save_url(post))
@@ -205,7 +205,7 @@ class TestView:
         for who, times in ((stranger, 3), (friend, 2)):
             for _ in range(times):
                 shown = api(who).get(f"/api/posts/{post.pk}").json()["data"]
-                assert shown["view_count"] == 0  # nobody waits for it to be written
+                assert shown["view_count"] == 0  # the view is written later
         api(stranger).get(f"/api/posts/{other.pk}")
         flush_views()
         flush_views()
@@ -287,7 +287,7 @@ class TestView:
 def test_counters_are_exact_after_fifty_threads(
     api: Api, owner: User, member: Callable[..., User]
 ) -> None:
-    """Real connections. Ten members, five threads each, all on one post at once."""
+    """Ten members, five threads each with its own connection, all on one post."""
     post = make_post(owner)
     members = [member(f"Member{n}") for n in range(10)]
     start = threading.Barrier(50)
@@ -325,7 +325,7 @@ def test_counters_are_exact_after_fifty_threads(
     assert post.comment_count == Comment.objects.count() == 200
     flush_views()
     views = Activity.objects.filter(activity_type="view")
-    assert viewed(post) == views.count() == 10  # each member once, however often they came
+    assert viewed(post) == views.count() == 10  # once per member, however often they viewed it
     likes = Notification.objects.filter(type="like")
     assert set(likes.values_list("related_user", flat=True)) == set(
         Like.objects.values_list("user", flat=True)

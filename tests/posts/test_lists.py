@@ -1,4 +1,4 @@
-"""Lists of posts: who sees what, in which order, page by page, in a fixed number of queries."""
+"""Lists of posts: visibility, order, pages, and a constant number of queries."""
 
 from collections.abc import Callable
 from typing import Any
@@ -174,7 +174,7 @@ class TestFavorites:
     ) -> None:
         posts = [make_post(owner, title=str(n), age=n) for n in range(3)]
         for n in (1, 0, 2):
-            model.objects.create(user=owner, post=posts[n])  # another's: changes nothing
+            model.objects.create(user=owner, post=posts[n])  # of another member, so not listed
         for n in (2, 0, 1):
             model.objects.create(user=stranger, post=posts[n])
         assert titles(api(stranger), f"posts/{path}") == ["1", "0", "2"]
@@ -212,7 +212,7 @@ class TestPostsOfAMember:
 @pytest.mark.parametrize(
     ("path", "queries"),
     [
-        ("posts", 4),  # who asks, followed, posts, images; the only page needs no counting
+        ("posts", 4),  # the member, followed members, posts, images; a single page needs no count
         ("posts?search=post", 4),
         ("posts/liked", 4),
         ("posts/saved", 4),

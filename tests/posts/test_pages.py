@@ -27,7 +27,7 @@ HTMX = {"HX-Request": "true"}
 
 @pytest.fixture
 def shared(owner: User) -> Callable[..., Post]:
-    """Makes a post of the owner with rows alone: most pages never open a file."""
+    """Create a post of the owner as rows, because most pages open no file."""
 
     def make(title: str = "A post", *, images: int = 1, state: str = "done", **fields: Any) -> Post:
         age = fields.pop("age", timedelta(0))
@@ -141,7 +141,7 @@ def test_an_unknown_category_is_not_found(client: Client, slug: str) -> None:
 def test_a_post_without_a_picture_is_no_obstacle(
     client: Client, owner: User, shared: Callable[..., Post]
 ) -> None:
-    """The Node backend left such ones behind, and they come with its data."""
+    """The Node backend left such posts behind, and they are imported with its data."""
     bare = shared("Bare", images=0)
     Like.objects.create(user=owner, post=bare)
     client.force_login(owner)

@@ -1,4 +1,4 @@
-"""From pending to done: each image its own vector, no neighbour harmed, nothing done twice."""
+"""The pipeline: each image gets its own vector, no failure harms others, nothing runs twice."""
 
 import threading
 import time
@@ -23,7 +23,7 @@ from tests.posts.conftest import ColourEngine, Queues, vector_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("queues")]
 NewPost = Callable[..., Post]
-MOST = 5  # settings.AI_MAX_ATTEMPTS
+MAX_ATTEMPTS = 5  # settings.AI_MAX_ATTEMPTS
 
 
 def ids(*posts: Post) -> list[UUID]:
@@ -45,7 +45,7 @@ def work(engine: ColourEngine, *posts: Post) -> None:
     caption_images(ids(*posts), engine)
 
 
-# --- The way through ------------------------------------------------------------------------
+# --- Steps ----------------------------------------------------------------------------------
 
 
 def test_an_image_goes_from_pending_to_embedded_to_done(
@@ -80,7 +80,7 @@ def test_a_batch_is_one_call_and_each_image_gets_its_own_vector_and_caption(
         assert image.ai_caption == f"a {colour} picture of nothing"
 
 
-def test_what_is_missing_or_no_picture_fails_alone_and_says_why(
+def test_missing_and_corrupt_files_fail_alone_with_a_reason(
     new_post: NewPost, engine: ColourEngine, queues: Queues
 ) -> None:
     post = new_post("red", "green", "blue", "black")
@@ -103,7 +103,7 @@ def test_what_is_missing_or_no_picture_fails_alone_and_says_why(
     assert queues["caption"] == [first.pk, last.pk]
 
 
-def test_a_storage_that_cannot_be_read_for_a_while_fails_nothing(
+def test_a_temporary_storage_error_fails_no_image(
     new_post: NewPost, engine: ColourEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     post = new_post("red")
@@ -121,10 +121,10 @@ def test_a_storage_that_cannot_be_read_for_a_while_fails_nothing(
     assert states(post) == [("embedded", 0)]
 
 
-def test_an_engine_that_fails_on_a_batch_is_asked_for_one_at_a_time(
+def test_a_batch_that_fails_is_retried_image_by_image(
     new_post: NewPost, engine: ColourEngine
 ) -> None:
-    engine.most_at_once = 1
+    engine.max_batch_size = 1
     post = new_post("red", "green", "blue")
     work(engine, post)
     assert states(post) == [(AIStatus.DONE, 0)] * 3
@@ -132,31 +132,31 @@ def test_an_engine_that_fails_on_a_batch_is_asked_for_one_at_a_time(
         assert np.allclose(image.embedding, vector_of(colour))
 
 
-def test_one_image_that_the_engine_cannot_bear_harms_no_neighbour(
+def test_one_image_that_breaks_the_engine_harms_no_neighbour(
     new_post: NewPost, engine: ColourEngine
 ) -> None:
-    engine.unbearable = {"green"}
+    engine.rejected = {"green"}
     post = new_post("red", "green", "blue")
     embed_images(ids(post), engine)
     assert states(post) == [("embedded", 0), ("pending", 1), ("embedded", 0)]
-    assert rows(post)[1].ai_error == "ValueError: cannot bear green"
+    assert rows(post)[1].ai_error == "ValueError: cannot process green"
 
 
 def test_attempts_are_counted_and_the_last_one_fails_the_image(
     new_post: NewPost, engine: ColourEngine
 ) -> None:
-    engine.unbearable = {"red"}
+    engine.rejected = {"red"}
     post = new_post("red")
-    for attempt in range(1, MOST):
+    for attempt in range(1, MAX_ATTEMPTS):
         embed_images(ids(post), engine)
         assert states(post) == [("pending", attempt)]
     embed_images(ids(post), engine)
-    assert states(post) == [("failed", MOST)]
-    assert rows(post)[0].ai_error == "ValueError: cannot bear red"
+    assert states(post) == [("failed", MAX_ATTEMPTS)]
+    assert rows(post)[0].ai_error == "ValueError: cannot process red"
     calls = len(engine.batches)
     embed_images(ids(post), engine)
     assert len(engine.batches) == calls
-    assert states(post) == [("failed", MOST)]
+    assert states(post) == [("failed", MAX_ATTEMPTS)]
 
 
 def test_an_attempt_is_counted_before_the_work_so_that_a_killed_worker_counts(
@@ -176,16 +176,16 @@ def test_an_attempt_is_counted_before_the_work_so_that_a_killed_worker_counts(
 
 
 def test_a_success_clears_what_failed_before(new_post: NewPost, engine: ColourEngine) -> None:
-    engine.unbearable = {"red"}
+    engine.rejected = {"red"}
     post = new_post("red")
     embed_images(ids(post), engine)
-    engine.unbearable = set()
+    engine.rejected = set()
     embed_images(ids(post), engine)
     (image,) = rows(post)
     assert (image.ai_status, image.ai_attempts, image.ai_error) == ("embedded", 0, "")
 
 
-def test_images_that_were_tried_before_travel_alone(
+def test_images_with_a_failed_attempt_are_processed_alone(
     new_post: NewPost, engine: ColourEngine
 ) -> None:
     post = new_post("red", "green", "blue", "black")
@@ -223,7 +223,7 @@ def test_a_missing_caption_model_leaves_images_searchable(
     assert states(post) == [("embedded", 0)] * 2
 
 
-def test_a_missing_model_counts_nothing_for_images_whose_turn_did_not_come(
+def test_a_missing_model_counts_no_attempt_for_images_that_were_still_waiting(
     new_post: NewPost, engine: ColourEngine
 ) -> None:
     engine.embed_batch_size = 1
@@ -257,7 +257,7 @@ def test_no_more_than_two_chunks_are_decoded_however_large_the_batch(
     assert states(*posts) == [("embedded", 0)] * 7
 
 
-def test_a_model_that_goes_missing_half_way_counts_nothing_and_undoes_nothing(
+def test_a_model_that_goes_missing_halfway_counts_no_attempt_and_undoes_nothing(
     new_post: NewPost, engine: ColourEngine
 ) -> None:
     album, single = new_post("red", "blue"), new_post("green")
@@ -300,7 +300,7 @@ def test_a_second_message_changes_nothing(new_post: NewPost, engine: ColourEngin
     assert Post.objects.get().title == title
 
 
-def test_messages_for_what_is_gone_or_in_another_state_are_passed_over(
+def test_messages_for_deleted_images_or_other_states_are_ignored(
     new_post: NewPost, engine: ColourEngine
 ) -> None:
     post = new_post("red")
@@ -313,7 +313,7 @@ def test_messages_for_what_is_gone_or_in_another_state_are_passed_over(
 def test_two_workers_with_the_same_message_leave_the_image_done(
     new_post: NewPost, engine: ColourEngine
 ) -> None:
-    """The slower one must not take the image back to where it was."""
+    """The slower worker must not reset the image to an earlier step."""
     post = new_post("red")
     embed = engine.embed_images
 
@@ -345,7 +345,7 @@ def test_a_late_success_counts_although_the_image_was_given_up(
     assert (image.ai_status, image.ai_error) == ("embedded", "")
 
 
-def test_another_try_during_the_work_is_not_lost(
+def test_a_retry_during_the_work_is_not_lost(
     new_post: NewPost, engine: ColourEngine, django_capture_on_commit_callbacks: Any
 ) -> None:
     post = new_post("red")
@@ -364,17 +364,17 @@ def test_another_try_during_the_work_is_not_lost(
 def test_an_image_deleted_during_the_work_is_no_obstacle(
     new_post: NewPost, engine: ColourEngine
 ) -> None:
-    gone, kept = new_post("red"), new_post("blue")
+    deleted_post, other = new_post("red"), new_post("blue")
     embed = engine.embed_images
-    everything = ids(gone, kept)
+    everything = ids(deleted_post, other)
 
     def deleted(images: Any) -> Any:
-        gone.delete()
+        deleted_post.delete()
         return embed(images)
 
     engine.embed_images = deleted  # type: ignore[method-assign]
     embed_images(everything, engine)
-    assert states(kept) == [("embedded", 0)]
+    assert states(other) == [("embedded", 0)]
     assert PostImage.objects.count() == 1
 
 
@@ -388,7 +388,7 @@ def test_without_redis_the_caption_waits_for_the_reconciler(
     assert (image.ai_status, image.ai_queued_at) == ("embedded", None)
 
 
-def test_another_try_starts_from_the_beginning(
+def test_a_retry_starts_from_the_beginning(
     new_post: NewPost,
     engine: ColourEngine,
     queues: Queues,
@@ -396,7 +396,7 @@ def test_another_try_starts_from_the_beginning(
 ) -> None:
     post = new_post("red", "blue")
     PostImage.objects.filter(pk=ids(post)[0]).update(
-        ai_status="failed", ai_attempts=MOST, ai_error="Given up"
+        ai_status="failed", ai_attempts=MAX_ATTEMPTS, ai_error="Given up"
     )
     external = PostImage.objects.create(
         post=post, image_url="https://a.example/b.jpg", display_order=9
@@ -410,7 +410,7 @@ def test_another_try_starts_from_the_beginning(
 # --- What the author left open --------------------------------------------------------------
 
 
-def test_the_first_images_caption_fills_what_was_left_open(
+def test_the_first_images_caption_fills_the_open_fields(
     new_post: NewPost, engine: ColourEngine
 ) -> None:
     category = Category.objects.latest("name")
@@ -468,7 +468,7 @@ def test_a_category_is_set_only_when_sure(
     assert post.ai_writable_fields == ["category"]
 
 
-def test_a_vector_of_another_model_says_nothing_about_the_category(
+def test_a_vector_of_another_model_is_not_classified(
     new_post: NewPost, engine: ColourEngine
 ) -> None:
     engine.category_prompt = Category.objects.first().prompt
@@ -505,8 +505,8 @@ def test_a_post_that_is_gone_is_no_obstacle() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_the_author_writes_in_between_stays(new_post: NewPost) -> None:
-    """The author's edit holds the row while the worker wants to fill it."""
+def test_text_that_the_author_writes_meanwhile_stays(new_post: NewPost) -> None:
+    """The author's edit locks the row while the worker wants to fill it."""
     post = new_post("red")
 
     def fill() -> None:

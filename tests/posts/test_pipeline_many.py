@@ -1,4 +1,4 @@
-"""Five hundred pictures through the real models' pipeline: each row gets its own vector."""
+"""The pipeline with real models on five hundred pictures: each row gets its own vector."""
 
 import io
 import random
@@ -32,7 +32,7 @@ def demo() -> Engine:
 
 
 def drawn(number: int) -> Image.Image:
-    """A disc and a bar whose places and colours follow from the number."""
+    """Draw a disc and a bar whose positions and colours follow from the number."""
     numbers = random.Random(number)
     image = Image.new("RGB", (128, 96), tuple(numbers.randbytes(3)))
     draw = ImageDraw.Draw(image)

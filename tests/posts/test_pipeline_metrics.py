@@ -1,4 +1,4 @@
-"""What is counted while images get through."""
+"""Metrics of the pipeline."""
 
 import json
 import time
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 
 class Change:
-    """How much samples grew since this was made."""
+    """The growth of samples since this object was created."""
 
     def __init__(self) -> None:
         self.before = metrics.render().decode()
@@ -28,7 +28,7 @@ class Change:
         return value_of(metrics.render().decode(), sample) - value_of(self.before, sample)
 
 
-def test_steps_count_batches_decodings_and_images(
+def test_steps_count_batches_decoded_files_and_images(
     new_post: Callable[..., Post], engine: ColourEngine, queues: Queues
 ) -> None:
     ids = list(new_post("red", "green", "blue").images.values_list("pk", flat=True))
@@ -50,7 +50,7 @@ def test_failures_are_counted_by_step(
 ) -> None:
     images = list(new_post("red", "green", "blue").images.all())
     default_storage.delete(images[0].image_path)
-    engine.unbearable = {"green"}
+    engine.rejected = {"green"}
     change = Change()
     pipeline.embed_images([image.pk for image in images], engine)
     assert change.of('smimso_ai_failures_total{step="decode"}') == 1
@@ -58,7 +58,7 @@ def test_failures_are_counted_by_step(
     assert change.of('smimso_ai_images_total{step="embed"}') == 1
 
 
-def test_what_the_reconciler_gives_up_is_a_failure(
+def test_an_image_that_the_reconciler_gives_up_counts_as_a_failure(
     new_post: Callable[..., Post], queues: Queues
 ) -> None:
     new_post()
@@ -68,7 +68,7 @@ def test_what_the_reconciler_gives_up_is_a_failure(
     assert change.of('smimso_ai_failures_total{step="given_up"}') == 1
 
 
-def test_messages_tell_when_they_were_sent(new_post: Callable[..., Post], queues: Queues) -> None:
+def test_messages_carry_the_time_of_sending(new_post: Callable[..., Post], queues: Queues) -> None:
     image = new_post().images.get()
     queues.clear()
     queue.enqueue(EMBED, [image.pk])

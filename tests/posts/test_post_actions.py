@@ -1,4 +1,4 @@
-"""What members do on a post's page: like, save, comment, edit, delete."""
+"""Actions on the page of a post: like, save, comment, edit, delete."""
 
 import re
 from typing import Any
@@ -29,7 +29,7 @@ def comment_on(post: Post, author: User, text: str = "Nice", **fields: Any) -> C
     return Comment.objects.create(post=post, user=author, content=text, **fields)
 
 
-# --- Who may --------------------------------------------------------------------------------
+# --- Permissions ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ACTIONS)

@@ -1,4 +1,4 @@
-"""The reconciler queues again what waits too long, and gives up what was tried too often."""
+"""The reconciler queues images again that wait too long, and gives up after too many attempts."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,7 +15,7 @@ from smimso.queues import EMBED
 from tests.posts.conftest import Queues
 
 pytestmark = pytest.mark.django_db
-MOST = 5  # settings.AI_MAX_ATTEMPTS
+MAX_ATTEMPTS = 5  # settings.AI_MAX_ATTEMPTS
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def image(new_post: Callable[..., Post]) -> Callable[..., PostImage]:
 NewImage = Callable[..., PostImage]
 
 
-def test_what_waits_too_long_or_was_never_queued_is_queued_for_its_step(
+def test_images_that_wait_too_long_or_were_never_queued_are_queued_for_their_step(
     image: NewImage, queues: Queues
 ) -> None:
     never = image()
@@ -48,13 +48,13 @@ def test_what_waits_too_long_or_was_never_queued_is_queued_for_its_step(
     assert all(row.ai_queued_at >= before for row in PostImage.objects.all())
 
 
-def test_what_was_queued_just_now_or_is_through_is_left_alone(
+def test_recently_queued_and_finished_images_are_left_alone(
     image: NewImage, queues: Queues
 ) -> None:
     image(seconds=50)
     image(seconds=50, ai_status=AIStatus.EMBEDDED)
     image(seconds=900, ai_status=AIStatus.DONE)
-    image(seconds=900, ai_status=AIStatus.FAILED, ai_attempts=MOST)
+    image(seconds=900, ai_status=AIStatus.FAILED, ai_attempts=MAX_ATTEMPTS)
     image(ai_status=AIStatus.FAILED)
     image(image_path="")
     rows = list(PostImage.objects.order_by("pk").values("pk", "ai_status", "ai_queued_at"))
@@ -70,17 +70,19 @@ def test_a_second_run_finds_nothing_more(image: NewImage, queues: Queues) -> Non
     assert len(queues["embed"]) == 1
 
 
-def test_the_patience_is_a_setting(image: NewImage, queues: Queues, settings: Any) -> None:
+def test_the_time_until_requeueing_is_a_setting(
+    image: NewImage, queues: Queues, settings: Any
+) -> None:
     image(seconds=10)
     settings.AI_REQUEUE_SECONDS = 5
     assert reconcile() == 1
 
 
-def test_what_was_tried_too_often_is_given_up_with_the_reason(
+def test_an_image_with_too_many_attempts_is_given_up_with_the_reason(
     image: NewImage, queues: Queues
 ) -> None:
-    killer = image(seconds=61, ai_attempts=MOST)
-    last_chance = image(seconds=61, ai_attempts=MOST - 1)
+    killer = image(seconds=61, ai_attempts=MAX_ATTEMPTS)
+    last_chance = image(seconds=61, ai_attempts=MAX_ATTEMPTS - 1)
     assert reconcile() == 1
     killer.refresh_from_db()
     assert killer.ai_status == AIStatus.FAILED
@@ -88,17 +90,17 @@ def test_what_was_tried_too_often_is_given_up_with_the_reason(
     assert queues["embed"] == [last_chance.pk]
 
 
-def test_what_is_given_up_keeps_the_reason_of_its_last_failure(
+def test_an_image_that_is_given_up_keeps_the_reason_of_its_last_failure(
     image: NewImage, queues: Queues
 ) -> None:
-    row = image(seconds=61, ai_attempts=MOST, ai_error="PermissionError: no")
+    row = image(seconds=61, ai_attempts=MAX_ATTEMPTS, ai_error="PermissionError: no")
     reconcile()
     row.refresh_from_db()
     assert (row.ai_status, row.ai_error) == (AIStatus.FAILED, "PermissionError: no")
 
 
 def test_the_last_attempt_that_still_runs_is_not_given_up(image: NewImage, queues: Queues) -> None:
-    row = image(seconds=5, ai_attempts=MOST)
+    row = image(seconds=5, ai_attempts=MAX_ATTEMPTS)
     assert reconcile() == 0
     row.refresh_from_db()
     assert row.ai_status == AIStatus.PENDING
@@ -115,9 +117,7 @@ def test_a_long_queue_is_busy_and_not_lost(image: NewImage, queues: Queues) -> N
     assert uncaptioned.ai_queued_at is not None
 
 
-def test_only_as_many_are_queued_as_there_is_room_and_the_oldest_first(
-    image: NewImage, queues: Queues
-) -> None:
+def test_the_oldest_are_queued_first_up_to_the_limit(image: NewImage, queues: Queues) -> None:
     young, old, never = image(seconds=70), image(seconds=700), image()
     queues.fill("embed", 8)
     assert reconcile(limit=10) == 2
@@ -137,7 +137,7 @@ def test_a_flushed_redis_loses_nothing(image: NewImage, queues: Queues) -> None:
     assert queues["embed"] == [row.pk]
 
 
-def test_without_redis_nothing_is_called_queued(image: NewImage, redis_away: None) -> None:
+def test_without_redis_nothing_is_marked_as_queued(image: NewImage, redis_away: None) -> None:
     row = image(seconds=61)
     with pytest.raises(redis.RedisError):
         reconcile()
@@ -146,10 +146,12 @@ def test_without_redis_nothing_is_called_queued(image: NewImage, redis_away: Non
     assert (row.ai_status, row.ai_queued_at) == (AIStatus.PENDING, None)
 
 
-def test_a_run_takes_few_queries_however_much_waits(
+def test_the_number_of_queries_does_not_depend_on_the_number_of_images(
     image: NewImage, queues: Queues, django_assert_num_queries: Any
 ) -> None:
     for _ in range(6):
         image()
-    with django_assert_num_queries(4):  # give up, two kinds of waiting, one note
+    with django_assert_num_queries(
+        4
+    ):  # one update of failures, two selects, one update of the queued
         assert reconcile() == 6

@@ -1,4 +1,4 @@
-"""POST /posts/generate-caption and /generate-metadata, with the AI and without; nothing is kept."""
+"""POST /posts/generate-caption and /generate-metadata, with the AI and without it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -34,15 +34,15 @@ def send(api: Api, owner: User, picture: Callable[..., bytes]) -> Callable[..., 
 
 @pytest.fixture
 def sees(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """Replaces the AI's answers; the list that it returns fills with what was asked."""
+    """Replace the AI's replies; return a list that collects the calls."""
 
     def answer(caption: str | Exception, slug: str = "food", score: float = 0.9) -> list[str]:
-        asked = []
+        calls = []
 
         def caption_and_label(
             image: Any, labels: list[Any]
         ) -> tuple[str, tuple[int, float] | None]:
-            asked.append("caption and category")
+            calls.append("caption and category")
             if isinstance(caption, Exception):
                 raise caption
             categories = list(Category.objects.all())
@@ -51,7 +51,7 @@ def sees(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
             return caption, (best, score) if score > MIN_PROBABILITY else None
 
         monkeypatch.setattr(ai, "caption_and_label", caption_and_label)
-        return asked
+        return calls
 
     return answer
 
@@ -64,7 +64,7 @@ class TestCaption:
     def test_with_the_stored_name_of_the_category(
         self, send: Callable[..., Any], sees: Callable[..., list[str]]
     ) -> None:
-        asked = sees("a bowl of noodles")
+        calls = sees("a bowl of noodles")
         body = send(CAPTION).json()
         name = Category.objects.get(slug="food").name
         assert body == {
@@ -76,7 +76,7 @@ class TestCaption:
                 "category_score": 0.9,
             },
         }
-        assert asked == ["caption and category"]
+        assert calls == ["caption and category"]
 
     def test_without_an_unlikely_category(
         self, send: Callable[..., Any], sees: Callable[..., list[str]]
@@ -104,7 +104,7 @@ class TestMetadata:
     def test_from_the_picture(
         self, send: Callable[..., Any], sees: Callable[..., list[str]]
     ) -> None:
-        asked = sees("a bowl of noodles with a spoon")
+        calls = sees("a bowl of noodles with a spoon")
         body = send(METADATA, "sunset-beach.jpg").json()
         assert body == {
             "success": True,
@@ -116,7 +116,7 @@ class TestMetadata:
                 "category_id": str(Category.objects.get(slug="food").pk),
             },
         }
-        assert asked == ["caption and category"]
+        assert calls == ["caption and category"]
 
     @pytest.mark.parametrize(
         ("name", "words"),

@@ -1,4 +1,4 @@
-"""PUT /posts/:id: what may change, by whom, and what the AI may no longer fill."""
+"""PUT /posts/:id: changes, permission, and the fields that are closed to the AI."""
 
 from collections.abc import Callable
 from typing import Any

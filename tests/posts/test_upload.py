@@ -1,4 +1,4 @@
-"""POST /posts/upload: what is accepted, under which name it is kept, how it comes back."""
+"""POST /posts/upload: accepted types, names in the storage, and how files are served."""
 
 import io
 import wave

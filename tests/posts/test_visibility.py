@@ -1,7 +1,6 @@
-"""Who sees what, on every read: the author, a friend, one-way followers, a stranger, nobody."""
+"""The visibility rule on every read, for author, friend, one-way followers and strangers."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from django.test import Client
@@ -10,42 +9,10 @@ from rest_framework.test import APIClient
 from accounts.models import Follow, User
 from posts.models import Post, PostImage
 from posts.visibility import Visibility
+from tests.visibility import VISIBILITIES, each_member, each_viewer
 
 pytestmark = pytest.mark.django_db
 Api = Callable[..., APIClient]
-VISIBILITIES = ("public", "friends", "private")
-
-
-@pytest.fixture
-def followed(member: Callable[..., User], owner: User) -> User:
-    """Is followed by the owner and does not follow back."""
-    followed = member("Followed")
-    Follow.objects.create(follower=owner, following=followed)
-    return followed
-
-
-@pytest.fixture
-def cast(
-    owner: User, friend: User, follower: User, followed: User, stranger: User
-) -> dict[str, User | None]:
-    return {
-        "owner": owner,
-        "friend": friend,
-        "follower": follower,
-        "followed": followed,
-        "stranger": stranger,
-        "anonymous": None,
-    }
-
-
-SEES = {
-    "owner": {"public", "friends", "private"},
-    "friend": {"public", "friends"},
-    "follower": {"public"},
-    "followed": {"public"},
-    "stranger": {"public"},
-    "anonymous": {"public"},
-}
 
 
 @pytest.fixture
@@ -53,46 +20,41 @@ def posts(new_post: Callable[..., Post]) -> dict[str, Post]:
     return {visibility: new_post(visibility=visibility) for visibility in VISIBILITIES}
 
 
-MEMBERS = [name for name in SEES if name != "anonymous"]
-
-
-@pytest.mark.parametrize("name", SEES)
+@each_viewer()
 def test_the_rule_is_the_same_for_posts_and_for_images(
-    name: str, cast: dict[str, Any], posts: dict[str, Post]
+    viewer: User | None, seen: set[str], posts: dict[str, Post]
 ) -> None:
-    viewer = cast[name]
-    seen = Post.objects.visible_to(viewer).values_list("visibility", flat=True)
-    assert sorted(seen) == sorted(SEES[name])
+    posts_seen = Post.objects.visible_to(viewer).values_list("visibility", flat=True)
+    assert sorted(posts_seen) == sorted(seen)
     images = PostImage.objects.visible_to(viewer).values_list("post__visibility", flat=True)
-    assert sorted(images) == sorted(SEES[name])
+    assert sorted(images) == sorted(seen)
 
 
-@pytest.mark.parametrize("name", MEMBERS)
+@each_member
 def test_the_feed_lists_what_the_viewer_sees(
-    name: str, cast: dict[str, Any], posts: dict[str, Post], api: Api
+    viewer: User, seen: set[str], posts: dict[str, Post], api: Api
 ) -> None:
-    body = api(cast[name]).get("/api/posts").json()
-    assert {item["visibility"] for item in body["data"]} == SEES[name]
-    assert body["pagination"]["total"] == len(SEES[name])
+    body = api(viewer).get("/api/posts").json()
+    assert {item["visibility"] for item in body["data"]} == seen
+    assert body["pagination"]["total"] == len(seen)
 
 
-@pytest.mark.parametrize("visibility", VISIBILITIES)
-@pytest.mark.parametrize("name", MEMBERS)
+@each_member
 def test_a_post_is_there_for_whom_it_is_visible_and_else_not_found(
-    name: str, visibility: str, cast: dict[str, Any], posts: dict[str, Post], api: Api
+    viewer: User, seen: set[str], posts: dict[str, Post], api: Api
 ) -> None:
-    post = posts[visibility]
-    response = api(cast[name]).get(f"/api/posts/{post.pk}")
-    if visibility in SEES[name]:
-        assert response.status_code == 200
-        assert response.json()["data"]["id"] == str(post.pk)
-    else:
-        assert response.status_code == 404
-        assert response.json() == {
-            "success": False,
-            "error": "Post not found",
-            "message": "Post not found",
-        }
+    for visibility, post in posts.items():
+        response = api(viewer).get(f"/api/posts/{post.pk}")
+        if visibility in seen:
+            assert response.status_code == 200
+            assert response.json()["data"]["id"] == str(post.pk)
+        else:
+            assert response.status_code == 404
+            assert response.json() == {
+                "success": False,
+                "error": "Post not found",
+                "message": "Post not found",
+            }
 
 
 def test_an_invisible_post_looks_like_one_that_never_was(
@@ -103,18 +65,19 @@ def test_an_invisible_post_looks_like_one_that_never_was(
     assert (hidden.status_code, hidden.content) == (absent.status_code, absent.content)
 
 
-@pytest.mark.parametrize("visibility", VISIBILITIES)
-@pytest.mark.parametrize("name", SEES)
+@each_viewer()
 def test_a_file_without_a_signature_is_there_for_whom_its_post_is_visible(
-    name: str, visibility: str, cast: dict[str, Any], posts: dict[str, Post]
+    viewer: User | None, seen: set[str], posts: dict[str, Post]
 ) -> None:
     client = Client()
-    if cast[name] is not None:
-        client.force_login(cast[name])
-    image = posts[visibility].images.get()
-    names = [image.image_path, *(f"posts/{image.pk}.{n}.webp" for n in ("thumbnail", "preview"))]
-    expected = 200 if visibility in SEES[name] else 404
-    assert {client.get(f"/uploads/{file}").status_code for file in names} == {expected}
+    if viewer is not None:
+        client.force_login(viewer)
+    for visibility, post in posts.items():
+        image = post.images.get()
+        renditions = (f"posts/{image.pk}.{name}.webp" for name in ("thumbnail", "preview"))
+        expected = 200 if visibility in seen else 404
+        for file in (image.image_path, *renditions):
+            assert client.get(f"/uploads/{file}").status_code == expected, (visibility, file)
 
 
 @pytest.mark.parametrize("visibility", VISIBILITIES)
@@ -157,17 +120,22 @@ def test_a_member_who_left_sees_nothing_more(
     assert browser.get(f"/uploads/{image.image_path}").status_code == 404
 
 
-def test_what_a_deactivated_member_posted_is_there_for_nobody_else(
-    cast: dict[str, Any], posts: dict[str, Post], api: Api
+def test_posts_of_a_deactivated_member_are_hidden_from_others(
+    owner: User,
+    friend: User,
+    follower: User,
+    followed: User,
+    stranger: User,
+    posts: dict[str, Post],
+    api: Api,
 ) -> None:
-    owner = cast.pop("owner")
     User.objects.filter(pk=owner.pk).update(is_active=False)
     image = posts["public"].images.get()
-    for viewer in cast.values():
+    for viewer in (friend, follower, followed, stranger, None):
         assert not Post.objects.visible_to(viewer).exists()
         assert not PostImage.objects.visible_to(viewer).exists()
-    assert api(cast["friend"]).get("/api/posts").json()["pagination"]["total"] == 0
-    assert api(cast["friend"]).get(f"/api/posts/{posts['public'].pk}").status_code == 404
+    assert api(friend).get("/api/posts").json()["pagination"]["total"] == 0
+    assert api(friend).get(f"/api/posts/{posts['public'].pk}").status_code == 404
     assert Client().get(f"/uploads/{image.image_path}").status_code == 404
     assert Post.objects.visible_to(owner).count() == len(VISIBILITIES)
     User.objects.filter(pk=owner.pk).update(is_active=True)

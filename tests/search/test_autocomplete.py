@@ -13,6 +13,7 @@ from accounts.models import Category, User
 from posts.models import Post
 from search.autocomplete import MAX_SUGGESTIONS, suggest
 from tests.properties import examples
+from tests.visibility import VISIBILITIES, each_member
 
 pytestmark = pytest.mark.django_db
 Api = Callable[..., APIClient]
@@ -67,22 +68,14 @@ def test_any_text_may_be_typed(typed: str, db: None) -> None:
     assert len(suggest(None, typed)) <= MAX_SUGGESTIONS
 
 
-@pytest.mark.parametrize(
-    ("name", "seen"),
-    [
-        ("owner", {"zebra public", "zebra friends", "zebra private"}),
-        ("friend", {"zebra public", "zebra friends"}),
-        ("follower", {"zebra public"}),
-        ("stranger", {"zebra public"}),
-    ],
-)
+@each_member
 def test_no_hidden_title_or_tag_is_suggested(
-    name: str, seen: set[str], vector_post: NewPost, request: pytest.FixtureRequest
+    viewer: User, seen: set[str], vector_post: NewPost
 ) -> None:
-    for visibility in ("public", "friends", "private"):
+    for visibility in VISIBILITIES:
         vector_post(None, title=f"zebra {visibility}", visibility=visibility)
         vector_post(None, tags=[f"zebra {visibility}"], visibility=visibility)
-    assert set(texts(request.getfixturevalue(name), "zebra")) == seen
+    assert set(texts(viewer, "zebra")) == {f"zebra {visibility}" for visibility in seen}
 
 
 def test_a_rare_word_is_found_behind_the_newest(

@@ -19,7 +19,7 @@ from search.score_calibration import (
     SAMPLE_SIZE,
     CollectionSample,
     calibrated_scores,
-    collection_sample,
+    get_sample,
 )
 from tests.search.conftest import MODEL, clustered, insert_many, pointing
 
@@ -68,12 +68,12 @@ def motifs(count: int, *, share: float, seed: int = 0) -> np.ndarray:
 
 def scored(vector: np.ndarray, collection: np.ndarray, kind: Modality = "text") -> np.ndarray:
     cosines, sample = collection @ vector, CollectionSample(collection[:SAMPLE_SIZE])
-    return calibrated_scores(cosines, vector, kind=kind, model=OPENAI, sample=sample)
+    return calibrated_scores(cosines, vector, modality=kind, model=OPENAI, sample=sample)
 
 
 def cut(vector: np.ndarray, kind: Modality, model: str, sample: CollectionSample) -> float:
     """The least cosine that is relevant."""
-    found = calibrated_scores(COSINES, vector, kind=kind, model=model, sample=sample)
+    found = calibrated_scores(COSINES, vector, modality=kind, model=model, sample=sample)
     return float(COSINES[found >= MIN_SCORES[kind]][0])
 
 
@@ -84,7 +84,7 @@ def test_scores_are_within_0_and_1_and_rise_with_the_cosine(
     kind: Modality, model: str, count: int
 ) -> None:
     sample = CollectionSample(images(motifs(count, share=0.1)))
-    found = calibrated_scores(COSINES, text(0), kind=kind, model=model, sample=sample)
+    found = calibrated_scores(COSINES, text(0), modality=kind, model=model, sample=sample)
     assert ((found >= 0) & (found <= 1)).all()
     assert (np.diff(found) >= 0).all()
     assert found[-1] > MIN_SCORES[kind] > found[0]
@@ -93,7 +93,7 @@ def test_scores_are_within_0_and_1_and_rise_with_the_cosine(
 @pytest.mark.parametrize("count", [0, 1])
 def test_without_a_sample_the_models_scale_has_to_do(count: int) -> None:
     sample = CollectionSample(images(motifs(count, share=1.0)))
-    found = calibrated_scores(COSINES, text(0), kind="text", model=OPENAI, sample=sample)
+    found = calibrated_scores(COSINES, text(0), modality="text", model=OPENAI, sample=sample)
     assert (found == similarity_scores(COSINES, "text", OPENAI)).all()
 
 
@@ -168,7 +168,7 @@ def test_a_matching_text_is_relevant_in_small_and_large_collections(model: str) 
     for count in COUNTS:
         sample = CollectionSample(images(motifs(count, share=0.1)))
         match, other = calibrated_scores(
-            np.array([0.27, 0.15]), text(0), kind="text", model=model, sample=sample
+            np.array([0.27, 0.15]), text(0), modality="text", model=model, sample=sample
         )
         assert match >= MIN_SCORES["text"] > other
 
@@ -176,16 +176,16 @@ def test_a_matching_text_is_relevant_in_small_and_large_collections(model: str) 
 @pytest.mark.django_db
 def test_the_sample_is_of_one_model_and_kept_for_a_while(owner: User) -> None:
     insert_many(owner, clustered(120), ["public", "private"])
-    first = collection_sample(MODEL)
+    first = get_sample(MODEL)
     assert first.vectors.shape == (120, 512)
     assert np.linalg.norm(first.vectors, axis=1) == pytest.approx(np.ones(120), abs=1e-3)
-    assert collection_sample(MODEL) is first
-    assert len(collection_sample("another/model").vectors) == 0
+    assert get_sample(MODEL) is first
+    assert len(get_sample("another/model").vectors) == 0
 
 
 @pytest.mark.django_db
 def test_a_growing_collection_is_sampled_anew(vector_post: Callable[..., Post]) -> None:
     vector_post(pointing(1))
-    assert len(collection_sample(MODEL).vectors) == 1
+    assert len(get_sample(MODEL).vectors) == 1
     vector_post(pointing(1))
-    assert len(collection_sample(MODEL).vectors) == 2
+    assert len(get_sample(MODEL).vectors) == 2

@@ -25,6 +25,7 @@ from posts.models import Post, PostImage
 from posts.services import create_post, retry_images
 from tests.search.conftest import at_cosine, pointing
 from tests.search.test_text import RESULT_KEYS
+from tests.visibility import VISIBILITIES, each_member
 
 pytestmark = pytest.mark.django_db
 Api = Callable[..., APIClient]
@@ -105,26 +106,17 @@ def test_the_least_score_is_honoured(
     assert found["count"] == len(found["results"]) == count
 
 
-@pytest.mark.parametrize(
-    ("name", "seen"),
-    [
-        ("owner", {"public", "friends", "private"}),
-        ("friend", {"public", "friends"}),
-        ("follower", {"public"}),
-        ("stranger", {"public"}),
-    ],
-)
+@each_member
 def test_only_what_the_viewer_may_see_is_found_and_its_urls_open(
-    name: str,
+    viewer: User,
     seen: set[str],
     api: Api,
     vector_post: Callable[..., Post],
     meaning: list[str],
-    request: pytest.FixtureRequest,
 ) -> None:
-    for visibility in ("public", "friends", "private"):
+    for visibility in VISIBILITIES:
         vector_post(at_cosine(0.9), model=ai.clip_name(), visibility=visibility)
-    results = search(api(request.getfixturevalue(name))).json()["data"]["results"]
+    results = search(api(viewer)).json()["data"]["results"]
     assert {result["post"]["visibility"] for result in results} == seen
 
 

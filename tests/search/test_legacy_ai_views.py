@@ -13,6 +13,7 @@ from posts.models import Like, Post, SavedPost
 from smimso.errors import Unavailable
 from tests.search.conftest import at_cosine, pointing
 from tests.search.test_text import RESULT_KEYS
+from tests.visibility import VISIBILITIES, each_member, each_viewer
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("openai_scale")]
 Api = Callable[..., APIClient]
@@ -22,12 +23,6 @@ BODIES: dict[str, dict[str, Any]] = {
     "similar-images": {"embedding": VECTOR},
     "recommendations": {"user_id": str(uuid4())},
 }
-WHO_SEES = [
-    ("owner", {"public", "friends", "private"}),
-    ("friend", {"public", "friends"}),
-    ("follower", {"public"}),
-    ("stranger", {"public"}),
-]
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +40,7 @@ def new(vector_post: Callable[..., Post]) -> Callable[..., Post]:
 
 @pytest.fixture
 def one_of_each(new: Callable[..., Post]) -> None:
-    for visibility in ("public", "friends", "private"):
+    for visibility in VISIBILITIES:
         new(title=visibility, visibility=visibility)
 
 
@@ -131,17 +126,12 @@ def test_search_by_text_answers_as_it_did_and_with_what_was_found(
     assert titles(answer) == ["near", "far"]
 
 
-@pytest.mark.parametrize(("name", "seen"), WHO_SEES)
+@each_member
 @pytest.mark.parametrize("route", ["search-by-text", "similar-images"])
 def test_only_what_one_may_see_is_found(
-    route: str,
-    name: str,
-    seen: set[str],
-    api: Api,
-    one_of_each: None,
-    request: pytest.FixtureRequest,
+    route: str, viewer: User, seen: set[str], api: Api, one_of_each: None
 ) -> None:
-    assert set(titles(ask(api(request.getfixturevalue(name)), route))) == seen
+    assert set(titles(ask(api(viewer), route))) == seen
 
 
 @pytest.mark.parametrize("route", ["search-by-text", "similar-images"])
@@ -249,18 +239,12 @@ def test_recommendations_are_near_to_what_was_liked_and_saved(
     assert answer.json()["post_ids"] == [str(near.pk)]
 
 
-@pytest.mark.parametrize(("name", "seen"), WHO_SEES[1:])
+@each_viewer(without=["owner", "anonymous"])
 def test_only_what_the_member_may_see_is_recommended(
-    name: str,
-    seen: set[str],
-    api: Api,
-    new: Callable[..., Post],
-    one_of_each: None,
-    request: pytest.FixtureRequest,
+    viewer: User, seen: set[str], api: Api, new: Callable[..., Post], one_of_each: None
 ) -> None:
-    user = request.getfixturevalue(name)
-    Like.objects.create(user=user, post=new(1.0))
-    answer = ask(api(user), "recommendations", user_id=str(user.pk))
+    Like.objects.create(user=viewer, post=new(1.0))
+    answer = ask(api(viewer), "recommendations", user_id=str(viewer.pk))
     assert set(titles(answer)) == seen
 
 

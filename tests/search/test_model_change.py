@@ -176,11 +176,11 @@ class Searches:
 
     def _search(self, number: int) -> None:
         index = number % len(QUERIES)
-        found = services.search_text(self.viewer, QUERIES[index], limit=10, least_score=0.0)
+        found = services.search_text(self.viewer, QUERIES[index], limit=10, min_score=0.0)
         self.count += 1
         titles = [match.post.title for match in found.matches]
-        if not found.by_meaning or len(titles) != 10:
-            self.wrong.append(f"{QUERIES[index]}: by meaning {found.by_meaning}, {titles}")
+        if not found.ai_available or len(titles) != 10:
+            self.wrong.append(f"{QUERIES[index]}: by meaning {found.ai_available}, {titles}")
         elif far := [
             title for title in titles if title.isdigit() and title not in self.near[index]
         ]:

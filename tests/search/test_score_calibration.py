@@ -43,7 +43,7 @@ def posts(db: None, scenes: list[Scene], monkeypatch: pytest.MonkeyPatch) -> dic
 
 
 def found(query: Query, posts: dict[object, int], *, least: float | None = None) -> list[int]:
-    page = services.search(None, query, limit=10, least_score=least)
+    page = services.search(None, query, limit=10, min_score=least)
     return [posts[match.post.pk] for match in page.matches]
 
 
@@ -53,17 +53,18 @@ def test_words_and_meaning_together_find_more_than_either(
     """Gains as nDCG@10; in both languages, and in Vietnamese without its marks."""
     rows = []
     for language, typed in (("en", str), ("vi", str), ("vi", strip_diacritics)):
-        for asked in judged.queries(scenes, QUERIES, language):
+        for asked in judged.sample_queries(scenes, QUERIES, language):
             query = parse_query(typed(asked.text))
-            gains = [judged.gain(scene, asked) for scene in scenes]
-            near = retrieval.by_vector(None, query, encode_query(None, query))
-            worded = retrieval.by_keywords(None, query, query.terms, [], 0.0)
+            gains = [judged.grade(scene, asked) for scene in scenes]
+            encoded = encode_query(None, query)
+            near = retrieval.by_vector(None, query, encoded)
+            worded = retrieval.by_keywords(None, query, encoded, [], 0.0)
             ways = (
                 found(query, posts, least=0.0),
                 [posts[candidate.post_id] for candidate in near],
                 [posts[candidate.post_id] for candidate in worded],
             )
-            rows.append([judged.ndcg(way, gains) for way in ways])
+            rows.append([judged.compute_ndcg(way, gains) for way in ways])
     hybrid, meaning, words = np.mean(rows, axis=0)
     assert hybrid >= meaning
     assert hybrid >= words
@@ -79,7 +80,7 @@ def test_this_but_different_is_found(scenes: list[Scene], posts: dict[object, in
     """The first one, where there is any: so few scenes lack some combinations."""
     done = []
     for change in judged.CHANGES:
-        numbers = [number for number, scene in enumerate(scenes) if change.is_new(scene)]
+        numbers = [number for number, scene in enumerate(scenes) if change.is_source(scene)]
         if not numbers or sum(map(change.is_met, scenes)) < 2:
             continue
         ids = [pk for pk, number in posts.items() if number == numbers[0]]

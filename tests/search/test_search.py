@@ -452,7 +452,7 @@ def test_no_page_repeats_or_skips(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if redis == "away":
-        monkeypatch.setattr(result_store, "store", lambda found, redis_away: found)
+        monkeypatch.setattr(result_store, "store", lambda results: results)
     for number in range(10):
         new(0.34 - 0.003 * number, title=str(number))
     turned = pages(api(stranger), q="x y", limit=4)

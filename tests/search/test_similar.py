@@ -12,6 +12,7 @@ from ai import services as ai
 from posts.models import Post
 from tests.search.conftest import at_cosine, pointing
 from tests.search.test_text import RESULT_KEYS
+from tests.visibility import VISIBILITIES, each_member
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("openai_scale")]
 Api = Callable[..., APIClient]
@@ -71,26 +72,14 @@ def test_the_first_embedded_image_stands_for_the_post(
     assert titles(similar(api(stranger), post)) == ["like the first"]
 
 
-@pytest.mark.parametrize(
-    ("name", "seen"),
-    [
-        ("owner", {"public", "friends", "private"}),
-        ("friend", {"public", "friends"}),
-        ("follower", {"public"}),
-        ("stranger", {"public"}),
-    ],
-)
+@each_member
 def test_only_what_the_viewer_may_see_is_similar(
-    name: str,
-    seen: set[str],
-    api: Api,
-    new: Callable[..., Post],
-    request: pytest.FixtureRequest,
+    viewer: User, seen: set[str], api: Api, new: Callable[..., Post]
 ) -> None:
     post = new(1.0)
-    for visibility in ("public", "friends", "private"):
+    for visibility in VISIBILITIES:
         new(0.9, title=visibility, visibility=visibility)
-    assert set(titles(similar(api(request.getfixturevalue(name)), post))) == seen
+    assert set(titles(similar(api(viewer), post))) == seen
 
 
 @pytest.mark.parametrize("visibility", ["private", "friends"])

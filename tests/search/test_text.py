@@ -10,13 +10,14 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from ai import heartbeat, tasks
+from ai import heartbeat
 from ai import services as ai
 from ai.calibration import similarity_score
 from ai.heartbeat import ModelState, WorkerState
 from posts.models import Post
 from smimso.redis import redis_client
 from tests.search.conftest import at_cosine, pointing
+from tests.visibility import VISIBILITIES, each_member
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("openai_scale")]
 Api = Callable[..., APIClient]
@@ -150,26 +151,13 @@ def test_the_limit_is_clamped(
     assert data(search(api(stranger), limit=limit))["count"] == count
 
 
-@pytest.mark.parametrize(
-    ("name", "seen"),
-    [
-        ("owner", {"public", "friends", "private"}),
-        ("friend", {"public", "friends"}),
-        ("follower", {"public"}),
-        ("stranger", {"public"}),
-    ],
-)
+@each_member
 def test_only_what_the_viewer_may_see_is_found(
-    name: str,
-    seen: set[str],
-    vector_post: NewPost,
-    meaning: list[str],
-    api: Api,
-    request: pytest.FixtureRequest,
+    viewer: User, seen: set[str], vector_post: NewPost, meaning: list[str], api: Api
 ) -> None:
-    for visibility in ("public", "friends", "private"):
+    for visibility in VISIBILITIES:
         embedded(vector_post, 0.3, visibility=visibility)
-    results = data(search(api(request.getfixturevalue(name))))["results"]
+    results = data(search(api(viewer)))["results"]
     assert {result["post"]["visibility"] for result in results} == seen
 
 
@@ -277,9 +265,7 @@ def test_while_too_many_wait_for_a_worker_words_are_compared(
     model = ModelState(ai.clip_name(), loaded=True)
     state = {"name": "overloaded", "queues": ("interactive",), "device": "cpu", "dtype": "fp32"}
     heartbeat.publish(WorkerState(**state, clip=model, blip=model))
-    monkeypatch.setattr(
-        tasks.embed_text, "queue", "overloaded"
-    )  # which no worker of this run consumes
+    monkeypatch.setattr("ai.rpc.TEXT", "overloaded")  # a queue that no worker of this run consumes
     settings.AI_QUEUE_LIMIT = 2
     redis_client().rpush("overloaded", "a", "b")
     try:

@@ -12,6 +12,7 @@ from accounts.models import Category, User
 from posts.full_text import filter_by_words
 from posts.models import Post
 from tests.properties import examples
+from tests.visibility import VISIBILITIES, each_member
 
 pytestmark = pytest.mark.django_db
 NewPost = Callable[..., Post]
@@ -129,18 +130,10 @@ def test_a_post_with_many_images_is_found_once(vector_post: NewPost, stranger: U
     assert titles(stranger, "boat") == ["album"]
 
 
-@pytest.mark.parametrize(
-    ("name", "seen"),
-    [
-        ("owner", {"public", "friends", "private"}),
-        ("friend", {"public", "friends"}),
-        ("follower", {"public"}),
-        ("stranger", {"public"}),
-    ],
-)
+@each_member
 def test_only_what_the_viewer_may_see_is_found(
-    name: str, seen: set[str], vector_post: NewPost, request: pytest.FixtureRequest
+    viewer: User, seen: set[str], vector_post: NewPost
 ) -> None:
-    for visibility in ("public", "friends", "private"):
+    for visibility in VISIBILITIES:
         vector_post(None, title=visibility, description="boat", visibility=visibility)
-    assert set(titles(request.getfixturevalue(name), "boat")) == seen
+    assert set(titles(viewer, "boat")) == seen

@@ -18,6 +18,7 @@ import pytest
 
 from smimso.local import servers
 
+pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 300.0  # seconds; a loaded machine needs most of them
 
@@ -123,7 +124,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
         shutil.rmtree(servers.socket_directory(up.data_dir.resolve()), ignore_errors=True)
 
 
-def test_it_starts_restarts_crashed_programs_stops_and_keeps_its_data(
+def test_an_installation_survives_crashes_a_kill_and_stops_with_its_data(
     start: Callable[..., Up],
 ) -> None:
     up = start()
@@ -131,6 +132,7 @@ def test_it_starts_restarts_crashed_programs_stops_and_keeps_its_data(
     up.wait_for_output("Worker maintenance answers")
     assert up.status() == 200
     assert set(up.children()) == {"postgres", "redis-server", "uvicorn", "maintenance", "beat"}
+    is_refused_while_another_runs(start)
 
     for name, program in (("uvicorn", "web"), ("redis-server", "redis"), ("postgres", "postgres")):
         before = up.children()[name]
@@ -138,38 +140,30 @@ def test_it_starts_restarts_crashed_programs_stops_and_keeps_its_data(
         up.wait_for_output(rf"{program} was killed \(SIGKILL\); starting it again")
         wait_for(lambda name=name, before=before: up.children().get(name) not in (None, before))
     wait_for(lambda: is_healthy(up))
-    assert up.stop(signal.SIGINT) == 0
-    assert up.output.read_text().endswith("Stopped\n")
-    assert have_all_ended(up.data_dir)
-
-    again = start()
-    # Ten seconds on an idle machine; on a busy one, never longer than with a database to make.
-    assert again.wait_for_output("SMIMSO is ready") < max(10, first)
-    assert "Creating a new database" not in again.output.read_text()
-    assert again.stop() == 0
-    assert have_all_ended(again.data_dir)
-
-
-def test_after_kill_9_nothing_is_left_and_the_next_start_works(start: Callable[..., Up]) -> None:
-    up = start()
-    up.wait_for_output("SMIMSO is ready")
     up.process.kill()
     up.process.wait()
-    again = start()  # while the children of the first are still on their way out
-    again.wait_for_output("SMIMSO is ready")
-    assert again.stop() == 0
-    assert have_all_ended(up.data_dir)
+
+    after_kill = start()  # while the children of the first are still on their way out
+    after_kill.wait_for_output("SMIMSO is ready")
+    assert after_kill.stop(signal.SIGINT) == 0
+    assert after_kill.output.read_text().endswith("Stopped\n")
+    assert have_all_ended(after_kill.data_dir)
+
+    after_stop = start()
+    # Ten seconds on an idle machine; on a busy one, never longer than with a database to make.
+    assert after_stop.wait_for_output("SMIMSO is ready") < max(10, first)
+    for again in (after_kill, after_stop):
+        assert "Creating a new database" not in again.output.read_text()
+    assert after_stop.stop() == 0
+    assert have_all_ended(after_stop.data_dir)
 
 
-def test_a_second_start_on_the_same_data_is_refused(start: Callable[..., Up]) -> None:
-    first = start()
-    first.wait_for_output("PostgreSQL and Redis answer")
+def is_refused_while_another_runs(start: Callable[..., Up]) -> None:
     second = start()
     assert second.process.wait(PATIENCE) == 1
     assert second.output.read_text() == (
         f"manage.py: {second.data_dir} is in use: SMIMSO already runs on it.\n"
     )
-    assert first.process.poll() is None
 
 
 def test_it_stops_cleanly_in_the_middle_of_a_start(start: Callable[..., Up]) -> None:

@@ -1,4 +1,4 @@
-"""Scenes as flat illustrations: SVG first, so a picture looks the same at every size."""
+"""Drawing of scenes as flat illustrations: SVG, so a picture looks the same at every size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ai.demo_models.drawing.layout import Placement, arrange
 from ai.demo_models.drawing.palette import Ink, Light, choose_light, mix_ink
 from ai.demo_models.drawing.places import PAINTERS
 from ai.demo_models.drawing.shapes import ellipse, gradient, group
-from ai.demo_models.drawing.sky import sky, weather_behind, weather_in_front
+from ai.demo_models.drawing.sky import draw_sky, draw_weather_behind, draw_weather_in_front
 from ai.demo_models.scenes import KINDS, Scene
 
 HEIGHT = 768
@@ -29,8 +29,8 @@ _PAINTERS = {
 }
 
 
-def aspect_ratio(scene: Scene) -> float:
-    """Width over height of the picture of ``scene``, one of ``ASPECTS``."""
+def choose_aspect_ratio(scene: Scene) -> float:
+    """Return width divided by height of the picture of ``scene``, one of ``ASPECTS``."""
     return ASPECTS[0] if scene.seed % 4 else ASPECTS[1]
 
 
@@ -44,7 +44,7 @@ def _draw_shadow(placement: Placement, light: Light, setting: str) -> str:
             y,
             placement.side * rx,
             placement.side * ry,
-            light.on_landscape("#1c2233"),
+            light.tint_landscape("#1c2233"),
             fill_opacity=0.13,
         )
         for rx, ry in ((0.54, 0.085), (0.46, 0.065), (0.36, 0.045))
@@ -63,8 +63,8 @@ def _draw_object(kind: str, ink: Ink, placement: Placement) -> str:
 
 
 def render_svg(scene: Scene) -> str:
-    """The picture of ``scene`` as an SVG document, 768 units high."""
-    width, height = round(HEIGHT * aspect_ratio(scene)), HEIGHT
+    """Return the picture of ``scene`` as an SVG document, 768 units high."""
+    width, height = round(HEIGHT * choose_aspect_ratio(scene)), HEIGHT
     rng = random.Random(scene.seed * 2)
     light = choose_light(scene.time, scene.weather)
     inks, definitions = [], ""
@@ -74,15 +74,15 @@ def render_svg(scene: Scene) -> str:
         definitions += gradient(
             f"body{index}", (0, ink.light, 1), (0.45, ink.base, 1), (1, ink.dark, 1)
         )
-    body = sky(rng, light, scene.time, scene.weather, width, height)
+    body = draw_sky(rng, light, scene.time, scene.weather, width, height)
     body += PAINTERS[scene.place](rng, light, width, height)
-    body += weather_behind(rng, light, scene.weather, width, height)
+    body += draw_weather_behind(rng, light, scene.weather, width, height)
     placements = arrange(scene, width, height)
     for placement in placements:
         kind = scene.objects[placement.group].kind
         body += _draw_shadow(placement, light, KINDS[kind].setting)
         body += _draw_object(kind, inks[placement.group], placement)
-    body += weather_in_front(rng, light, scene.weather, width, height)
+    body += draw_weather_in_front(rng, light, scene.weather, width, height)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">'
         f"<defs>{definitions}</defs>{body}</svg>"
@@ -96,8 +96,8 @@ def draw_scene(scene: Scene, width: int = 1024) -> Image.Image:
 
 
 def locate_objects(scene: Scene) -> list[list[tuple[float, float, float, float]]]:
-    """Boxes (left, top, right, bottom) of every object, per group, as shares of the picture."""
-    width, height = HEIGHT * aspect_ratio(scene), HEIGHT
+    """Return (left, top, right, bottom) of each object by group, as fractions of the picture."""
+    width, height = HEIGHT * choose_aspect_ratio(scene), HEIGHT
     boxes: list[list[tuple[float, float, float, float]]] = [[] for _ in scene.objects]
     for item in arrange(scene, round(width), height):
         boxes[item.group].append(

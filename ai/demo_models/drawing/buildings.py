@@ -6,7 +6,7 @@ from ai.demo_models.drawing.palette import Ink
 from ai.demo_models.drawing.shapes import circle, ellipse, line, path, rect
 
 
-def _wheel(x: float, y: float, r: float, ink: Ink) -> str:
+def _draw_wheel(x: float, y: float, r: float, ink: Ink) -> str:
     return circle(x, y, r, ink.night) + circle(x, y, r * 0.5, ink.metal, stroke="none")
 
 
@@ -23,8 +23,8 @@ def car(ink: Ink) -> str:
         + line("M57 65 L63 65", ink.dark, 2.4)
         + circle(94, 69, 3.4, ink.gold)
         + rect(3, 67, 5, 6, "#d8443e", 1)
-        + _wheel(24, 86, 12, ink)
-        + _wheel(76, 86, 12, ink)
+        + _draw_wheel(24, 86, 12, ink)
+        + _draw_wheel(76, 86, 12, ink)
     )
 
 
@@ -39,8 +39,8 @@ def bus(ink: Ink) -> str:
         + rect(3, 62, 69, 6, ink.light, stroke="none")
         + rect(20, 28, 46, 6, ink.dark, 2, stroke="none")
         + circle(93, 74, 2.8, ink.gold)
-        + _wheel(24, 88, 10.5, ink)
-        + _wheel(62, 88, 10.5, ink)
+        + _draw_wheel(24, 88, 10.5, ink)
+        + _draw_wheel(62, 88, 10.5, ink)
     )
 
 

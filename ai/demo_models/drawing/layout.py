@@ -1,4 +1,4 @@
-"""Where the objects of a scene stand in its picture."""
+"""Positions of the objects of a scene in its picture."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Placement:
 
 
 def _choose_baseline(rng: random.Random, setting: str, side: float, back: float) -> float:
-    """Height of the lower edge as a share of the canvas; ``back`` is the rearmost one on land."""
+    """Choose the lower edge as a fraction of the canvas; ``back`` is the rearmost one on land."""
     if setting == "air":
         return rng.uniform(max(0.19, side + 0.03), 0.40) if side < 0.34 else rng.uniform(0.45, 0.52)
     if setting == "water":
@@ -63,21 +63,21 @@ def _overlap_area(first: Placement, second: Placement) -> float:
 
 
 def arrange(scene: Scene, width: float, height: float) -> list[Placement]:
-    """Place all objects of ``scene`` on a canvas with as little overlap as a few tries find.
+    """Place all objects of ``scene`` on a canvas; the best of a few random tries for each group.
 
-    Returned from back to front, so it is also the order of drawing.
+    The result is sorted from back to front, which is the order of drawing.
     """
     rng = random.Random(scene.seed * 2 + 1)
     placed: list[Placement] = []
     for group in range(len(scene.objects)):
         best: list[Placement] = []
-        least = float("inf")
+        min_overlap = float("inf")
         for _ in range(_CANDIDATES):
             candidate = _propose_placements(rng, scene, group, width, height)
-            hidden = sum(_overlap_area(one, other) for one in candidate for other in placed)
-            if hidden < least:
-                best, least = candidate, hidden
-            if least == 0:
+            overlap = sum(_overlap_area(one, other) for one in candidate for other in placed)
+            if overlap < min_overlap:
+                best, min_overlap = candidate, overlap
+            if min_overlap == 0:
                 break
         placed += best
     return sorted(placed, key=lambda item: item.y + item.side)

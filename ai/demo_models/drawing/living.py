@@ -6,7 +6,7 @@ from ai.demo_models.drawing.palette import Ink
 from ai.demo_models.drawing.shapes import circle, ellipse, line, path
 
 
-def _eye(x: float, y: float, r: float = 2.6) -> str:
+def _draw_eye(x: float, y: float, r: float = 2.6) -> str:
     return circle(x, y, r, "#1d1b26", stroke="none") + circle(
         x + r * 0.3, y - r * 0.35, r * 0.35, "#ffffff", stroke="none"
     )
@@ -22,8 +22,8 @@ def cat(ink: Ink) -> str:
         + path("M25 8 L31 32 L48 21 Z M75 8 L69 32 L52 21 Z", ink.base)
         + path("M29.5 15 L33 29 L42 22 Z M70.5 15 L67 29 L58 22 Z", "#f7a8b4", stroke="none")
         + ellipse(50, 37, 27, 22, ink.fill)
-        + _eye(40, 35, 3.8)
-        + _eye(60, 35, 3.8)
+        + _draw_eye(40, 35, 3.8)
+        + _draw_eye(60, 35, 3.8)
         + path("M47 42 L53 42 L50 46 Z", "#e8788c", stroke="none")
         + line("M50 46 Q46 51 42 48 M50 46 Q54 51 58 48", ink.outline, 1.4)
         + line("M33 43 L16 40 M33 46 L17 49 M67 43 L84 40 M67 46 L83 49", ink.outline, 1.1)
@@ -40,7 +40,7 @@ def dog(ink: Ink) -> str:
         + path("M52 60 L56 22 C70 12 82 18 84 28 L96 34 C99 44 92 50 80 49 L72 66 Z", ink.fill)
         + path("M57 20 C44 26 44 46 52 54 C62 50 66 34 65 22 Z", ink.dark)
         + ellipse(95, 36, 4.6, 4, "#1d1b26", stroke="none")
-        + _eye(76, 29, 3)
+        + _draw_eye(76, 29, 3)
         + path("M53 58 L71 66 L69 71 L52 63 Z", "#d8443e" if ink.base != "#d8443e" else ink.gold)
         + circle(61, 69, 3, ink.gold)
     )
@@ -58,7 +58,7 @@ def horse(ink: Ink) -> str:
         )
         + path("M75 8 C62 14 54 30 52 44 L60 44 C64 32 70 22 77 16 Z", ink.dark)
         + path("M32 70 L29 98 L37 98 L42 70 Z M62 70 L57 98 L65 98 L68 70 Z", ink.dark)
-        + _eye(82, 24, 2.6)
+        + _draw_eye(82, 24, 2.6)
         + line("M90 38 L94 38", ink.outline, 1.2)
     )
 
@@ -72,7 +72,7 @@ def bird(ink: Ink) -> str:
         + line("M22 16 C30 30 36 44 46 56 M30 20 C38 32 42 42 50 54", ink.dark, 1.6)
         + circle(76, 48, 14, ink.fill)
         + path("M88 44 L99 49 L88 54 Z", ink.gold)
-        + _eye(79, 45, 3)
+        + _draw_eye(79, 45, 3)
         + path("M40 76 C50 80 60 76 66 68 C58 68 48 70 40 76 Z", ink.light, stroke="none")
     )
 
@@ -101,7 +101,7 @@ def fish(ink: Ink) -> str:
         + path("M20 58 C34 28 74 22 98 54 C76 88 34 84 20 58 Z", ink.fill)
         + path("M70 36 C62 48 62 64 70 74", "none")
         + line("M36 50 Q42 56 36 64 M47 46 Q54 56 47 68 M57 46 Q62 56 57 67", ink.light, 2)
-        + _eye(82, 49, 3.6)
+        + _draw_eye(82, 49, 3.6)
         + line("M92 60 L84 62", ink.outline, 1.5)
         + path(
             "M20 98 C26 84 30 90 34 94 C40 80 46 88 50 94 C56 84 62 86 66 94 C72 86 76 90 80 98 Z",

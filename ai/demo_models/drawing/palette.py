@@ -1,4 +1,4 @@
-"""Colours: mixing, the light of each time of day, and the inks an object is drawn with."""
+"""Colours: mixing, the light of each time of day, and the inks of an object."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def mix(first: str, second: str, share: float) -> str:
 
 @dataclass(frozen=True)
 class Light:
-    """How a time of day and a weather colour the picture.
+    """Colours of a time of day and a weather.
 
     ``tint`` is mixed into the landscape by ``landscape`` and into objects by ``objects``. The
-    latter stays small: a red cat at night must still be a red cat.
+    latter is small, because a red cat must still be recognisably red at night.
     """
 
     sky_top: str
@@ -42,12 +42,12 @@ class Light:
     landscape: float
     objects: float
 
-    def on_landscape(self, colour: str, distance: float = 0.0) -> str:
-        """Colour of a landscape layer; ``distance`` in [0, 1] fades it into the sky."""
+    def tint_landscape(self, colour: str, distance: float = 0.0) -> str:
+        """Return the colour of a landscape layer; ``distance`` in [0, 1] fades it into the sky."""
         return mix(mix(colour, self.tint, self.landscape), self.sky_bottom, distance)
 
-    def on_object(self, colour: str) -> str:
-        """Colour of a part of an object."""
+    def tint_object(self, colour: str) -> str:
+        """Return the colour of a part of an object."""
         return mix(colour, self.tint, self.objects)
 
 
@@ -61,7 +61,7 @@ _WEATHER_SKIES = {"cloudy": "#9aa7b5", "rain": "#66758a", "snow": "#c3cfdf", "fo
 
 
 def choose_light(time: str, weather: str) -> Light:
-    """The light of a time of day under a weather."""
+    """Return the light of a time of day in a weather."""
     light = _TIMES[time]
     if weather == "clear":
         return light
@@ -94,8 +94,8 @@ class Ink:
 
 
 def mix_ink(colour: str, light: Light, gradient_name: str) -> Ink:
-    """The inks of an object of ``colour`` seen in ``light``."""
-    base = light.on_object(OBJECT_COLOURS[colour])
+    """Return the inks of an object of ``colour`` in ``light``."""
+    base = light.tint_object(OBJECT_COLOURS[colour])
     dark_share = {"white": 0.16, "black": 0.45, "yellow": 0.2}.get(colour, 0.28)
     shade = "#4a5878" if colour == "white" else "#12101c"
     return Ink(
@@ -104,11 +104,11 @@ def mix_ink(colour: str, light: Light, gradient_name: str) -> Ink:
         light=mix(base, "#ffffff", 0.16 if colour == "black" else 0.3),
         dark=mix(base, shade, dark_share),
         outline=mix(base, shade, 0.5 if colour != "black" else 0.8),
-        cream=light.on_object("#fff3dc"),
-        glass=light.on_object("#bfe6f7"),
-        metal=light.on_object("#c3cad3"),
-        night=light.on_object("#33343f"),
-        leaf=light.on_object("#4b9a52"),
-        wood=light.on_object("#a87546"),
-        gold=light.on_object("#f2c14e"),
+        cream=light.tint_object("#fff3dc"),
+        glass=light.tint_object("#bfe6f7"),
+        metal=light.tint_object("#c3cad3"),
+        night=light.tint_object("#33343f"),
+        leaf=light.tint_object("#4b9a52"),
+        wood=light.tint_object("#a87546"),
+        gold=light.tint_object("#f2c14e"),
     )

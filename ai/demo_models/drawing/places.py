@@ -1,4 +1,4 @@
-"""Landscapes and the living room: everything behind the objects, from back to front.
+"""Landscapes and the living room: the background behind the objects, from back to front.
 
 Every painter takes a random generator, the light and the size of the canvas, and returns SVG.
 """
@@ -10,14 +10,21 @@ from collections.abc import Callable
 
 from ai.demo_models.drawing.palette import Light, mix
 from ai.demo_models.drawing.shapes import circle, ellipse, gradient, line, path, rect
-from ai.demo_models.drawing.terrain import ground, peaks, pine, ripples, rolling, tufts
+from ai.demo_models.drawing.terrain import (
+    draw_grass,
+    draw_ground,
+    draw_hills,
+    draw_peaks,
+    draw_pine,
+    draw_ripples,
+)
 
 Painter = Callable[[random.Random, Light, float, float], str]
 
 
 def beach(rng: random.Random, light: Light, w: float, h: float) -> str:
     """Sea to the horizon, foam, sand with shells and a palm."""
-    tint = light.on_landscape
+    tint = light.tint_landscape
     sea = f"sea{rng.randrange(10**9)}"
     shore = 0.70 * h
     foam = (
@@ -37,7 +44,7 @@ def beach(rng: random.Random, light: Light, w: float, h: float) -> str:
     return (
         gradient(sea, (0, tint("#2f8fc4", 0.25), 1), (1, tint("#53c9cf"), 1))
         + rect(0, 0.50 * h, w, 0.5 * h, f"url(#{sea})")
-        + ripples(rng, 0.53 * h, 0.67 * h, w, mix(tint("#ffffff"), light.sky_bottom, 0.2))
+        + draw_ripples(rng, 0.53 * h, 0.67 * h, w, mix(tint("#ffffff"), light.sky_bottom, 0.2))
         + path(f"{foam} L{w} {h} L0 {h} Z", tint("#f2d9a2"))
         + line(foam, tint("#ffffff"), 14, stroke_opacity=0.9)
         + path(
@@ -62,7 +69,7 @@ def beach(rng: random.Random, light: Light, w: float, h: float) -> str:
 
 def forest(rng: random.Random, light: Light, w: float, h: float) -> str:
     """Three rows of pines and a mossy clearing."""
-    tint = light.on_landscape
+    tint = light.tint_landscape
     parts = ""
     for base, height, colour, distance in (
         (0.62, 0.34, "#3f7f5c", 0.45),
@@ -73,13 +80,15 @@ def forest(rng: random.Random, light: Light, w: float, h: float) -> str:
         fill = tint(colour, distance)
         for index in range(number + 1):
             if base > 0.68 and 3 <= index <= number - 3:
-                continue  # The nearest row leaves the view open.
+                continue  # The nearest row leaves the middle free.
             x = w * (index + rng.uniform(-0.35, 0.35)) / number
-            parts += pine(x, base * h, height * h * rng.uniform(0.8, 1.1), fill, tint("#6b4a32"))
+            parts += draw_pine(
+                x, base * h, height * h * rng.uniform(0.8, 1.1), fill, tint("#6b4a32")
+            )
     return (
         parts
-        + ground(rng, 0.65 * h, w, h, tint("#5c9a55"), tint("#3f7d46"))
-        + tufts(rng, 0.7 * h, w, h, tint("#2f6b3b"), 30)
+        + draw_ground(rng, 0.65 * h, w, h, tint("#5c9a55"), tint("#3f7d46"))
+        + draw_grass(rng, 0.7 * h, w, h, tint("#2f6b3b"), 30)
         + "".join(
             ellipse(rng.uniform(0, w), rng.uniform(0.7, 0.97) * h, 14, 6, tint("#8cb86b"))
             for _ in range(9)
@@ -89,7 +98,7 @@ def forest(rng: random.Random, light: Light, w: float, h: float) -> str:
 
 def city(rng: random.Random, light: Light, w: float, h: float) -> str:
     """Two rows of buildings with lit windows, a pavement and a road."""
-    tint = light.on_landscape
+    tint = light.tint_landscape
     parts = ""
     lit = mix("#cfe5f2", "#ffdf87", min(1.0, 2.2 * light.landscape))
     for base, colours, distance, low, high in (
@@ -121,12 +130,12 @@ def city(rng: random.Random, light: Light, w: float, h: float) -> str:
 
 def mountains(rng: random.Random, light: Light, w: float, h: float) -> str:
     """Two ranges of snow-capped mountains behind an alpine meadow."""
-    tint = light.on_landscape
+    tint = light.tint_landscape
     return (
-        peaks(rng, 0.66 * h, 0.44 * h, w, tint("#8fa3c4", 0.4), tint("#ffffff", 0.15))
-        + peaks(rng, 0.68 * h, 0.34 * h, w, tint("#6f7f9f", 0.1), tint("#ffffff"))
-        + rolling(rng, 0.66 * h, 14, w, h, tint("#6d9c77"))
-        + ground(rng, 0.72 * h, w, h, tint("#93b46f"), tint("#6d9653"))
+        draw_peaks(rng, 0.66 * h, 0.44 * h, w, tint("#8fa3c4", 0.4), tint("#ffffff", 0.15))
+        + draw_peaks(rng, 0.68 * h, 0.34 * h, w, tint("#6f7f9f", 0.1), tint("#ffffff"))
+        + draw_hills(rng, 0.66 * h, 14, w, h, tint("#6d9c77"))
+        + draw_ground(rng, 0.72 * h, w, h, tint("#93b46f"), tint("#6d9653"))
         + "".join(
             ellipse(
                 rng.uniform(0, w),
@@ -142,7 +151,7 @@ def mountains(rng: random.Random, light: Light, w: float, h: float) -> str:
 
 def desert(rng: random.Random, light: Light, w: float, h: float) -> str:
     """Dunes, mesas and cacti."""
-    tint = light.on_landscape
+    tint = light.tint_landscape
     mesa = "".join(
         path(
             f"M{x:.0f} {0.62 * h:.0f} l26 {-height:.0f} h{width:.0f} l30 {height:.0f} Z",
@@ -164,17 +173,17 @@ def desert(rng: random.Random, light: Light, w: float, h: float) -> str:
     )
     return (
         mesa
-        + rolling(rng, 0.60 * h, 16, w, h, tint("#e9b06b", 0.1))
-        + rolling(rng, 0.66 * h, 20, w, h, tint("#eebf7c"))
+        + draw_hills(rng, 0.60 * h, 16, w, h, tint("#e9b06b", 0.1))
+        + draw_hills(rng, 0.66 * h, 20, w, h, tint("#eebf7c"))
         + cacti
-        + rolling(rng, 0.75 * h, 18, w, h, tint("#e3a75f"))
-        + rolling(rng, 0.89 * h, 14, w, h, tint("#d4934d"))
+        + draw_hills(rng, 0.75 * h, 18, w, h, tint("#e3a75f"))
+        + draw_hills(rng, 0.89 * h, 14, w, h, tint("#d4934d"))
     )
 
 
 def meadow(rng: random.Random, light: Light, w: float, h: float) -> str:
     """Green hills dotted with flowers."""
-    tint = light.on_landscape
+    tint = light.tint_landscape
     flowers = "".join(
         circle(
             rng.uniform(0, w),
@@ -185,17 +194,17 @@ def meadow(rng: random.Random, light: Light, w: float, h: float) -> str:
         for _ in range(48)
     )
     return (
-        rolling(rng, 0.56 * h, 26, w, h, tint("#a5d48f", 0.25))
-        + rolling(rng, 0.62 * h, 24, w, h, tint("#8ccb6f", 0.05))
-        + ground(rng, 0.69 * h, w, h, tint("#7cc75c"), tint("#58ab46"))
-        + tufts(rng, 0.72 * h, w, h, tint("#3f9140"), 34)
+        draw_hills(rng, 0.56 * h, 26, w, h, tint("#a5d48f", 0.25))
+        + draw_hills(rng, 0.62 * h, 24, w, h, tint("#8ccb6f", 0.05))
+        + draw_ground(rng, 0.69 * h, w, h, tint("#7cc75c"), tint("#58ab46"))
+        + draw_grass(rng, 0.72 * h, w, h, tint("#3f9140"), 34)
         + flowers
     )
 
 
 def lake(rng: random.Random, light: Light, w: float, h: float) -> str:
     """A lake between wooded banks, with reeds and water lilies."""
-    tint = light.on_landscape
+    tint = light.tint_landscape
     water = f"water{rng.randrange(10**9)}"
     far = "".join(
         circle(
@@ -223,7 +232,7 @@ def lake(rng: random.Random, light: Light, w: float, h: float) -> str:
         far
         + gradient(water, (0, tint("#8ec9dd", 0.3), 1), (1, tint("#3b86b5"), 1))
         + rect(0, 0.52 * h, w, 0.3 * h, f"url(#{water})")
-        + ripples(rng, 0.55 * h, 0.74 * h, w, tint("#e6f5fa"))
+        + draw_ripples(rng, 0.55 * h, 0.74 * h, w, tint("#e6f5fa"))
         + lilies
         + path(
             f"M0 {h} L0 {0.73 * h} Q{w * 0.3} {0.79 * h} {w * 0.55} {0.77 * h} "
@@ -241,15 +250,17 @@ def snowfield(rng: random.Random, light: Light, w: float, h: float) -> str:
     """White hills with a few snow-laden pines."""
 
     def shade(colour: str) -> str:
-        # Full light would leave no contrast to a white object, so snow is drawn bluish.
+        # Pure white would give a white object no contrast, so snow is bluish.
         return mix(colour, light.tint, 0.85 * light.landscape)
 
     pines = ""
     for _ in range(8):
         x, base = rng.uniform(0, w), rng.uniform(0.60, 0.66) * h
         height = rng.uniform(0.12, 0.2) * h
-        pines += pine(x, base, height, shade("#5f8f8f"), shade("#7a6152"))
-        pines += pine(x, base - height * 0.55, height * 0.47, shade("#f4faff"), shade("#f4faff"))
+        pines += draw_pine(x, base, height, shade("#5f8f8f"), shade("#7a6152"))
+        pines += draw_pine(
+            x, base - height * 0.55, height * 0.47, shade("#f4faff"), shade("#f4faff")
+        )
     drifts = "".join(
         ellipse(
             rng.uniform(0, w),
@@ -261,17 +272,17 @@ def snowfield(rng: random.Random, light: Light, w: float, h: float) -> str:
         for _ in range(9)
     )
     return (
-        rolling(rng, 0.57 * h, 22, w, h, shade("#d3e2f0"))
+        draw_hills(rng, 0.57 * h, 22, w, h, shade("#d3e2f0"))
         + pines
-        + rolling(rng, 0.65 * h, 16, w, h, shade("#e0ecf7"))
-        + ground(rng, 0.73 * h, w, h, shade("#e4eff9"), shade("#c9dcee"))
+        + draw_hills(rng, 0.65 * h, 16, w, h, shade("#e0ecf7"))
+        + draw_ground(rng, 0.73 * h, w, h, shade("#e4eff9"), shade("#c9dcee"))
         + drifts
     )
 
 
 def farm(rng: random.Random, light: Light, w: float, h: float) -> str:
     """Ploughed fields, a barn, a wooden fence and hay bales."""
-    tint = light.on_landscape
+    tint = light.tint_landscape
     x = w * rng.choice((rng.uniform(0.04, 0.2), rng.uniform(0.62, 0.78)))
     y = 0.60 * h
     barn = (
@@ -291,9 +302,9 @@ def farm(rng: random.Random, light: Light, w: float, h: float) -> str:
     posts = "".join(rect(px, 0.625 * h, 11, 62, tint("#e3d3b8"), 3) for px in range(10, int(w), 78))
     rails = "".join(rect(0, fy * h, w, 9, tint("#e3d3b8")) for fy in (0.64, 0.672))
     return (
-        rolling(rng, 0.56 * h, 16, w, h, tint("#b5c873", 0.2))
+        draw_hills(rng, 0.56 * h, 16, w, h, tint("#b5c873", 0.2))
         + barn
-        + rolling(rng, 0.605 * h, 6, w, h, tint("#9dbb5a"))
+        + draw_hills(rng, 0.605 * h, 6, w, h, tint("#9dbb5a"))
         + rect(0, 0.645 * h, w, 0.36 * h, tint("#d9b46a"))
         + rows
         + rails
@@ -304,10 +315,10 @@ def farm(rng: random.Random, light: Light, w: float, h: float) -> str:
 def living_room(rng: random.Random, light: Light, w: float, h: float) -> str:
     """A wall with a wide window, a sofa, a rug and a wooden floor.
 
-    The wall is a frame with a hole, so the sky that was drawn first shows through the window.
+    The wall has a hole as its window, through which the sky drawn before it is visible.
     """
 
-    def room(colour: str) -> str:
+    def tint_room(colour: str) -> str:
         return mix(colour, light.tint, 0.62 * light.landscape)
 
     left, right, top, bottom = 0.2 * w, 0.8 * w, 0.07 * h, 0.47 * h
@@ -318,29 +329,29 @@ def living_room(rng: random.Random, light: Light, w: float, h: float) -> str:
         path(
             f"M{x - 46:.0f} {top - 22:.0f} h92 q-14 120 -6 {bottom - top + 70:.0f} h-80 "
             f"q8 -120 -6 -{bottom - top + 70:.0f} Z",
-            room("#d99a7c"),
+            tint_room("#d99a7c"),
         )
         for x in (left - 10, right + 10)
     )
     boards = " ".join(f"M0 {y * h:.0f} H{w}" for y in (0.73, 0.8, 0.88, 0.95))
     sofa_x = w * rng.uniform(0.24, 0.34)
     sofa = (
-        rect(sofa_x, 0.49 * h, 0.42 * w, 0.15 * h, room("#7ba39a"), 22)
-        + rect(sofa_x - 26, 0.555 * h, 62, 0.125 * h, room("#6a9188"), 18)
-        + rect(sofa_x + 0.42 * w - 36, 0.555 * h, 62, 0.125 * h, room("#6a9188"), 18)
-        + rect(sofa_x + 20, 0.585 * h, 0.42 * w - 40, 0.09 * h, room("#8db5ac"), 10)
+        rect(sofa_x, 0.49 * h, 0.42 * w, 0.15 * h, tint_room("#7ba39a"), 22)
+        + rect(sofa_x - 26, 0.555 * h, 62, 0.125 * h, tint_room("#6a9188"), 18)
+        + rect(sofa_x + 0.42 * w - 36, 0.555 * h, 62, 0.125 * h, tint_room("#6a9188"), 18)
+        + rect(sofa_x + 20, 0.585 * h, 0.42 * w - 40, 0.09 * h, tint_room("#8db5ac"), 10)
     )
     return (
-        path(wall, room("#f3e3cd"), fill_rule="evenodd")
-        + line(frame, room("#ffffff"), 11)
-        + line(f"M{left - 70} {top - 24} H{right + 70}", room("#9b6b43"), 8)
+        path(wall, tint_room("#f3e3cd"), fill_rule="evenodd")
+        + line(frame, tint_room("#ffffff"), 11)
+        + line(f"M{left - 70} {top - 24} H{right + 70}", tint_room("#9b6b43"), 8)
         + curtains
-        + rect(0, 0.655 * h, w, 0.35 * h, room("#c99a68"))
-        + rect(0, 0.645 * h, w, 12, room("#fff8ec"))
-        + line(boards, room("#b08354"), 3)
+        + rect(0, 0.655 * h, w, 0.35 * h, tint_room("#c99a68"))
+        + rect(0, 0.645 * h, w, 12, tint_room("#fff8ec"))
+        + line(boards, tint_room("#b08354"), 3)
         + sofa
-        + ellipse(w / 2, 0.86 * h, 0.44 * w, 0.105 * h, room("#e9d7c3"))
-        + ellipse(w / 2, 0.86 * h, 0.38 * w, 0.085 * h, room("#d7b6a0"))
+        + ellipse(w / 2, 0.86 * h, 0.44 * w, 0.105 * h, tint_room("#e9d7c3"))
+        + ellipse(w / 2, 0.86 * h, 0.38 * w, 0.085 * h, tint_room("#d7b6a0"))
     )
 
 

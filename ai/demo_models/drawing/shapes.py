@@ -1,35 +1,38 @@
-"""Short constructors for the SVG elements that the drawings are made of."""
+"""Short constructors for SVG elements. Each returns the element as text."""
 
 from __future__ import annotations
 
 
-def _attributes(attributes: dict[str, object]) -> str:
+def _format_attributes(attributes: dict[str, object]) -> str:
     return "".join(f' {name.replace("_", "-")}="{value}"' for name, value in attributes.items())
 
 
 def path(d: str, fill: str = "none", **attributes: object) -> str:
     """A path with SVG path data ``d``."""
-    return f'<path d="{d}" fill="{fill}"{_attributes(attributes)}/>'
+    return f'<path d="{d}" fill="{fill}"{_format_attributes(attributes)}/>'
 
 
 def line(d: str, colour: str, width: float, **attributes: object) -> str:
     """An open stroke with round ends along the path data ``d``."""
     return (
         f'<path d="{d}" fill="none" stroke="{colour}" stroke-width="{width}" '
-        f'stroke-linecap="round"{_attributes(attributes)}/>'
+        f'stroke-linecap="round"{_format_attributes(attributes)}/>'
     )
 
 
 def circle(x: float, y: float, r: float, fill: str, **attributes: object) -> str:
     """A circle around (x, y)."""
-    return f'<circle cx="{x:.4g}" cy="{y:.4g}" r="{r:.4g}" fill="{fill}"{_attributes(attributes)}/>'
+    return (
+        f'<circle cx="{x:.4g}" cy="{y:.4g}" r="{r:.4g}" '
+        f'fill="{fill}"{_format_attributes(attributes)}/>'
+    )
 
 
 def ellipse(x: float, y: float, rx: float, ry: float, fill: str, **attributes: object) -> str:
     """An ellipse around (x, y) with the half axes rx and ry."""
     return (
         f'<ellipse cx="{x:.4g}" cy="{y:.4g}" rx="{rx:.4g}" ry="{ry:.4g}" '
-        f'fill="{fill}"{_attributes(attributes)}/>'
+        f'fill="{fill}"{_format_attributes(attributes)}/>'
     )
 
 
@@ -39,13 +42,13 @@ def rect(
     """A rectangle with its upper left corner at (x, y) and corners rounded by r."""
     return (
         f'<rect x="{x:.4g}" y="{y:.4g}" width="{width:.4g}" height="{height:.4g}" rx="{r:.4g}" '
-        f'fill="{fill}"{_attributes(attributes)}/>'
+        f'fill="{fill}"{_format_attributes(attributes)}/>'
     )
 
 
 def group(content: str, **attributes: object) -> str:
     """A group; its attributes are inherited by the elements inside."""
-    return f"<g{_attributes(attributes)}>{content}</g>"
+    return f"<g{_format_attributes(attributes)}>{content}</g>"
 
 
 def gradient(name: str, *stops: tuple[float, str, float], radial: bool = False) -> str:

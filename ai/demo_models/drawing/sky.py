@@ -1,4 +1,4 @@
-"""Skies and weather: what hangs and falls between the viewer and the landscape."""
+"""Skies and weather."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ai.demo_models.drawing.palette import Light, mix
 from ai.demo_models.drawing.shapes import circle, ellipse, gradient, line, rect
 
 
-def _cloud(x: float, y: float, scale: float, colour: str) -> str:
+def _draw_cloud(x: float, y: float, scale: float, colour: str) -> str:
     puffs = ((0, 0, 62, 20), (-34, -8, 26, 18), (-4, -20, 34, 26), (32, -9, 28, 19))
     return "".join(
         ellipse(x + dx * scale, y + dy * scale, rx * scale, ry * scale, colour)
@@ -16,12 +16,14 @@ def _cloud(x: float, y: float, scale: float, colour: str) -> str:
     )
 
 
-def _clouds(rng: random.Random, light: Light, weather: str, width: float, height: float) -> str:
+def _draw_clouds(
+    rng: random.Random, light: Light, weather: str, width: float, height: float
+) -> str:
     number = {"clear": 2, "cloudy": 8, "rain": 8, "snow": 6, "fog": 2}[weather]
     white = mix("#ffffff", light.sky_top, 0.12 + 0.75 * light.landscape)
     colour = {"rain": mix(white, "#4a5568", 0.5), "cloudy": mix(white, "#7d8894", 0.22)}
     return "".join(
-        _cloud(
+        _draw_cloud(
             width * (index + rng.uniform(0.1, 0.9)) / number,
             height * rng.uniform(0.07, 0.30),
             rng.uniform(0.8, 1.3) * (1.0 if weather == "clear" else 1.75),
@@ -31,7 +33,7 @@ def _clouds(rng: random.Random, light: Light, weather: str, width: float, height
     )
 
 
-def _stars(rng: random.Random, width: float, height: float) -> str:
+def _draw_stars(rng: random.Random, width: float, height: float) -> str:
     return "".join(
         circle(
             rng.uniform(0, width),
@@ -44,7 +46,9 @@ def _stars(rng: random.Random, width: float, height: float) -> str:
     )
 
 
-def _sun_or_moon(rng: random.Random, light: Light, time: str, width: float, height: float) -> str:
+def _draw_sun_or_moon(
+    rng: random.Random, light: Light, time: str, width: float, height: float
+) -> str:
     x = width * rng.uniform(0.12, 0.88)
     if time == "night":
         y = height * rng.uniform(0.11, 0.2)
@@ -63,18 +67,18 @@ def _sun_or_moon(rng: random.Random, light: Light, time: str, width: float, heig
     )
 
 
-def sky(rng: random.Random, light: Light, time: str, weather: str, w: float, h: float) -> str:
-    """The whole sky of a canvas of w by h: gradient, sun or moon, stars and clouds."""
+def draw_sky(rng: random.Random, light: Light, time: str, weather: str, w: float, h: float) -> str:
+    """Draw the whole sky of a canvas of w by h: gradient, sun or moon, stars and clouds."""
     name = f"sky{rng.randrange(10**9)}"
     parts = gradient(name, (0, light.sky_top, 1), (0.62, light.sky_bottom, 1))
     parts += rect(0, 0, w, h, f"url(#{name})")
     if weather == "clear":
-        parts += _stars(rng, w, h) if time == "night" else ""
-        parts += _sun_or_moon(rng, light, time, w, h)
-    return parts + _clouds(rng, light, weather, w, h)
+        parts += _draw_stars(rng, w, h) if time == "night" else ""
+        parts += _draw_sun_or_moon(rng, light, time, w, h)
+    return parts + _draw_clouds(rng, light, weather, w, h)
 
 
-def _rain(rng: random.Random, number: int, width: float, height: float, opacity: float) -> str:
+def _draw_rain(rng: random.Random, number: int, width: float, height: float, opacity: float) -> str:
     drops = []
     for _ in range(number):
         x, y, length = rng.uniform(0, width), rng.uniform(-20, height), rng.uniform(26, 48)
@@ -82,7 +86,7 @@ def _rain(rng: random.Random, number: int, width: float, height: float, opacity:
     return line(" ".join(drops), "#dcebf7", 2.6, stroke_opacity=opacity)
 
 
-def _snow(rng: random.Random, number: int, width: float, height: float) -> str:
+def _draw_snow(rng: random.Random, number: int, width: float, height: float) -> str:
     return "".join(
         circle(
             rng.uniform(0, width),
@@ -95,7 +99,7 @@ def _snow(rng: random.Random, number: int, width: float, height: float) -> str:
     )
 
 
-def _fog(rng: random.Random, light: Light, width: float, height: float, opacity: float) -> str:
+def _draw_fog(rng: random.Random, light: Light, width: float, height: float, opacity: float) -> str:
     colour = mix("#eef1f3", light.tint, 0.35 * light.landscape + 0.1)
     bands = "".join(
         ellipse(
@@ -111,23 +115,25 @@ def _fog(rng: random.Random, light: Light, width: float, height: float, opacity:
     return rect(0, 0, width, height, colour, fill_opacity=opacity * 0.75) + bands
 
 
-def weather_behind(rng: random.Random, light: Light, weather: str, w: float, h: float) -> str:
-    """Weather between the landscape and the objects, where most of it belongs."""
+def draw_weather_behind(rng: random.Random, light: Light, weather: str, w: float, h: float) -> str:
+    """Draw most of the weather, between the landscape and the objects."""
     if weather == "rain":
-        return _rain(rng, 150, w, h, 0.75)
+        return _draw_rain(rng, 150, w, h, 0.75)
     if weather == "snow":
-        return _snow(rng, 110, w, h)
+        return _draw_snow(rng, 110, w, h)
     if weather == "fog":
-        return _fog(rng, light, w, h, 0.42)
+        return _draw_fog(rng, light, w, h, 0.42)
     return ""
 
 
-def weather_in_front(rng: random.Random, light: Light, weather: str, w: float, h: float) -> str:
-    """A little weather before the objects; kinds and colours stay easy to see."""
+def draw_weather_in_front(
+    rng: random.Random, light: Light, weather: str, w: float, h: float
+) -> str:
+    """Draw a little weather in front of the objects, so that they remain easy to recognise."""
     if weather == "rain":
-        return _rain(rng, 36, w, h, 0.5)
+        return _draw_rain(rng, 36, w, h, 0.5)
     if weather == "snow":
-        return _snow(rng, 30, w, h)
+        return _draw_snow(rng, 30, w, h)
     if weather == "fog":
-        return _fog(rng, light, w, h, 0.10)
+        return _draw_fog(rng, light, w, h, 0.10)
     return ""

@@ -1,4 +1,4 @@
-"""Layers that landscapes are made of: hills, ground, peaks, trees, water and grass."""
+"""Layers of landscapes: hills, ground, peaks, trees, water and grass."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ import random
 from ai.demo_models.drawing.shapes import gradient, line, path, rect
 
 
-def rolling(rng: random.Random, y: float, rise: float, w: float, h: float, fill: str) -> str:
-    """A layer of soft hills from height y down to the bottom of the canvas."""
+def draw_hills(rng: random.Random, y: float, rise: float, w: float, h: float, fill: str) -> str:
+    """Draw a layer of soft hills from height y down to the bottom of the canvas."""
     phase, waves = rng.uniform(0, 6.3), rng.uniform(1.2, 2.2)
     points = [(w * i / 24, y + rise * math.sin(phase + waves * 6.283 * i / 24)) for i in range(25)]
     outline = " ".join(f"L{x:.0f} {top:.1f}" for x, top in points)
     return path(f"M0 {h} {outline} L{w:.0f} {h} Z", fill)
 
 
-def ground(rng: random.Random, y: float, w: float, h: float, top: str, bottom: str) -> str:
-    """The same for the nearest ground, shaded from top to bottom."""
+def draw_ground(rng: random.Random, y: float, w: float, h: float, top: str, bottom: str) -> str:
+    """Draw the nearest ground from height y down, with a gradient from top to bottom."""
     name = f"ground{rng.randrange(10**9)}"
-    return gradient(name, (0, top, 1), (1, bottom, 1)) + rolling(
+    return gradient(name, (0, top, 1), (1, bottom, 1)) + draw_hills(
         rng, y, 0.008 * h, w, h, f"url(#{name})"
     )
 
 
-def peaks(
+def draw_peaks(
     rng: random.Random, base: float, height: float, w: float, fill: str, snow: str | None
 ) -> str:
-    """A range of mountains that stands on height ``base``, with snow caps if given their colour."""
+    """Draw a range of mountains on height ``base``, with snow caps if ``snow`` is a colour."""
     parts, x = "", -0.1 * w
     while x < w:
         half, top = rng.uniform(0.16, 0.26) * 1024, base - height * rng.uniform(0.7, 1.0)
@@ -46,8 +46,8 @@ def peaks(
     return parts
 
 
-def pine(x: float, base: float, height: float, fill: str, trunk: str) -> str:
-    """One pine whose trunk stands at (x, base)."""
+def draw_pine(x: float, base: float, height: float, fill: str, trunk: str) -> str:
+    """Draw one pine with its trunk at (x, base)."""
     half = height * 0.27
     tiers = "".join(
         path(
@@ -61,8 +61,8 @@ def pine(x: float, base: float, height: float, fill: str, trunk: str) -> str:
     return stem + tiers
 
 
-def ripples(rng: random.Random, top: float, bottom: float, w: float, colour: str) -> str:
-    """Short waves between two heights, longer towards the viewer."""
+def draw_ripples(rng: random.Random, top: float, bottom: float, w: float, colour: str) -> str:
+    """Draw short waves between two heights, longer towards the viewer."""
     strokes = []
     for _ in range(26):
         y = rng.uniform(top, bottom)
@@ -71,8 +71,8 @@ def ripples(rng: random.Random, top: float, bottom: float, w: float, colour: str
     return line(" ".join(strokes), colour, 3, stroke_opacity=0.5)
 
 
-def tufts(rng: random.Random, top: float, w: float, h: float, colour: str, number: int) -> str:
-    """Tufts of grass from height ``top`` down."""
+def draw_grass(rng: random.Random, top: float, w: float, h: float, colour: str, number: int) -> str:
+    """Draw tufts of grass from height ``top`` down."""
     strokes = []
     for _ in range(number):
         x, y = rng.uniform(0, w), rng.uniform(top, h)

@@ -1,6 +1,6 @@
 """`manage.py warm_models`: fetch the configured weights before a worker needs them."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -22,7 +22,7 @@ class Command(BaseCommand):
             "compares its own vectors with them when it starts",
         )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: object) -> None:
         engine = get_engine()
         try:
             clip, blip = engine.clip.get().location, engine.blip.get().location

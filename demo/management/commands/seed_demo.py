@@ -1,7 +1,6 @@
 """`manage.py seed_demo`: create the members and posts of the demo that are missing."""
 
 from argparse import ArgumentParser
-from typing import Any
 
 from django.core.management.base import BaseCommand
 
@@ -17,7 +16,7 @@ class Command(BaseCommand):
             "--accounts", action="store_true", help="only print the accounts and their password"
         )
 
-    def handle(self, *args: Any, posts: int, accounts: bool, **options: Any) -> None:
+    def handle(self, *args: object, posts: int, accounts: bool, **options: object) -> None:
         if accounts:
             self.stdout.write(
                 f"Members:  {', '.join(f'{m}@{content.DOMAIN}' for m in content.MEMBERS)}"

@@ -2,7 +2,7 @@
 
 from django.core.management.base import BaseCommand
 
-from posts.ingest import backfill
+from posts.ingest import appearance_backfill
 
 
 class Command(BaseCommand):
@@ -13,7 +13,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: object, **options: object) -> None:
         total = 0
-        while filled := backfill.backfill_appearance(seconds=30):
+        while filled := appearance_backfill.backfill_appearance(seconds=30):
             total += filled
             self.stdout.write(f"Processed {total} images")
             self.stdout.flush()

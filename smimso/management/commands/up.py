@@ -29,11 +29,18 @@ class Command(BaseCommand):
         parser.add_argument(
             "--demo", action="store_true", help="use the bundled models and demo content"
         )
+        parser.add_argument("--demo-posts", type=int, help="number of posts of the demo")
         parser.add_argument("--without-ai", action="store_true", help="start no AI workers")
         parser.add_argument("--verbose", action="store_true", help="print the logs of all programs")
 
     def handle(
-        self, *args: object, demo: bool, without_ai: bool, verbose: bool, **options: object
+        self,
+        *args: object,
+        demo: bool,
+        demo_posts: int | None,
+        without_ai: bool,
+        verbose: bool,
+        **options: object,
     ) -> None:
         self.started = time.monotonic()
         data_dir: Path = settings.DATA_DIR
@@ -50,7 +57,9 @@ class Command(BaseCommand):
             (data_dir / "logs").mkdir(exist_ok=True)
             metrics.clear()
             choices = {"demo": demo, "with_ai": not without_ai, "verbose": verbose}
-            asyncio.run(self.run(data_dir, host, port, children_lock, **choices))
+            asyncio.run(
+                self.run(data_dir, host, port, children_lock, demo_posts=demo_posts, **choices)
+            )
 
     async def run(
         self,
@@ -60,6 +69,7 @@ class Command(BaseCommand):
         children_lock: IO[str],
         *,
         demo: bool,
+        demo_posts: int | None,
         with_ai: bool,
         verbose: bool,
     ) -> None:
@@ -76,6 +86,7 @@ class Command(BaseCommand):
             environment=defaults | dict(os.environ) | always,
             with_ai=with_ai,
             demo=demo,
+            demo_posts=demo_posts,
             log=self.log,
         )
         supervisor = Supervisor(

@@ -1,4 +1,4 @@
-"""Hash and colours of stored images: written at upload, and made up for what came without them."""
+"""Hash and colours of stored images: written at upload, and computed later for all others."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from django.core.management import call_command
 from accounts.models import User
 from ai.demo_models.drawing import draw_scene
 from ai.demo_models.scenes import choose_demo_scenes
-from posts.ingest.backfill import backfill_appearance
+from posts.ingest.appearance_backfill import backfill_appearance
 from posts.models import Post, PostImage
 from posts.services import create_post
 from tests.media.test_appearance import distance
@@ -35,7 +35,7 @@ def test_an_upload_has_a_hash_and_colours(
     assert (flat.perceptual_hash, flat.colors) == (None, ["blue"])
 
 
-def test_the_command_gives_old_images_what_an_upload_has(
+def test_the_command_computes_the_appearance_of_old_images(
     drawing: PostImage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     PostImage.objects.update(perceptual_hash=None, colors=None)
@@ -47,7 +47,7 @@ def test_the_command_gives_old_images_what_an_upload_has(
     assert backfill_appearance() == 0
 
 
-def test_the_picture_itself_is_looked_at_when_it_has_no_thumbnail(drawing: PostImage) -> None:
+def test_the_original_is_read_if_there_is_no_thumbnail(drawing: PostImage) -> None:
     PostImage.objects.update(perceptual_hash=None, colors=None)
     default_storage.delete(f"posts/{drawing.pk}.thumbnail.webp")
     assert backfill_appearance() == 1
@@ -55,7 +55,7 @@ def test_the_picture_itself_is_looked_at_when_it_has_no_thumbnail(drawing: PostI
     assert distance(filled.perceptual_hash, drawing.perceptual_hash) <= 2
 
 
-def test_a_lost_file_is_looked_for_once_and_an_external_image_never(drawing: PostImage) -> None:
+def test_a_missing_file_is_tried_once_and_an_external_image_never(drawing: PostImage) -> None:
     PostImage.objects.update(perceptual_hash=None, colors=None)
     PostImage.objects.create(post=drawing.post, image_url="https://a.example/b.jpg", image_path="")
     default_storage.delete(f"posts/{drawing.pk}.thumbnail.webp")
