@@ -106,7 +106,9 @@ def test_weights_that_do_not_match_the_stored_vectors_are_refused(
 ) -> None:
     engine = make_engine(clip_model=str(clip), name=name(clip))
     change(clip / WEIGHTS, "text_projection.weight", 0)
-    with pytest.raises(ModelUnavailable, match=f"another model lies there now, {name(clip)}"):
+    with pytest.raises(
+        ModelUnavailable, match=f"the directory now contains another model, {name(clip)}"
+    ):
         engine.embed_texts(["a"])
 
 

@@ -53,7 +53,7 @@ def changed(model: Path, tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def golden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setattr(self_test, "GOLDEN", tmp_path / "golden")
+    monkeypatch.setattr(self_test, "GOLDEN_DIRECTORY", tmp_path / "golden")
     return tmp_path / "golden"
 
 
@@ -125,7 +125,9 @@ def test_a_way_of_images_that_differs_from_the_plain_one_is_refused(
         return plain(image.resize((240, 240)).rotate(90), expected)
 
     monkeypatch.setattr(self_test, "preprocess", forgets)
-    assert "its vectors of image are not the plain network's" in refusal(make_engine, model)
+    assert "its image vectors differ from those of the unmodified network" in refusal(
+        make_engine, model
+    )
 
 
 def test_other_weights_than_the_recorded_ones_are_refused(
@@ -140,7 +142,7 @@ def test_other_weights_than_the_recorded_ones_are_refused(
     torch.nn.init.normal_(other.visual_projection.weight)
     other.save_pretrained(tmp_path / "other")
     message = refusal(make_engine, tmp_path / "other")
-    assert "its vectors of image are not the recorded ones" in message
+    assert "its image vectors differ from the recorded ones" in message
     assert "other weights" in message
 
 
@@ -155,7 +157,7 @@ def test_a_model_that_nobody_described_is_tested_against_its_own_files(
 def test_the_bundled_model_is_compared_with_recorded_vectors(make_engine: Make) -> None:
     engine = make_engine(clip_model="demo", clip_pretrained="")
     assert engine.preset.key == "demo"
-    recorded = self_test.read_golden(self_test.GOLDEN / "demo.json")
+    recorded = self_test.read_golden(self_test.GOLDEN_DIRECTORY / "demo.json")
     assert engine.embed_images([self_test.draw_image()])[0] @ recorded.image > 0.999
     assert np.linalg.norm(recorded.texts, axis=1) == pytest.approx(1.0, abs=1e-3)
 
