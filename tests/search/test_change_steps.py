@@ -358,7 +358,7 @@ def test_former_vectors_go_after_some_days(settings: Any, knows: Callable[..., N
 def test_the_command_says_how_far_it_is_and_what_is_wrong() -> None:
     out = StringIO()
     call_command("change_model", "--status", stdout=out)
-    assert out.getvalue() == "The collection has vectors of one model.\n"
+    assert out.getvalue() == "All vectors are of one model.\n"
     reembedding.start("laion2b")
     out = StringIO()
     call_command("change_model", "--status", stdout=out)
