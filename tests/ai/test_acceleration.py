@@ -261,7 +261,7 @@ def test_with_a_full_tmp_blip_computes_in_bf16(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert process.returncode == 0, found.stderr
+    assert process.returncode == 0, process.stderr
     assert process.stdout.strip() == "bf16"
     assert "No space left on device" in process.stderr
 
@@ -285,7 +285,7 @@ def test_openvino_sends_no_telemetry(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert process.returncode == 0, found.stderr
+    assert process.returncode == 0, process.stderr
     assert list(tmp_path.iterdir()) == []
 
 
