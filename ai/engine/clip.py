@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import open_clip
@@ -31,7 +30,7 @@ from ai.engine import checkpoints, self_test, transformers_clip, weights
 from ai.engine.acceleration import ImageEncoder, TextEncoder, accelerate_clip
 from ai.engine.adaptive_batch import AdaptiveBatch, DeviceTransfer
 from ai.engine.precision import DTYPES
-from ai.engine.transformers_clip import ClipParts, Tokenizer
+from ai.engine.transformers_clip import ClipParts, Config, Tokenizer
 from ai.errors import ModelUnavailable
 from ai.fingerprint import OPEN_CLIP_WEIGHTS, WEIGHTS
 from ai.model_ids import LOCAL_DIR_SCHEME, is_repository, local_directory
@@ -257,9 +256,9 @@ def _read_open_clip(directory: Path, device: torch.device, dtype: str) -> ClipPa
 
 
 def _read_native_clip(
-    config: dict[str, Any],
+    config: Config,
     location: Path,
-    preprocess: dict[str, Any],
+    preprocess: Config,
     device: torch.device,
     dtype: str,
 ) -> CLIP | None:

@@ -26,6 +26,7 @@ from ai.fingerprint import WEIGHTS
 OPENAI_VOCABULARY = 49_408  # entries of the byte-pair vocabulary that open_clip contains
 _INTERPOLATION = {2: "bilinear", 3: "bicubic"}  # by PIL's number
 Tokenizer = Callable[[Sequence[str]], torch.Tensor]  # n texts → int64 [n, tokens]
+Config = dict[str, Any]  # parsed JSON, or keyword arguments
 ClipParts = tuple[CLIP, Tokenizer, Path]  # network, tokenizer, and location of the weights
 
 _ONE_TO_ONE = {
@@ -73,9 +74,7 @@ def load(directory: Path, device: torch.device, dtype: str) -> ClipParts:
     return network, _load_tokenizer(directory, config), directory
 
 
-def build_native_clip(
-    config: dict[str, Any], state: dict[str, torch.Tensor], device: torch.device
-) -> CLIP:
+def build_native_clip(config: Config, state: dict[str, torch.Tensor], device: torch.device) -> CLIP:
     """Return open_clip's CLIP with the tensors of `state` as parameters, without copying them."""
     with torch.device("meta"):
         network = CLIP(**config)
@@ -85,7 +84,7 @@ def build_native_clip(
     return network.to(device)
 
 
-def convert_config(config: CLIPConfig) -> dict[str, Any]:
+def convert_config(config: CLIPConfig) -> Config:
     """Return the arguments of open_clip's CLIP for the same network.
 
     Raises ValueError if open_clip has no such network.
@@ -145,7 +144,7 @@ def convert_state(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return result
 
 
-def _read_preprocessing(directory: Path, config: CLIPConfig) -> dict[str, Any]:
+def _read_preprocessing(directory: Path, config: CLIPConfig) -> Config:
     """Convert preprocessor_config.json to open_clip's settings; without it, return CLIP's own."""
     path = directory / "preprocessor_config.json"
     saved = json.loads(path.read_text()) if path.exists() else {}

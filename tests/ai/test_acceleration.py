@@ -254,16 +254,16 @@ def test_with_a_full_tmp_blip_computes_in_bf16(tmp_path: Path) -> None:
         f"print(load_blip({DEMO_BLIP!r}, device=torch.device('cpu'), dtype='int8').dtype_name)"
     )
     small = f'mount -t tmpfs -o size=64k none "{tmp_path}" && exec "$@"'
-    found = subprocess.run(
+    process = subprocess.run(
         [*UNSHARED, small, "sh", sys.executable, "-c", program],
         env={**os.environ, "TMPDIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "tests.settings"},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert found.returncode == 0, found.stderr
-    assert found.stdout.strip() == "bf16"
-    assert "No space left on device" in found.stderr
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.strip() == "bf16"
+    assert "No space left on device" in process.stderr
 
 
 def test_without_openvino_blip_computes_in_bf16(
@@ -278,14 +278,14 @@ def test_without_openvino_blip_computes_in_bf16(
 
 
 def test_openvino_sends_no_telemetry(tmp_path: Path) -> None:
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", "import ai.engine.acceleration.int8"],
         env={**os.environ, "HOME": str(tmp_path), "DJANGO_SETTINGS_MODULE": "smimso.settings"},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert found.returncode == 0, found.stderr
+    assert process.returncode == 0, process.stderr
     assert list(tmp_path.iterdir()) == []
 
 

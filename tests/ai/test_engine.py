@@ -128,8 +128,8 @@ def test_a_multilingual_model_computes_in_half_precision_too(
     full, half = make_engine(clip_model=model), make_engine(clip_model=model, dtype="bf16")
     texts = ["một con mèo", "a cat", "một con mèo " * 100]
     assert (full.embed_texts(texts) * half.embed_texts(texts)).sum(axis=1).min() > 0.999
-    found = (full.embed_images(pictures) * half.embed_images(pictures)).sum(axis=1)
-    assert found.min() > 0.999
+    cosines = (full.embed_images(pictures) * half.embed_images(pictures)).sum(axis=1)
+    assert cosines.min() > 0.999
 
 
 def test_a_model_with_vectors_of_another_size_is_refused(make_engine: Make, tmp_path: Path) -> None:
@@ -199,11 +199,11 @@ def test_callers_wait_while_a_model_is_being_loaded() -> None:
 
     model = LazyModel(load)
     with ThreadPoolExecutor(3) as threads:
-        found = [threads.submit(model.get) for _ in range(3)]
+        futures = [threads.submit(model.get) for _ in range(3)]
         assert begun.wait(60)
         assert not model.loaded
         go_on.set()
-        assert {each.result(60) for each in found} == {model.get()} == set(loaded)
+        assert {future.result(60) for future in futures} == {model.get()} == set(loaded)
     assert len(loaded) == 1
 
 

@@ -11,7 +11,7 @@ from transformers import BlipTextLMHeadModel
 
 
 class NormalizedTower(nn.Module):
-    """Any vision tower behind a normalization of pixels: uint8 [n, side, side, 3] → the tower's."""
+    """A vision tower behind a normalization of pixels: uint8 [n, side, side, 3] → the tower's."""
 
     def __init__(
         self, tower: nn.Module, mean: Sequence[float], std: Sequence[float], dtype: torch.dtype
