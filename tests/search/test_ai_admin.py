@@ -96,7 +96,8 @@ def test_what_the_change_waits_for_is_said_in_the_readers_language(
     reembedding.start("openai")
     reembedding.advance()
     vietnamese = {"Accept-Language": "vi"}
-    assert "không có tiến trình nào đang chạy xử lý truy vấn" in client.get(PAGE, headers=vietnamese).text
+    page = client.get(PAGE, headers=vietnamese).text
+    assert "không có tiến trình nào đang chạy xử lý truy vấn" in page
     VectorSpace.objects.filter(column=Column.SECONDARY).update(
         note="a worker has not loaded it yet: w: no room"
     )
