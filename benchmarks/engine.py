@@ -242,15 +242,15 @@ def measure_utilisation(ours: CurrentEngine, files: list[bytes], torch: Any) -> 
     peak = 2 * PEAK_SIZE**3 / time_fastest(lambda: a @ a, torch)
     print(f"peak: {peak / 1e9:.0f} GFLOPS ({clip.dtype}, {PEAK_SIZE}² · {PEAK_SIZE}²)")
     pictures = next(ours.iterate_chunks(files))
-    small = clip.upload([clip.resize(picture) for picture in pictures])
+    small = clip.transfer([clip.resize(picture) for picture in pictures])
     some = pictures[: blip.batch.size]
-    large = blip.upload([picture.resize(blip.size, blip.resample) for picture in some])
+    large = blip.transfer([picture.resize(blip.size, blip.resample) for picture in some])
     length = {"max_new_tokens": NEW_TOKENS, "min_new_tokens": NEW_TOKENS}
     towers: tuple[tuple[str, Callable[[], Any], float, int], ...] = (
-        ("CLIP", lambda: clip.vision(small), count_clip_operations(), len(small)),
+        ("CLIP", lambda: clip.encode_images(small), count_clip_operations(), len(small)),
         (
             "BLIP",
-            lambda: blip.decoder.generate(blip.states(large), **length),
+            lambda: blip.decoder.generate(blip.encode_images(large), **length),
             count_blip_operations(),
             len(some),
         ),

@@ -254,7 +254,7 @@ def build_index(kind: str) -> None:
 
     settings.VECTOR_INDEX = kind
     began = time.perf_counter()
-    done = index.maintain(least_rows=1)
+    done = index.maintain(min_rows=1)
     seconds = time.perf_counter() - began
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_relation_size(%s::regclass)", [index.NAME])

@@ -1,12 +1,12 @@
-"""What the old AI service's route recommends: posts near to those that a member liked."""
+"""Recommendations of the old AI service's route: posts near those that a member liked."""
 
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Q
 
 from accounts.models import User
+from accounts.viewer import Viewer
 from ai import services as ai
 from ai.calibration import similarity_score
 from ai.vector_space import in_one_vector_space
@@ -18,49 +18,49 @@ from search.services import Match, load_matches
 from smimso.errors import NotFound
 
 
-def recommended_posts_of(user_id: UUID, *, viewer: Any, limit: int) -> list[Match]:
-    """`recommended_posts` of a member, as far as the viewer sees them.
+def recommended_posts_of(user_id: UUID, *, viewer: Viewer, limit: int) -> list[Match]:
+    """Return the `recommended_posts` of a member that the viewer may see.
 
-    Raises NotFound for an unknown member, and for another than the viewer: what somebody likes is
-    nobody else's business, but in the demo (settings.AI_PUBLIC).
+    Raises NotFound for an unknown member, and for any other member than the viewer, because
+    recommendations reveal what somebody likes. Only the demo (settings.AI_PUBLIC) shows them.
     """
     member = User.objects.filter(pk=user_id, is_active=True).first()
     if member is None or (member != viewer and not settings.AI_PUBLIC):
         raise NotFound("user_not_found")
-    found = recommended_posts(member, limit)
+    matches = recommended_posts(member, limit)
     if member == viewer:
-        return found
-    ids = [match.post.pk for match in found]
+        return matches
+    ids = [match.post.pk for match in matches]
     visible = set(Post.objects.visible_to(viewer).filter(pk__in=ids).values_list("pk", flat=True))
-    return [match for match in found if match.post.pk in visible]
+    return [match for match in matches if match.post.pk in visible]
 
 
 @in_one_vector_space
 def recommended_posts(user: User, limit: int) -> list[Match]:
-    """What is nearest to the mean of what the member likes to see, best first.
+    """Return unseen posts by others that are nearest to the member's mean vector, best first.
 
-    Others' posts alone, and none that the member knows. Empty while nothing is known of the taste.
+    Empty for a member without interactions.
     """
     model = ai.clip_name()
-    deeds = interests.interactions_of(user, model)
-    if not deeds:
+    interactions = interests.interactions_of(user, model)
+    if not interactions:
         return []
-    known = interests.seen_posts(user)
-    near = nearest_images(
+    seen = interests.seen_posts(user)
+    neighbors = nearest_images(
         user,
-        interests.weighted_mean(deeds).tolist(),
+        interests.weighted_mean(interactions).tolist(),
         model=model,
-        limit=limit + len(known),
+        limit=limit + len(seen),
         where=~Q(post__user=user),
     )
-    ranked = [
+    hits = [
         Hit(
             image.post_id,
             image.pk,
             similarity_score(1.0 - image.distance, "image", model),
             "embedding",
         )
-        for image in near
-        if image.post_id not in known
+        for image in neighbors
+        if image.post_id not in seen
     ]
-    return load_matches(user, ranked[:limit])
+    return load_matches(user, hits[:limit])

@@ -1,4 +1,4 @@
-"""Members with like interests: by what they said in the survey, else by what they like to see."""
+"""Members with similar interests: by the survey, or else by the posts they like."""
 
 from datetime import timedelta
 from typing import Any
@@ -18,10 +18,10 @@ from recommendations import interests
 from recommendations.models import UserEmbedding
 
 CATEGORIES_WEIGHT, PURPOSES_WEIGHT = 0.6, 0.4
-SHARED_LIKES_WINDOW = timedelta(days=90)  # what names the interests that two members share by taste
+SHARED_LIKES_WINDOW = timedelta(days=90)  # of the likes whose categories are shared interests
 MAX_SHARED = 3
 
-# Jaccard index of each list; what either has left open weighs nothing, and the rest all the more.
+# The weighted mean of the Jaccard indexes of both lists, without lists that either left empty.
 _QUERY = """
     WITH mine AS (
         SELECT coalesce(favorite_categories, '{}') AS categories,
@@ -68,7 +68,10 @@ _QUERY = """
 
 
 def similar_members(viewer: User, *, limit: int) -> list[dict[str, Any]]:
-    """Best first, with a score of 0..1; without a survey by taste, and none for who has neither."""
+    """Return dictionaries with a score of 0..1, best first.
+
+    Members without a survey are compared by embedding; without any interactions there are none.
+    """
     found = _by_survey(viewer, limit)
     if found or Survey.objects.filter(user=viewer).exists():
         return found
@@ -90,16 +93,18 @@ def _by_survey(viewer: User, limit: int) -> list[dict[str, Any]]:
 
 @in_one_vector_space
 def _by_embedding(viewer: User, limit: int) -> list[dict[str, Any]]:
-    """Tastes that were learned with the same model."""
+    """Compare the embeddings in the space of the current model."""
     model = ai.clip_name()
-    deeds = interests.interactions_of(viewer, model)
-    if not deeds:
+    interactions = interests.interactions_of(viewer, model)
+    if not interactions:
         return []
-    distance = CosineDistance("vector", interests.weighted_mean(deeds).tolist())
-    tastes = UserEmbedding.objects.filter(vector_model=model, user__is_active=True).exclude(
+    distance = CosineDistance("vector", interests.weighted_mean(interactions).tolist())
+    embeddings = UserEmbedding.objects.filter(vector_model=model, user__is_active=True).exclude(
         user=viewer
     )
-    nearest = tastes.annotate(distance=distance).order_by("distance", "pk").select_related("user")
+    nearest = (
+        embeddings.annotate(distance=distance).order_by("distance", "pk").select_related("user")
+    )
     scored = [
         (each.user, similarity_score(1 - each.distance, "image", model))
         for each in nearest.defer("vector")[:limit]
@@ -120,7 +125,7 @@ _CARD = ("id", "first_name", "last_name", "avatar_url", "job")
 
 
 def _shared_categories(viewer: User, others: list[User]) -> dict[UUID, list[str]]:
-    """Names of categories of which the viewer and the other liked posts lately."""
+    """Return the names of categories in which the viewer and each other recently liked posts."""
     since = timezone.now() - SHARED_LIKES_WINDOW
     likes = Like.objects.filter(visible_posts(viewer, "post__"), created_at__gt=since)
     rows = likes.filter(user__in=[viewer, *others]).exclude(post__category=None)

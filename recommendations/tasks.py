@@ -9,11 +9,11 @@ from recommendations import interests
 logger = logging.getLogger(__name__)
 
 
-# The name under which running installations have it in their queues and schedules.
+# The name in the queues and schedules of running installations.
 @shared_task(name="search.tasks.learn_tastes", ignore_result=True)
 def refresh_user_embeddings() -> None:
-    """Every night, and after a change of the model; until all have been learned."""
-    learned = interests.refresh_stale()
-    logger.info("Learned the tastes of %d members", learned)
-    if learned == interests.BATCH_SIZE:
+    """Update stale embeddings every night and after a change of the model, batch by batch."""
+    refreshed = interests.refresh_stale()
+    logger.info("Updated the embeddings of %d members", refreshed)
+    if refreshed == interests.BATCH_SIZE:
         interests.schedule_refresh()

@@ -1,4 +1,4 @@
-"""How well the vector index finds what an exact search would find."""
+"""Measured recall of the vector index, and how widely searches probe it."""
 
 from django.db import models
 
@@ -8,31 +8,33 @@ class QueryKind(models.TextChoices):
     TEXT = "text"
 
 
-class SearchEffort(models.Model):
-    """How many times the usual probes (ivfflat) or candidates (HNSW) a search looks at."""
+class ProbeFactor(models.Model):
+    """A multiplier of the usual probes (ivfflat) or candidates (HNSW) of a search."""
 
     index_kind = models.CharField(primary_key=True, max_length=20)
-    effort = models.FloatField(default=1.0)
+    factor = models.FloatField(default=1.0, db_column="effort")
     changed_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         db_table = "search_effort"
 
     def __str__(self) -> str:
-        return f"{self.index_kind}: {self.effort:.2f}"
+        return f"{self.index_kind}: {self.factor:.2f}"
 
 
 class RecallMeasurement(models.Model):
-    """The share of the exact 20 best posts that the index found, for a sample of queries."""
+    """Recall@20, the share of the exact 20 best posts that the index found, for some queries."""
 
     measured_at = models.DateTimeField(auto_now_add=True)
     query_kind = models.CharField("queries", max_length=10, choices=QueryKind.choices)
     queries = models.IntegerField("number of queries")
-    recall = models.FloatField("recall@20", null=True, help_text="0 to 1; empty: not measured")
+    recall = models.FloatField("recall@20", null=True, help_text="0 to 1; empty if not measured")
     rows = models.BigIntegerField("vectors")
     index_kind = models.CharField("index", max_length=20)
-    lists = models.IntegerField(default=0, help_text="of ivfflat")
-    probes = models.IntegerField(help_text="lists looked at; with HNSW, candidates (ef_search)")
+    lists = models.IntegerField(default=0, help_text="Of ivfflat")
+    probes = models.IntegerField(
+        help_text="Lists probed by a search; with HNSW, candidates (ef_search)"
+    )
     note = models.TextField(blank=True)
 
     class Meta:

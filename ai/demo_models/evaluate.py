@@ -15,7 +15,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +26,7 @@ from ai.engine.torchvision_operators import declare_missing_operators
 declare_missing_operators()  # before open_clip and transformers, which import torchvision
 
 import open_clip  # noqa: E402
+from open_clip.model import CLIP  # noqa: E402
 from transformers import AutoTokenizer, BlipForConditionalGeneration  # noqa: E402
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil  # noqa: E402
 
@@ -62,7 +62,7 @@ def draw_jpeg(scene: Scene) -> Image.Image:
 class Clip:
     """A CLIP model that open_clip loaded from a directory."""
 
-    model: Any
+    model: CLIP
     preprocess: Callable[[Image.Image], torch.Tensor]
     tokenizer: Callable[[Sequence[str]], torch.Tensor]
     dtype: torch.dtype

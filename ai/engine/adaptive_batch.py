@@ -1,4 +1,4 @@
-"""Batches that shrink when memory runs out, and the way of their pixels to the device."""
+"""Batches that shrink when memory runs out, and the transfer of their pixels to the device."""
 
 import logging
 import time
@@ -13,11 +13,11 @@ logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-BACKOFF_SECONDS = 600.0  # seconds for which a smaller size is kept
+BACKOFF_SECONDS = 600.0  # during which a smaller size is used
 
 
 class AdaptiveBatch:
-    """At most `max_size` items at once, fewer for a while after memory ran out."""
+    """Up to `max_size` items at once; fewer for a while after memory ran out."""
 
     def __init__(self, max_size: int) -> None:
         self.max_size = max_size
@@ -33,10 +33,10 @@ class AdaptiveBatch:
     def run(
         self, items: Sequence[Item], compute: Callable[[Sequence[Item]], Result]
     ) -> list[Result]:
-        """`compute` over consecutive slices of `items`, in order.
+        """Return the results of `compute` for consecutive slices of `items`, in order.
 
-        Out of memory, a slice is halved and tried again; a single item that still does not fit
-        raises what the device raised.
+        If memory runs out, a slice is halved and tried again. If a single item does not fit, raises
+        the device's error.
         """
         results: list[Result] = []
         start = 0
@@ -55,32 +55,32 @@ class AdaptiveBatch:
                 torch.cuda.empty_cache()
         return results
 
-    def _halve(self, tried: int) -> None:
-        self._size = max(1, tried // 2)
+    def _halve(self, failed_size: int) -> None:
+        self._size = max(1, failed_size // 2)
         self._until = time.monotonic() + BACKOFF_SECONDS
-        logger.warning("Out of memory with %d at once: now at most %d", tried, self._size)
+        logger.warning("Out of memory with a batch of %d: using %d", failed_size, self._size)
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """On CUDA it has a class of its own; torch's CPU allocator raises a bare RuntimeError."""
+    """Return whether memory ran out; torch's CPU allocator raises a bare RuntimeError."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
         "not enough memory" in str(error) or "can't allocate memory" in str(error)
     )
 
 
 class DeviceTransfer:
-    """Pictures of one size → uint8 [n, height, width, 3] on the device.
+    """Moves images of one size to the device as uint8 [n, height, width, 3].
 
-    On CUDA through pinned memory and a stream of its own: the copy runs beside what the device
-    computes, while the CPU prepares the next batch.
+    On CUDA through pinned memory and a separate stream: the copy overlaps with computation, while
+    the CPU prepares the next batch.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
-    def __call__(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
-        pixels = torch.from_numpy(np.stack([np.asarray(picture) for picture in pictures]))
+    def __call__(self, images: Sequence[Image.Image]) -> torch.Tensor:
+        pixels = torch.from_numpy(np.stack([np.asarray(image) for image in images]))
         if self._stream is None:
             return pixels
         with torch.cuda.stream(self._stream):

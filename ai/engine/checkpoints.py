@@ -1,4 +1,4 @@
-"""Weights from a file into a network without a second copy of all of them in memory."""
+"""Reading weights into a network without a second copy of all of them in memory."""
 
 import ctypes
 import gc
@@ -13,12 +13,11 @@ SUFFIX = ".safetensors"
 
 
 def read_tensors(path: Path, dtype: torch.dtype, prefix: str = "") -> dict[str, torch.Tensor]:
-    """The file's tensors, floating ones as `dtype`. Raises OSError or SafetensorError.
+    """Return the file's tensors by name, floating ones converted to `dtype`.
 
-    prefix: only those whose names begin with it, by what follows it.
-
-    The file is mapped anew for each tensor: the pages of one mapping stay in memory until its end,
-    which would be a second copy, in float32.
+    prefix: only tensors whose names start with it; it is removed from their names. Raises OSError
+    or SafetensorError. The file is mapped once per tensor, because the pages of a mapping stay in
+    memory until it is closed, which would be a second copy, in float32.
     """
     if path.suffix != SUFFIX:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -29,21 +28,21 @@ def read_tensors(path: Path, dtype: torch.dtype, prefix: str = "") -> dict[str, 
         }
     with safe_open(path, "pt") as file:
         names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
-    found = {}
+    tensors = {}
     for name in names:
         with safe_open(path, "pt") as file:
-            found[name.removeprefix(prefix)] = copy_as(file.get_tensor(name), dtype)
-    return found
+            tensors[name.removeprefix(prefix)] = copy_as(file.get_tensor(name), dtype)
+    return tensors
 
 
 def copy_as(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """A copy of its own, as `dtype` if it is floating and more than one number (a scale)."""
-    converted = tensor.is_floating_point() and tensor.numel() > 1
-    return tensor.to(dtype if converted else tensor.dtype, copy=True)
+    """Return a copy, converted to `dtype` unless it is an integer or a single number (a scale)."""
+    is_converted = tensor.is_floating_point() and tensor.numel() > 1
+    return tensor.to(dtype if is_converted else tensor.dtype, copy=True)
 
 
 def find_weights_file(directory: Path, names: Sequence[str]) -> Path:
-    """The first of `names` that the directory has; FileNotFoundError when it has none."""
+    """Return the first of the files `names` in the directory. Raises FileNotFoundError."""
     for name in names:
         if (directory / name).is_file():
             return directory / name
@@ -51,9 +50,9 @@ def find_weights_file(directory: Path, names: Sequence[str]) -> Path:
 
 
 def trim_memory() -> None:
-    """What loading used and freed, back to the system: glibc would keep it for later.
+    """Return freed memory to the system; glibc would retain it.
 
-    Collects first: modules of transformers refer to each other in circles.
+    Runs the garbage collector first, because modules of transformers have reference cycles.
     """
     gc.collect()
     with suppress(OSError, AttributeError):  # another libc

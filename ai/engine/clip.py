@@ -1,22 +1,22 @@
-"""One CLIP model under open_clip, wherever its weights come from.
+"""A CLIP model, loaded by open_clip from any source of weights.
 
-CLIP: Radford et al. 2021, arXiv:2103.00020. Four sources, one code path behind them:
-an architecture of open_clip with a pretrained tag, a directory of open_clip, a directory saved
-by transformers' CLIPModel, or a hub's repository with either of the two.
+CLIP: Radford et al. 2021, arXiv:2103.00020. The sources are an architecture of open_clip with a
+pretrained tag, a directory of open_clip, a directory saved by transformers' CLIPModel, and a
+repository of the hub with either of the two.
 """
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import open_clip
 import torch
 from numpy.typing import NDArray
 from open_clip.hf_model import HFTextEncoder
+from open_clip.model import CLIP
 from open_clip.pretrained import (
     download_pretrained,
     get_pretrained_cfg,
@@ -26,16 +26,17 @@ from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preproc
 from PIL import Image
 from torchvision.transforms import Compose
 
-from ai.engine import checkpoints, self_test, towers, transformers_clip, weights
+from ai.engine import checkpoints, self_test, transformers_clip, weights
+from ai.engine.acceleration import ImageEncoder, TextEncoder, accelerate_clip
 from ai.engine.adaptive_batch import AdaptiveBatch, DeviceTransfer
-from ai.engine.checkpoints import trim_memory
 from ai.engine.precision import DTYPES
+from ai.engine.transformers_clip import ClipParts, Config, Tokenizer
 from ai.errors import ModelUnavailable
 from ai.fingerprint import OPEN_CLIP_WEIGHTS, WEIGHTS
 from ai.model_ids import LOCAL_DIR_SCHEME, is_repository, local_directory
 from ai.presets import Preset
 
-MAX_BATCH = 16  # images or texts per forward pass; bounds memory, not what callers may send
+MAX_BATCH = 16  # images or texts per forward pass; bounds memory, not the number that callers pass
 MAX_BATCH_CUDA = 256
 _PREPROCESS_KEYS = ("mean", "std", "interpolation", "resize_mode")
 Vectors = NDArray[np.float32]
@@ -43,62 +44,68 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Clip:
-    """A loaded model; `location` is the file or directory that the weights came from."""
+    """A loaded model.
 
-    model: Any
-    resize: Any
-    tokenizer: Any
+    encode_images: uint8 [n, height, width, 3] on the device → [n, vector_size]. encode_texts:
+    int64 [n, tokens] → [n, vector_size]. resize: to the size of its images. scale, bias: of the
+    cosines before the softmax. location: the file or directory of its weights.
+    """
+
+    encode_images: ImageEncoder
+    encode_texts: TextEncoder
+    resize: Callable[[Image.Image], Image.Image]
+    tokenizer: Tokenizer
+    scale: float
+    bias: float
     device: torch.device
     dtype: torch.dtype
     dtype_name: str
     vector_size: int
     location: Path
-    vision: torch.nn.Module
-    encode_text: Any
-    upload: DeviceTransfer
+    transfer: DeviceTransfer
     batch: AdaptiveBatch
-    # Rust tokenizers raise "Already borrowed" when two threads set their truncation at once.
+    # Rust tokenizers raise "Already borrowed" if two threads set their truncation at once.
     tokenizer_lock: threading.Lock
 
     @torch.inference_mode()
     def embed_images(self, images: Sequence[Image.Image]) -> Vectors:
-        """float32 [n, vector_size], unit length, in the images' order."""
-        return self._joined(self.batch.run(images, self._encode_images), len(images))
+        """Return float32 [n, vector_size] of unit length, in the images' order."""
+        return self._join(self.batch.run(images, self._embed_image_batch), len(images))
 
-    def _encode_images(self, images: Sequence[Image.Image]) -> torch.Tensor:
-        return self._unit(self.vision(self.upload([self.resize(image) for image in images])))
+    def _embed_image_batch(self, images: Sequence[Image.Image]) -> torch.Tensor:
+        pixels = self.transfer([self.resize(image) for image in images])
+        return self._normalize(self.encode_images(pixels))
 
     @torch.inference_mode()
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
-        """float32 [n, vector_size], unit length; tokens past the context length are cut off."""
-        return self._joined(self.batch.run(texts, self._encode_texts), len(texts))
+        """Return float32 [n, vector_size] of unit length; texts are cut at the context length."""
+        return self._join(self.batch.run(texts, self._embed_text_batch), len(texts))
 
-    def _encode_texts(self, texts: Sequence[str]) -> torch.Tensor:
+    def _embed_text_batch(self, texts: Sequence[str]) -> torch.Tensor:
         with self.tokenizer_lock:
             tokens = self.tokenizer(list(texts))
-        return self._unit(self.encode_text(tokens.to(self.device)))
+        return self._normalize(self.encode_texts(tokens.to(self.device)))
 
-    @torch.inference_mode()
     def probabilities(self, image_vectors: Vectors, text_vectors: Vectors) -> Vectors:
-        """Softmax over the texts of CLIP's scaled cosines (paper, figure 3): float32 [n, k]."""
-        scale = self.model.logit_scale.exp().float().cpu()
-        logits = scale * torch.from_numpy(image_vectors) @ torch.from_numpy(text_vectors).T
-        if self.model.logit_bias is not None:
-            logits = logits + self.model.logit_bias.float().cpu()
-        return logits.softmax(dim=-1).numpy()
+        """Return the softmax of CLIP's scaled cosines over k texts: float32 [n, k].
+
+        See the paper, figure 3.
+        """
+        cosines = torch.from_numpy(image_vectors) @ torch.from_numpy(text_vectors).T
+        return (self.scale * cosines + self.bias).softmax(dim=-1).numpy()
 
     @staticmethod
-    def _unit(features: torch.Tensor) -> torch.Tensor:
-        # In float32: a bf16 norm alone would leave the length 0.4 % off.
+    def _normalize(features: torch.Tensor) -> torch.Tensor:
+        # In float32: a norm in bf16 alone would leave the length 0.4 % off.
         return torch.nn.functional.normalize(features.float(), dim=-1)
 
-    def _joined(self, batches: list[torch.Tensor], count: int) -> Vectors:
-        """Fetched from the device only here: until then it computes while the CPU goes on."""
+    def _join(self, batches: list[torch.Tensor], count: int) -> Vectors:
+        """Join the batches on the CPU. Until here, CUDA computes while the CPU prepares more."""
         if not batches:
             return np.zeros((0, self.vector_size), np.float32)
         vectors = torch.cat(batches).cpu().numpy()
         if vectors.shape != (count, self.vector_size):
-            raise ValueError(f"CLIP answered {vectors.shape} to {count} inputs")
+            raise ValueError(f"CLIP returned {vectors.shape} for {count} inputs")
         if not np.isfinite(vectors).all():
             raise FloatingPointError("CLIP computed a vector that is not finite")
         return vectors
@@ -113,10 +120,10 @@ def load_clip(
     vector_size: int,
     preset: Preset,
 ) -> Clip:
-    """The configured CLIP model, ready to compute.
+    """Load a CLIP model and run it once.
 
-    Raises ModelUnavailable when the weights can't be had, give vectors of another size, or are
-    not what the preset says.
+    model, pretrained: as in the settings. dtype: a key of DTYPES. Raises ModelUnavailable if the
+    weights are missing, give vectors of another size, or are not those of the preset.
     """
     name = f"CLIP model {model}"
     directory = _find_directory(name, model)
@@ -127,19 +134,20 @@ def load_clip(
         self_test.check_network(network, tokenizer, preset)
         reference = self_test.compute_reference(network, tokenizer, preset, device, DTYPES[dtype])
         clip = _build_clip(network, tokenizer, location, device, dtype, vector_size)
+        del network
         _warm_up(clip)
         self_test.check_vectors(clip, preset, reference)
-        trim_memory()
+        checkpoints.trim_memory()
     except ModelUnavailable:
         raise
-    except Exception as error:  # whatever three libraries raise over a bad file or name
+    except Exception as error:  # three libraries raise many types for a bad file or name
         sought = str(directory or f"weights {pretrained!r}")
         raise weights.unavailable_error(name, sought, error) from error
     return clip
 
 
 def _find_directory(name: str, model: str) -> Path | None:
-    """Where a model's files lie; None for an architecture of open_clip."""
+    """Return the directory of a model's files; None for an architecture of open_clip."""
     if not (local_directory(model) or is_repository(model)):
         return None
     return weights.find_model_directory(name, model, [*OPEN_CLIP_WEIGHTS, *WEIGHTS])
@@ -152,8 +160,7 @@ def _read_network(
     pretrained: str,
     device: torch.device,
     dtype: str,
-) -> tuple[Any, Any, Path]:
-    """Network, tokenizer and location, from whichever of the four sources."""
+) -> ClipParts:
     if directory is None:
         parts = _read_architecture(name, model, pretrained, device, dtype)
     elif (directory / "open_clip_config.json").exists():
@@ -162,41 +169,37 @@ def _read_network(
         parts = transformers_clip.load(directory, device, dtype)
     network = parts[0]
     if isinstance(getattr(network, "text", None), HFTextEncoder):
-        # open_clip leaves its norms and embeddings in fp32, which then do not fit the rest.
+        # open_clip leaves its norms and embeddings in fp32, which do not fit the other weights.
         network.text.to(DTYPES[dtype])
     network.eval().requires_grad_(False)
     return parts
 
 
 def _build_clip(
-    network: Any,
-    tokenizer: Any,
+    network: CLIP,
+    tokenizer: Tokenizer,
     location: Path,
     device: torch.device,
     dtype: str,
     vector_size: int,
 ) -> Clip:
-    """The network with towers of our own where it is a plain one, and what prepares its input."""
     config = PreprocessCfg(**network.visual.preprocess_cfg)
-    network.visual = towers.build_clip_vision(
-        network.visual, config.mean, config.std, DTYPES[dtype]
-    )
-    text = towers.build_clip_text(network)
-    if text is not None:
-        del network.transformer  # its weights are in the tower, in another layout
+    scale, bias = network.logit_scale.detach().exp(), network.logit_bias
+    encode_images, encode_texts = accelerate_clip(network, config.mean, config.std, DTYPES[dtype])
     return Clip(
-        model=network,
-        # Up to the conversion into a tensor: bytes travel, the tower normalises.
+        encode_images=encode_images,
+        encode_texts=encode_texts,
+        # Without the last two steps: the device receives bytes, and the encoder normalizes them.
         resize=Compose(image_transform_v2(config, is_train=False).transforms[:-2]),
         tokenizer=tokenizer,
+        scale=float(scale),
+        bias=0.0 if bias is None else float(bias),
         device=device,
         dtype=DTYPES[dtype],
         dtype_name=dtype,
         vector_size=vector_size,
         location=location,
-        vision=network.visual,
-        encode_text=text or network.encode_text,
-        upload=DeviceTransfer(device),
+        transfer=DeviceTransfer(device),
         batch=AdaptiveBatch(MAX_BATCH_CUDA if device.type == "cuda" else MAX_BATCH),
         tokenizer_lock=threading.Lock(),
     )
@@ -204,8 +207,8 @@ def _build_clip(
 
 def _read_architecture(
     name: str, architecture: str, pretrained: str, device: torch.device, dtype: str
-) -> tuple[Any, Any, Path]:
-    """`pretrained`: a tag that open_clip knows for the architecture, or a file of weights."""
+) -> ClipParts:
+    """pretrained: a tag that open_clip knows for the architecture, or a file of weights."""
     tag = get_pretrained_cfg(architecture, pretrained)
     if repository_and_file := tag.get("hf_hub"):
         repository, _, file = repository_and_file.rpartition("/")
@@ -220,11 +223,11 @@ def _read_architecture(
         raise weights.unavailable_error(
             name, f"weights {pretrained!r}", f"neither a file nor a tag of open_clip: {tags}"
         )
-    # OpenAI's weights give wrong vectors under GELU; their tag knows, the plain name does not.
-    quick = bool(tag.get("quick_gelu"))
+    # OpenAI's weights give wrong vectors with GELU; their tag says so, the architecture does not.
+    quick_gelu = bool(tag.get("quick_gelu"))
     preprocess = {key: tag[key] for key in _PREPROCESS_KEYS if tag.get(key)}
     config = open_clip.get_model_config(architecture) or {}
-    if quick:
+    if quick_gelu:
         config["quick_gelu"] = True
     network = _read_native_clip(
         config, location, preprocess, device, dtype
@@ -233,14 +236,14 @@ def _read_architecture(
         pretrained=str(location),
         precision=dtype,
         device=device,
-        force_quick_gelu=quick,
+        force_quick_gelu=quick_gelu,
         force_preprocess_cfg=preprocess,
         require_pretrained=True,
     )
     return network, open_clip.get_tokenizer(architecture), location
 
 
-def _read_open_clip(directory: Path, device: torch.device, dtype: str) -> tuple[Any, Any, Path]:
+def _read_open_clip(directory: Path, device: torch.device, dtype: str) -> ClipParts:
     schema = f"{LOCAL_DIR_SCHEME}{directory}"
     saved = json.loads((directory / "open_clip_config.json").read_text())
     location = checkpoints.find_weights_file(directory, [*OPEN_CLIP_WEIGHTS, *WEIGHTS])
@@ -253,16 +256,19 @@ def _read_open_clip(directory: Path, device: torch.device, dtype: str) -> tuple[
 
 
 def _read_native_clip(
-    config: dict[str, Any],
+    config: Config,
     location: Path,
-    preprocess: dict[str, Any],
+    preprocess: Config,
     device: torch.device,
     dtype: str,
-) -> Any | None:
-    """The network without a second copy of its weights in memory; None when it is not open_clip's
-    own CLIP under open_clip's own names: then open_clip has to load it."""
-    custom = config.get("custom_text") or "hf_model_name" in config.get("text_cfg", {})
-    if custom or not config or "timm_model_name" in config["vision_cfg"]:
+) -> CLIP | None:
+    """Return a network of open_clip without a second copy of its weights in memory.
+
+    Returns None if it is not open_clip's plain CLIP with open_clip's names of parameters: then
+    open_clip has to load it.
+    """
+    is_custom = config.get("custom_text") or "hf_model_name" in config.get("text_cfg", {})
+    if is_custom or not config or "timm_model_name" in config["vision_cfg"]:
         return None
     state = checkpoints.read_tensors(location, DTYPES[dtype])
     try:
@@ -277,9 +283,9 @@ def _read_native_clip(
 
 @torch.inference_mode()
 def _warm_up(clip: Clip) -> None:
-    """ValueError when the vectors have another size; also takes the slow first pass (seconds)."""
-    # By computing one: architectures keep their output size in different places.
-    size = clip.encode_text(clip.tokenizer(["a photo"]).to(clip.device)).shape[-1]
+    """Run the first passes, which take seconds. Raises ValueError for vectors of another size."""
+    # The size is that of a computed vector: architectures store it in different places.
+    size = clip.encode_texts(clip.tokenizer(["a photo"]).to(clip.device)).shape[-1]
     if size != clip.vector_size:
         raise ValueError(f"its vectors have {size} numbers, the database stores {clip.vector_size}")
     clip.embed_images([Image.new("RGB", (224, 224))])

@@ -1,7 +1,7 @@
-"""The engine: images and texts in, unit vectors and captions out."""
+"""The engine: computes unit vectors of images and texts, and captions of images."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -23,12 +23,28 @@ VECTOR_SIZE = 512  # the width of the database's vector column
 CAPTION_TOKENS = 30  # word pieces; BLIP's captions of photographs have 8 to 15
 
 
-class Engine:
-    """CLIP and BLIP, each loaded on first use. Safe for threads, not for a fork after first use.
+class EngineOptions(TypedDict, total=False):
+    """Arguments of `Engine`."""
 
-    clip_name, blip_name: as stored beside vectors and shown. device: "cpu" or "cuda".
-    dtype: "fp32", "bf16", "fp16", or "int8": BLIP's vision tower in int8 if that is nearly as
-    exact, all else in bf16. Answers are float32 always.
+    clip_model: str
+    clip_pretrained: str
+    blip_model: str
+    device: str
+    dtype: str
+    threads: int
+    beams: int
+    vector_size: int
+    blip: LazyModel[Blip] | None
+    preset: Preset | None
+    name: str
+
+
+class Engine:
+    """CLIP and BLIP, each loaded on first use. Thread-safe; do not fork after first use.
+
+    clip_name, blip_name: as stored with vectors and captions. device: "cpu" or "cuda". dtype:
+    "fp32", "bf16", "fp16", or "int8", which is bf16 with BLIP's vision tower in int8 if its
+    accuracy allows. Vectors are always float32.
     """
 
     def __init__(
@@ -46,11 +62,12 @@ class Engine:
         preset: Preset | None = None,
         name: str = "",
     ) -> None:
-        """As the AI settings. Loads nothing; ValueError on an unknown device or dtype.
+        """Prepare an engine without loading anything. Most arguments are AI settings.
 
-        blip: another engine's, to have it in memory once. preset: what CLIP has to be, if not
-        what these names say. name: of the vectors that there are, if any; then CLIP has to be of
-        this name when it is loaded, or it is not available.
+        blip: that of another engine, to load it once only. preset: the expected CLIP, by default
+        that of these names. name: of the vector space, if the collection has vectors; a CLIP of
+        another name is then refused when it is loaded. Raises ValueError for an unknown device
+        or dtype.
         """
         clip_model, clip_pretrained = resolve(clip_model, clip_pretrained)
         torch_device = choose_device(device)
@@ -59,17 +76,17 @@ class Engine:
         self.clip_name = name or clip_name(clip_model, clip_pretrained)
         self.blip_name = blip_name(blip_model)
         self.preset = preset or preset_for(clip_model, clip_pretrained)
-        # The pipeline asks for the same categories every time.
-        self._classified: tuple[list[str], NDArray[np.float32]] | None = None
+        # Text vectors of the previous call: the pipeline passes the same categories every time.
+        self._prompts: tuple[list[str], NDArray[np.float32]] | None = None
         self._labels: tuple[list[LocalizedTexts], Labels] | None = None
         if threads > 0:
             torch.set_num_threads(threads)
 
         def load() -> Clip:
-            found = clip_name(clip_model, clip_pretrained)  # weights may have come, or changed
-            if name and found != name and has_weights(clip_model):
-                raise _wrong_model_error(name, found, clip_model)
-            self.clip_name = name or found
+            current = clip_name(clip_model, clip_pretrained)  # weights may be new, or changed
+            if name and current != name and has_weights(clip_model):
+                raise _wrong_model_error(name, current, clip_model)
+            self.clip_name = name or current
             return load_clip(
                 clip_model,
                 clip_pretrained,
@@ -85,10 +102,10 @@ class Engine:
         )
 
     @classmethod
-    def from_settings(cls, **changes: Any) -> "Engine":
-        """An engine as the settings say, except for `changes`: other arguments of `Engine`."""
+    def from_settings(cls, **changes: Unpack[EngineOptions]) -> "Engine":
+        """Return an engine with the options of the settings, overridden by `changes`."""
         clip_model, clip_pretrained = configured_clip()
-        options: dict[str, Any] = {
+        options: EngineOptions = {
             "clip_model": clip_model,
             "clip_pretrained": clip_pretrained,
             "blip_model": settings.AI_BLIP_MODEL,
@@ -97,21 +114,21 @@ class Engine:
             "threads": settings.AI_THREADS,
             "beams": settings.AI_CAPTION_BEAMS,
         }
-        return cls(**{**options, **changes})
+        return cls(**(options | changes))
 
     @observe_inference("clip")
     def embed_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
-        """float32 [n, 512], rows of unit length in the images' order (RGB, any size).
+        """Return the vectors of RGB images of any size: float32 [n, 512] of unit length, in order.
 
-        Raises ModelUnavailable, or FloatingPointError when a number is not finite.
+        Raises ModelUnavailable, or FloatingPointError if a number is not finite.
         """
         return self.clip.get().embed_images(images)
 
     @observe_inference("clip")
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """float32 [n, 512], rows of unit length; a text is cut at the model's context length.
+        """Return the vectors of texts, cut at the context length: float32 [n, 512] of unit length.
 
-        Raises as `embed_images`.
+        Raises the errors of `embed_images`.
         """
         return self.clip.get().embed_texts(texts)
 
@@ -119,22 +136,22 @@ class Engine:
     def caption_images(
         self, images: Sequence[Image.Image], *, max_new_tokens: int = CAPTION_TOKENS
     ) -> list[str]:
-        """One caption per RGB image, in order. Raises ModelUnavailable."""
+        """Return one caption per RGB image, in order. Raises ModelUnavailable."""
         return self.blip.get().caption_images(images, max_new_tokens)
 
     @property
     def embed_batch_size(self) -> int:
-        """Images that CLIP looks at in one pass, at most. Raises ModelUnavailable."""
+        """Maximum number of images per pass of CLIP. Raises ModelUnavailable."""
         return self.clip.get().batch.max_size
 
     @property
     def caption_batch_size(self) -> int:
-        """Images that BLIP captions at once, at most. Raises ModelUnavailable."""
+        """Maximum number of images per pass of BLIP. Raises ModelUnavailable."""
         return self.blip.get().batch.max_size
 
     @property
     def caption_source(self) -> str:
-        """`blip_name`, with the commit of a model of the hub: "owner/name@82a37760".
+        """`blip_name` with the commit if it is a model of the hub: "owner/name@82a37760".
 
         Raises ModelUnavailable.
         """
@@ -146,37 +163,40 @@ class Engine:
     def classify(
         self, image_vectors: NDArray[np.float32], prompts: Sequence[str]
     ) -> NDArray[np.float32]:
-        """float32 [n, k]: for each of n unit vectors, the probabilities of the k prompts.
+        """Return the probabilities of k prompts for each of n unit vectors: float32 [n, k].
 
-        Softmax of cosines times the model's own trained scale. Raises as `embed_images`.
+        They are the softmax of the cosines times the model's trained scale. Raises the errors of
+        `embed_images`.
         """
         clip = self.clip.get()
-        kept = self._classified
-        if kept is None or kept[0] != list(prompts):
-            kept = self._classified = list(prompts), clip.embed_texts(prompts)
-        return clip.probabilities(image_vectors, kept[1])
+        cached = self._prompts
+        if cached is None or cached[0] != list(prompts):
+            cached = self._prompts = list(prompts), clip.embed_texts(prompts)
+        return clip.probabilities(image_vectors, cached[1])
 
     def label(
         self, image_vectors: NDArray[np.float32], labels: Sequence[LocalizedTexts]
     ) -> NDArray[np.float32]:
-        """float32 [n, k + 1]: the probabilities of k labels, and last of "none of these".
+        """Return the probabilities of k labels, and last of "none of these": float32 [n, k + 1].
 
-        Of n unit vectors in this engine's space; see `ai.zero_shot`. Raises as `embed_images`.
+        image_vectors: n unit vectors in this engine's space. See `ai.zero_shot`. Raises the errors
+        of `embed_images`.
         """
-        kept = self._labels
-        if kept is None or kept[0] != list(labels):
-            known = embed_labels(self.embed_texts, labels, self.clip_name)
-            kept = self._labels = list(labels), known
-        return kept[1].probabilities(image_vectors)
+        cached = self._labels
+        if cached is None or cached[0] != list(labels):
+            embedded = embed_labels(self.embed_texts, labels, self.clip_name)
+            cached = self._labels = list(labels), embedded
+        return cached[1].probabilities(image_vectors)
 
 
-def _wrong_model_error(name: str, found: str, model: str) -> ModelUnavailable:
+def _wrong_model_error(name: str, current: str, model: str) -> ModelUnavailable:
     if "@" not in name:
         return ModelUnavailable(
-            f"{name}: its vectors are from before names told what lies in a directory. Make them "
-            f"anew: `manage.py change_model {model}`."
+            f"{name}: its vectors were computed before names of directories included a "
+            f"fingerprint. Compute them again: `manage.py change_model {model}`."
         )
     return ModelUnavailable(
-        f"{name}: another model lies there now, {found}, whose vectors do not fit those of the "
-        f"collection. Put the weights back, or move to it: `manage.py change_model {model}`."
+        f"{name}: the directory now contains another model, {current}, whose vectors do not fit "
+        "those of the collection. Put the weights back, or change the model: "
+        f"`manage.py change_model {model}`."
     )

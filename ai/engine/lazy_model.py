@@ -1,4 +1,4 @@
-"""A model that is loaded on first use, once, and asked for again only after a pause."""
+"""A model that is loaded once, on first use; failed attempts are repeated after a pause only."""
 
 import threading
 import time
@@ -8,17 +8,17 @@ from typing import Generic, TypeVar
 from ai.errors import ModelUnavailable
 
 Model = TypeVar("Model")
-MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 15.0, 60.0  # seconds between two attempts to load
+MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 15.0, 60.0  # between two attempts to load
 
 
 class LazyModel(Generic[Model]):
-    """Safe for threads: a second caller waits for the first one's loading."""
+    """Thread-safe: while one caller loads the model, others wait for it."""
 
     def __init__(self, load: Callable[[], Model]) -> None:
         self._load = load
         self._lock = threading.Lock()
         self._model: Model | None = None
-        self._pause = MIN_RETRY_SECONDS
+        self._pause = 0.0  # seconds after the latest failure
         self._retry_at = 0.0  # time.monotonic()
         self.error: ModelUnavailable | None = None
 
@@ -27,7 +27,7 @@ class LazyModel(Generic[Model]):
         return self._model is not None
 
     def get(self) -> Model:
-        """The model. Raises ModelUnavailable; within the pause after a failure, at once."""
+        """Return the model. Raises ModelUnavailable, immediately if an attempt just failed."""
         if self._model is not None:
             return self._model
         with self._lock:
@@ -42,8 +42,8 @@ class LazyModel(Generic[Model]):
             model = self._load()
         except ModelUnavailable as error:
             self.error = error
+            self._pause = min(max(2 * self._pause, MIN_RETRY_SECONDS), MAX_RETRY_SECONDS)
             self._retry_at = time.monotonic() + self._pause
-            self._pause = min(2 * self._pause, MAX_RETRY_SECONDS)
             raise
         self.error = None
         return model

@@ -1,10 +1,10 @@
-"""On which device and with which numbers the models compute."""
+"""The choice of the device and of the dtype that the models compute in."""
 
 from pathlib import Path
 
 import torch
 
-# "int8" is bf16 with 8-bit products where `ai.engine.int8` finds them good enough.
+# "int8" is bf16 with 8-bit products in BLIP's vision tower (`ai.engine.acceleration.int8`).
 DTYPES = {
     "fp32": torch.float32,
     "bf16": torch.bfloat16,
@@ -13,30 +13,30 @@ DTYPES = {
 }
 # Without one of these, bf16 on a CPU is emulated and slower than fp32.
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
-_INT8_FLAGS = {"avx512_vnni"}  # bytes times signed bytes, summed in 32 bits
+_INT8_FLAGS = {"avx512_vnni"}  # products of bytes and signed bytes, added in 32 bits
 CPUINFO = Path("/proc/cpuinfo")
 
 
-def choose_device(wanted: str) -> torch.device:
-    """`wanted`: "auto", "cpu" or "cuda"; ValueError when CUDA is demanded and absent."""
-    if wanted == "auto":
+def choose_device(requested: str) -> torch.device:
+    """Return the device for "auto", "cpu" or "cuda"; ValueError if CUDA is requested but absent."""
+    if requested == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if wanted == "cuda" and not torch.cuda.is_available():
+    if requested == "cuda" and not torch.cuda.is_available():
         raise ValueError("SMIMSO_AI_DEVICE is cuda, but torch finds no CUDA device here")
-    return torch.device(wanted)
+    return torch.device(requested)
 
 
-def choose_dtype(wanted: str, device: torch.device) -> str:
-    """A key of DTYPES. "auto": fp16 on CUDA; int8 or else bf16 on CPUs that have it, else fp32.
+def choose_dtype(requested: str, device: torch.device) -> str:
+    """Return a key of DTYPES. "auto": fp16 on CUDA; int8, bf16 or fp32 on a CPU, by its flags.
 
-    ValueError when it is none, or int8 where the device has no fast way to compute it.
+    Raises ValueError for an unknown dtype, and for int8 if the device can't compute it fast.
     """
-    if wanted not in {"auto", *DTYPES}:
-        raise ValueError(f"SMIMSO_AI_DTYPE is {wanted!r}, not auto or one of {list(DTYPES)}")
-    if wanted == "int8" and not (device.type == "cpu" and cpu_has_int8()):
+    if requested not in {"auto", *DTYPES}:
+        raise ValueError(f"SMIMSO_AI_DTYPE is {requested!r}, not auto or one of {list(DTYPES)}")
+    if requested == "int8" and not (device.type == "cpu" and cpu_has_int8()):
         raise ValueError("SMIMSO_AI_DTYPE is int8, which needs a CPU with AVX-512 VNNI and BF16")
-    if wanted != "auto":
-        return wanted
+    if requested != "auto":
+        return requested
     if device.type == "cuda":
         return "fp16"
     if not _cpu_has(_BF16_FLAGS):
@@ -48,11 +48,11 @@ def cpu_has_int8() -> bool:
     return _cpu_has(_INT8_FLAGS) and _cpu_has(_BF16_FLAGS)
 
 
-def _cpu_has(wanted: set[str]) -> bool:
-    """Whether the processor has one of these flags."""
+def _cpu_has(any_of: set[str]) -> bool:
+    """Return whether the processor has at least one of these flags."""
     try:
         lines = CPUINFO.read_text().splitlines()
     except OSError:  # not Linux
         return False
     flags = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
-    return not wanted.isdisjoint(flags.split())
+    return not any_of.isdisjoint(flags.split())

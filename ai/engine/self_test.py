@@ -1,8 +1,9 @@
-"""Refuses a model that does not compute what its preset says, before anyone searches with it.
+"""The self-test of a loaded CLIP, which refuses a model that differs from its preset.
 
-Vectors of a wrong activation, mean, size or padding are as long and as finite as right ones;
-only searches get worse. So the loaded network is compared with known facts, the way that images
-take with a plain one of its own, and, where the preset has any, vectors with recorded ones.
+With a wrong activation, mean, size or padding, vectors still have unit length and finite values;
+only searches get worse. So the network's properties are compared with those of the preset, the
+vectors of our preprocessing with those of the unmodified network on a manually preprocessed image,
+and with recorded vectors if the preset has any.
 """
 
 import base64
@@ -10,24 +11,26 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from open_clip.model import CLIP
 from PIL import Image, ImageDraw
 
+from ai.engine.transformers_clip import Tokenizer
 from ai.errors import ModelUnavailable
 from ai.presets import Expected, Preset
 
-GOLDEN = Path(__file__).resolve().parent.parent / "golden"
-MIN_COSINE = 0.99  # bf16 against fp32 is above 0.999; GELU for QuickGELU is far below
+GOLDEN_DIRECTORY = Path(__file__).resolve().parent.parent / "golden"
+MIN_COSINE = 0.99  # bf16 and fp32 agree to 0.999; GELU and QuickGELU are far below it
 TEXTS = ("a red boat on the sea", "một con mèo trên ghế", "photo")
 Vectors = NDArray[np.float32]
 
 
 class Embedder(Protocol):
-    """The part of `ai.engine.clip.Clip` that is tested."""
+    """The tested part of `ai.engine.clip.Clip`."""
 
     def embed_images(self, images: Sequence[Image.Image]) -> Vectors: ...
     def embed_texts(self, texts: Sequence[str]) -> Vectors: ...
@@ -35,14 +38,14 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True)
 class ReferenceVectors:
-    """float32 [512] and [len(TEXTS), 512], of unit length: by the network as it was loaded."""
+    """float32 [512] and [len(TEXTS), 512] of unit length, by the unmodified network."""
 
     image: Vectors
     texts: Vectors
 
 
 def draw_image() -> Image.Image:
-    """Always the same: 320 x 240 RGB, neither square nor grey nor symmetric."""
+    """Draw the test image, always the same: 320 x 240 RGB, not square, grey or symmetric."""
     rows, columns = np.mgrid[0:240, 0:320]
     pixels = np.stack([columns * 255 // 319, rows * 255 // 239, (rows + columns) % 256], axis=-1)
     image = Image.fromarray(pixels.astype(np.uint8))
@@ -53,25 +56,29 @@ def draw_image() -> Image.Image:
     return image
 
 
-def check_network(network: Any, tokenizer: Any, preset: Preset) -> None:
-    """Compares what can be read off an open_clip network; ModelUnavailable names the difference."""
+def check_network(network: CLIP, tokenizer: Tokenizer, preset: Preset) -> None:
+    """Compare an open_clip network's properties with the preset's.
+
+    Raises ModelUnavailable with the difference.
+    """
     if preset.expected is None:
         return
     expected = preset.expected
     preprocess = network.visual.preprocess_cfg
     tokens = tokenizer(["a"])[0].tolist()
-    for what, found, wanted in (
+    for label, actual, required in (
         ("activations", _list_activations(network), expected.activations),
         ("image size", _side(preprocess["size"]), expected.image_size),
         ("mean", _round(preprocess["mean"]), _round(expected.mean)),
         ("standard deviation", _round(preprocess["std"]), _round(expected.std)),
         ("interpolation", preprocess["interpolation"], expected.interpolation),
-        ("way of resizing", preprocess["resize_mode"], expected.resize),
+        ("resize mode", preprocess["resize_mode"], expected.resize),
         ("number of tokens", len(tokens), expected.context),
         ("padding token", tokens[-1], expected.padding),
     ):
-        if found != wanted:
-            raise _refusal(preset, f"its {what} must be {_format(wanted)}, not {_format(found)}")
+        if actual != required:
+            difference = f"its {label} must be {_format(required)}, not {_format(actual)}"
+            raise _refusal(preset, difference)
     scale = float(network.logit_scale.detach().float().exp())
     low, high = expected.scale
     if not low <= scale <= high:
@@ -80,9 +87,9 @@ def check_network(network: Any, tokenizer: Any, preset: Preset) -> None:
 
 @torch.inference_mode()
 def compute_reference(
-    network: Any, tokenizer: Any, preset: Preset, device: torch.device, dtype: torch.dtype
+    network: CLIP, tokenizer: Tokenizer, preset: Preset, device: torch.device, dtype: torch.dtype
 ) -> ReferenceVectors:
-    """What the untouched open_clip network makes of the drawn image, prepared here by hand."""
+    """Compute the vectors of the test image and texts with the unmodified open_clip network."""
     expected = preset.expected or _derive_expected(network)
     pixels = torch.from_numpy(preprocess(draw_image(), expected))[None]
     image = network.encode_image(pixels.to(device, dtype))
@@ -91,7 +98,7 @@ def compute_reference(
 
 
 def preprocess(image: Image.Image, expected: Expected) -> Vectors:
-    """float32 [3, size, size]: resized, cropped and normalised as CLIP's paper does it."""
+    """Resize, crop and normalize an image as in CLIP's paper: float32 [3, size, size]."""
     side = expected.image_size
     resample = Image.Resampling[expected.interpolation.upper()]
     if expected.resize == "squash":
@@ -107,21 +114,21 @@ def preprocess(image: Image.Image, expected: Expected) -> Vectors:
     return np.ascontiguousarray(((values - mean) / std).transpose(2, 0, 1))
 
 
-def check_vectors(clip: Embedder, preset: Preset, wanted: ReferenceVectors) -> None:
-    """Compares the vectors that searches would get; ModelUnavailable says which differ."""
-    found = ReferenceVectors(clip.embed_images([draw_image()])[0], clip.embed_texts(TEXTS))
-    lengths = np.linalg.norm(np.vstack([found.image, found.texts]), axis=1)
+def check_vectors(clip: Embedder, preset: Preset, expected: ReferenceVectors) -> None:
+    """Compare the vectors that searches would use. Raises ModelUnavailable if they differ."""
+    vectors = ReferenceVectors(clip.embed_images([draw_image()])[0], clip.embed_texts(TEXTS))
+    lengths = np.linalg.norm(np.vstack([vectors.image, vectors.texts]), axis=1)
     if not np.allclose(lengths, 1.0, atol=1e-3):
         raise _refusal(preset, f"its vectors have lengths of {lengths.min()} to {lengths.max()}")
-    _compare(preset, found, wanted, "the plain network's")
-    path = GOLDEN / f"{preset.key}.json"
+    _compare(preset, vectors, expected, "those of the unmodified network")
+    path = GOLDEN_DIRECTORY / f"{preset.key}.json"
     if preset.key and path.exists():
-        _compare(preset, found, read_golden(path), "the recorded ones")
+        _compare(preset, vectors, read_golden(path), "the recorded ones")
 
 
 def record_golden(clip: Embedder, preset: Preset) -> Path:
-    """Writes this model's vectors, which later starts are compared with; where they are."""
-    path = GOLDEN / f"{preset.key}.json"
+    """Record this model's vectors for the comparison at later starts; return the file."""
+    path = GOLDEN_DIRECTORY / f"{preset.key}.json"
     vectors = {"image": clip.embed_images([draw_image()])[0], "texts": clip.embed_texts(TEXTS)}
     text = {
         name: base64.b64encode(value.astype("<f2").tobytes()).decode()
@@ -133,6 +140,7 @@ def record_golden(clip: Embedder, preset: Preset) -> Path:
 
 
 def read_golden(path: Path) -> ReferenceVectors:
+    """Read vectors that `record_golden` wrote."""
     saved = json.loads(path.read_text())
 
     def vectors(name: str) -> Vectors:
@@ -142,39 +150,42 @@ def read_golden(path: Path) -> ReferenceVectors:
     return ReferenceVectors(vectors("image")[0], vectors("texts"))
 
 
-def _compare(preset: Preset, found: ReferenceVectors, wanted: ReferenceVectors, whose: str) -> None:
+def _compare(
+    preset: Preset, vectors: ReferenceVectors, expected: ReferenceVectors, source: str
+) -> None:
+    """Raise ModelUnavailable if a cosine is below MIN_COSINE. source: of the expected vectors."""
     cosines = {
-        "image": float(found.image @ wanted.image),
-        "texts": float((found.texts * wanted.texts).sum(axis=1).min()),
+        "image": float(vectors.image @ expected.image),
+        "text": float((vectors.texts * expected.texts).sum(axis=1).min()),
     }
-    for kind, cosine in cosines.items():
-        if not cosine >= MIN_COSINE:  # also not a number
+    for modality, cosine in cosines.items():
+        if not cosine >= MIN_COSINE:  # also for NaN
             raise _refusal(
                 preset,
-                f"its vectors of {kind} are not {whose} (cosine {cosine:.3f}): other weights, or "
-                "images or texts are not prepared as its preset says",
+                f"its {modality} vectors differ from {source} (cosine {cosine:.3f}), because of "
+                "other weights or another preprocessing than its preset's",
             )
 
 
-def _derive_expected(network: Any) -> Expected:
-    """How images are prepared for a model that nobody described: as its own files say."""
-    found = network.visual.preprocess_cfg
+def _derive_expected(network: CLIP) -> Expected:
+    """Return the preprocessing in a model's own files, for a model without a preset."""
+    config = network.visual.preprocess_cfg
     return Expected(
         activations=frozenset(),
-        image_size=_side(found["size"]),
-        mean=tuple(found["mean"]),
-        std=tuple(found["std"]),
-        interpolation=found["interpolation"],
-        resize=found["resize_mode"],
+        image_size=_side(config["size"]),
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+        interpolation=config["interpolation"],
+        resize=config["resize_mode"],
     )
 
 
-def _side(size: Any) -> int:
+def _side(size: int | Sequence[int]) -> int:
     return size if isinstance(size, int) else max(size)
 
 
-def _list_activations(network: Any) -> frozenset[str]:
-    """Class names of the transformers' activations; ReLUs belong to convolutions."""
+def _list_activations(network: CLIP) -> frozenset[str]:
+    """Return the class names of the transformers' activations; ReLUs belong to convolutions."""
     names = {type(module).__name__ for module in network.modules()}
     return frozenset(name for name in names if "GELU" in name)
 
@@ -187,12 +198,12 @@ def _round(values: Sequence[float]) -> tuple[float, ...]:
     return tuple(round(value, 5) for value in values)
 
 
-def _format(value: Any) -> str:
+def _format(value: object) -> str:
     return " and ".join(sorted(value)) if isinstance(value, frozenset) else str(value)
 
 
 def _refusal(preset: Preset, reason: str) -> ModelUnavailable:
     return ModelUnavailable(
-        f"The model is not what {preset.key or preset.name} has to be: {reason}. It is not used, "
-        "for its vectors would spoil the search."
+        f"The model does not match {preset.key or preset.name}: {reason}. It is not used, because "
+        "its vectors would spoil the search."
     )

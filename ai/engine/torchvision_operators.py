@@ -1,9 +1,9 @@
-"""Lets PyPI's torchvision be imported beside a CPU build of torch.
+"""A workaround that lets PyPI's torchvision be imported with a CPU build of torch.
 
-PyPI's torchvision wheel is built for CUDA. Its compiled half does not load beside a CPU torch, and
+PyPI's torchvision wheel is built for CUDA. Its compiled half does not load with a CPU torch, and
 the Python half then stops at import with `operator torchvision::nms does not exist`, because it
 registers shape functions for two operators that only the compiled half declares. Nothing here
-calls them, so that declaring them without an implementation is enough.
+calls them, so declaring them without an implementation is enough.
 """
 
 import torch
@@ -15,7 +15,10 @@ _SCHEMAS = {
 
 
 def declare_missing_operators() -> None:
-    """Call before the first import of torchvision; does nothing where its wheel fits torch."""
+    """Declare the operators. Call it before the first import of torchvision.
+
+    Does nothing if torchvision's wheel fits torch.
+    """
     try:
         # Loads the compiled half when it fits, which then declares the operators itself.
         import torchvision  # noqa: F401

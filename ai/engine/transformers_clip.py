@@ -1,12 +1,13 @@
-"""Weights saved by transformers' CLIPModel, turned into open_clip's layout.
+"""Conversion of weights saved by transformers' CLIPModel to open_clip's layout.
 
-The two libraries hold the same network (arXiv:2103.00020) under other names; transformers keeps
-the query, key and value projections apart where open_clip stacks them, and its projections
-are transposed.
+The two libraries have the same network (arXiv:2103.00020) with other names of parameters.
+transformers separates the projections of queries, keys and values, which open_clip stacks, and its
+projections to the common space are transposed.
 """
 
 import json
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,11 @@ from ai.engine import checkpoints
 from ai.engine.precision import DTYPES
 from ai.fingerprint import WEIGHTS
 
-OPENAI_VOCABULARY = 49_408  # the byte-pair vocabulary that open_clip brings along
-_INTERPOLATION = {2: "bilinear", 3: "bicubic"}  # PIL's numbers
+OPENAI_VOCABULARY = 49_408  # entries of the byte-pair vocabulary that open_clip contains
+_INTERPOLATION = {2: "bilinear", 3: "bicubic"}  # by PIL's number
+Tokenizer = Callable[[Sequence[str]], torch.Tensor]  # n texts → int64 [n, tokens]
+Config = dict[str, Any]  # parsed JSON, or keyword arguments
+ClipParts = tuple[CLIP, Tokenizer, Path]  # network, tokenizer, and location of the weights
 
 _ONE_TO_ONE = {
     "logit_scale": "logit_scale",
@@ -53,11 +57,11 @@ _IN_LAYER = {
 _LAYER = re.compile(r"(text|vision)_model\.encoder\.layers\.(\d+)\.(.+)\.(weight|bias)")
 
 
-def load(directory: Path, device: torch.device, dtype: str) -> tuple[Any, Any, Path]:
-    """Network, tokenizer and location, as the loaders in `ai.engine.clip` return them.
+def load(directory: Path, device: torch.device, dtype: str) -> ClipParts:
+    """Load a directory of transformers' CLIPModel.
 
     dtype: a key of `precision.DTYPES`. Raises OSError, ValueError or RuntimeError (a parameter
-    too many or missing) when the directory does not hold such a model.
+    too many or missing) if the directory does not contain such a model.
     """
     config = CLIPConfig.from_pretrained(directory, local_files_only=True)
     if config.model_type != "clip":
@@ -70,24 +74,25 @@ def load(directory: Path, device: torch.device, dtype: str) -> tuple[Any, Any, P
     return network, _load_tokenizer(directory, config), directory
 
 
-def build_native_clip(
-    config: dict[str, Any], state: dict[str, torch.Tensor], device: torch.device
-) -> CLIP:
-    """open_clip's CLIP over the tensors of `state` themselves: no second copy of any."""
+def build_native_clip(config: Config, state: dict[str, torch.Tensor], device: torch.device) -> CLIP:
+    """Return open_clip's CLIP with the tensors of `state` as parameters, without copying them."""
     with torch.device("meta"):
         network = CLIP(**config)
     network.load_state_dict(state, strict=True, assign=True)
-    size = network.context_length  # the one constant that no checkpoint holds
+    size = network.context_length  # the one constant that no checkpoint contains
     network.attn_mask = torch.full((size, size), -torch.inf).triu_(1)
     return network.to(device)
 
 
-def convert_config(config: CLIPConfig) -> dict[str, Any]:
-    """The arguments of open_clip's CLIP that build the same network; ValueError if none do."""
+def convert_config(config: CLIPConfig) -> Config:
+    """Return the arguments of open_clip's CLIP for the same network.
+
+    Raises ValueError if open_clip has no such network.
+    """
     vision, text = config.vision_config, config.text_config
     if (activations := {vision.hidden_act, text.hidden_act}) not in ({"gelu"}, {"quick_gelu"}):
         raise ValueError(f"its activations are {activations}: open_clip has no such network")
-    # Configurations of 2021 say eos 2 and mean the highest token, which is what argmax finds.
+    # Configurations of 2021 name token 2 as the end but use the highest one, found by argmax.
     by_argmax = text.eos_token_id in (2, text.vocab_size - 1)
     return {
         "embed_dim": config.projection_dim,
@@ -116,45 +121,45 @@ def convert_config(config: CLIPConfig) -> dict[str, Any]:
 
 
 def convert_state(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The same parameters under open_clip's names; ValueError on a name that is not known."""
+    """Return the same parameters with open_clip's names. Raises ValueError for an unknown name."""
     result: dict[str, torch.Tensor] = {}
     for name, value in state.items():
         if name.endswith("position_ids"):
-            continue  # a constant 0, 1, 2 … that open_clip does not keep
+            continue  # a constant 0, 1, 2 … that open_clip does not store
         if name in _ONE_TO_ONE:
             result[_ONE_TO_ONE[name]] = value
         elif name in _TRANSPOSED:
             result[_TRANSPOSED[name]] = value.T.contiguous()
         elif match := _LAYER.fullmatch(name):
-            tower, index, part, kind = match.groups()
+            tower, index, part, parameter = match.groups()
             block = f"{'visual.' if tower == 'vision' else ''}transformer.resblocks.{index}"
             if part in _IN_LAYER:
-                result[f"{block}.{_IN_LAYER[part]}.{kind}"] = value
+                result[f"{block}.{_IN_LAYER[part]}.{parameter}"] = value
             elif part == "self_attn.q_proj":
                 stem = name.replace("q_proj", "{}_proj")
-                stacked = torch.cat([state[stem.format(which)] for which in "qkv"])
-                result[f"{block}.attn.in_proj_{kind}"] = stacked
+                stacked = torch.cat([state[stem.format(letter)] for letter in "qkv"])
+                result[f"{block}.attn.in_proj_{parameter}"] = stacked
         else:
-            raise ValueError(f"open_clip has no place for the parameter {name}")
+            raise ValueError(f"open_clip has no equivalent of the parameter {name}")
     return result
 
 
-def _read_preprocessing(directory: Path, config: CLIPConfig) -> dict[str, Any]:
-    """open_clip's preprocessing out of preprocessor_config.json; CLIP's own without that file."""
+def _read_preprocessing(directory: Path, config: CLIPConfig) -> Config:
+    """Convert preprocessor_config.json to open_clip's settings; without it, return CLIP's own."""
     path = directory / "preprocessor_config.json"
     saved = json.loads(path.read_text()) if path.exists() else {}
-    known = {
+    options = {
         "size": config.vision_config.image_size,
         "mean": saved.get("image_mean"),
         "std": saved.get("image_std"),
         "interpolation": _INTERPOLATION.get(saved.get("resample", 3)),
     }
     return asdict(
-        PreprocessCfg(**{key: value for key, value in known.items() if value is not None})
+        PreprocessCfg(**{key: value for key, value in options.items() if value is not None})
     )
 
 
-def _load_tokenizer(directory: Path, config: CLIPConfig) -> Any:
+def _load_tokenizer(directory: Path, config: CLIPConfig) -> Tokenizer:
     length = config.text_config.max_position_embeddings
     if config.text_config.vocab_size == OPENAI_VOCABULARY:
         return SimpleTokenizer(context_length=length)

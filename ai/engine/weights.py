@@ -1,7 +1,7 @@
-"""Where weights lie: a local directory, or the hub's cache, filled over the network on demand.
+"""The location of weights: a local directory, or the hub's cache, filled on demand.
 
-The cache is asked first, so that a worker whose weights are there starts without a network. The
-network is asked through `snapshot_download`: `hf_hub_download` repeats a failed request for 23 s.
+The cache is searched first, so that a worker with cached weights starts without a network. Files
+are fetched with `snapshot_download`, because `hf_hub_download` repeats a failed request for 23 s.
 """
 
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from ai.errors import ModelUnavailable
 from ai.fingerprint import SMALL_FILES, WEIGHTS
 from ai.model_ids import HUB_SCHEME, local_directory
 
-NETWORK_TIMEOUT = 5.0  # seconds for the first answer of the hub
+NETWORK_TIMEOUT = 5.0  # seconds until the hub's first response
 
 
 def unavailable_error(model: str, sought: str, reason: object) -> ModelUnavailable:
-    """The one message for every way in which weights can be missing."""
+    """Return the error for any reason why weights are missing, with advice for the operator."""
     return ModelUnavailable(
         f"{model}: {sought} could not be loaded ({_first_line(reason)}). Fetch it with "
         "`manage.py warm_models`, or set HF_HOME to a cache that has it, or point "
@@ -28,9 +28,9 @@ def unavailable_error(model: str, sought: str, reason: object) -> ModelUnavailab
 
 
 def find_model_directory(model: str, setting: str, weights: Sequence[str] = WEIGHTS) -> Path:
-    """The directory that a setting names, or the one in the hub's cache, filled if need be.
+    """Return the directory that a setting names, or that in the hub's cache, filled if needed.
 
-    `weights`: file names, any one of which will do. Raises ModelUnavailable.
+    weights: file names, one of which has to exist. Raises ModelUnavailable.
     """
     directory = local_directory(setting)
     if directory is None:
@@ -41,9 +41,9 @@ def find_model_directory(model: str, setting: str, weights: Sequence[str] = WEIG
 
 
 def find_hub_file(model: str, repository: str, names: Sequence[str]) -> Path:
-    """The first of the files `names` that `repository` has, out of the cache or fetched.
+    """Return the first of the files `names` that `repository` has, from the cache or fetched.
 
-    Raises ModelUnavailable when none can be had.
+    Raises ModelUnavailable if there is none.
     """
     if cached := _find_cached(repository, names):
         return cached
@@ -58,12 +58,12 @@ def find_hub_file(model: str, repository: str, names: Sequence[str]) -> Path:
 
 def _find_hub_directory(model: str, repository: str, weights: Sequence[str]) -> Path:
     if not _find_cached(repository, weights):
-        _fetch(model, repository, SMALL_FILES)  # first, so that weights imply the rest
+        _fetch(model, repository, SMALL_FILES)  # first: if there are weights, all else is there
     return find_hub_file(model, repository, weights).parent
 
 
 def _find_cached(repository: str, names: Sequence[str]) -> Path | None:
-    with suppress(HFValidationError):  # a name that no repository can have; _fetch says so
+    with suppress(HFValidationError):  # an impossible name, reported by _fetch
         for name in names:
             path = try_to_load_from_cache(repository, name)
             if isinstance(path, str):

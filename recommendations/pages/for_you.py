@@ -1,4 +1,4 @@
-"""Pages: posts that the member may like, and forgetting what that is known from."""
+"""Pages: recommended posts, and resetting the recommendations."""
 
 from typing import cast
 
@@ -24,12 +24,14 @@ PAGE_SIZE = 24
 @throttled("ai", reads=True)
 def for_you(request: PageRequest) -> HttpResponse:
     number = page_number(request.GET)
-    found, total = feed.recommendation_page(cast(User, request.user), page=number, limit=PAGE_SIZE)
+    recommendations, total = feed.recommendation_page(
+        cast(User, request.user), page=number, limit=PAGE_SIZE
+    )
     page = {
-        "recommendations": found,
+        "recommendations": recommendations,
         "first": number == 1,
         "older": f"page={number + 1}" if number * PAGE_SIZE < total else "",
-        "forgotten": "forgotten" in request.GET,
+        "is_reset": "forgotten" in request.GET,
     }
     partial = request.htmx and number > 1
     template = "recommendations/_grid.html" if partial else "recommendations/for_you.html"

@@ -22,7 +22,7 @@ class SimilarMemberSerializer(serializers.Serializer):
 
 
 class ReasonSerializer(serializers.Serializer):
-    """post_id: the post that was liked, saved or looked at. text: in the reader's language."""
+    """post_id: the post that the member liked, saved or viewed. text: in the reader's language."""
 
     kind = serializers.ChoiceField(get_args(ReasonKind))
     text = serializers.CharField()
@@ -36,10 +36,14 @@ class RecommendationSerializer(PostListItemSerializer):
         fields = [*PostListItemSerializer.Meta.fields, "reason"]
 
 
-def recommendation_data(found: Recommendation) -> dict[str, Any]:
-    about_post = found.about_id if found.kind in ("liked", "saved", "viewed") else None
-    reason = {"kind": found.kind, "text": found.reason, "post_id": about_post}
-    return {**_POST.to_representation(found.post), "reason": reason}
+def recommendation_data(recommendation: Recommendation) -> dict[str, Any]:
+    kind = recommendation.reason_kind
+    reason = {
+        "kind": kind,
+        "text": recommendation.reason,
+        "post_id": recommendation.source_id if kind in ("liked", "saved", "viewed") else None,
+    }
+    return {**_POST.to_representation(recommendation.post), "reason": reason}
 
 
 # --- The old AI service's route ---------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""REST: recommended posts and similar members, and the old AI service's route for the former."""
+"""REST: recommended posts, similar members, and the old AI service's route."""
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -26,16 +26,16 @@ class ForYouView(APIView):
     throttle_scope = "ai"
     throttle_reads = True
 
-    @documented_page("Posts that I may like, and why", RecommendationSerializer)
+    @documented_page("Posts recommended to me, with reasons", RecommendationSerializer)
     def get(self, request: MemberRequest) -> Response:
         page, limit = page_and_limit(request.query_params)
-        found, total = feed.recommendation_page(request.user, page=page, limit=limit)
-        data = [recommendation_data(each) for each in found]
+        recommendations, total = feed.recommendation_page(request.user, page=page, limit=limit)
+        data = [recommendation_data(each) for each in recommendations]
         return page_response(data, page=page, limit=limit, total=total)
 
 
 class TasteView(APIView):
-    @documented("Forget what was learned of my taste until now")
+    @documented("Reset my recommendations")
     def delete(self, request: MemberRequest) -> Response:
         feed.reset_recommendations(request.user)
         return success(None, "Recommendations reset successfully")
@@ -43,19 +43,20 @@ class TasteView(APIView):
 
 class SimilarMembersView(APIView):
     @documented(
-        "Members with like interests", SimilarMemberSerializer(many=True), query=[limit_param(10)]
+        "Members with similar interests",
+        SimilarMemberSerializer(many=True),
+        query=[limit_param(10)],
     )
     def get(self, request: MemberRequest) -> Response:
         limit = page_limit(request.query_params, default=10)
-        found = similar_members(request.user, limit=limit)
-        return success(found)
+        return success(similar_members(request.user, limit=limit))
 
 
 class RecommendationsView(LegacyAIView):
     """JSON {user_id, limit?} → {user_id, limit, message, post_ids, results, count}"""
 
     @documented(
-        "Posts that a member may like",
+        "Posts recommended to a member",
         RecommendedSerializer,
         body=MemberQuery,
         errors=[404],
@@ -63,10 +64,10 @@ class RecommendationsView(LegacyAIView):
     )
     def post(self, request: Request) -> Response:
         fields = checked_body(MemberQuery, request)
-        found = legacy.recommended_posts_of(
+        matches = legacy.recommended_posts_of(
             fields["user_id"], viewer=request.user, limit=fields["limit"]
         )
         body = {"user_id": fields["user_id"], "limit": fields["limit"], "message": IN_BACKEND}
         return Response(
-            {**body, "post_ids": [match.post.pk for match in found], **results_data(found)}
+            {**body, "post_ids": [match.post.pk for match in matches], **results_data(matches)}
         )

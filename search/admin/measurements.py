@@ -1,6 +1,4 @@
-"""Administration: how well the vector index finds, to look at."""
-
-from typing import Any
+"""Admin list of recall measurements, read-only."""
 
 from django.contrib import admin
 from django.http import HttpRequest
@@ -27,8 +25,8 @@ class RecallMeasurementAdmin(admin.ModelAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False

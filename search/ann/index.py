@@ -1,10 +1,10 @@
-"""The vector index on post_images: built after data exists, rebuilt as it grows.
+"""The vector index on post_images: built when there are enough rows, rebuilt as they grow.
 
-An ivfflat index learns its cluster centres from the rows that exist when it is built; on an
-empty table it is useless. With more lists than pgvector's README advises, the neighbours of texts
-are found among fewer rows; probes are sqrt(lists), times the effort that measured recall asks for.
-The index holds halfvec, half of a vector's bytes: what it finds is sorted by the full vectors
-anyway (ADR 9). `SMIMSO_VECTOR_INDEX=hnsw` chooses HNSW instead.
+An ivfflat index learns its cluster centres from the rows that exist when it is built; on an empty
+table it is useless. It has more lists than pgvector's README advises, so that the neighbours of a
+text are found among fewer rows. A search probes sqrt(lists) lists, times the probe factor that the
+measured recall requires. The index holds halfvec, half of a vector's bytes, because results are
+sorted by the full vectors anyway (ADR 9). `SMIMSO_VECTOR_INDEX=hnsw` chooses HNSW instead.
 """
 
 import logging
@@ -20,49 +20,53 @@ from smimso.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
-COLUMN = "embedding"  # what is searched
+COLUMN = "embedding"  # the searched column
 MIN_ROWS = 10_000  # below this an exact scan takes a few milliseconds
-MAX_COUNTED_ROWS = 100_000  # a larger table is not read every five minutes only to be counted
-MAX_GROWTH = 2.0  # rebuilt when the table needs this many times the lists, or a fraction
-SAMPLES_PER_LIST, VECTOR_BYTES = 50, 2_056  # pgvector's own; halfvec is computed with as vector
+MAX_COUNTED_ROWS = 100_000  # larger tables are estimated, not read every five minutes
+MAX_GROWTH = 2.0  # rebuilt when the rows need this many times the lists, or a fraction
+SAMPLES_PER_LIST, VECTOR_BYTES = 50, 2_056  # as in pgvector, which computes with vectors
 HALFVEC = f"halfvec({EMBEDDING_DIMENSIONS})"
-EF_SEARCH, MAX_EF_SEARCH = 600, 1_000  # HNSW: what texts need; pgvector's upper limit
-FILTER_EXPONENT = 0.35  # of the share that passes a filter; measured (ADR 9)
+EF_SEARCH, MAX_EF_SEARCH = 600, 1_000  # HNSW: enough for texts; the limit of pgvector
+FILTER_EXPONENT = 0.35  # applied to the share of rows that pass a filter; measured (ADR 9)
 _LOCK = 0x534D494D534F  # advisory lock: one builder at a time
 
 
 class Index(NamedTuple):
-    """A column's index as it is in the database. lists: 0 with HNSW. half: it holds halfvec."""
+    """A column's index in the database.
+
+    kind: "ivfflat" or "hnsw". lists: 0 with HNSW. half: whether it holds halfvec. rows: estimated
+    when it was built or last vacuumed. probe_factor: multiplies the usual probes.
+    """
 
     kind: str
     lists: int
     half: bool
-    rows: int = 0  # when it was built or last vacuumed
-    effort: float = 1.0
+    rows: int = 0
+    probe_factor: float = 1.0
 
     @property
     def probes(self) -> int:
-        """Lists (ivfflat) or candidates (HNSW) that a search looks at before it goes on."""
+        """Lists (ivfflat) or candidates (HNSW) in the first round of a scan."""
         if self.kind == "hnsw":
-            return min(MAX_EF_SEARCH, round(EF_SEARCH * self.effort))
-        return min(self.lists, probes_for(self.lists, self.effort))
+            return min(MAX_EF_SEARCH, round(EF_SEARCH * self.probe_factor))
+        return min(self.lists, probes_for(self.lists, self.probe_factor))
 
-    def under_filter(self, rows: int) -> "Index":
-        """The same index, searched more widely: only so many rows pass a filter.
+    def for_selectivity(self, rows: int) -> "Index":
+        """Return the index with more probes, for a filter that only `rows` rows pass.
 
-        The 20 best of a tenth are spread as widely as the 200 best of all.
+        The 20 best of a tenth of the rows are spread as widely as the 200 best of all rows.
         """
         share = min(1.0, max(0.01, rows / max(self.rows, 1)))
-        return self._replace(effort=self.effort * share**-FILTER_EXPONENT)
+        return self._replace(probe_factor=self.probe_factor * share**-FILTER_EXPONENT)
 
 
 def name_of(column: str = COLUMN) -> str:
-    """The name of a column's index. It follows the column when two columns change their names."""
+    """Return the name of a column's index. Columns that swap names swap the indexes' names, too."""
     return f"idx_post_images_{column}"
 
 
 def build_name(column: str = COLUMN) -> str:
-    """The name of the index that is about to take the place of the column's index."""
+    """Return the name of a new index until it replaces the column's index."""
     return f"{name_of(column)}_new"
 
 
@@ -74,22 +78,22 @@ def lists_for(rows: int) -> int:
     return max(10, round(min(rows / 500, math.sqrt(2 * rows))))
 
 
-def probes_for(lists: int, effort: float = 1.0) -> int:
-    return max(1, round(effort * math.sqrt(lists)))
+def probes_for(lists: int, probe_factor: float = 1.0) -> int:
+    return max(1, round(probe_factor * math.sqrt(lists)))
 
 
 def current(column: str = COLUMN) -> Index | None:
-    """The index in use; None without one.
+    """Return the index in use, or None.
 
-    While one index takes the other's place, the planner may use either: the larger number of
-    lists, of the newer one where they differ in kind.
+    While a new index replaces the old one, the planner may use either. Then this is the one with
+    more lists, or the new one if they differ in kind.
     """
     with connection.cursor() as cursor:
         return _find(cursor, build_name(column), name_of(column))
 
 
 def _find(cursor: CursorWrapper, *names: str) -> Index | None:
-    """The first of these indexes that is there and valid, or one like it with more lists."""
+    """Return the first of these indexes that is valid, or one of its kind with more lists."""
     cursor.execute(
         "SELECT amname, coalesce(substring(reloptions::text FROM 'lists=([0-9]+)')::int, 0),"
         " opcname LIKE 'halfvec%%', greatest(reltuples, 0)::bigint, coalesce(effort, 1.0)"
@@ -100,20 +104,20 @@ def _find(cursor: CursorWrapper, *names: str) -> Index | None:
         " ORDER BY array_position(%(names)s, relname::text)",
         {"names": list(names)},
     )
-    found = [Index(*row) for row in cursor.fetchall()]
-    alike = [index for index in found if (index.kind, index.half) == (found[0].kind, found[0].half)]
+    valid = [Index(*row) for row in cursor.fetchall()]
+    alike = [index for index in valid if (index.kind, index.half) == (valid[0].kind, valid[0].half)]
     return max(alike, key=lambda index: index.lists, default=None)
 
 
-def maintain(*, column: str = COLUMN, least_rows: int = MIN_ROWS, force: bool = False) -> str:
-    """Builds, rebuilds or leaves a column's index as the row count asks; what was done, in words.
+def maintain(*, column: str = COLUMN, min_rows: int = MIN_ROWS, force: bool = False) -> str:
+    """Build, rebuild or drop a column's index if its row count requires it; return a report.
 
-    Reads and writes go on meanwhile. Not inside a transaction.
+    Reads and writes continue meanwhile. Not to be called inside a transaction.
     """
     _finish_swap(column)
     rows = count_vectors(column)
     index = current(column)
-    if rows < least_rows:
+    if rows < min_rows:
         if index is None:
             return f"{rows} vectors: searched exactly, no index needed"
         return (
@@ -121,16 +125,16 @@ def maintain(*, column: str = COLUMN, least_rows: int = MIN_ROWS, force: bool = 
             if drop(column)
             else BUILD_IN_PROGRESS
         )
-    wanted = lists_for(rows)
-    if index is not None and _is_up_to_date(index, wanted) and not force:
-        return f"{rows} vectors: the index{_describe_lists(index.lists)} fits"
-    return _build(rows, wanted, column)
+    lists = lists_for(rows)
+    if index is not None and _is_up_to_date(index, lists) and not force:
+        return f"{rows} vectors: the index{_describe_lists(index.lists)} is up to date"
+    return _build(rows, lists, column)
 
 
 def drop(column: str) -> bool:
-    """Whether the column has no index now: while one is being built, it is left alone.
+    """Drop the column's index. Return False, leaving it, while an index is being built.
 
-    Not inside a transaction.
+    Not to be called inside a transaction.
     """
     with connection.cursor() as cursor:
         if not _try_lock(cursor):
@@ -145,7 +149,7 @@ def drop(column: str) -> bool:
 
 
 def is_up_to_date(column: str = COLUMN) -> bool:
-    """Whether `maintain` would leave the column's index as it is."""
+    """Return whether `maintain` would leave the column's index as it is."""
     rows, index = count_vectors(column), current(column)
     return rows < MIN_ROWS if index is None else _is_up_to_date(index, lists_for(rows))
 
@@ -157,7 +161,7 @@ def _is_up_to_date(index: Index, lists: int) -> bool:
 
 
 def _build(rows: int, lists: int, column: str = COLUMN) -> str:
-    """Beside the old index, which serves until the new one is ready; writes go on."""
+    """Build a new index concurrently. The old one serves searches until it is ready."""
     kind, options = settings.VECTOR_INDEX, ""
     lists = 0 if kind == "hnsw" else lists
     if lists:
@@ -173,7 +177,7 @@ def _build(rows: int, lists: int, column: str = COLUMN) -> str:
                 f" USING {kind} (({column}::{HALFVEC}) halfvec_cosine_ops){options}"
             )
             _swap(cursor, column)
-            # Without statistics, as after an import, the planner would rather sort all rows.
+            # Without statistics, as after an import, the planner prefers to sort all rows.
             cursor.execute("ANALYZE posts, post_images, post_words")
         finally:
             cursor.execute("RESET maintenance_work_mem")
@@ -188,24 +192,28 @@ def _describe_lists(lists: int) -> str:
 
 
 def swap_names(first: str = COLUMN, second: str = "next_embedding") -> None:
-    """Gives each of two columns' indexes the other's name, in the caller's transaction.
+    """Give the indexes of two columns each other's names, in the caller's transaction.
 
-    For a change of the model: called before the columns themselves change their names, so that
-    an index keeps the name of what it is on. Raises Unavailable while an index is being built:
-    the caller rolls back and tries again later.
+    To be called before the columns themselves swap their names, so that an index keeps the name of
+    its column. Raises Unavailable while an index is being built: the caller rolls back and tries
+    again later.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])
         if not cursor.fetchone()[0]:
             raise Unavailable("index_being_built")
-        for of in (name_of, build_name):
-            spare = f"{of(first)}_spare"
-            for old, new in ((of(first), spare), (of(second), of(first)), (spare, of(second))):
+        for name in (name_of, build_name):
+            spare = f"{name(first)}_spare"
+            for old, new in (
+                (name(first), spare),
+                (name(second), name(first)),
+                (spare, name(second)),
+            ):
                 cursor.execute(f"ALTER INDEX IF EXISTS {old} RENAME TO {new}")
 
 
 def _finish_swap(column: str) -> None:
-    """A builder that was killed late left a valid index beside the old one, or instead of it."""
+    """Complete the swap of a builder that was killed after its new index had become valid."""
     with connection.cursor() as cursor:
         if not _try_lock(cursor):
             return
@@ -231,7 +239,7 @@ def _unlock(cursor: CursorWrapper) -> None:
 
 
 def _raise_build_memory(cursor: CursorWrapper, lists: int) -> None:
-    """pgvector refuses to build when its samples do not fit, from 650 lists on at 64 MB."""
+    """Let pgvector's samples fit: with 64 MB it refuses to build 650 lists or more."""
     needed = max(2 * lists * SAMPLES_PER_LIST * VECTOR_BYTES, settings.INDEX_BUILD_MB * 2**20)
     cursor.execute(
         "SELECT set_config('maintenance_work_mem', (greatest(%s,"
@@ -241,13 +249,13 @@ def _raise_build_memory(cursor: CursorWrapper, lists: int) -> None:
 
 
 def analyze_column(column: str) -> None:
-    """What a large table's vectors are counted by: when a whole column was just written."""
+    """Refresh the statistics that `count_vectors` uses, after a whole column was written."""
     with connection.cursor() as cursor:
         cursor.execute(f"ANALYZE post_images ({column})")
 
 
 def count_vectors(column: str = COLUMN) -> int:
-    """How many vectors a column has: of a large table as many as its statistics say."""
+    """Return the number of vectors in a column; for a large table, as its statistics say."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT round(reltuples * (1 - coalesce(null_frac, 0)))::bigint, reltuples"

@@ -1,40 +1,40 @@
-"""The nearest visible images to a vector, one per post, from the vector index or exactly.
+"""k-nearest-neighbour search among visible images, one per post, by the index or exactly.
 
-Filters run after the index scan, so the scan is iterative (pgvector >= 0.8): it goes on until
-enough rows passed. Where few rows pass, all of them are compared instead: that is exact, and
-sooner than a scan that finds one in a thousand. Source: pgvector README, "Filtering" and
-"Iterative Index Scans"; limits and measurements: ADR 9.
+Filters run after the index scan, so the scan is iterative (pgvector >= 0.8): it continues until
+enough rows have passed. Where few rows pass the filter, all of them are compared instead, which is
+exact and faster than a scan that keeps one row in a thousand. Source: pgvector README, "Filtering"
+and "Iterative Index Scans"; limits and measurements: ADR 9.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast
 from pgvector.django import CosineDistance, HalfVectorField
 
-from posts.models import EMBEDDING_DIMENSIONS, PostImage
+from accounts.viewer import Viewer
+from posts.models import EMBEDDING_DIMENSIONS, PostImage, PostImageQuerySet
 from posts.visibility import Visibility
 from search.ann import index
 from search.ann.index import Index
 
 Vectors = Sequence[list[float]]
 NO_CONDITION = Q()
-EXACT_ROWS = 10_000  # compared one by one where the planner expects no more to pass
-MAX_EXACT_ROWS = 2 * EXACT_ROWS  # and no more than these where it was wrong
-# An iterative scan looks at so many times the lists of its first round, then gives up.
-MAX_SCAN_FACTOR = 8
-MAX_SCAN_TUPLES = 100_000
-OVERFETCH = 20  # rows fetched beside those of a page, for albums and for sorting again
+EXACT_ROWS = 10_000  # if the planner expects no more rows to pass, they are compared exactly
+MAX_EXACT_ROWS = 2 * EXACT_ROWS  # if more pass after all, the index is scanned
+MAX_SCAN_FACTOR = 8  # an iterative scan gives up after this many times its first probes
+MAX_SCAN_TUPLES = 100_000  # of HNSW
+OVERFETCH = 20  # extra rows, because posts have several images and the index is only nearly ordered
 
 
 class Neighbor(NamedTuple):
-    """An image; checksum and hash tell what repeats it. distance: cosine, 0..2."""
+    """An image near a vector. distance: cosine distance, 0..2."""
 
     pk: UUID
     post_id: UUID
@@ -43,25 +43,36 @@ class Neighbor(NamedTuple):
     distance: float
 
 
-def nearest_images(viewer: Any, vector: list[float], **more: Any) -> list[Neighbor]:
-    """As `nearest_to_each`, of one vector."""
-    return nearest_to_each(viewer, [vector], **more)[0]
+def nearest_images(
+    viewer: Viewer,
+    vector: list[float],
+    *,
+    model: str,
+    limit: int,
+    where: Q = NO_CONDITION,
+    except_post: UUID | None = None,
+) -> list[Neighbor]:
+    """Return what `nearest_to_each` returns for one vector."""
+    (images,) = nearest_to_each(
+        viewer, [vector], model=model, limit=limit, where=where, except_post=except_post
+    )
+    return images
 
 
 def nearest_to_each(
-    viewer: Any,
+    viewer: Viewer,
     vectors: Vectors,
     *,
     model: str,
     limit: int,
     where: Q = NO_CONDITION,
-    except_post: Any = None,
+    except_post: UUID | None = None,
 ) -> list[list[Neighbor]]:
-    """For each vector at most `limit` images of as many posts, nearest first.
+    """Return up to `limit` images for each vector, of as many posts, nearest first.
 
-    vectors: 512 floats each, of unit length in the space of `model`. where: what else the images
-    must fulfil, as `Q(post__category_id=…)`. Fewer come back only when the viewer can see no more
-    embedded posts that fulfil it.
+    vectors: 512 floats each, of unit length in the space of `model`. where: a condition on images,
+    such as `Q(post__category_id=…)`. A list is shorter only if the viewer can see no more embedded
+    posts that meet the condition.
     """
     passing = PostImage.objects.searchable(model).filter(where)
     images = passing.visible_to(viewer)
@@ -73,40 +84,40 @@ def nearest_to_each(
             return [exact_knn(images, vector, limit) for vector in vectors]
         rows = estimated_public_rows(passing)
         if rows <= EXACT_ROWS:
-            few = _exact_knn_if_few(images, vectors, limit)
-            if few is not None:
-                return few
-        found = ann_search(images, vectors, limit, used.under_filter(rows))
-        # Too few: what passes the filter lies far from the vector, or is less than was expected.
+            exact = _exact_knn_if_few(images, vectors, limit)
+            if exact is not None:
+                return exact
+        found = ann_search(images, vectors, limit, used.for_selectivity(rows))
+        # A short list: the rows that pass are far from the vector, or fewer than estimated.
         return [
             best if len(best) >= limit else exact_knn(images, vector, limit)
             for vector, best in zip(vectors, found, strict=True)
         ]
 
 
-def estimated_public_rows(passing: Any) -> int:
-    """The planner's estimate of the public ones, from its statistics: it reads no row.
+def estimated_public_rows(images: PostImageQuerySet) -> int:
+    """Return the planner's estimate of the public images, from its statistics alone.
 
-    For the whole rule of visibility it is far off where few members write: it takes the ten
-    members that it supposes to be deactivated for a good part of all authors.
+    Its estimate for the whole visibility rule is far off where few members write: it takes the ten
+    members that it assumes to be deactivated for a large part of all authors.
     """
-    return estimated_rows(passing.filter(post__visibility=Visibility.PUBLIC))[0]
+    return estimated_rows(images.filter(post__visibility=Visibility.PUBLIC))[0]
 
 
-def estimated_rows(*queries: Any) -> list[int]:
-    """How many rows the planner expects each of these queries to find, all asked at once."""
-    parts = [rows.order_by().values("pk").query.sql_with_params() for rows in queries]
-    asked = ", ".join(f"ARRAY({sql})" for sql, _ in parts)
-    values = [value for _, part in parts for value in part]
+def estimated_rows(*querysets: QuerySet) -> list[int]:
+    """Return the planner's estimate of the rows of each queryset, in one statement."""
+    parts = [rows.order_by().values("pk").query.sql_with_params() for rows in querysets]
+    arrays = ", ".join(f"ARRAY({sql})" for sql, _ in parts)
+    params = [param for _, part in parts for param in part]
     with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (FORMAT json) SELECT {asked}", values)
+        cursor.execute(f"EXPLAIN (FORMAT json) SELECT {arrays}", params)
         (plan,) = cursor.fetchone()[0]
     return [part["Plan Rows"] for part in plan["Plan"]["Plans"]]
 
 
-# --- Exactly ----------------------------------------------------------------------------------
+# --- Exact search -------------------------------------------------------------------------------
 
-# MATERIALIZED: the planner would otherwise take the vector index after all.
+# MATERIALIZED keeps the planner from using the vector index.
 _EXACT_KNN = """
     WITH candidates AS MATERIALIZED ({candidates}),
     best AS (SELECT DISTINCT ON (post_id) * FROM candidates ORDER BY post_id, distance)
@@ -114,76 +125,82 @@ _EXACT_KNN = """
 """
 
 
-def exact_knn(images: Any, vector: list[float], limit: int) -> list[Neighbor]:
-    """The best image of each of the `limit` nearest posts, from a comparison with every row."""
-    return _compare(images, vector, limit)[0]
+def exact_knn(images: PostImageQuerySet, vector: list[float], limit: int) -> list[Neighbor]:
+    """Compare all rows and return the best image of each of the `limit` nearest posts."""
+    return _compare_rows(images, vector, limit)[0]
 
 
-def _exact_knn_if_few(images: Any, vectors: Vectors, limit: int) -> list[list[Neighbor]] | None:
-    """None when more than MOST_EXACT_ROWS pass the filter."""
-    found = []
+def _exact_knn_if_few(
+    images: PostImageQuerySet, vectors: Vectors, limit: int
+) -> list[list[Neighbor]] | None:
+    """Return None if there are more than MAX_EXACT_ROWS images."""
+    results = []
     for vector in vectors:
-        best, compared = _compare(images, vector, limit, most=MAX_EXACT_ROWS + 1)
+        best, compared = _compare_rows(images, vector, limit, max_rows=MAX_EXACT_ROWS + 1)
         if compared > MAX_EXACT_ROWS:
             return None
-        found.append(best)
-    return found
+        results.append(best)
+    return results
 
 
-def _compare(
-    images: Any, vector: list[float], limit: int, *, most: int | None = None
+def _compare_rows(
+    images: PostImageQuerySet, vector: list[float], limit: int, *, max_rows: int | None = None
 ) -> tuple[list[Neighbor], int]:
-    """The best, and how many rows were compared."""
-    distance = CosineDistance("embedding", vector)
-    candidates = images.annotate(distance=distance).order_by().values(*Neighbor._fields)
-    sql, values = candidates[:most].query.sql_with_params()
+    """Return the best images and the number of compared rows."""
+    candidates = images.nearest(vector).order_by().values(*Neighbor._fields)
+    sql, params = candidates[:max_rows].query.sql_with_params()
     with connection.cursor() as cursor:
-        cursor.execute(_EXACT_KNN.format(candidates=sql), [*values, limit])
+        cursor.execute(_EXACT_KNN.format(candidates=sql), [*params, limit])
         rows = cursor.fetchall()
     return [Neighbor(*row[:-1]) for row in rows], rows[0][-1] if rows else 0
 
 
-# --- From the index ---------------------------------------------------------------------------
+# --- Search by the index ------------------------------------------------------------------------
 
-# A scan of the index for each vector: planned once, sent once.
+# An index scan for each vector, in one statement that is planned once.
 _ANN_SEARCH = """
     SELECT number, near.* FROM unnest(%s::vector[]) WITH ORDINALITY AS asked (vector, number),
     LATERAL ({near}) AS near
 """
 
 
-def ann_search(images: Any, vectors: Vectors, limit: int, used: Index) -> list[list[Neighbor]]:
-    """For each vector the best images of up to `limit` posts. Only inside a transaction.
+def ann_search(
+    images: PostImageQuerySet, vectors: Vectors, limit: int, used: Index
+) -> list[list[Neighbor]]:
+    """Return the best images of up to `limit` posts for each vector. Needs a transaction.
 
-    Fewer, when what passes the filter is too far away for as many lists as a scan may look at.
+    A list is shorter if the images that pass the filter are further away than a scan may look.
     """
     rows = order_by_index(images, RawSQL("asked.vector", ()), used)
-    wanted = limit + limit // 2 + OVERFETCH
+    count = limit + limit // 2 + OVERFETCH
     with index_scan(used) as cursor:
         while True:
-            sql, values = rows[:wanted].query.sql_with_params()
-            cursor.execute(_ANN_SEARCH.format(near=sql), [list(map(str, vectors)), *values])
+            sql, params = rows[:count].query.sql_with_params()
+            cursor.execute(_ANN_SEARCH.format(near=sql), [list(map(str, vectors)), *params])
             fetched: list[list[Neighbor]] = [[] for _ in vectors]
             for number, *row in cursor.fetchall():
                 fetched[number - 1].append(Neighbor(*row))
-            found = [_best_per_post(some) for some in fetched]
-            pairs = zip(fetched, found, strict=True)
-            if all(len(best) >= limit or len(some) < wanted for some, best in pairs):
-                return [best[:limit] for best in found]
-            wanted *= 4
+            results = [_best_per_post(neighbors) for neighbors in fetched]
+            pairs = zip(fetched, results, strict=True)
+            if all(len(best) >= limit or len(neighbors) < count for neighbors, best in pairs):
+                return [best[:limit] for best in results]
+            count *= 4
 
 
 def _best_per_post(images: list[Neighbor]) -> list[Neighbor]:
-    """Nearest first: an index on halves has them nearly so, an iterative scan round by round."""
+    """Sort by distance and keep one image per post.
+
+    An index on halfvec returns them nearly sorted, an iterative scan sorted within each round.
+    """
     best: dict[UUID, Neighbor] = {}
-    for near in sorted(images, key=lambda near: near.distance):
-        best.setdefault(near.post_id, near)
+    for image in sorted(images, key=lambda image: image.distance):
+        best.setdefault(image.post_id, image)
     return list(best.values())
 
 
-def order_by_index(images: Any, vector: Any, used: Index) -> Any:
-    """Rows as in Near, ordered by exactly the expression that the index is on."""
-    column: Any = "embedding"
+def order_by_index(images: QuerySet, vector: RawSQL | list[float], used: Index) -> QuerySet:
+    """Return rows as in Neighbor, ordered by exactly the expression that is indexed."""
+    column: Cast | str = "embedding"
     if used.half:
         column = Cast("embedding", HalfVectorField(dimensions=EMBEDDING_DIMENSIONS))
     return (
@@ -195,10 +212,10 @@ def order_by_index(images: Any, vector: Any, used: Index) -> Any:
 
 @contextmanager
 def index_scan(used: Index) -> Iterator[CursorWrapper]:
-    """Inside a transaction: the planner has one plan left, the index in order."""
+    """Leave the planner one plan, the index in order. Needs a transaction."""
     names = {
-        # It does not count what it costs to read and compare vectors, and would rather sort all
-        # of them; the route is decided here.
+        # The planner ignores the cost of reading and comparing vectors and would rather sort all
+        # rows; which way to search was decided before.
         "enable_sort": "off",
         "ivfflat.iterative_scan": "relaxed_order",
         "ivfflat.probes": used.probes,
@@ -208,8 +225,8 @@ def index_scan(used: Index) -> Iterator[CursorWrapper]:
         "hnsw.max_scan_tuples": MAX_SCAN_TUPLES,
     }
     calls = ", ".join(["set_config(%s, %s, true)"] * len(names))
-    values = [str(value) for pair in names.items() for value in pair]
+    params = [str(value) for pair in names.items() for value in pair]
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {calls}", values)
+        cursor.execute(f"SELECT {calls}", params)
         yield cursor
-        cursor.execute("SET LOCAL enable_sort TO DEFAULT")  # for what follows in the transaction
+        cursor.execute("SET LOCAL enable_sort TO DEFAULT")  # for the rest of the transaction

@@ -1,105 +1,108 @@
-"""How far a change of the model is, and whether it may be completed: numbers of images."""
+"""Progress of a re-embedding, in numbers of images, and whether it may be completed."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
-from typing import Any
 
 from django.db.models import Count, Q
 
 from ai.models import Column, State, VectorSpace
 from posts.ingest import embeddings
 
-MAX_LOSS_SHARE = 0.01  # of all images; of more an operator decides
-# A count reads the whole table: it is kept so many times as long as it took, unless that is little.
+MAX_LOSS_SHARE = 0.01  # of all images; if more would drop out of search, an operator decides
+# Counting reads the whole table. Counts that take longer than MIN_CACHED_SECONDS are cached for
+# CACHE_FACTOR times as long as they took.
 CACHE_FACTOR, MIN_CACHED_SECONDS = 20, 0.25
 
 
 @dataclass(frozen=True)
 class Progress:
-    """searched, beside: names of models. done of total images have a vector of both.
+    """The state of a change from one model to another, as numbers of images.
 
-    given_up: images that the other model can't be shown, as their file can't be read.
-    without_file: images that are stored elsewhere. leaving: images that are searched and would
-    not be after an exchange. accepted: as many of them as an operator lets go. note: what the
-    change waits for.
+    searched, secondary: names of the models. done: images with vectors of both, out of total.
+    unreadable: given up, because their files can't be read. without_file: hosted elsewhere.
+    losses: searched now, but not after switching over; accepted_losses: so many an operator has
+    accepted. note: what the change is waiting for.
     """
 
     searched: str
-    beside: str
+    secondary: str
     state: str
     since: datetime
     total: int
     done: int
-    given_up: int
+    unreadable: int
     without_file: int
-    leaving: int
-    accepted: int
+    losses: int
+    accepted_losses: int
     note: str
 
     @property
-    def left(self) -> int:
-        return self.total - self.done - self.given_up
+    def remaining(self) -> int:
+        return self.total - self.done - self.unreadable
 
     @property
-    def is_stuck(self) -> bool:
-        """Whether all is done that can be, and an operator has to say how to go on."""
-        most = max(self.accepted, int(MAX_LOSS_SHARE * (self.total + self.without_file)))
-        return self.state == State.BACKFILLING and not self.left and self.leaving > most
+    def needs_decision(self) -> bool:
+        """Return True if all has been tried and more images than accepted would be lost."""
+        tolerated = int(MAX_LOSS_SHARE * (self.total + self.without_file))
+        is_tried = self.state == State.BACKFILLING and not self.remaining
+        return is_tried and self.losses > max(self.accepted_losses, tolerated)
 
 
 def current_progress(*, fresh: bool = False) -> Progress | None:
-    """None when there are vectors of one model only.
+    """Return None if there are vectors of one model only.
 
-    Of a large table the numbers may be some seconds old, unless they have to be fresh.
+    The numbers of a large table may be some seconds old, unless they have to be fresh.
     """
     rows = {row.column: row for row in VectorSpace.objects.all()}
-    beside = rows.get(Column.SECONDARY)
-    if beside is None:
+    secondary = rows.get(Column.SECONDARY)
+    if secondary is None:
         return None
     searched = rows[Column.SEARCHED].name
-    counts = _counts(searched, beside, fresh=fresh)
+    counts = _counts(searched, secondary, fresh=fresh)
     return Progress(
         searched=searched,
-        beside=beside.name,
-        state=beside.state,
-        since=beside.since,
+        secondary=secondary.name,
+        state=secondary.state,
+        since=secondary.since,
         total=counts["total"],
-        done=counts["total"] - counts["lacking"],
-        given_up=counts["given_up"],
+        done=counts["total"] - counts["missing"],
+        unreadable=counts["unreadable"],
         without_file=counts["without_file"],
-        leaving=counts["leaving"],
-        accepted=beside.accepted_losses,
-        note=beside.note,
+        losses=counts["losses"],
+        accepted_losses=secondary.accepted_losses,
+        note=secondary.note,
     )
 
 
-_cached: tuple[Any, float, dict[str, int]] = (None, 0.0, {})  # of what, until when, the numbers
+_CacheKey = tuple[str, str, str, int] | None
+_cached: tuple[_CacheKey, float, dict[str, int]] = (None, 0.0, {})  # key, expiry, counts
 
 
-def _counts(searched: str, beside: VectorSpace, *, fresh: bool) -> dict[str, int]:
+def _counts(searched: str, secondary: VectorSpace, *, fresh: bool) -> dict[str, int]:
     global _cached
-    question = (searched, beside.name, beside.state, beside.retry_rounds)
-    known, until, numbers = _cached
+    key = (searched, secondary.name, secondary.state, secondary.retry_rounds)
+    cached_key, expires_at, counts = _cached
     began = monotonic()
-    if fresh or known != question or began > until:
-        numbers = _count(searched, beside)
+    if fresh or cached_key != key or began > expires_at:
+        counts = _count(searched, secondary)
         took = monotonic() - began
-        _cached = (question, began + took * CACHE_FACTOR * (took > MIN_CACHED_SECONDS), numbers)
-    return numbers
+        _cached = (key, began + took * CACHE_FACTOR * (took > MIN_CACHED_SECONDS), counts)
+    return counts
 
 
-def _count(searched: str, beside: VectorSpace) -> dict[str, int]:
-    """Reads the table once."""
-    here = ~Q(image_path="")
-    no_more = Q(embedding_model=searched) & ~Q(next_embedding_model=beside.name)
-    lacking = here & (~Q(embedding_model=searched) | no_more)
-    if beside.state == State.PURGING:
-        lacking = no_more = Q(pk__in=[])
+def _count(searched: str, secondary: VectorSpace) -> dict[str, int]:
+    """Count in one pass over the table."""
+    has_file = ~Q(image_path="")
+    lost = Q(embedding_model=searched) & ~Q(next_embedding_model=secondary.name)
+    missing = has_file & (~Q(embedding_model=searched) | lost)
+    if secondary.state == State.PURGING:
+        missing = lost = Q(pk__in=[])
+    unreadable = missing & Q(fill_attempts__gte=embeddings.max_attempts())
     return embeddings.with_any_vector().aggregate(
-        total=Count("pk", filter=here),
-        lacking=Count("pk", filter=lacking),
-        given_up=Count("pk", filter=lacking & Q(fill_attempts__gte=embeddings.max_attempts())),
-        without_file=Count("pk", filter=~here),
-        leaving=Count("pk", filter=no_more),
+        total=Count("pk", filter=has_file),
+        missing=Count("pk", filter=missing),
+        unreadable=Count("pk", filter=unreadable),
+        without_file=Count("pk", filter=~has_file),
+        losses=Count("pk", filter=lost),
     )

@@ -1,13 +1,15 @@
-"""Moving the collection to another CLIP model while it is searched.
+"""Re-embedding: moves the collection to another CLIP model while it is searched.
 
-1 `start` notes the next model; workers load it beside the one that is searched. 2 Workers give
-each image a vector of the next model, too; new uploads get both. 3 The index of the new vectors
-is built beside. 4 The two columns change their names, between one moment and the next; only an
-operator lets more than a few images leave the search by it. The former vectors are kept up to
-date, so that `roll_back` is the same exchange, until `finish`.
+1. `start` records the next model; workers load it in addition to the searched one.
+2. Workers backfill: each image gets a second vector, new uploads get both.
+3. The index of the new vectors is built.
+4. The two columns swap their names from one moment to the next. Only an operator can let more than
+   a few images drop out of search by that.
 
-The rows of `vector_spaces` and of the images are the truth: `advance` looks what is missing and
-does the next step. The clock calls it, so that nothing is lost when a worker or a command ends.
+The previous vectors are retained and kept up to date until `purge_previous`, so that `roll_back` is
+the same swap again. The rows of `vector_spaces` and of the images are the truth: `advance` looks
+for what is missing and takes the next step. Celery beat calls it every few seconds, so nothing is
+lost when a worker or a command ends.
 """
 
 import logging
@@ -35,22 +37,21 @@ from smimso.queues import BACKFILL, INTERACTIVE
 
 logger = logging.getLogger(__name__)
 
-STALL_TIMEOUT = timedelta(seconds=20)  # without a batch: the messages are lost, begin again
-# At images that lack a vector of the former model: a look reads the whole table.
+STALL_TIMEOUT = timedelta(seconds=20)  # without a batch, the messages must be lost
+# Between backfills of a retained model, each of which reads the whole table.
 RECHECK_INTERVAL = timedelta(minutes=15)
-LOCK_TIMEOUT, LOCK_TRIES = 0.25, 10  # searches wait for an exchange that waits this long
-PAUSE_SECONDS = 1.0  # for those that waited
-VACUUM_LOCK_TIMEOUT = (
-    3.0  # longer than deadlock_timeout, after which VACUUM gives way to a waiting lock
-)
+LOCK_TIMEOUT, LOCK_TRIES = 0.25, 10  # seconds: while the swap waits for its lock, searches wait too
+PAUSE_SECONDS = 1.0  # lets the searches that waited run before the next try
+# Longer than deadlock_timeout, after which VACUUM gives way to a waiting lock.
+VACUUM_LOCK_TIMEOUT = 3.0
 PURGE_BATCH_SIZE = 2_000  # rows
 
 
 def start(model: str, pretrained: str = "") -> None:
-    """Has the collection move to a model: a preset's key, or open_clip's model and weights.
+    """Start moving the collection to a model: a preset's key, or open_clip's model and weights.
 
-    The same call again changes nothing. Raises InvalidInput for the model that is searched, for
-    a directory without weights, and while another model is beside the searched one.
+    Repeating the call changes nothing. Raises InvalidInput for the searched model, for a directory
+    without weights, and while there are vectors of another model.
     """
     model, pretrained = model_ids.resolve(model, pretrained)
     if not model_ids.has_weights(model):
@@ -61,10 +62,10 @@ def start(model: str, pretrained: str = "") -> None:
         rows = {row.column: row for row in VectorSpace.objects.select_for_update()}
         if rows[Column.SEARCHED].name == name:
             raise InvalidInput("model_already_searched", name=name)
-        if beside := rows.get(Column.SECONDARY):
-            if beside.name == name and beside.state == State.BACKFILLING:
+        if secondary := rows.get(Column.SECONDARY):
+            if secondary.name == name and secondary.state == State.BACKFILLING:
                 return
-            raise _conflict_message(beside)
+            raise _conflict(secondary)
         VectorSpace.objects.create(
             column=Column.SECONDARY,
             name=name,
@@ -74,37 +75,37 @@ def start(model: str, pretrained: str = "") -> None:
         )
 
 
-def _conflict_message(beside: VectorSpace) -> InvalidInput:
-    if beside.state == State.PURGING:
-        return InvalidInput("vectors_being_deleted", name=beside.name)
-    state = gettext_lazy(State(beside.state).label)
-    return InvalidInput("other_model_present", name=beside.name, state=state)
+def _conflict(secondary: VectorSpace) -> InvalidInput:
+    if secondary.state == State.PURGING:
+        return InvalidInput("vectors_being_deleted", name=secondary.name)
+    state = gettext_lazy(State(secondary.state).label)
+    return InvalidInput("other_model_present", name=secondary.name, state=state)
 
 
 def cancel() -> None:
-    """Stays with the model that is searched. Raises InvalidInput when no change is under way."""
+    """Stay with the searched model. Raises InvalidInput if no change is under way."""
     _set_state(State.BACKFILLING, State.PURGING, "no_model_change")
 
 
 def roll_back() -> None:
-    """Goes back to the former model. Raises InvalidInput when its vectors are not there."""
+    """Return to the previous model. Raises InvalidInput if its vectors do not exist."""
     _set_state(State.RETAINED, State.BACKFILLING, "no_previous_model")
 
 
 def purge_previous() -> None:
-    """Gives up the former model's vectors. Raises InvalidInput when there are none."""
+    """Delete the previous model's vectors. Raises InvalidInput if there are none."""
     _set_state(State.RETAINED, State.PURGING, "no_previous_vectors")
 
 
-def _set_state(before: State, after: State, otherwise: str) -> None:
+def _set_state(before: State, after: State, error_code: str) -> None:
     rows = VectorSpace.objects.filter(column=Column.SECONDARY, state=before)
-    changed = {"state": after, "since": timezone.now(), "last_batch_at": None, "note": ""}
-    if not rows.update(**changed, accepted_losses=0):
-        raise InvalidInput(otherwise)
+    changes = {"state": after, "since": timezone.now(), "last_batch_at": None, "note": ""}
+    if not rows.update(**changes, accepted_losses=0):
+        raise InvalidInput(error_code)
 
 
 def retry_failed() -> None:
-    """Has images tried again that could not be read. Raises InvalidInput without another model."""
+    """Retry the unreadable images. Raises InvalidInput if there is no second model."""
     rows = VectorSpace.objects.filter(
         column=Column.SECONDARY, state__in=[State.BACKFILLING, State.RETAINED]
     )
@@ -113,81 +114,81 @@ def retry_failed() -> None:
 
 
 def accept_losses() -> None:
-    """Lets go as many images as would leave the search now.
+    """Accept that as many images drop out of search as would do so now.
 
-    Raises InvalidInput when the change waits for something else.
+    Raises InvalidInput if the change does not wait for a decision.
     """
-    found = current_progress(fresh=True)
-    if found is None or not found.is_stuck:
+    progress = current_progress(fresh=True)
+    if progress is None or not progress.needs_decision:
         raise InvalidInput("no_decision_needed")
     rows = VectorSpace.objects.filter(
-        column=Column.SECONDARY, name=found.beside, state=State.BACKFILLING
+        column=Column.SECONDARY, name=progress.secondary, state=State.BACKFILLING
     )
-    rows.update(accepted_losses=found.leaving)
+    rows.update(accepted_losses=progress.losses)
 
 
-# --- Step by step -----------------------------------------------------------------------------
+# --- Step by step -------------------------------------------------------------------------------
 
 
 def advance() -> None:
-    """Does the next step, if one is due. Safe to be called by several at once, and again."""
-    beside = VectorSpace.objects.filter(column=Column.SECONDARY).first()
-    if beside is None:
+    """Take the next step, if one is due. Safe to be called repeatedly and concurrently."""
+    secondary = VectorSpace.objects.filter(column=Column.SECONDARY).first()
+    if secondary is None:
         return
-    if beside.state == State.PURGING:
+    if secondary.state == State.PURGING:
         _purge()
-    elif beside.state == State.BACKFILLING:
-        _backfill_or_switch(beside)
-    elif _expired(beside):
+    elif secondary.state == State.BACKFILLING:
+        _backfill_or_switch(secondary)
+    elif _is_expired(secondary):
         purge_previous()
-    elif _last_work(beside) < timezone.now() - RECHECK_INTERVAL:
-        _queue_backfill(beside)
+    elif _last_activity(secondary) < timezone.now() - RECHECK_INTERVAL:
+        _queue_backfill(secondary)
 
 
-def _expired(beside: VectorSpace) -> bool:
+def _is_expired(secondary: VectorSpace) -> bool:
     days = settings.AI_KEEP_DAYS
-    return bool(days) and beside.since < timezone.now() - timedelta(days=days)
+    return bool(days) and secondary.since < timezone.now() - timedelta(days=days)
 
 
-def _last_work(beside: VectorSpace) -> datetime:
-    return beside.last_batch_at or beside.since
+def _last_activity(secondary: VectorSpace) -> datetime:
+    return secondary.last_batch_at or secondary.since
 
 
-def _backfill_or_switch(beside: VectorSpace) -> None:
-    if waits_for := _missing_workers(beside.name):
-        _set_note(waits_for)
+def _backfill_or_switch(secondary: VectorSpace) -> None:
+    if note := _missing_workers(secondary.name):
+        _set_note(note)
         return
-    found = current_progress()
-    if found is None:
+    progress = current_progress()
+    if progress is None:
         return
-    if found.left:
-        idle = gettext_noop("no worker that serves the queue `fill` is alive")
-        _set_note("" if _count_backfill_workers() else idle)
-        silent = _last_work(beside) < timezone.now() - STALL_TIMEOUT
-        if (silent or beside.run == 0) and not queue.depth(BACKFILL):
-            _queue_backfill(beside)
-    elif found.is_stuck:
-        decide = gettext_noop("pictures would leave the search; try again, go on or cancel")
-        _set_note(f"{decide}: {found.leaving}")
+    if progress.remaining:
+        no_worker = gettext_noop("no running worker serves the queue `fill`")
+        _set_note("" if _count_backfill_workers() else no_worker)
+        is_stalled = _last_activity(secondary) < timezone.now() - STALL_TIMEOUT
+        if (is_stalled or secondary.run == 0) and not queue.depth(BACKFILL):
+            _queue_backfill(secondary)
+    elif progress.needs_decision:
+        decide = gettext_noop("pictures would drop out of search; retry, continue or cancel")
+        _set_note(f"{decide}: {progress.losses}")
     else:
         _set_note(gettext_noop("the index of the new vectors is being built"))
         index.analyze_column(Column.SECONDARY.value)
         index.maintain(column=Column.SECONDARY.value)
-        # Another thread may be building the other index; and building may have taken long.
+        # Another thread may be building the other index, and a build may have taken long.
         if index.is_up_to_date(Column.SECONDARY.value) and _is_complete():
             _switch_over()
 
 
 def _is_complete() -> bool:
-    found = current_progress(fresh=True)
-    return found is not None and not found.left and not found.is_stuck
+    progress = current_progress(fresh=True)
+    return progress is not None and not progress.remaining and not progress.needs_decision
 
 
 def _missing_workers(name: str) -> str:
-    """Which worker the exchange waits for, in words: each must know both models by then."""
+    """Return a note on which worker is missing: before the swap, each must have both models."""
     workers = ai.worker_states()
     if not any(INTERACTIVE in worker.queues for worker in workers):
-        return gettext_noop("no worker that answers searches is alive")
+        return gettext_noop("no running worker embeds search queries")
     for worker in workers:
         if not worker.has_clip(name):
             reasons = [other.error for other in worker.others if other.name == name]
@@ -196,11 +197,11 @@ def _missing_workers(name: str) -> str:
     return ""
 
 
-def _queue_backfill(beside: VectorSpace) -> None:
-    """Sends the messages of a new run; whoever is second in doing so sends none."""
-    row = VectorSpace.objects.filter(column=Column.SECONDARY, run=beside.run)
+def _queue_backfill(secondary: VectorSpace) -> None:
+    """Send the messages of a new run, unless another process has just done so."""
+    row = VectorSpace.objects.filter(column=Column.SECONDARY, run=secondary.run)
     if row.update(run=F("run") + 1, last_batch_at=timezone.now()):
-        queue.enqueue_backfill(beside.run + 1, parts=max(1, _count_backfill_workers()))
+        queue.enqueue_backfill(secondary.run + 1, parts=max(1, _count_backfill_workers()))
 
 
 def _count_backfill_workers() -> int:
@@ -208,30 +209,30 @@ def _count_backfill_workers() -> int:
 
 
 def _set_note(text: str) -> None:
-    """text: what the change waits for, and after a colon what nobody translates."""
+    """Store what the change is waiting for; pages translate the text up to the first colon."""
     VectorSpace.objects.filter(column=Column.SECONDARY).exclude(note=text).update(note=text)
 
 
 def _switch_over() -> None:
-    """The searched column and the one beside it change their names, with their indexes.
+    """Swap the names of the two columns and of their indexes, which changes only metadata.
 
-    Metadata only. A search that holds the table makes this wait LOCK_SECONDS at most, and
-    other searches with it; then those go on and this tries again. Nobody waits while this waits
-    for VACUUM, which is at work for minutes after all vectors were written.
+    While a running search holds the table, this waits for LOCK_TIMEOUT, and new searches wait with
+    it; then those run, and this tries again. Nobody waits while this waits for VACUUM, which works
+    for minutes after all vectors have been written.
     """
     for _ in range(LOCK_TRIES):
         try:
             with transaction.atomic():
                 searched = _swap_columns()
         except (OperationalError, Unavailable) as error:
-            logger.info("The exchange waits: %s", error)
+            logger.info("Could not swap the columns yet: %s", error)
             sleep(PAUSE_SECONDS)
         else:
-            logger.warning("Searches go by the vectors of %s from now on", searched)
-            # Embeddings of members in the former space can be compared with nobody's.
+            logger.warning("Switched over: search now uses the vectors of %s", searched)
+            # Embeddings of members are still in the previous space.
             send_task("search.tasks.learn_tastes")
             return
-    _set_note(gettext_noop("the table of the images is busy"))
+    _set_note(gettext_noop("the table of images is busy"))
 
 
 def _swap_columns() -> str:
@@ -240,9 +241,9 @@ def _swap_columns() -> str:
         cursor.execute("LOCK TABLE post_images IN SHARE UPDATE EXCLUSIVE MODE")
         _set_lock_timeout(cursor, LOCK_TIMEOUT)
         rows = {row.column: row for row in VectorSpace.objects.select_for_update()}
-        searched, beside = rows[Column.SEARCHED], rows.get(Column.SECONDARY)
-        if beside is None or beside.state != State.BACKFILLING:
-            return searched.name  # someone was faster
+        searched, secondary = rows[Column.SEARCHED], rows.get(Column.SECONDARY)
+        if secondary is None or secondary.state != State.BACKFILLING:
+            return searched.name  # another process was faster
         index.swap_names()
         for suffix in ("", "_model"):
             first, second = f"{Column.SEARCHED}{suffix}", f"{Column.SECONDARY}{suffix}"
@@ -250,7 +251,7 @@ def _swap_columns() -> str:
                 cursor.execute(f"ALTER TABLE post_images RENAME COLUMN {old} TO {new}")
     now = timezone.now()
     for column, row, state in (
-        (Column.SEARCHED, beside, State.ACTIVE),
+        (Column.SEARCHED, secondary, State.ACTIVE),
         (Column.SECONDARY, searched, State.RETAINED),
     ):
         VectorSpace.objects.filter(column=column).update(
@@ -263,7 +264,7 @@ def _swap_columns() -> str:
             accepted_losses=0,
             note="",
         )
-    return beside.name
+    return secondary.name
 
 
 def _set_lock_timeout(cursor: CursorWrapper, seconds: float) -> None:
@@ -271,9 +272,9 @@ def _set_lock_timeout(cursor: CursorWrapper, seconds: float) -> None:
 
 
 def _purge() -> None:
-    """Empties the column beside, batch by batch; at last its row goes, and its index.
+    """Empty the secondary column in batches, then drop its index and delete its row.
 
-    By primary key: to look for what is left from the start takes the longer the less that is.
+    Batches follow the primary key, because a scan from the start takes longer the less is left.
     """
     rows = PostImage.objects.exclude(next_embedding_model="")
     touched = PostImage.objects.filter(~Q(next_embedding_model="") | Q(fill_attempts__gt=0))
@@ -281,14 +282,14 @@ def _purge() -> None:
     while batch:
         with transaction.atomic():
             following = touched.filter(pk__gt=batch[-1]).order_by("pk")
-            free = following.select_for_update(skip_locked=True)  # of others who clear
+            free = following.select_for_update(skip_locked=True)  # by other processes that purge
             batch = list(free.values_list("pk", flat=True)[:PURGE_BATCH_SIZE])
-            cleared = PostImage.objects.filter(pk__in=batch)
-            cleared.update(next_embedding=None, next_embedding_model="", fill_attempts=0)
+            purged = PostImage.objects.filter(pk__in=batch)
+            purged.update(next_embedding=None, next_embedding_model="", fill_attempts=0)
     if not index.drop(Column.SECONDARY.value):
-        return  # one was being built when the change was cancelled: it goes when it is there
-    leaving = VectorSpace.objects.filter(column=Column.SECONDARY, state=State.PURGING)
+        return  # it is still being built, and will be dropped by a later step
+    purging = VectorSpace.objects.filter(column=Column.SECONDARY, state=State.PURGING)
     with transaction.atomic():
-        row = leaving.select_for_update().first()  # after who still held the column
+        row = purging.select_for_update().first()  # waits for writers that lock the column
         if row is not None and not rows.exists():
             row.delete()

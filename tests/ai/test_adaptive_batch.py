@@ -1,4 +1,4 @@
-"""Batches: in order, smaller when memory runs out, and for a while afterwards.
+"""Adaptive batches: in order, and smaller for a while after memory ran out.
 
 No GPU is needed: the device's error is raised by the computation that a test passes in.
 """
@@ -13,7 +13,7 @@ from ai.engine.adaptive_batch import AdaptiveBatch
 
 
 class Device:
-    """Computes on at most `room` items at once, and then says what a device says."""
+    """Computes up to `room` items at once, and raises a device's error for more."""
 
     def __init__(self, room: int, error: Exception | None = None) -> None:
         self.room, self.tried = room, []  # type: ignore[var-annotated]
@@ -50,7 +50,7 @@ def test_out_of_memory_halves_the_batch_and_nothing_is_lost(error: Exception) ->
     assert device.tried == [16, 8, 4, *[2] * 10]
 
 
-def test_the_smaller_size_is_remembered_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_smaller_size_is_used_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(adaptive_batch.time, "monotonic", lambda: now)
     size, device = AdaptiveBatch(8), Device(room=4)
@@ -58,7 +58,7 @@ def test_the_smaller_size_is_remembered_for_a_while(monkeypatch: pytest.MonkeyPa
     size.run(range(8), device)
     assert device.tried == [8, 4, 4, 4, 4]
     now += adaptive_batch.BACKOFF_SECONDS + 1
-    device.room = 8  # whoever else used the memory is gone
+    device.room = 8  # another process freed its memory
     size.run(range(8), device)
     assert device.tried[5:] == [8]
 

@@ -40,7 +40,7 @@ TWO_CATS = Scene(
 )
 
 
-def test_the_world_has_enough_to_tell_apart() -> None:
+def test_the_drawn_world_is_varied() -> None:
     assert len(KINDS) >= 25
     assert len(COLOURS) >= 10
     assert len(PLACES) >= 8
@@ -55,7 +55,7 @@ def test_training_never_shows_a_held_out_pair() -> None:
     assert not any(has_held_out_pair(scene) for scene in sample_scenes(500, TRAINING_SEEDS))
 
 
-def test_scenes_can_be_asked_to_show_a_held_out_pair() -> None:
+def test_scenes_with_a_held_out_pair_can_be_sampled() -> None:
     scenes = sample_scenes(20, TEST_SEEDS, held_out_pairs=True)
     assert len(scenes) == 20
     assert all(has_held_out_pair(scene) for scene in scenes)
@@ -69,7 +69,7 @@ def test_demo_scenes_are_distinct_and_unseen_in_training() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_leaves_its_mark_on_the_picture(kind: str) -> None:
+def test_every_kind_is_visible_in_the_picture(kind: str) -> None:
     setting = {"air": "meadow", "water": "lake"}.get(KINDS[kind].setting, "meadow")
     with_kind = Scene(setting, "day", "clear", (SceneObject(kind, "red", "large", 1),), seed=3)
     without = Scene(setting, "day", "clear", (), seed=3)
@@ -85,7 +85,7 @@ def test_a_picture_looks_the_same_at_every_size() -> None:
     assert difference.mean() < 3
 
 
-def test_pictures_have_the_width_that_was_asked_for() -> None:
+def test_pictures_have_the_requested_width() -> None:
     image = draw_scene(TWO_CATS, 300)
     assert (image.mode, image.width) == ("RGB", 300)
     assert image.height == pytest.approx(300 / choose_aspect_ratio(TWO_CATS), abs=1)
@@ -100,20 +100,20 @@ def test_every_object_has_a_box_inside_the_picture() -> None:
             assert -0.02 <= top < bottom <= 1.0
 
 
-def test_captions_name_what_is_remarkable() -> None:
+def test_captions_leave_out_the_usual() -> None:
     assert caption(TWO_CATS) == (
         "two small red cats and an orange umbrella on a beach at sunset in the rain"
     )
 
 
-def test_descriptions_speak_both_languages() -> None:
+def test_descriptions_exist_in_both_languages() -> None:
     english = describe_fully(TWO_CATS, "en", random.Random(0)).text
     vietnamese = describe_fully(TWO_CATS, "vi", random.Random(0)).text
     assert "red" in english
     assert "đỏ" in vietnamese
 
 
-def test_a_description_claims_only_what_its_text_says() -> None:
+def test_a_description_claims_what_its_text_says() -> None:
     said = describe_fully(TWO_CATS, "en", random.Random(1))
     assert (said.place, said.time, said.weather) == ("beach", "sunset", "rain")
     assert [claim.kind for claim in said.objects] == ["cat", "umbrella"]
@@ -146,8 +146,8 @@ def test_the_bundled_clip_finds_unseen_pictures_by_their_descriptions(
     rng = random.Random(0)
     texts = [describe_fully(scene, language, rng).text for scene in scenes]
     similarities = bundled.embed_texts(texts) @ bundled.embed_images(images).T
-    found = similarities.argmax(1) == np.arange(len(scenes))
-    assert found.mean() >= 0.8
+    is_first = similarities.argmax(1) == np.arange(len(scenes))
+    assert is_first.mean() >= 0.8
 
 
 def test_vietnamese_needs_no_accents(bundled: Engine) -> None:

@@ -15,7 +15,7 @@ from ai.engine_registry import EngineRegistry
 from ai.errors import ModelUnavailable
 from ai.fingerprint import fingerprint
 from ai.presets import PRESETS
-from search.reembedding import services
+from search.reembedding import services as reembedding
 from smimso.errors import InvalidInput
 
 WEIGHTS = "model.safetensors"
@@ -106,7 +106,9 @@ def test_weights_that_do_not_match_the_stored_vectors_are_refused(
 ) -> None:
     engine = make_engine(clip_model=str(clip), name=name(clip))
     change(clip / WEIGHTS, "text_projection.weight", 0)
-    with pytest.raises(ModelUnavailable, match=f"another model lies there now, {name(clip)}"):
+    with pytest.raises(
+        ModelUnavailable, match=f"the directory now contains another model, {name(clip)}"
+    ):
         engine.embed_texts(["a"])
 
 
@@ -128,7 +130,7 @@ def test_a_worker_loads_the_retrained_model_although_the_previous_one_is_gone(
     before = name(clip)
     vector_space.lock_columns(before)
     change(clip / WEIGHTS, "text_projection.weight", 0)
-    services.start(str(clip))
+    reembedding.start(str(clip))
     searched, secondary = worker.get_engines()
     assert (searched.clip_name, secondary.clip_name) == (before, name(clip))
     with pytest.raises(ModelUnavailable, match="Put the weights back"):
@@ -139,4 +141,4 @@ def test_a_worker_loads_the_retrained_model_although_the_previous_one_is_gone(
 @pytest.mark.django_db
 def test_the_collection_does_not_move_to_a_directory_without_weights(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="no weights"):
-        services.start(str(tmp_path))
+        reembedding.start(str(tmp_path))

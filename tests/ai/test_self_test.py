@@ -1,4 +1,4 @@
-"""A model that does not compute what its preset says is refused before anyone searches with it."""
+"""The self-test: a model that differs from its preset is refused before it is used."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def changed(model: Path, tmp_path: Path) -> Callable[..., Path]:
-    """`changed("config.json", change)`: the same weights with another configuration."""
+    """Return `changed(file, change)`, which copies the model with a changed configuration file."""
 
     def make(file: str, change: Callable[[dict[str, Any]], None]) -> Path:
         for path in model.iterdir():
@@ -53,7 +53,7 @@ def changed(model: Path, tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def golden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setattr(self_test, "GOLDEN", tmp_path / "golden")
+    monkeypatch.setattr(self_test, "GOLDEN_DIRECTORY", tmp_path / "golden")
     return tmp_path / "golden"
 
 
@@ -67,7 +67,7 @@ def refusal(make_engine: Make, directory: Path, preset: Preset = PRESET) -> str:
     return str(caught.value)
 
 
-def test_a_model_as_its_preset_says_is_taken(make_engine: Make, model: Path) -> None:
+def test_a_model_that_matches_its_preset_is_accepted(make_engine: Make, model: Path) -> None:
     assert load(make_engine, model).embed_texts(["a"]).shape == (1, 512)
 
 
@@ -88,14 +88,14 @@ def test_another_activation_is_refused(make_engine: Make, changed: Callable[...,
         ("resample", 2, "interpolation"),
     ],
 )
-def test_images_that_are_prepared_in_another_way_are_refused(
+def test_another_preprocessing_is_refused(
     make_engine: Make, changed: Callable[..., Path], name: str, value: Any, what: str
 ) -> None:
     directory = changed("preprocessor_config.json", lambda config: config.update({name: value}))
     assert f"its {what} must be" in refusal(make_engine, directory)
 
 
-def test_images_of_another_size_are_refused(make_engine: Make, tmp_path: Path) -> None:
+def test_another_image_size_is_refused(make_engine: Make, tmp_path: Path) -> None:
     directory = save_clip(tmp_path / "large", image_size=64, patch_size=8)
     assert "its image size must be 32, not 64" in refusal(make_engine, directory)
 
@@ -108,27 +108,29 @@ def test_images_of_another_size_are_refused(make_engine: Make, tmp_path: Path) -
         ({"scale": (50.0, 100.5)}, "its scale is 14.3"),
     ],
 )
-def test_other_texts_and_an_untrained_scale_are_refused(
+def test_another_tokenizer_and_an_untrained_scale_are_refused(
     make_engine: Make, model: Path, change: dict[str, Any], what: str
 ) -> None:
     preset = replace(PRESET, expected=replace(EXPECTED, **change))
     assert what in refusal(make_engine, model, preset)
 
 
-def test_a_way_of_images_that_differs_from_the_plain_one_is_refused(
+def test_vectors_that_differ_from_the_unmodified_network_are_refused(
     make_engine: Make, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As when our own preparation forgets the crop."""
-    plain = self_test.preprocess
+    """Simulates a preprocessing of ours that forgets the crop."""
+    original = self_test.preprocess
 
-    def forgets(image: Image.Image, expected: Expected) -> Any:
-        return plain(image.resize((240, 240)).rotate(90), expected)
+    def preprocess_without_crop(image: Image.Image, expected: Expected) -> Any:
+        return original(image.resize((240, 240)).rotate(90), expected)
 
-    monkeypatch.setattr(self_test, "preprocess", forgets)
-    assert "its vectors of image are not the plain network's" in refusal(make_engine, model)
+    monkeypatch.setattr(self_test, "preprocess", preprocess_without_crop)
+    assert "its image vectors differ from those of the unmodified network" in refusal(
+        make_engine, model
+    )
 
 
-def test_other_weights_than_the_recorded_ones_are_refused(
+def test_vectors_that_differ_from_the_recorded_ones_are_refused(
     make_engine: Make, model: Path, golden: Path, tmp_path: Path
 ) -> None:
     self_test.record_golden(load(make_engine, model), PRESET)
@@ -140,11 +142,11 @@ def test_other_weights_than_the_recorded_ones_are_refused(
     torch.nn.init.normal_(other.visual_projection.weight)
     other.save_pretrained(tmp_path / "other")
     message = refusal(make_engine, tmp_path / "other")
-    assert "its vectors of image are not the recorded ones" in message
+    assert "its image vectors differ from the recorded ones" in message
     assert "other weights" in message
 
 
-def test_a_model_that_nobody_described_is_tested_against_its_own_files(
+def test_a_model_without_a_preset_is_compared_with_its_own_files(
     make_engine: Make, changed: Callable[..., Path]
 ) -> None:
     directory = changed("preprocessor_config.json", lambda c: c.update({"image_mean": [0.5] * 3}))
@@ -155,12 +157,12 @@ def test_a_model_that_nobody_described_is_tested_against_its_own_files(
 def test_the_bundled_model_is_compared_with_recorded_vectors(make_engine: Make) -> None:
     engine = make_engine(clip_model="demo", clip_pretrained="")
     assert engine.preset.key == "demo"
-    recorded = self_test.read_golden(self_test.GOLDEN / "demo.json")
+    recorded = self_test.read_golden(self_test.GOLDEN_DIRECTORY / "demo.json")
     assert engine.embed_images([self_test.draw_image()])[0] @ recorded.image > 0.999
     assert np.linalg.norm(recorded.texts, axis=1) == pytest.approx(1.0, abs=1e-3)
 
 
-def test_vectors_are_recorded_by_a_command(
+def test_a_command_records_vectors(
     make_engine: Make, golden: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = make_engine(clip_model="demo", clip_pretrained="")
@@ -175,7 +177,7 @@ def test_vectors_are_recorded_by_a_command(
 
 
 @pytest.mark.parametrize("key", PRESETS)
-def test_a_preset_is_named_as_its_vectors_are(key: str) -> None:
+def test_a_preset_has_the_name_of_its_vectors(key: str) -> None:
     preset = PRESETS[key]
     assert model_ids.clip_name(key, "") == model_ids.clip_name(preset.model, preset.pretrained)
     assert preset.name == model_ids.clip_name(key, "")
@@ -183,7 +185,7 @@ def test_a_preset_is_named_as_its_vectors_are(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["openai", "laion2b", "multilingual"])
-def test_what_is_expected_of_a_preset_is_what_open_clip_builds(key: str) -> None:
+def test_a_preset_expects_what_open_clip_builds(key: str) -> None:
     import open_clip
     from open_clip.pretrained import get_pretrained_cfg
 
@@ -207,7 +209,7 @@ DESCRIBED = ["openai", "laion2b", "multilingual"]
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """`small(key)`: a network of the preset's kind, saved with the scale of a trained one."""
+    """Return `small(key)`, which saves a small network of a preset with a trained scale."""
 
     def make(key: str, **size: int) -> Path:
         directory = tmp_path_factory.mktemp(key)
@@ -242,14 +244,14 @@ def activate(directory: Path, activation: str) -> None:
 
 
 @pytest.mark.parametrize("key", DESCRIBED)
-def test_what_a_preset_describes_is_taken(
+def test_a_network_of_its_architecture_matches_a_preset(
     key: str, small: Callable[..., Path], make_engine: Make
 ) -> None:
     assert load(make_engine, small(key), PRESETS[key]).embed_texts(["a"]).shape == (1, 512)
 
 
 @pytest.mark.parametrize("key", DESCRIBED)
-def test_a_preset_refuses_the_other_activation(
+def test_a_preset_refuses_another_activation(
     key: str, small: Callable[..., Path], make_engine: Make
 ) -> None:
     directory = small(key)
@@ -263,7 +265,7 @@ def test_a_preset_refuses_the_other_activation(
 
 
 @pytest.mark.parametrize("key", DESCRIBED)
-def test_a_preset_refuses_another_normalisation(
+def test_a_preset_refuses_another_normalization(
     key: str, small: Callable[..., Path], make_engine: Make
 ) -> None:
     directory = small(key)
@@ -278,14 +280,14 @@ def test_a_preset_refuses_another_normalisation(
 
 
 @pytest.mark.parametrize("key", DESCRIBED)
-def test_a_preset_refuses_another_size(
+def test_a_preset_refuses_another_image_size(
     key: str, small: Callable[..., Path], make_engine: Make
 ) -> None:
     message = refusal(make_engine, small(key, image_size=192), PRESETS[key])
     assert "its image size must be 224, not 192" in message
 
 
-def test_an_activation_that_nobody_knows_is_refused_without_a_preset(
+def test_an_unknown_activation_is_refused_without_a_preset(
     small: Callable[..., Path], make_engine: Make
 ) -> None:
     directory = small("openai")

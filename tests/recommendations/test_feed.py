@@ -271,7 +271,7 @@ def test_a_post_hidden_after_it_was_chosen_is_not_shown_nor_named(
     assert found["title"] == "cat"
     assert found["reason"] == {
         "kind": "liked",
-        "text": "Like what you enjoyed before",
+        "text": "Similar to what you enjoyed before",
         "post_id": None,
     }
     assert interests.interactions_of(viewer, MODEL) == []
@@ -352,7 +352,7 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_posts(
 # --- The page ---------------------------------------------------------------------------------
 
 
-def test_the_page_shows_reasons_and_forgets(
+def test_the_page_shows_reasons_and_resets(
     client: Client, viewer: User, author: User, vector_post: NewPost
 ) -> None:
     liked = vector_post(CATS, author=author, title="A cat")
@@ -365,7 +365,7 @@ def test_the_page_shows_reasons_and_forgets(
     assert 'action="/for-you/forget"' in page
     response = client.post("/for-you/forget", follow=True)
     page = response.content.decode()
-    assert "is forgotten" in page
+    assert "recommendations were reset" in page
     assert "Because you liked" not in page
 
 
@@ -416,8 +416,8 @@ def test_what_a_worker_sees_in_a_liked_picture_is_looked_for(
     found, total = feed.recommendation_page(viewer, page=1, limit=10)
     assert total == 4
     assert found[0].post == like_it
-    assert found[0].kind == "liked"
-    assert found[0].about == liked.title
+    assert found[0].reason_kind == "liked"
+    assert found[0].source == liked.title
 
 
 def drawing(scene: Scene) -> SimpleUploadedFile:

@@ -113,7 +113,7 @@ def test_it_is_everyone_s_turn(
 ) -> None:
     members = [lover(name, CATS) for name in ("Ann", "Bea", "Cal")]
     for _ in members:
-        assert interests.refresh_stale(most=1) == 1
+        assert interests.refresh_stale(limit=1) == 1
         for member in members:  # who is never idle
             interactions.like_post(user=member, post_id=vector_post(CARS).pk)
     assert UserEmbedding.objects.filter(user__in=members).count() == 3

@@ -11,7 +11,7 @@ from ai import vector_space
 from ai.models import Column, State, VectorSpace
 from ai.presets import PRESETS
 from search.models import QueryKind, RecallMeasurement
-from search.reembedding import services
+from search.reembedding import services as reembedding
 
 pytestmark = pytest.mark.django_db
 PAGE, CHANGE = "/admin/ai/", "/admin/ai/model"
@@ -93,10 +93,11 @@ def test_what_cannot_be_done_is_said_in_the_readers_language(
 def test_what_the_change_waits_for_is_said_in_the_readers_language(
     client: Client, admin: User
 ) -> None:
-    services.start("openai")
-    services.advance()
+    reembedding.start("openai")
+    reembedding.advance()
     vietnamese = {"Accept-Language": "vi"}
-    assert "không có tiến trình nào trả lời tìm kiếm" in client.get(PAGE, headers=vietnamese).text
+    page = client.get(PAGE, headers=vietnamese).text
+    assert "không có tiến trình nào đang chạy xử lý truy vấn" in page
     VectorSpace.objects.filter(column=Column.SECONDARY).update(
         note="a worker has not loaded it yet: w: no room"
     )

@@ -20,7 +20,8 @@ from ai import vector_space
 from ai.models import Column, State, VectorSpace
 from posts.ingest import embeddings
 from posts.models import Post, PostImage
-from search.reembedding import progress, services
+from search.reembedding import progress
+from search.reembedding import services as reembedding
 from smimso.errors import InvalidInput
 from tests.posts.conftest import png
 from tests.search.conftest import clustered, insert_many, pointing
@@ -71,29 +72,34 @@ def now() -> progress.Progress:
     return found
 
 
-def stuck(images: Callable[[int], None]) -> None:
+def start_with_unreadable_images(images: Callable[[int], None]) -> None:
     images(3)
-    services.start("laion2b")
+    reembedding.start("laion2b")
     try_all()
-    services.advance()
+    reembedding.advance()
 
 
 def test_a_storage_that_is_away_completes_nothing(images: Callable[[int], None]) -> None:
-    stuck(images)
+    start_with_unreadable_images(images)
     assert searched() == FIRST
-    assert (now().left, now().given_up, now().leaving, now().is_stuck) == (0, 3, 3, True)
-    assert note().endswith("go on or cancel: 3")
+    assert (now().remaining, now().unreadable, now().losses, now().needs_decision) == (
+        0,
+        3,
+        3,
+        True,
+    )
+    assert note().endswith("continue or cancel: 3")
 
 
 def test_images_are_tried_again_when_the_storage_is_back(images: Callable[[int], None]) -> None:
-    stuck(images)
+    start_with_unreadable_images(images)
     default_storage.save("posts/shared.png", ContentFile(png("red")))
     try_all()
-    assert now().left == 0  # nobody asked
-    services.retry_failed()
-    assert (now().left, now().is_stuck) == (3, False)
+    assert now().remaining == 0  # nobody asked
+    reembedding.retry_failed()
+    assert (now().remaining, now().needs_decision) == (3, False)
     try_all()
-    services.advance()
+    reembedding.advance()
     assert searched() == SECOND
     assert PostImage.objects.searchable(SECOND).count() == 3
 
@@ -101,66 +107,66 @@ def test_images_are_tried_again_when_the_storage_is_back(images: Callable[[int],
 def test_an_operator_lets_images_go_and_the_way_back_brings_them_again(
     images: Callable[[int], None],
 ) -> None:
-    stuck(images)
-    services.accept_losses()
-    services.advance()
+    start_with_unreadable_images(images)
+    reembedding.accept_losses()
+    reembedding.advance()
     assert searched() == SECOND
     assert PostImage.objects.searchable(SECOND).count() == 0
-    services.roll_back()
-    assert now().leaving == 0
-    services.advance()
+    reembedding.roll_back()
+    assert now().losses == 0
+    reembedding.advance()
     assert searched() == FIRST
     assert PostImage.objects.searchable(FIRST).count() == 3
 
 
 def test_what_was_accepted_is_a_number_not_whatever_comes(images: Callable[[int], None]) -> None:
-    stuck(images)
-    services.accept_losses()
+    start_with_unreadable_images(images)
+    reembedding.accept_losses()
     insert = Post.objects.first()
     assert insert is not None
     PostImage.objects.create(
         post=insert, image_url="https://a.example/b.jpg", embedding_model=FIRST
     )
-    services.advance()
+    reembedding.advance()
     assert searched() == FIRST
 
 
 @pytest.mark.parametrize(("lost", "then"), [(2, SECOND), (3, FIRST)])
 def test_one_in_a_hundred_may_be_lost(images: Callable[[int], None], lost: int, then: str) -> None:
     images(200)
-    services.start("laion2b")
+    reembedding.start("laion2b")
     unreadable = list(PostImage.objects.values_list("pk", flat=True)[:lost])
     PostImage.objects.filter(pk__in=unreadable).update(fill_attempts=5)
     others = PostImage.objects.exclude(pk__in=unreadable)
     others.update(next_embedding=pointing(1), next_embedding_model=SECOND)
-    services.advance()
+    reembedding.advance()
     assert searched() == then
 
 
 def test_images_that_lie_elsewhere_count(images: Callable[[int], None]) -> None:
     images(3)
     PostImage.objects.update(image_path="")
-    services.start("laion2b")
-    services.advance()
+    reembedding.start("laion2b")
+    reembedding.advance()
     assert searched() == FIRST
-    assert (now().without_file, now().leaving, now().is_stuck) == (3, 3, True)
+    assert (now().without_file, now().losses, now().needs_decision) == (3, 3, True)
 
 
 def test_there_is_nothing_to_decide_before_all_has_been_tried(
     images: Callable[[int], None],
 ) -> None:
     with pytest.raises(InvalidInput):
-        services.retry_failed()
+        reembedding.retry_failed()
     images(3)
-    services.start("laion2b")
+    reembedding.start("laion2b")
     with pytest.raises(InvalidInput, match="needs no decision"):
-        services.accept_losses()
+        reembedding.accept_losses()
 
 
 def test_cleared_vectors_leave_no_attempts_behind(images: Callable[[int], None]) -> None:
-    stuck(images)
-    services.cancel()
-    services.advance()
+    start_with_unreadable_images(images)
+    reembedding.cancel()
+    reembedding.advance()
     assert not PostImage.objects.filter(fill_attempts__gt=0).exists()
     assert not VectorSpace.objects.filter(column=Column.SECONDARY).exists()
 
@@ -174,15 +180,15 @@ def test_a_count_that_takes_long_is_kept_until_the_question_changes(
     monkeypatch.setattr(progress, "_cached", (None, 0.0, {}))
     monkeypatch.setattr(progress, "MIN_CACHED_SECONDS", -1.0)
     monkeypatch.setattr(progress, "CACHE_FACTOR", 1_000_000)
-    stuck(images)
+    start_with_unreadable_images(images)
     progress.current_progress()
     with CaptureQueriesContext(connection) as queries:
         progress.current_progress()
-        services.advance()
+        reembedding.advance()
     assert not [query for query in queries if "COUNT" in query["sql"]]
     with CaptureQueriesContext(connection) as queries:
         progress.current_progress(fresh=True)
-        services.retry_failed()
+        reembedding.retry_failed()
         progress.current_progress()
     assert len([query for query in queries if "COUNT" in query["sql"]]) == 2
 
@@ -197,18 +203,20 @@ def command(*words: str) -> str:
 
 
 def test_the_command_ends_where_an_operator_has_to_decide(images: Callable[[int], None]) -> None:
-    stuck(images)
-    assert "3 images would leave the search: see to their files and --retry" in command("laion2b")
+    start_with_unreadable_images(images)
+    assert "3 images would drop out of search: restore their files and --retry" in command(
+        "laion2b"
+    )
     said = command("--anyway")
-    assert f"Searched: {SECOND}. Beside it: {FIRST} (kept)." in said
+    assert f"Searched: {SECOND}. Second model: {FIRST} (kept)." in said
     with pytest.raises(CommandError, match="needs no decision"):
         command("--anyway")
 
 
 def test_the_command_has_them_tried_again(images: Callable[[int], None]) -> None:
-    stuck(images)
+    start_with_unreadable_images(images)
     default_storage.save("posts/shared.png", ContentFile(png("red")))
-    services.retry_failed()
+    reembedding.retry_failed()
     try_all()
     assert f"Searched: {SECOND}." in command("laion2b")
     assert "3 of 3 images have vectors of both" in command("--retry")
@@ -222,15 +230,15 @@ def test_the_admin_asks_and_goes_on(
     client.post("/admin/ai/model", {"action": "start", "model": "laion2b"})
     assert 'value="go_on"' not in client.get("/admin/ai/").text
     try_all()
-    services.advance()
+    reembedding.advance()
     page = client.get("/admin/ai/").text
     assert "3 pictures have no vector of the next model" in page
     assert 'value="try_again"' in page
     page = client.get("/admin/ai/", headers={"accept-language": "vi"}).text
     assert "3 ảnh không có vectơ của mô hình kế tiếp" in page
     client.post("/admin/ai/model", {"action": "try_again"})
-    assert now().left == 3
+    assert now().remaining == 3
     try_all()
     client.post("/admin/ai/model", {"action": "go_on"})
-    services.advance()
+    reembedding.advance()
     assert (searched(), vector_space.all_spaces()[1].state) == (SECOND, State.RETAINED)

@@ -19,7 +19,8 @@ from ai import vector_space
 from ai.models import Column, State, VectorSpace
 from posts.models import Post, PostImage
 from search.ann import index
-from search.reembedding import progress, services
+from search.reembedding import progress
+from search.reembedding import services as reembedding
 from smimso.errors import InvalidInput
 from tests.search.conftest import clustered, holding_the_lock, insert_many, pointing
 
@@ -37,39 +38,39 @@ def note() -> str:
 
 
 def test_a_change_begins_with_a_row_and_beginning_again_changes_nothing() -> None:
-    services.start("laion2b")
-    services.start("ViT-B-32", "laion2b_s34b_b79k")
+    reembedding.start("laion2b")
+    reembedding.start("ViT-B-32", "laion2b_s34b_b79k")
     assert rows() == {"embedding": (FIRST, "active"), "next_embedding": (SECOND, "coming")}
 
 
 @pytest.mark.parametrize("model", ["demo", "local-dir:ai/demo_models/clip"])
 def test_the_searched_model_is_no_other_one(model: str) -> None:
     with pytest.raises(InvalidInput, match="already"):
-        services.start(model)
+        reembedding.start(model)
     assert "next_embedding" not in rows()
 
 
 def test_a_third_model_has_to_wait() -> None:
-    services.start("laion2b")
+    reembedding.start("laion2b")
     with pytest.raises(InvalidInput, match="Cancel, roll back or finish"):
-        services.start("multilingual")
+        reembedding.start("multilingual")
     assert rows()["next_embedding"] == (SECOND, "coming")
 
 
 def test_the_next_change_waits_until_the_former_vectors_are_cleared_away() -> None:
-    services.start("laion2b")
-    services.cancel()
+    reembedding.start("laion2b")
+    reembedding.cancel()
     for model in ("laion2b", "multilingual"):
         with pytest.raises(InvalidInput, match=f"{SECOND} are being deleted. Start again"):
-            services.start(model)
+            reembedding.start(model)
 
 
 def test_what_is_not_under_way_cannot_be_cancelled_finished_or_taken_back() -> None:
-    for step in (services.cancel, services.roll_back, services.purge_previous):
+    for step in (reembedding.cancel, reembedding.roll_back, reembedding.purge_previous):
         with pytest.raises(InvalidInput):
             step()
-    services.start("laion2b")
-    for step in (services.roll_back, services.purge_previous):
+    reembedding.start("laion2b")
+    for step in (reembedding.roll_back, reembedding.purge_previous):
         with pytest.raises(InvalidInput):
             step()
 
@@ -77,11 +78,11 @@ def test_what_is_not_under_way_cannot_be_cancelled_finished_or_taken_back() -> N
 def test_nothing_happens_before_the_workers_know_the_next_model(
     knows: Callable[..., None],
 ) -> None:
-    services.start("laion2b")
-    services.advance()
-    assert note() == "no worker that answers searches is alive"
+    reembedding.start("laion2b")
+    reembedding.advance()
+    assert note() == "no running worker embeds search queries"
     knows(FIRST)
-    services.advance()
+    reembedding.advance()
     assert note() == "a worker has not loaded it yet: w"
     assert rows()["embedding"] == (FIRST, "active")
 
@@ -89,16 +90,16 @@ def test_nothing_happens_before_the_workers_know_the_next_model(
 def test_cancelling_clears_what_was_made(
     knows: Callable[..., None], vector_post: NewPost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "PURGE_BATCH_SIZE", 2)
+    monkeypatch.setattr(reembedding, "PURGE_BATCH_SIZE", 2)
     vector_post(pointing(1), pointing(2), pointing(3), model=FIRST)
-    services.start("laion2b")
+    reembedding.start("laion2b")
     PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
-    services.cancel()
+    reembedding.cancel()
     found = progress.current_progress()
     assert found is not None
     assert found.state == State.PURGING
     with CaptureQueriesContext(connection) as queries:
-        services.advance()
+        reembedding.advance()
     assert rows() == {"embedding": (FIRST, "active")}
     pages = [q["sql"] for q in queries if "FOR UPDATE" in q["sql"] and "post_images" in q["sql"]]
     assert len(pages) == 3  # two images, one, none
@@ -112,12 +113,12 @@ def test_columns_and_indexes_are_exchanged_when_all_have_vectors_and_back(
     knows: Callable[..., None], owner: User, vector_post: NewPost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     maintain = index.maintain
-    monkeypatch.setattr(index, "maintain", lambda **options: maintain(least_rows=5, **options))
+    monkeypatch.setattr(index, "maintain", lambda **options: maintain(min_rows=5, **options))
     insert_many(owner, clustered(40), ["public"])
     vector_post(pointing(1), model=FIRST)
     PostImage.objects.update(embedding_model=FIRST)
     index.maintain()
-    services.start("laion2b")
+    reembedding.start("laion2b")
     PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
     external = PostImage.objects.filter(image_path="").count()
     knows(FIRST, SECOND)
@@ -125,7 +126,7 @@ def test_columns_and_indexes_are_exchanged_when_all_have_vectors_and_back(
     assert found is not None
     assert (found.total, found.without_file) == (0, external)
 
-    services.advance()
+    reembedding.advance()
     assert rows() == {"embedding": (SECOND, "active"), "next_embedding": (FIRST, "kept")}
     assert set(PostImage.objects.values_list("embedding_model", flat=True)) == {SECOND}
     image = PostImage.objects.order_by("-created_at").first()
@@ -139,8 +140,8 @@ def test_columns_and_indexes_are_exchanged_when_all_have_vectors_and_back(
     }
     assert ", embedding_model" in definition_of("idx_post_images_ai_state")  # counted by it
 
-    services.roll_back()
-    services.advance()
+    reembedding.roll_back()
+    reembedding.advance()
     assert rows() == {"embedding": (FIRST, "active"), "next_embedding": (SECOND, "kept")}
     assert set(PostImage.objects.values_list("embedding_model", flat=True)) == {FIRST}
 
@@ -152,14 +153,14 @@ def test_the_index_of_cleared_vectors_goes_whatever_the_statistics_say(
 ) -> None:
     monkeypatch.setattr(index, "MAX_COUNTED_ROWS", 10)
     maintain = index.maintain
-    monkeypatch.setattr(index, "maintain", lambda **options: maintain(least_rows=5, **options))
+    monkeypatch.setattr(index, "maintain", lambda **options: maintain(min_rows=5, **options))
     insert_many(owner, clustered(40), ["public"])
     PostImage.objects.update(embedding_model=FIRST)
-    services.start("laion2b")
+    reembedding.start("laion2b")
     PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
     index.maintain(column="next_embedding")  # with ANALYZE
-    services.cancel()
-    services.advance()
+    reembedding.cancel()
+    reembedding.advance()
     assert rows() == {"embedding": (FIRST, "active")}
     assert index.current("next_embedding") is None
 
@@ -169,15 +170,15 @@ def test_the_index_of_cleared_vectors_goes_whatever_the_statistics_say(
 def test_an_index_that_is_being_built_when_its_vectors_are_cleared_goes_too(owner: User) -> None:
     insert_many(owner, clustered(40), ["public"])
     PostImage.objects.update(embedding_model=FIRST)
-    services.start("laion2b")
+    reembedding.start("laion2b")
     PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
-    services.cancel()
+    reembedding.cancel()
     with holding_the_lock():
-        services.advance()
+        reembedding.advance()
         assert rows()["next_embedding"] == (SECOND, "leaving")
         assert not PostImage.objects.exclude(next_embedding_model="").exists()
-    index.maintain(column="next_embedding", least_rows=0)
-    services.advance()
+    index.maintain(column="next_embedding", min_rows=0)
+    reembedding.advance()
     assert rows() == {"embedding": (FIRST, "active")}
     assert index.current("next_embedding") is None
 
@@ -190,15 +191,15 @@ def test_the_new_vectors_have_their_index_before_any_statistics_know_of_them(
     monkeypatch.setattr(index, "MAX_COUNTED_ROWS", 10)
     monkeypatch.setattr(index, "MIN_ROWS", 5)
     maintain = index.maintain
-    monkeypatch.setattr(index, "maintain", lambda **options: maintain(least_rows=5, **options))
+    monkeypatch.setattr(index, "maintain", lambda **options: maintain(min_rows=5, **options))
     insert_many(owner, clustered(40), ["public"])
     PostImage.objects.update(embedding_model=FIRST)
-    services.start("laion2b")
+    reembedding.start("laion2b")
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE post_images")
     PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
     knows(FIRST, SECOND)
-    services.advance()
+    reembedding.advance()
     assert rows()["embedding"] == (SECOND, "active")
     assert index.current() is not None
 
@@ -208,13 +209,13 @@ def test_nothing_is_exchanged_while_the_new_column_has_no_index(
 ) -> None:
     monkeypatch.setattr(index, "MIN_ROWS", 1)
     vector_post(pointing(1), model=FIRST)
-    services.start("laion2b")
+    reembedding.start("laion2b")
     PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
     knows(FIRST, SECOND)
     # What it says, and all that it does, while another thread builds the other column's index.
     busy = "another process is building the index"
     monkeypatch.setattr(index, "maintain", lambda **options: busy)
-    services.advance()
+    reembedding.advance()
     assert rows() == {"embedding": (FIRST, "active"), "next_embedding": (SECOND, "coming")}
     assert note() == "the index of the new vectors is being built"
 
@@ -239,8 +240,8 @@ def indexed_columns() -> dict[str, str]:
 def test_the_exchange_lets_a_long_search_end(
     knows: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "LOCK_TIMEOUT", 0.2)
-    services.start("laion2b")
+    monkeypatch.setattr(reembedding, "LOCK_TIMEOUT", 0.2)
+    reembedding.start("laion2b")
     knows(FIRST, SECOND)
     reading, ended = threading.Event(), threading.Event()
 
@@ -255,7 +256,7 @@ def test_the_exchange_lets_a_long_search_end(
     thread = threading.Thread(target=search)
     thread.start()
     reading.wait(10)
-    services.advance()
+    reembedding.advance()
     assert ended.is_set()
     thread.join()
     assert rows()["embedding"] == (SECOND, "active")
@@ -263,11 +264,11 @@ def test_the_exchange_lets_a_long_search_end(
 
 @pytest.mark.django_db(transaction=True)
 def test_no_search_waits_while_the_exchange_waits_for_vacuum(knows: Callable[..., None]) -> None:
-    services.start("laion2b")
+    reembedding.start("laion2b")
     knows(FIRST, SECOND)
 
     def advance() -> None:
-        services.advance()
+        reembedding.advance()
         connection.close()
 
     thread = threading.Thread(target=advance)
@@ -290,7 +291,7 @@ def test_a_vector_that_comes_while_the_column_is_cleared_goes_too(
     knows: Callable[..., None], vector_post: NewPost
 ) -> None:
     vector_post(pointing(1), model=FIRST)
-    services.start("laion2b")
+    reembedding.start("laion2b")
     written, held = threading.Event(), threading.Event()
 
     def write() -> None:
@@ -305,12 +306,12 @@ def test_a_vector_that_comes_while_the_column_is_cleared_goes_too(
     thread = threading.Thread(target=write)
     thread.start()
     held.wait(30)
-    services.cancel()
+    reembedding.cancel()
     threading.Timer(0.5, written.set).start()
-    services.advance()
+    reembedding.advance()
     thread.join()
     for _ in range(2):
-        services.advance()
+        reembedding.advance()
     assert "next_embedding" not in rows()
     assert not PostImage.objects.exclude(next_embedding_model="").exists()
 
@@ -320,12 +321,12 @@ def test_two_who_clear_do_not_wait_for_each_other(
     knows: Callable[..., None], vector_post: NewPost
 ) -> None:
     post = vector_post(pointing(1), pointing(2), model=FIRST)
-    services.start("laion2b")
+    reembedding.start("laion2b")
     PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
-    services.cancel()
+    reembedding.cancel()
 
     def advance() -> None:
-        services.advance()
+        reembedding.advance()
         connection.close()
 
     with transaction.atomic():
@@ -336,32 +337,32 @@ def test_two_who_clear_do_not_wait_for_each_other(
         assert not thread.is_alive()
     assert rows()["next_embedding"] == (SECOND, "leaving")
     assert PostImage.objects.get(next_embedding_model=SECOND).pk == held
-    services.advance()
+    reembedding.advance()
     assert "next_embedding" not in rows()
 
 
 def test_former_vectors_go_after_some_days(settings: Any, knows: Callable[..., None]) -> None:
     vector_space.lock_columns(FIRST)
     VectorSpace.objects.create(column=Column.SECONDARY, name=SECOND, state=State.RETAINED)
-    services.advance()
+    reembedding.advance()
     assert rows()["next_embedding"] == (SECOND, "kept")
     VectorSpace.objects.update(since=timezone.now() - timedelta(days=8))
     settings.AI_KEEP_DAYS = 0
-    services.advance()
+    reembedding.advance()
     assert rows()["next_embedding"] == (SECOND, "kept")
     settings.AI_KEEP_DAYS = 7
-    services.advance()
+    reembedding.advance()
     assert rows()["next_embedding"] == (SECOND, "leaving")
 
 
 def test_the_command_says_how_far_it_is_and_what_is_wrong() -> None:
     out = StringIO()
     call_command("change_model", "--status", stdout=out)
-    assert out.getvalue() == "The collection has vectors of one model.\n"
-    services.start("laion2b")
+    assert out.getvalue() == "All vectors are of one model.\n"
+    reembedding.start("laion2b")
     out = StringIO()
     call_command("change_model", "--status", stdout=out)
-    assert f"Searched: {FIRST}. Beside it: {SECOND} (coming)." in out.getvalue()
+    assert f"Searched: {FIRST}. Second model: {SECOND} (coming)." in out.getvalue()
     assert "0 of 0 images have vectors of both." in out.getvalue()
     with pytest.raises(CommandError, match="Cancel, roll back or finish"):
         call_command("change_model", "multilingual")

@@ -82,20 +82,20 @@ def test_lists_follow_the_rows(rows: int, lists: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lists", "effort", "probes"),
+    ("lists", "factor", "probes"),
     [(1, 1, 1), (10, 1, 3), (100, 1, 10), (1_000, 1, 32), (100, 1.5, 15), (10, 12, 10)],
 )
-def test_probes_are_the_root_of_the_lists_times_the_effort(
-    lists: int, effort: float, probes: int
+def test_probes_are_the_root_of_the_lists_times_the_factor(
+    lists: int, factor: float, probes: int
 ) -> None:
-    assert index.Index("ivfflat", lists, True, effort=effort).probes == probes
+    assert index.Index("ivfflat", lists, True, probe_factor=factor).probes == probes
 
 
 def test_more_lists_are_looked_at_where_a_filter_leaves_less() -> None:
     used = index.Index("ivfflat", 1_000, True, 100_000)
-    assert used.under_filter(100_000).probes == 32
-    assert used.under_filter(10_000).probes == 71
-    assert used.under_filter(1).probes == used.under_filter(1_000).probes == 158
+    assert used.for_selectivity(100_000).probes == 32
+    assert used.for_selectivity(10_000).probes == 71
+    assert used.for_selectivity(1).probes == used.for_selectivity(1_000).probes == 158
 
 
 def test_few_rows_have_no_index(owner: User) -> None:
@@ -108,7 +108,7 @@ def test_few_rows_have_no_index(owner: User) -> None:
 def test_rows_that_wait_for_their_vector_do_not_count(owner: User, vector_post: Any) -> None:
     for _ in range(5):
         vector_post(None)
-    assert index.maintain(least_rows=1) == "0 vectors: searched exactly, no index needed"
+    assert index.maintain(min_rows=1) == "0 vectors: searched exactly, no index needed"
 
 
 def test_the_index_is_used_full_and_finds_what_an_exact_search_finds(
@@ -124,7 +124,7 @@ def test_the_index_is_used_full_and_finds_what_an_exact_search_finds(
     assert indexes() == {index.NAME: True}
     assert index.NAME in plan(stranger, queries[0].tolist())
     assert "Sort" not in plan(stranger, queries[0].tolist())
-    assert index.maintain() == "12000 vectors: the index with 24 lists fits"
+    assert index.maintain() == "12000 vectors: the index with 24 lists is up to date"
 
     approximate = [found(stranger, query) for query in queries]
     recall = [
@@ -163,27 +163,27 @@ def test_the_index_is_rebuilt_when_the_rows_have_doubled(
 ) -> None:
     monkeypatch.setattr("search.ann.index.lists_for", lambda rows: rows // 10)
     insert_many(owner, clustered(100), ["public"])
-    assert index.maintain(least_rows=50) == "100 vectors: built an index with 10 lists"
+    assert index.maintain(min_rows=50) == "100 vectors: built an index with 10 lists"
     insert_many(owner, clustered(90, seed=1), ["public"])
-    assert index.maintain(least_rows=50) == "190 vectors: the index with 10 lists fits"
+    assert index.maintain(min_rows=50) == "190 vectors: the index with 10 lists is up to date"
     insert_many(owner, clustered(10, seed=2), ["public"])
-    assert index.maintain(least_rows=50) == "200 vectors: built an index with 20 lists"
+    assert index.maintain(min_rows=50) == "200 vectors: built an index with 20 lists"
     assert indexes() == {index.NAME: True}
 
 
 def test_the_index_goes_when_the_rows_go(owner: User) -> None:
     insert_many(owner, clustered(100), ["public"])
-    index.maintain(least_rows=50)
+    index.maintain(min_rows=50)
     Post.objects.all().delete()
-    assert index.maintain(least_rows=50) == "0 vectors: too few for an index, dropped it"
+    assert index.maintain(min_rows=50) == "0 vectors: too few for an index, dropped it"
     assert indexes() == {}
 
 
 def test_an_index_that_fits_is_rebuilt_only_by_force(owner: User) -> None:
     insert_many(owner, clustered(100), ["public"])
-    index.maintain(least_rows=50)
-    assert "fits" in index.maintain(least_rows=50)
-    assert "built" in index.maintain(least_rows=50, force=True)
+    index.maintain(min_rows=50)
+    assert "is up to date" in index.maintain(min_rows=50)
+    assert "built" in index.maintain(min_rows=50, force=True)
 
 
 def test_what_is_written_during_a_build_is_found_afterwards(owner: User, stranger: User) -> None:
@@ -210,7 +210,7 @@ def test_what_is_written_during_a_build_is_found_afterwards(owner: User, strange
     writer.start()
     try:
         for _ in range(3):
-            index.maintain(least_rows=50, force=True)
+            index.maintain(min_rows=50, force=True)
     finally:
         stop.set()
         writer.join(20)
@@ -232,7 +232,7 @@ def test_what_a_killed_builder_left_is_cleared_away(owner: User) -> None:
             "UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass",
             [index.BUILD_NAME],
         )
-    assert "built" in index.maintain(least_rows=50)
+    assert "built" in index.maintain(min_rows=50)
     assert indexes() == {index.NAME: True}
 
 
@@ -241,7 +241,7 @@ def test_a_swap_that_was_cut_short_is_finished_and_searched_properly_until_then(
     owner: User, old_is_gone: bool
 ) -> None:
     insert_many(owner, clustered(100), ["public"])
-    index.maintain(least_rows=50)
+    index.maintain(min_rows=50)
     with connection.cursor() as cursor:
         cursor.execute(
             f"CREATE INDEX {index.BUILD_NAME} ON post_images"
@@ -250,28 +250,28 @@ def test_a_swap_that_was_cut_short_is_finished_and_searched_properly_until_then(
         if old_is_gone:
             cursor.execute(f"DROP INDEX {index.NAME}")
     assert current_lists() == 12
-    assert index.maintain(least_rows=50) == "100 vectors: the index with 12 lists fits"
+    assert index.maintain(min_rows=50) == "100 vectors: the index with 12 lists is up to date"
     assert indexes() == {index.NAME: True}
 
 
 def test_an_invalid_index_counts_as_none(owner: User) -> None:
     insert_many(owner, clustered(100), ["public"])
-    index.maintain(least_rows=50)
+    index.maintain(min_rows=50)
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass", [index.NAME]
         )
     assert index.current() is None
-    assert "built" in index.maintain(least_rows=50)
+    assert "built" in index.maintain(min_rows=50)
     assert indexes() == {index.NAME: True}
 
 
 def test_two_builders_do_not_get_in_each_others_way(owner: User) -> None:
     insert_many(owner, clustered(100), ["public"])
     with holding_the_lock():
-        assert index.maintain(least_rows=50) == "another process is building the index"
+        assert index.maintain(min_rows=50) == "another process is building the index"
         assert indexes() == {}
-    assert "built" in index.maintain(least_rows=50)
+    assert "built" in index.maintain(min_rows=50)
 
 
 def test_many_lists_are_built_on_a_server_with_little_memory(owner: User) -> None:
@@ -305,8 +305,8 @@ def test_the_other_column_has_an_index_of_its_own_and_they_exchange_their_names(
 ) -> None:
     insert_many(owner, clustered(100), ["public"])
     PostImage.objects.update(next_embedding=F("embedding"))
-    index.maintain(least_rows=50)
-    index.maintain(column="next_embedding", least_rows=50)
+    index.maintain(min_rows=50)
+    index.maintain(column="next_embedding", min_rows=50)
     columns = indexed_columns()
     assert columns == {
         "idx_post_images_embedding": "embedding",
@@ -322,7 +322,7 @@ def test_the_other_column_has_an_index_of_its_own_and_they_exchange_their_names(
 
 def test_an_index_of_one_column_alone_moves_with_its_name(owner: User) -> None:
     insert_many(owner, clustered(100), ["public"])
-    index.maintain(least_rows=50)
+    index.maintain(min_rows=50)
     with transaction.atomic():
         index.swap_names()
     assert indexed_columns() == {"idx_post_images_next_embedding": "embedding"}
@@ -343,7 +343,7 @@ def test_the_planner_takes_the_index_for_all_and_compares_the_few_that_pass_a_fi
     insert_many(owner, vectors, ["public"])
     tagged = Post.objects.order_by("pk")[:100].values("pk")
     Post.objects.filter(pk__in=list(tagged.values_list("pk", flat=True))).update(tags=["rare"])
-    index.maintain(least_rows=50)  # with ANALYZE
+    index.maintain(min_rows=50)  # with ANALYZE
     rare, vector = Q(post__tags__contains=["rare"]), vectors[0].tolist()
 
     assert index.NAME in route(stranger, vector)
@@ -361,7 +361,7 @@ def test_a_wrong_estimate_costs_no_match(
 ) -> None:
     vectors = clustered(3_000)
     insert_many(owner, vectors, ["public"])
-    index.maintain(least_rows=50)
+    index.maintain(min_rows=50)
     query = vectors[0].tolist()
     exact = [near.pk for near in nearest.exact_knn(PostImage.objects.all(), query, 20)]
     # The planner expects few, but too many pass to compare them all.
@@ -386,10 +386,10 @@ def test_hnsw_is_built_searched_and_replaced_as_the_settings_say(
 ) -> None:
     vectors = clustered(1_500)
     insert_many(owner, vectors, ["public"])
-    index.maintain(least_rows=50)
+    index.maintain(min_rows=50)
     settings.VECTOR_INDEX = "hnsw"
-    assert index.maintain(least_rows=50) == "1500 vectors: built an index (HNSW)"
-    assert index.maintain(least_rows=50) == "1500 vectors: the index (HNSW) fits"
+    assert index.maintain(min_rows=50) == "1500 vectors: built an index (HNSW)"
+    assert index.maintain(min_rows=50) == "1500 vectors: the index (HNSW) is up to date"
     used = index.current()
     assert used == index.Index("hnsw", 0, True, 1_500)
     assert index.NAME in plan(stranger, vectors[0].tolist())
@@ -400,7 +400,7 @@ def test_hnsw_is_built_searched_and_replaced_as_the_settings_say(
         (best,) = nearest.ann_search(images, [query], 20, used)
     assert len(exact & {near.pk for near in best}) >= 18
     settings.VECTOR_INDEX = "ivfflat"
-    assert "built an index with 10 lists" in index.maintain(least_rows=50)
+    assert "built an index with 10 lists" in index.maintain(min_rows=50)
     assert indexes() == {index.NAME: True}
 
 
@@ -416,7 +416,7 @@ def test_an_index_on_whole_vectors_is_searched_until_one_on_halves_takes_its_pla
         )
     assert index.current() == index.Index("ivfflat", 10, False, 1_000)
     assert index.NAME in plan(stranger, vectors[0].tolist())
-    assert "built" in index.maintain(least_rows=50)
+    assert "built" in index.maintain(min_rows=50)
     assert index.current() == index.Index("ivfflat", 10, True, 1_000)
 
 

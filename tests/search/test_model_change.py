@@ -222,7 +222,7 @@ def test_searches_never_fail_nor_mix_spaces_while_the_model_changes_and_back(
     with Searches(owner, collection, straight) as searches:
         uploads.start()
         said = change(f"local-dir:{models['turned']}")
-        assert f"Searched: {second}. Beside it: {first} (kept)." in said
+        assert f"Searched: {second}. Second model: {first} (kept)." in said
         assert ai.clip_name() == second
         wait_until(lambda: UserEmbedding.objects.get(user=fan).vector_model == second)
         during = searches.count
@@ -234,7 +234,7 @@ def test_searches_never_fail_nor_mix_spaces_while_the_model_changes_and_back(
         assert columns == {(second, first)}
 
         said = change("--rollback")
-        assert f"Searched: {first}. Beside it: {second} (kept)." in said
+        assert f"Searched: {first}. Second model: {second} (kept)." in said
         time.sleep(2)
         rolled_back = searches.count
     assert searches.wrong == []

@@ -14,7 +14,7 @@ from ai import vector_space
 from ai.models import VectorSpace
 from posts.models import PostImage
 from search.ann import index, nearest, recall
-from search.models import RecallMeasurement, SearchEffort
+from search.models import ProbeFactor, RecallMeasurement
 from search.tasks import measure_recall
 from smimso.errors import Unavailable
 from smimso.redis import redis_client
@@ -108,7 +108,7 @@ def test_searches_look_at_more_lists_until_enough_is_found(owner: User) -> None:
     assert text.probes == after.probes > before.probes
     assert text.recall is not None
     assert text.recall >= settings.SEARCH_LEAST_RECALL
-    assert SearchEffort.objects.get().effort == after.effort
+    assert ProbeFactor.objects.get().factor == after.probe_factor
 
 
 def test_searches_look_at_fewer_lists_again_when_far_more_than_needed_is_found(
@@ -116,23 +116,23 @@ def test_searches_look_at_fewer_lists_again_when_far_more_than_needed_is_found(
 ) -> None:
     vectors = indexed(owner, lists=60)
     remember(vectors[:20])
-    SearchEffort.objects.create(index_kind="ivfflat", effort=7.0)
+    ProbeFactor.objects.create(index_kind="ivfflat", factor=7.0)
     recall.measure()
-    assert SearchEffort.objects.get().effort == pytest.approx(7.0 / recall.FACTOR_STEP)
+    assert ProbeFactor.objects.get().factor == pytest.approx(7.0 / recall.FACTOR_STEP)
 
 
-def test_the_effort_is_never_below_the_usual_one(owner: User) -> None:
+def test_the_probe_factor_never_falls_below_one(owner: User) -> None:
     vectors = indexed(owner, lists=10)
     remember(vectors[:20])
-    SearchEffort.objects.create(index_kind="ivfflat", effort=1.0)
+    ProbeFactor.objects.create(index_kind="ivfflat", factor=1.0)
     measured = recall.measure()
     used = index.current()
     assert used is not None
-    assert used.effort >= 1.0
+    assert used.probe_factor >= 1.0
     assert not recall.is_below_target(measured)
 
 
-def test_an_index_that_finds_too_little_at_every_effort_is_built_anew(
+def test_an_index_that_finds_too_little_at_every_probe_factor_is_rebuilt(
     owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     indexed(owner, rows=300, lists=10)
@@ -159,7 +159,7 @@ def test_without_queries_captions_stand_in_and_without_the_ai_the_figure_stays_e
     image, text = recall.measure()
     assert image.recall is not None
     assert (text.recall, text.queries) == (None, 0)
-    assert text.note == "Not measured: The AI is not available"
+    assert text.note.startswith("Not measured: The AI is not available")
 
     monkeypatch.setattr(recall.ai, "embed_text", lambda text: vectors[len(text)].tolist())
     _, text = recall.measure()
@@ -168,12 +168,12 @@ def test_without_queries_captions_stand_in_and_without_the_ai_the_figure_stays_e
     assert 0 < text.queries <= recall.SAMPLE_SIZE
 
 
-def test_what_is_measured_across_a_change_of_the_model_changes_no_effort(
+def test_what_is_measured_across_a_change_of_the_model_changes_no_probe_factor(
     owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()  # here the database says which space it is
     indexed(owner, lists=10, rows=600)
-    SearchEffort.objects.create(index_kind="ivfflat", effort=2.85)  # nine of ten lists
+    ProbeFactor.objects.create(index_kind="ivfflat", factor=2.85)  # nine of ten lists
     vector_space.lock_columns(MODEL)
     recall_of, calls = recall.QuerySample.recall, []
 
@@ -194,7 +194,7 @@ def test_what_is_measured_across_a_change_of_the_model_changes_no_effort(
     assert image.recall is not None
     assert image.recall >= settings.SEARCH_LEAST_RECALL
     assert RecallMeasurement.objects.count() == 2
-    assert SearchEffort.objects.get().effort <= 2.85
+    assert ProbeFactor.objects.get().factor <= 2.85
 
 
 def test_only_the_latest_vectors_of_queries_are_kept_and_nothing_else(

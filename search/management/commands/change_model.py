@@ -1,4 +1,4 @@
-"""`manage.py change_model NAME`: moves the collection to another CLIP model."""
+"""`manage.py change_model NAME`: move the collection to another CLIP model."""
 
 import time
 from typing import Any
@@ -6,32 +6,33 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
+from ai.models import State
 from ai.presets import PRESETS
-from search.reembedding import services
+from search.reembedding import services as reembedding
 from search.reembedding.progress import Progress, current_progress
 from smimso.errors import SmimsoError
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 
 
 class Command(BaseCommand):
     help = (
-        "Embeds all images with another CLIP model beside the one that is searched, then searches "
-        "by the new vectors. Searching and uploading go on meanwhile. May be interrupted: the "
-        "workers go on, and the same command shows the progress again."
+        "Embed all images with another CLIP model, then search by the new vectors. Searching and "
+        "uploading continue meanwhile. You can interrupt the command: the workers continue, and "
+        "the same command shows the progress again."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         presets = ", ".join(PRESETS)
         parser.add_argument("model", nargs="?", help=f"{presets}, or as in SMIMSO_CLIP_MODEL")
-        parser.add_argument("pretrained", nargs="?", default="", help="a tag of its weights")
-        what = parser.add_mutually_exclusive_group()
-        what.add_argument("--status", action="store_true", help="say how far it is")
-        what.add_argument("--retry", action="store_true", help="try what could not be read again")
-        what.add_argument("--anyway", action="store_true", help="go on without what can't be read")
-        what.add_argument("--cancel", action="store_true", help="stay with the present model")
-        what.add_argument("--rollback", action="store_true", help="go back to the former model")
-        what.add_argument("--finish", action="store_true", help="give up the former vectors")
+        parser.add_argument("pretrained", nargs="?", default="", help="tag of its weights")
+        action = parser.add_mutually_exclusive_group()
+        action.add_argument("--status", action="store_true", help="show the progress")
+        action.add_argument("--retry", action="store_true", help="retry unreadable images")
+        action.add_argument("--anyway", action="store_true", help="continue without these images")
+        action.add_argument("--cancel", action="store_true", help="keep the current model")
+        action.add_argument("--rollback", action="store_true", help="return to the previous model")
+        action.add_argument("--finish", action="store_true", help="delete the previous vectors")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -39,71 +40,71 @@ class Command(BaseCommand):
         except SmimsoError as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
-            self.stderr.write("The workers go on with it; see --status and --cancel.")
+            self.stderr.write("The workers continue; see --status and --cancel.")
 
     def _handle(self, **options: Any) -> None:
         if options["status"]:
             self.stdout.write(describe(current_progress()))
         elif options["retry"]:
-            services.retry_failed()
-            self._watch("coming")
+            reembedding.retry_failed()
+            self._watch(State.BACKFILLING)
         elif options["anyway"]:
-            services.accept_losses()
-            self._watch("coming")
+            reembedding.accept_losses()
+            self._watch(State.BACKFILLING)
         elif options["cancel"]:
-            services.cancel()
-            self._watch("leaving")
+            reembedding.cancel()
+            self._watch(State.PURGING)
         elif options["rollback"]:
-            services.roll_back()
-            self._watch("coming")
+            reembedding.roll_back()
+            self._watch(State.BACKFILLING)
         elif options["finish"]:
-            services.purge_previous()
-            self._watch("leaving")
+            reembedding.purge_previous()
+            self._watch(State.PURGING)
         elif options["model"]:
-            services.start(options["model"], options["pretrained"])
-            self._watch("coming")
+            reembedding.start(options["model"], options["pretrained"])
+            self._watch(State.BACKFILLING)
         else:
-            raise CommandError("Name a model, or an option: see --help")
+            raise CommandError("Name a model or an option; see --help")
 
-    def _watch(self, state: str) -> None:
-        """Takes part in the work, and shows rate and time left, until this state is over.
+    def _watch(self, state: State) -> None:
+        """Take part in the work and show its progress until it leaves `state`.
 
-        Or until an operator has to decide.
+        Stops as well when an operator has to decide.
         """
-        found = current_progress()
+        progress = current_progress()
         with tqdm(total=0, unit="image", disable=None) as bar:
-            while found is not None and found.state == state and not found.is_stuck:
-                bar.total = found.total - found.given_up
-                bar.set_description(found.note or found.beside, refresh=False)
-                bar.update(found.done - bar.n)
-                services.advance()
-                time.sleep(LOOK_SECONDS)
-                found = current_progress()
-            if found is not None:
-                bar.update(found.done - bar.n)
-        self.stdout.write(describe(found))
+            while progress is not None and progress.state == state and not progress.needs_decision:
+                bar.total = progress.total - progress.unreadable
+                bar.set_description(progress.note or progress.secondary, refresh=False)
+                bar.update(progress.done - bar.n)
+                reembedding.advance()
+                time.sleep(POLL_SECONDS)
+                progress = current_progress()
+            if progress is not None:
+                bar.update(progress.done - bar.n)
+        self.stdout.write(describe(progress))
 
 
-def describe(found: Progress | None) -> str:
-    """The state of a change in a few lines."""
-    if found is None:
-        return "The collection has vectors of one model."
+def describe(progress: Progress | None) -> str:
+    """Return the state of a change in a few lines."""
+    if progress is None:
+        return "All vectors are of one model."
     lines = [
-        f"Searched: {found.searched}. Beside it: {found.beside} ({found.state}).",
-        f"{found.done} of {found.total} images have vectors of both.",
+        f"Searched: {progress.searched}. Second model: {progress.secondary} ({progress.state}).",
+        f"{progress.done} of {progress.total} images have vectors of both.",
     ]
-    if found.is_stuck:
+    if progress.needs_decision:
         lines.append(
-            f"{found.leaving} images would leave the search: see to their files and --retry, go on "
-            "with --anyway, or --cancel."
+            f"{progress.losses} images would drop out of search: restore their files and --retry, "
+            "continue with --anyway, or --cancel."
         )
-    elif found.note:
-        lines.append(f"Waiting: {found.note}")
-    if found.given_up:
-        lines.append(f"{found.given_up} images were left out: their files can't be read.")
-    if found.without_file:
+    elif progress.note:
+        lines.append(f"Waiting: {progress.note}")
+    if progress.unreadable:
+        lines.append(f"{progress.unreadable} images were left out: their files can't be read.")
+    if progress.without_file:
         lines.append(
-            f"{found.without_file} images lie elsewhere and can't be looked at again: searches in "
-            f"another space than the one that their vectors are of do not find them."
+            f"{progress.without_file} images are hosted elsewhere and can't be embedded again: "
+            "only searches by the model of their vectors find them."
         )
     return "\n".join(lines)

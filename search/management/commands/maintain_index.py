@@ -1,4 +1,4 @@
-"""`manage.py maintain_index`: builds or rebuilds the vector index if the row count asks for it."""
+"""`manage.py maintain_index`: build or rebuild the vector index if the row count requires it."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -9,10 +9,10 @@ from search.ann import index
 
 
 class Command(BaseCommand):
-    help = "Build, rebuild or leave the vector index (ivfflat, or HNSW) on image embeddings."
+    help = "Build or rebuild the vector index (ivfflat or HNSW) of image embeddings if needed."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--force", action="store_true", help="rebuild even if it fits")
+        parser.add_argument("--force", action="store_true", help="rebuild even if up to date")
 
     def handle(self, *args: Any, force: bool, **options: Any) -> None:
         self.stdout.write(index.maintain(force=force))

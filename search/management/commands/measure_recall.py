@@ -1,4 +1,4 @@
-"""`manage.py measure_recall`: what the nightly job does, at once."""
+"""`manage.py measure_recall`: run the nightly recall measurement now."""
 
 from typing import Any
 
@@ -8,15 +8,15 @@ from search.ann import recall
 
 
 class Command(BaseCommand):
-    help = "Measure recall@20 of the vector index and let the effort of searches follow."
+    help = "Measure recall@20 of the vector index and adapt the probes of searches to it."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        measured = recall.measure()
-        if not measured:
+        measurements = recall.measure()
+        if not measurements:
             self.stdout.write("No vector index: searches are exact")
-        for each in measured:
-            found = "not measured" if each.recall is None else f"{each.recall:.3f}"
+        for each in measurements:
+            figure = "not measured" if each.recall is None else f"{each.recall:.3f}"
             self.stdout.write(
-                f"{each.query_kind}: recall@{recall.K} {found} of {each.queries} queries,"
+                f"{each.query_kind}: recall@{recall.K} {figure} of {each.queries} queries,"
                 f" {each.index_kind}, probes {each.probes}. {each.note}"
             )

@@ -1,29 +1,29 @@
-"""Vision and text towers over `ai.engine.layers`, made out of open_clip's and transformers' ones.
+"""Image and text towers of plain vision transformers and plain CLIP, built from their networks.
 
-They compute what the originals compute (arXiv:2010.11929, arXiv:2103.00020), with the normalisation
-of pixels folded into the patch embedding, and without what nobody reads: the last block's other
-tokens in a pooled tower, and a causal text's padding.
+They compute the same as open_clip's and transformers' (arXiv:2010.11929, arXiv:2103.00020) with the
+normalization of pixels folded into the patch embedding, and they skip results that nothing reads:
+all tokens but the first in the last block of a pooled tower, and the padding of a causal text.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from open_clip.model import CLIP
 from open_clip.transformer import QuickGELU, ResidualAttentionBlock, VisionTransformer
 from torch import nn
+from transformers import BlipVisionModel
 
-from ai.engine.layers import PackedLinear, TransformerBlock, convert_norm
+from ai.engine.acceleration.layers import PackedLinear, TransformerBlock, convert_norm
 
-PIXEL_OFFSET = (
-    128.0  # taken off a byte before it is computed with: exact in bf16, and nearly centred
-)
+# Subtracted from each byte before the patch embedding: exact in bf16, and nearly centers them.
+PIXEL_OFFSET = 128.0
 
 
 class VisionTower(nn.Module):
-    """uint8 [n, side, side, 3] → [n, width], pooled and projected, or [n, 1 + patches, width].
+    """A vision transformer: uint8 [n, side, side, 3] → [n, 1 + patches, width].
 
-    The patches are square, and the side is a multiple of theirs.
+    With `cls_only` it returns the projected first token, [n, width]. Patches are square, and the
+    side is a multiple of theirs.
     """
 
     def __init__(
@@ -37,9 +37,9 @@ class VisionTower(nn.Module):
         norms: tuple[nn.Module, nn.Module],
         blocks: Sequence[TransformerBlock],
         proj: torch.Tensor | None = None,
-        pooled: bool = False,
+        cls_only: bool = False,
     ) -> None:
-        """positions: [1 + patches, width]; norms: before the blocks and after them."""
+        """positions: [1 + patches, width]. norms: before and after the blocks."""
         super().__init__()
         self.patch = patches.kernel_size[0]
         dtype = patches.weight.dtype
@@ -49,7 +49,7 @@ class VisionTower(nn.Module):
         self.norm_pre, self.norm_post = (convert_norm(norm, dtype) for norm in norms)
         self.blocks = nn.ModuleList(blocks)
         self.proj = None if proj is None else nn.Parameter(proj.detach(), requires_grad=False)
-        self.pooled = pooled
+        self.cls_only = cls_only
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         n, side, p = len(pixels), pixels.shape[1], self.patch
@@ -61,46 +61,29 @@ class VisionTower(nn.Module):
         *blocks, last = self.blocks
         for block in blocks:
             x = block(x)
-        x = self.norm_post(last(x, first_only=self.pooled))
-        if self.pooled:
+        x = self.norm_post(last(x, cls_only=self.cls_only))
+        if self.cls_only:
             x = x[:, 0]
         return x if self.proj is None else x @ self.proj
 
 
-class NormalizedTower(nn.Module):
-    """Any other vision tower behind the same input: uint8 [n, side, side, 3]."""
-
-    def __init__(
-        self, tower: nn.Module, mean: Sequence[float], std: Sequence[float], dtype: torch.dtype
-    ) -> None:
-        super().__init__()
-        self.tower, self.dtype = tower, dtype
-        self.mean = 255 * torch.tensor(mean)[:, None, None]
-        self.std = 255 * torch.tensor(std)[:, None, None]
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        x = pixels.permute(0, 3, 1, 2).float()
-        x = (x - self.mean.to(x.device)) / self.std.to(x.device)
-        return self.tower(x.to(self.dtype))
-
-
 class TextTower(nn.Module):
-    """int64 [n, length] → [n, width], as open_clip's CLIP.encode_text."""
+    """open_clip's CLIP.encode_text: int64 [n, length] → [n, width]."""
 
-    def __init__(self, model: CLIP) -> None:
+    def __init__(self, network: CLIP) -> None:
         super().__init__()
-        self.tokens, self.positions = model.token_embedding, model.positional_embedding
-        self.blocks = nn.ModuleList(_build_block(block) for block in model.transformer.resblocks)
-        self.projection = model.text_projection
-        self.norm = convert_norm(model.ln_final, self.projection.dtype)
-        self.end = model.text_eos_id if model.text_pool_type == "eos" else None
+        self.token_embedding, self.positions = network.token_embedding, network.positional_embedding
+        self.blocks = nn.ModuleList(_build_block(b) for b in network.transformer.resblocks)
+        self.projection = network.text_projection
+        self.norm = convert_norm(network.ln_final, self.projection.dtype)
+        self.end = network.text_eos_id if network.text_pool_type == "eos" else None
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        found = tokens if self.end is None else (tokens == self.end).int()
-        ends = found.argmax(dim=-1)
-        # What comes after a text's end never reaches it: attention looks back only.
+        # Without an end token, the end is the token with the highest number, as in CLIP's paper.
+        ends = (tokens if self.end is None else (tokens == self.end).int()).argmax(dim=-1)
+        # Attention only looks back, so nothing after the end of the longest text matters.
         tokens = tokens[:, : int(ends.max()) + 1]
-        x = self.tokens(tokens) + self.positions[: tokens.shape[1]]
+        x = self.token_embedding(tokens) + self.positions[: tokens.shape[1]]
         x = x.to(self.projection.dtype)
         for block in self.blocks:
             x = block(x, causal=True)
@@ -109,11 +92,11 @@ class TextTower(nn.Module):
 
 
 def build_clip_vision(
-    visual: nn.Module, mean: Sequence[float], std: Sequence[float], dtype: torch.dtype
-) -> nn.Module:
-    """open_clip's vision tower behind one input, fast when it is a plain vision transformer."""
+    visual: nn.Module, mean: Sequence[float], std: Sequence[float]
+) -> VisionTower | None:
+    """Return the tower for open_clip's `visual`; None if it is not a plain vision transformer."""
     if not _is_plain_vision(visual):
-        return NormalizedTower(visual, mean, std, dtype)
+        return None
     return VisionTower(
         patches=visual.conv1,
         mean=mean,
@@ -123,43 +106,44 @@ def build_clip_vision(
         norms=(visual.ln_pre, visual.ln_post),
         blocks=[_build_block(block) for block in visual.transformer.resblocks],
         proj=visual.proj,
-        pooled=True,
+        cls_only=True,
     )
 
 
-def build_clip_text(model: Any) -> nn.Module | None:
-    """The text tower of open_clip's plain CLIP; None for any other."""
-    plain = (
-        type(model) is CLIP
-        and model.text_pool_type in ("argmax", "eos")
-        and isinstance(model.text_projection, nn.Parameter)
-        and all(_is_plain_block(block) for block in model.transformer.resblocks)
+def build_clip_text(network: nn.Module) -> TextTower | None:
+    """Return the tower for the text half of open_clip's plain CLIP; None for any other network."""
+    is_plain = (
+        type(network) is CLIP
+        and network.text_pool_type in ("argmax", "eos")
+        and isinstance(network.text_projection, nn.Parameter)
+        and all(_is_plain_block(block) for block in network.transformer.resblocks)
     )
-    return TextTower(model) if plain else None
+    return TextTower(network) if is_plain else None
 
 
-def build_blip_vision(model: Any, mean: Sequence[float], std: Sequence[float]) -> VisionTower:
-    """transformers' BlipVisionModel."""
-    layers = model.encoder.layers
-    if (activation := model.config.hidden_act) != "gelu":
-        raise ValueError(f"its vision tower has the activation {activation!r}, not 'gelu'")
+def build_blip_vision(
+    network: BlipVisionModel, mean: Sequence[float], std: Sequence[float]
+) -> VisionTower | None:
+    """Return the tower for BLIP's vision model; None if its activation is not GELU."""
+    if network.config.hidden_act != "gelu":
+        return None
     return VisionTower(
-        patches=model.embeddings.patch_embedding,
+        patches=network.embeddings.patch_embedding,
         mean=mean,
         std=std,
-        class_token=model.embeddings.class_embedding[0, 0],
-        positions=model.embeddings.position_embedding[0],
-        norms=(nn.Identity(), model.post_layernorm),
+        class_token=network.embeddings.class_embedding[0, 0],
+        positions=network.embeddings.position_embedding[0],
+        norms=(nn.Identity(), network.post_layernorm),
         blocks=[
             TransformerBlock(
                 norms=(layer.layer_norm1, layer.layer_norm2),
-                qkv=layer.self_attn.qkv,
+                qkv=(layer.self_attn.qkv.weight, layer.self_attn.qkv.bias),
                 out=layer.self_attn.projection,
                 mlp=(layer.mlp.fc1, layer.mlp.fc2),
-                quick=False,
+                quick_gelu=False,
                 heads=layer.self_attn.num_heads,
             )
-            for layer in layers
+            for layer in network.encoder.layers
         ],
     )
 
@@ -167,8 +151,11 @@ def build_blip_vision(model: Any, mean: Sequence[float], std: Sequence[float]) -
 def fold_normalization(
     conv: nn.Conv2d, mean: Sequence[float], std: Sequence[float]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The convolution as a product, with (x / 255 - mean) / std in front of it folded in: what
-    [..., patch · patch · 3] of bytes less MIDDLE are multiplied with and what is added, float32."""
+    """Fold (x / 255 - mean) / std into a patch convolution and return it as a linear layer.
+
+    Returns weight and bias in float32 for inputs [..., patch · patch · 3] of bytes minus
+    PIXEL_OFFSET.
+    """
     weight = conv.weight.detach().float()
     means = torch.tensor(mean, device=weight.device)
     stds = torch.tensor(std, device=weight.device)
@@ -179,17 +166,13 @@ def fold_normalization(
 
 
 def _build_block(block: ResidualAttentionBlock) -> TransformerBlock:
-    attention = block.attn
-    qkv = nn.Linear(1, 1, device="meta")
-    qkv.in_features = attention.embed_dim
-    qkv.weight, qkv.bias = attention.in_proj_weight, attention.in_proj_bias
     return TransformerBlock(
         norms=(block.ln_1, block.ln_2),
-        qkv=qkv,
-        out=attention.out_proj,
+        qkv=(block.attn.in_proj_weight, block.attn.in_proj_bias),
+        out=block.attn.out_proj,
         mlp=(block.mlp.c_fc, block.mlp.c_proj),
-        quick=isinstance(block.mlp.gelu, QuickGELU),
-        heads=attention.num_heads,
+        quick_gelu=isinstance(block.mlp.gelu, QuickGELU),
+        heads=block.attn.num_heads,
     )
 
 
