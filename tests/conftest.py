@@ -3,6 +3,7 @@
 import importlib
 import io
 import os
+import re
 import subprocess
 import sys
 import time
@@ -27,6 +28,7 @@ from accounts.models import Follow, User
 from ai import vector_space
 from ai.heartbeat import live_workers
 from ai.model_ids import clip_name
+from search.reembedding import progress
 from search.score_calibration import clear_samples
 from smimso import queues
 from smimso.celery import app as celery_app
@@ -52,12 +54,20 @@ SERVED_QUEUES = (
 # Session fixtures that take seconds or minutes to start, the slowest first. All tests that need
 # one of them run in the same lane of pytest-xdist and count as slow.
 SHARED_PROGRAMS = ("site", "worker_process")
+ALL_ARE_SLOW = re.compile(r"^pytestmark = (?:\[[^\]]*?)?pytest\.mark\.slow", re.MULTILINE)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if getattr(config.option, "numprocesses", None):
         # Before the lanes start: two of them would try to create the same account.
         local_servers.ensure_server_account()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """In a run without slow tests, do not import files that hold nothing else: torch is large."""
+    if config.option.markexpr == "not slow" and collection_path.suffix == ".py":
+        return True if ALL_ARE_SLOW.search(collection_path.read_text()) else None
+    return None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -186,6 +196,7 @@ def _clean_cache(request: pytest.FixtureRequest) -> None:
         cache.clear()
         vector_space.reset_cache()
         clear_samples()
+        progress.reset_cache()
 
 
 # --- Queues ---------------------------------------------------------------------------------

@@ -76,7 +76,14 @@ def current_progress(*, fresh: bool = False) -> Progress | None:
 
 
 _CacheKey = tuple[str, str, str, int] | None
-_cached: tuple[_CacheKey, float, dict[str, int]] = (None, 0.0, {})  # key, expiry, counts
+_NOT_COUNTED: tuple[_CacheKey, float, dict[str, int]] = (None, 0.0, {})  # key, expiry, counts
+_cached = _NOT_COUNTED
+
+
+def reset_cache() -> None:
+    """Forget the latest counts, as when the tables were changed by other means."""
+    global _cached
+    _cached = _NOT_COUNTED
 
 
 def _counts(searched: str, secondary: VectorSpace, *, fresh: bool) -> dict[str, int]:

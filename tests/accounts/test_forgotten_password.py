@@ -165,6 +165,7 @@ def test_frequent_requests_are_throttled(client: Client, owner: User, settings: 
     assert ask("somebody@example.test", "192.0.2.8").status_code == 429
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("redis_away")
 def test_without_redis_the_page_says_so(client: Client, owner: User) -> None:
     headers = {"Accept-Language": "vi"}

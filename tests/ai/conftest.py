@@ -3,13 +3,14 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from ai.engine import Engine
+if TYPE_CHECKING:
+    from ai.engine import Engine
 
 
 @pytest.fixture(scope="session")
@@ -90,8 +91,10 @@ def save_multilingual_clip(directory: Path, *, image_size: int = 64) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_engine(tiny_clip: Path) -> Callable[..., Engine]:
+def make_engine(tiny_clip: Path) -> Callable[..., "Engine"]:
     """`make_engine(clip_model=…)`: an engine that computes in fp32 on the CPU."""
+
+    from ai.engine import Engine
 
     def make(**options: Any) -> Engine:
         defaults = {"clip_model": str(tiny_clip), "clip_pretrained": "", "device": "cpu"}
@@ -102,5 +105,5 @@ def make_engine(tiny_clip: Path) -> Callable[..., Engine]:
 
 
 @pytest.fixture(scope="session")
-def tiny_engine(make_engine: Callable[..., Engine]) -> Engine:
+def tiny_engine(make_engine: Callable[..., "Engine"]) -> "Engine":
     return make_engine()

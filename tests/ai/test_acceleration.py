@@ -32,6 +32,8 @@ from ai.engine.precision import cpu_has_int8
 from ai.errors import ModelUnavailable
 from ai.presets import OPENAI_MEAN, OPENAI_STD
 
+pytestmark = pytest.mark.slow
+
 DEMO_BLIP = "ai/demo_models/blip"
 CPU = torch.device("cpu")
 UNSHARED = [

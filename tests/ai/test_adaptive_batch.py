@@ -11,6 +11,8 @@ import torch
 from ai.engine import adaptive_batch
 from ai.engine.adaptive_batch import AdaptiveBatch
 
+pytestmark = pytest.mark.slow
+
 
 class Device:
     """Computes up to `room` items at once, and raises a device's error for more."""

@@ -20,6 +20,8 @@ from ai.engine.precision import choose_dtype
 from ai.errors import ModelUnavailable
 from tests.ai.conftest import save_clip, save_multilingual_clip
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Engine]
 COMMIT = "82a37760796d32b1411fe092ab5d4e227313294b"
 

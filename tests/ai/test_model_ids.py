@@ -18,6 +18,8 @@ from ai.presets import PRESETS
 from search.reembedding import services as reembedding
 from smimso.errors import InvalidInput
 
+pytestmark = pytest.mark.slow
+
 WEIGHTS = "model.safetensors"
 DEMO = Path("ai/demo_models/clip")
 

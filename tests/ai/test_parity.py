@@ -16,6 +16,8 @@ from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
 from ai.engine import Engine
 
+pytestmark = pytest.mark.slow
+
 TEXTS = [
     "a photo of a cat",
     "Hello, World! It's 3 o'clock",

@@ -21,6 +21,8 @@ from ai.errors import ModelUnavailable
 from ai.presets import PRESETS, Expected, Preset, preset_by_name
 from tests.ai.conftest import save_clip, save_multilingual_clip
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Engine]
 # An untrained network of `save_clip`: its activation is CLIP's, its scale where training begins.
 EXPECTED = Expected(

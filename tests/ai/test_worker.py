@@ -22,7 +22,10 @@ from ai.engine_registry import EngineRegistry
 from ai.errors import ModelUnavailable
 from tests.ai.conftest import save_clip
 
-pytestmark = pytest.mark.django_db(transaction=True)  # read by other threads, too
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.django_db(transaction=True),  # read by other threads, too
+]
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ from smimso.web.auth import issue_token
 from tests.contract.conftest import World
 from tests.properties import examples
 
+pytestmark = pytest.mark.slow
+
 
 def png() -> bytes:
     buffer = io.BytesIO()

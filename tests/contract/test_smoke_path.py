@@ -20,6 +20,7 @@ from tests.contract.frontend import Frontend, registration
 from tests.notifications.web import web_process
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.django_db(transaction=True),
     pytest.mark.xdist_group("worker_process"),  # one web server, although one test needs the worker
 ]

@@ -34,7 +34,7 @@ from smimso.web.auth import issue_token
 from tests.contract.conftest import VECTOR
 from tests.properties import examples
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("_ai_answers")]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db, pytest.mark.usefixtures("_ai_answers")]
 
 ANYBODY = None  # a viewer without a token
 WORD = "common"  # in the title of every post

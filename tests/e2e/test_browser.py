@@ -11,6 +11,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 from ai.demo_models.scenes import Scene, SceneObject
 from tests.e2e.site import Site, drawn
 
+pytestmark = pytest.mark.slow
+
 ROBOT = Scene("meadow", "day", "clear", (SceneObject("robot", "red", "large", 1),), 15_100_001)
 PATIENCE = 120_000  # milliseconds; a loaded machine may need many of them
 expect.set_options(timeout=PATIENCE)

@@ -3,8 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from ai.demo_models.scenes import Scene, SceneObject
 from tests.e2e.site import Site, drawn
+
+pytestmark = pytest.mark.slow
 
 UMBRELLAS = Scene(
     "snowfield", "night", "clear", (SceneObject("umbrella", "purple", "large", 2),), 15_000_001

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.e2e.site import Site
+
+pytestmark = pytest.mark.slow
 
 MEGABYTE = 1024 * 1024
 

@@ -3,9 +3,12 @@
 import time
 
 import psutil
+import pytest
 
 from ai.demo_models.scenes import choose_demo_scenes
 from tests.e2e.site import PATIENCE, Site, drawn
+
+pytestmark = pytest.mark.slow
 
 IMAGES, IMAGES_PER_POST = 30, 10  # two of the worker's batches
 OUTAGE_SECONDS = 8.0  # longer than images wait before they are queued again

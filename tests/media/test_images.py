@@ -454,9 +454,10 @@ FUZZED = [
 def only_refuses(data: bytes) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow logs anomalies
-        for take in (images._check_image, decode_bytes):
-            with contextlib.suppress(InvalidInput):
-                take(data)
+        with contextlib.suppress(InvalidInput):
+            check_images([upload(data)])
+        with contextlib.suppress(InvalidInput):
+            decode_bytes(data)
 
 
 @examples(200)
@@ -486,20 +487,20 @@ def test_random_bytes_are_refused_and_nothing_else(head: bytes, body: bytes) -> 
 
 def test_only_a_few_pictures_are_decoded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     lock, now, most = threading.Lock(), 0, 0
-    decoded = images._decode
+    open_image = Image.open
 
-    def counted(*arguments: Any) -> Image.Image:
+    def open_slowly(*arguments: Any, **options: Any) -> Image.Image:
         nonlocal now, most
         with lock:
             now += 1
             most = max(most, now)
         time.sleep(0.02)
-        image = decoded(*arguments)
+        image = open_image(*arguments, **options)
         with lock:
             now -= 1
         return image
 
-    monkeypatch.setattr(images, "_decode", counted)
+    monkeypatch.setattr(Image, "open", open_slowly)
     data, number = encoded(scene(), "PNG"), 4 * images.DECODER_COUNT
     with ThreadPoolExecutor(number) as requests:
         for image in requests.map(decode_upload, [upload(data) for _ in range(number)]):

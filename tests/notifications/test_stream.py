@@ -20,7 +20,7 @@ from notifications.rest import stream
 from smimso.web.auth import issue_token
 from tests.notifications.web import Stream, web_process
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 PATIENCE = 120.0  # seconds; a loaded machine may need many of them
 PATH = "/api/notifications/stream"
 

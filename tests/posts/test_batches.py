@@ -17,6 +17,8 @@ from tests.ai.test_services import wait_for_models
 from tests.posts.conftest import png
 from tests.posts.test_pipeline_metrics import Change
 
+pytestmark = pytest.mark.slow
+
 IMAGES = 96
 PATIENCE = 120.0  # seconds
 

@@ -203,9 +203,12 @@ def test_staff_with_change_permission_can_reclassify_all(
     client: Client, member: Callable[..., User], monkeypatch: pytest.MonkeyPatch, allowed: bool
 ) -> None:
     sent: list[str] = []
-    monkeypatch.setattr(
-        "posts.ingest.queue._send", lambda task, *args: bool(sent.append(task)) or True
-    )
+
+    def send(task: str, *args: object, **options: object) -> bool:
+        sent.append(task)
+        return True
+
+    monkeypatch.setattr("posts.ingest.queue.send_task", send)
     client.force_login(member("Staff", is_staff=True, is_superuser=allowed))
     category = Category.objects.latest("name")
     data = {"action": "reclassify_all", "_selected_action": [str(category.pk)]}

@@ -283,6 +283,7 @@ class TestView:
         assert not Activity.objects.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_counters_are_exact_after_fifty_threads(
     api: Api, owner: User, member: Callable[..., User]
@@ -297,7 +298,7 @@ def test_counters_are_exact_after_fifty_threads(
         client = api(user)
         start.wait()
         try:
-            for round_ in range(4):
+            for round_ in range(2):
                 if (turn + round_) % 2:
                     responses = [client.post(like_url(post)), client.post(save_url(post))]
                 else:
@@ -318,11 +319,11 @@ def test_counters_are_exact_after_fifty_threads(
     for thread in threads:
         thread.join()
 
-    assert len(statuses) == 50 * 4 * 4
+    assert len(statuses) == 50 * 2 * 4
     assert set(statuses) == {200, 201}
     post.refresh_from_db()
     assert post.like_count == Like.objects.count()
-    assert post.comment_count == Comment.objects.count() == 200
+    assert post.comment_count == Comment.objects.count() == 100
     flush_views()
     views = Activity.objects.filter(activity_type="view")
     assert viewed(post) == views.count() == 10  # once per member, however often they viewed it

@@ -15,7 +15,7 @@ from ai.engine import Engine
 from posts.ingest.pipeline import caption_images, embed_images
 from posts.models import AIStatus, Post, PostImage
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("queues")]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db, pytest.mark.usefixtures("queues")]
 MODELS = Path("ai/demo_models").resolve()
 PICTURES, CORRUPT = 500, 20
 

@@ -177,7 +177,6 @@ def test_cleared_vectors_leave_no_attempts_behind(images: Callable[[int], None])
 def test_a_count_that_takes_long_is_kept_until_the_question_changes(
     images: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "_cached", (None, 0.0, {}))
     monkeypatch.setattr(progress, "MIN_CACHED_SECONDS", -1.0)
     monkeypatch.setattr(progress, "CACHE_FACTOR", 1_000_000)
     start_with_unreadable_images(images)

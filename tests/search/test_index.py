@@ -20,7 +20,11 @@ from search.tasks import maintain_index
 from smimso.errors import Unavailable
 from tests.search.conftest import MODEL, clustered, holding_the_lock, insert_many
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("_no_index")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("_no_index"),
+]
 
 
 def indexes() -> dict[str, bool]:

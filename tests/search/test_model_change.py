@@ -29,6 +29,8 @@ from recommendations import interests
 from recommendations.models import UserEmbedding
 from search import services
 
+pytestmark = pytest.mark.slow
+
 IMAGES, FILES = 1_600, 400
 QUERIES = ["a red boat", "blue sea", "green hills", "a white house", "night", "một con mèo"]
 NEAR = FILES // 10  # how far down the true order a result may come: bf16 rounds

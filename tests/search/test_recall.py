@@ -21,6 +21,7 @@ from smimso.redis import redis_client
 from tests.search.conftest import MODEL, clustered, insert_many
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("_no_index", "_no_queries", "_this_model"),
 ]

@@ -18,7 +18,7 @@ from search.query import Query, parse_query
 from search.query_embedding import encode_query
 
 SCENES, WIDTH, QUERIES = 320, 224, 20
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 
 @pytest.fixture(scope="module")
