@@ -19,7 +19,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from ai.demo_models.scenes import choose_demo_scenes
-from tests.e2e.site import Site, drawn, running_site
+from tests.e2e.site import Site, draw_jpeg, running_site
 
 ROUNDS = 10
 SIZE = (3872, 2592)  # 10 megapixels
@@ -35,7 +35,7 @@ def make_photograph(seed: int) -> bytes:
 
 def load_workers(site: Site, token: str, stop: threading.Event) -> None:
     """Send images to the bulk worker and captions to the interactive one until `stop` is set."""
-    picture = drawn(choose_demo_scenes(1, seed=3)[0], 640)
+    picture = draw_jpeg(choose_demo_scenes(1, seed=3)[0], 640)
     for _ in range(8):
         site.upload(token, *[picture] * 10)
     while not stop.is_set():

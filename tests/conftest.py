@@ -1,4 +1,4 @@
-"""Real PostgreSQL, real Redis, real workers, and the cast of every test."""
+"""Fixtures of all tests: PostgreSQL, Redis, workers, and members in fixed roles."""
 
 import importlib
 import io
@@ -133,7 +133,7 @@ def wait_until(
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Path]:
-    """PostgreSQL and Redis of this run; the directory that they and the uploads live in."""
+    """Run PostgreSQL and Redis; return the directory of their data and of the uploads."""
     data_dir = settings.DATA_DIR
     account = local_servers.ensure_server_account()
     local_servers.prepare_directories(data_dir, account)
@@ -168,18 +168,18 @@ def _redis() -> redis.Redis:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(servers: Path) -> None:
-    """pytest-django asks for this before it opens the first connection."""
+    """Start the servers: pytest-django requests this before it opens a connection."""
 
 
 @pytest.fixture(scope="session")
 def django_db_keepdb() -> bool:
-    """The whole cluster goes away at the end: dropping one database of it would only wait."""
+    """Do not drop the database: the whole cluster is deleted at the end."""
     return True
 
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> None:
-    """A transactional test empties every table; the categories of the migration come back."""
+    """Restore the categories of the migration after a transactional test emptied the tables."""
     migration = importlib.import_module("accounts.migrations.0002_seed_categories")
 
     def bring_back(**_: Any) -> None:
@@ -204,7 +204,7 @@ def _clean_cache(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture
 def broker_at(settings: Any) -> Iterator[Callable[[str], None]]:
-    """`broker_at(url)`: queues and clients use the Redis at that URL for the rest of the test."""
+    """`broker_at(url)`: point queues and clients to the Redis at that URL during the test."""
     usual = settings.REDIS_URL
 
     def point(url: str) -> None:
@@ -241,7 +241,7 @@ def worker_process(servers: Path, django_db_setup: None) -> Iterator[None]:
             "DJANGO_SETTINGS_MODULE": "tests.settings",
             "SMIMSO_TEST_DATABASE": connection.settings_dict["NAME"],
             "PYTHONUNBUFFERED": "1",
-            "SMIMSO_AI_THREADS": "1",  # on a busy machine more of them wait for each other
+            "SMIMSO_AI_THREADS": "1",  # on a busy machine more threads would wait for each other
         },
     )
     with running(program, servers) as process:
@@ -253,7 +253,7 @@ def worker_process(servers: Path, django_db_setup: None) -> Iterator[None]:
 
 @pytest.fixture
 def worker(transactional_db: None, worker_process: None) -> None:
-    """A running worker and empty queues. What it does is committed, so the test commits too."""
+    """A running worker and empty queues. It commits its work, so the test must commit, too."""
     _redis().delete(*queues.ALL)
     deadline = time.monotonic() + 120
     # An earlier test may have moved its collection to another model.
@@ -267,7 +267,7 @@ def worker(transactional_db: None, worker_process: None) -> None:
 
 @pytest.fixture
 def member(db: None) -> Callable[..., User]:
-    """Makes a member by first name; every one has the password `PASSWORD`."""
+    """`member("Linh")`: a new member with that first name and the password `PASSWORD`."""
 
     def make(first_name: str, **fields: Any) -> User:
         email = fields.pop("email", f"{first_name.lower()}@example.test")
@@ -278,13 +278,13 @@ def member(db: None) -> Callable[..., User]:
 
 @pytest.fixture
 def owner(member: Callable[..., User]) -> User:
-    """The one whose posts the test is about."""
+    """The author of the posts that the test is about."""
     return member("Owner")
 
 
 @pytest.fixture
 def friend(member: Callable[..., User], owner: User) -> User:
-    """Follows the owner and is followed back."""
+    """A member who follows the owner and is followed back."""
     friend = member("Friend")
     Follow.objects.create(follower=friend, following=owner)
     Follow.objects.create(follower=owner, following=friend)
@@ -293,7 +293,7 @@ def friend(member: Callable[..., User], owner: User) -> User:
 
 @pytest.fixture
 def follower(member: Callable[..., User], owner: User) -> User:
-    """Follows the owner and is not followed back."""
+    """A member who follows the owner and is not followed back."""
     follower = member("Follower")
     Follow.objects.create(follower=follower, following=owner)
     return follower
@@ -301,7 +301,7 @@ def follower(member: Callable[..., User], owner: User) -> User:
 
 @pytest.fixture
 def followed(member: Callable[..., User], owner: User) -> User:
-    """Is followed by the owner and does not follow back."""
+    """A member whom the owner follows and who does not follow back."""
     followed = member("Followed")
     Follow.objects.create(follower=owner, following=followed)
     return followed
@@ -339,7 +339,7 @@ def api() -> Callable[..., APIClient]:
 
 @pytest.fixture
 def client() -> Client:
-    """A browser: it asks for pages."""
+    """A browser: a client that accepts HTML."""
     return Client(headers={"accept": "text/html"})
 
 

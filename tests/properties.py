@@ -1,4 +1,4 @@
-"""How many examples the property tests try."""
+"""Profiles of Hypothesis: the number of examples that property tests try."""
 
 from hypothesis import HealthCheck, settings
 

@@ -1,4 +1,4 @@
-"""The settings that ship, on servers and in a directory of this test run's own.
+"""The production settings with servers and a directory that belong to this test run.
 
 The environment is set before the real settings read it: neither a developer's `.env` nor a
 DATABASE_URL in the shell can lead the tests to data that someone needs.
@@ -29,7 +29,7 @@ if not _is_started_by_a_test:
     atexit.register(shutil.rmtree, _sockets, ignore_errors=True)
 (Path(_directory) / "static").mkdir(exist_ok=True)  # whitenoise warns when there is none
 os.environ |= {
-    "SMIMSO_TEST_DIR": _directory,  # for the workers, which are started with these settings too
+    "SMIMSO_TEST_DIR": _directory,  # workers and web servers use these settings, too
     "SMIMSO_DATA_DIR": _directory,
     "SMIMSO_ENV": "test",
     "DATABASE_URL": servers.database_url(
@@ -42,19 +42,19 @@ os.environ |= {
     "EMAIL_URL": "",
     **demo_environment(),
     "SMIMSO_AI_PUBLIC": "0",
-    "SMIMSO_AI_TIMEOUT": "120",  # the machine may be busy with other things
+    "SMIMSO_AI_TIMEOUT": "120",  # the machine may be busy
 }
 
 from smimso.settings import *  # noqa: E402, F403
 from smimso.settings import CACHES, DATABASES, REDIS_URL  # noqa: E402
 
-# Connections that a pool keeps would outlive the test that opened them.
+# Pooled connections would outlive the test that opened them.
 DATABASES["default"]["OPTIONS"].pop("pool")
 if not _is_started_by_a_test:
-    # When a test empties the tables under a program that still writes, the program gives way.
+    # In a deadlock between a test that empties tables and a program, the program is aborted.
     DATABASES["default"]["OPTIONS"]["options"] = "-c deadlock_timeout=60s"
 # Clearing this cache empties its Redis database, so the queues live in another one.
 CACHES["default"]["LOCATION"] = REDIS_URL.replace("db=0", "db=1")
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-POST_RETRY_SECONDS = 0  # many a test posts the same picture twice; tests of retries set their own
+POST_RETRY_SECONDS = 0  # tests post the same picture repeatedly; tests of retries set their own
 THROTTLES = {}  # the tests of throttles set their own

@@ -1,4 +1,4 @@
-"""A small world in which no list is empty, and an AI that answers at once."""
+"""A small world in which no list is empty, and an AI that responds at once."""
 
 import hashlib
 from collections.abc import Callable
@@ -23,24 +23,24 @@ VECTOR = [1.0] + [0.0] * 511
 
 
 class World:
-    """names: what `{names}` in a route's path or body stand for. picture: a file to upload."""
+    """names: values of the `{names}` in paths and bodies. picture: a file to upload."""
 
     def __init__(self, viewer: User, names: dict[str, str], picture: bytes) -> None:
         self.viewer = viewer
         self.names = names
         self.picture = picture
 
-    def filled(self, value: Any) -> Any:
+    def fill_names(self, value: Any) -> Any:
         if isinstance(value, str):
             for name, text in self.names.items():
                 value = value.replace(f"{{{name}}}", text)
             return value
         if isinstance(value, dict):
-            return {key: self.filled(item) for key, item in value.items()}
-        return [self.filled(item) for item in value] if isinstance(value, list) else value
+            return {key: self.fill_names(item) for key, item in value.items()}
+        return [self.fill_names(item) for item in value] if isinstance(value, list) else value
 
     def client(self, token: str | None = None) -> APIClient:
-        """With the viewer's token, or another; "" for none. It sends what the frontend sends."""
+        """Return a client with the frontend's headers and a token: the viewer's if None."""
         token = issue_token(self.viewer) if token is None else token
         client = APIClient()
         headers = {"HTTP_ORIGIN": FRONTEND, "HTTP_ACCEPT": "application/json, text/plain, */*"}
@@ -51,8 +51,8 @@ class World:
 
 
 @pytest.fixture
-def nobodys_world(member: Callable[..., User], picture: Callable[..., bytes]) -> World:
-    """Just the viewer: every id is that of nothing."""
+def empty_world(member: Callable[..., User], picture: Callable[..., bytes]) -> World:
+    """A world of the viewer alone: all ids are unknown."""
     ids = ("owner", "viewer", "post", "mine", "image", "comment", "category", "notification")
     names = {name: str(uuid4()) for name in ids}
     return World(member("Viewer"), {**names, "password": PASSWORD}, picture())
@@ -175,7 +175,7 @@ def _new_image(post: Post, order: int, *, checksum: str) -> PostImage:
 
 
 @pytest.fixture
-def _ai_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+def _fake_ai(monkeypatch: pytest.MonkeyPatch) -> None:
     def classify(image: Any, labels: list[str]) -> list[Prediction]:
         return [Prediction(label, 0.9 if label == labels[0] else 0.01) for label in labels]
 
@@ -187,6 +187,6 @@ def _ai_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def _google_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+def _fake_google(monkeypatch: pytest.MonkeyPatch) -> None:
     identity = google.Identity("google-1", "mai@example.test", True, "Mai", "", None)
     monkeypatch.setattr(google, "verify_id_token", lambda token: identity)

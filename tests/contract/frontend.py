@@ -10,11 +10,11 @@ from tests.contract.conftest import FRONTEND
 from tests.notifications.web import Stream
 
 SUCCESS = (200, 201)  # where an error is not expected
-SIMPLE = ("GET", "POST")  # methods that a browser does not ask about
+SIMPLE = ("GET", "POST")  # methods that need no preflight request
 
 
 def registration(first_name: str) -> dict[str, str]:
-    """The form with only what it requires: all eight keys, and blanks for the rest."""
+    """Return the form with only the required fields filled in: all eight keys, the rest blank."""
     return {
         "email": f"{first_name}@Example.test",
         "phone": "",
@@ -30,8 +30,8 @@ def registration(first_name: str) -> dict[str, str]:
 class Frontend:
     """A visitor's tab; `variable` is NEXT_PUBLIC_API_URL, with `/api` at its end or without.
 
-    Of its two axios clients and the helper for the URLs of files only the first one uses the
-    variable as it is. Before a request that the browser would ask about first, it asks.
+    The frontend has two axios clients and a helper for URLs of files; only the first client uses
+    the variable unchanged. Like a browser, the tab sends preflight requests where they are needed.
     """
 
     def __init__(self, browser: httpx.Client, variable: str) -> None:
@@ -51,7 +51,7 @@ class Frontend:
         return self.main("GET", path)["data"]
 
     def file(self, url: str) -> httpx.Response:
-        """As an <img> loads it: without a token."""
+        """Load a file as an <img> does: without a token."""
         assert url.startswith("/")
         return self._browser.get(f"{self.without_api}{url}", headers={"Referer": f"{FRONTEND}/"})
 
@@ -64,7 +64,7 @@ class Frontend:
 
     @contextmanager
     def notifications(self) -> Iterator[Stream]:
-        """The EventSource: it can send no headers, and never asks first."""
+        """Open an EventSource: it can send no headers and no preflight request."""
         url = f"{self.variable}/notifications/stream?token={self.token}"
         headers = {"Accept": "text/event-stream", "Origin": FRONTEND}
         with self._browser.stream("GET", url, headers=headers) as response:
@@ -74,7 +74,7 @@ class Frontend:
             yield Stream(response)
 
     def _begin(self, session: dict[str, Any]) -> None:
-        """What Navbar and the pages read of it for as long as the session lasts."""
+        """Check the fields that Navbar and the pages read, and store the session."""
         assert session["token"]
         assert session["user"]["id"]
         assert session["user"]["first_name"]

@@ -16,7 +16,7 @@ NO_DATA = "null"
 
 @dataclass(frozen=True)
 class Route:
-    """json, form and files: what is sent; files has the number of pictures by field.
+    """A request and its answer. json, form, files: the body; files has pictures by field.
 
     whole: the shape is that of the whole body, not of its `data`.
     """
@@ -48,7 +48,7 @@ class Route:
 
 
 def without_names(path: str) -> str:
-    """Two paths are one route when they differ in the names alone."""
+    """Replace the names in a path: two paths that differ only in them are one route."""
     return re.sub("{[^}]+}", "*", path)
 
 
@@ -266,7 +266,7 @@ FORMS = [
             "usagePurposes": OPTIONS,
             "awarenessSources": OPTIONS,
         },
-        public=True,  # nothing of it is anybody's
+        public=True,  # contains nothing personal
     ),
     Route(
         "POST",
@@ -340,7 +340,7 @@ MISSING = [
     page_of("posts/saved", shapes.POST_LIST_ITEM),
     page_of("users/saved-posts", shapes.POST_LIST_ITEM),
 ]
-# What this backend has beyond the contract.
+# Additions of this backend to the contract.
 ADDED = [
     Route("DELETE", "posts/{mine}", NO_DATA, "Post deleted successfully"),
     Route("DELETE", "posts/{post}/comments/{comment}", NO_DATA, "Comment deleted successfully"),

@@ -59,7 +59,7 @@ def one_of(*values: str) -> Callable[[Any], bool]:
 
 
 def differences(value: Any, shape: Shape, where: str = "data") -> Iterator[str]:
-    """In what `value` is not of that shape; nothing when it is."""
+    """Yield each difference of `value` from the shape."""
     if isinstance(shape, tuple):
         found = [list(differences(value, choice, where)) for choice in shape]
         if all(found):
@@ -141,7 +141,7 @@ STATISTICS = {
 }
 _ABOUT = {"statistics": STATISTICS, "isFollowing": "bool"}
 OWN_PROFILE = {**SAFE_USER, **_ABOUT, "survey": nullable(SURVEY)}
-PROFILE = {**_FOR_OTHERS, **_ABOUT, "survey": "null"}  # what others answered is private
+PROFILE = {**_FOR_OTHERS, **_ABOUT, "survey": "null"}  # the answers of others are private
 SIMILAR_USER = {
     **USER_BRIEF,
     "job": nullable("text"),

@@ -1,4 +1,4 @@
-"""What no well-meaning client sends is refused, and breaks nothing."""
+"""Input that no well-meaning client sends: it is refused and breaks nothing."""
 
 import base64
 import json
@@ -56,7 +56,7 @@ def client(world: World) -> Client:
     return Client(raise_request_exception=False, headers={"Authorization": f"Bearer {token}"})
 
 
-def refused(response: Any) -> bool:
+def is_refused(response: Any) -> bool:
     body = json.loads(response.content)
     return response.status_code < 500 and body["success"] is (response.status_code < 400)
 
@@ -72,7 +72,7 @@ def test_odd_bodies_are_refused(method: str, path: str, client: Client, world: W
     cases += [(kind, b'{"a": "b"}', content_type) for kind, content_type in KINDS.items()]
     for kind, body, content_type in cases:
         response = client.generic(method, url, body, content_type=content_type)
-        assert refused(response), (kind, response.status_code, response.content)
+        assert is_refused(response), (kind, response.status_code, response.content)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_odd_bodies_are_refused(method: str, path: str, client: Client, world: W
 )
 def test_odd_queries_are_refused(path: str, query: str, client: Client) -> None:
     response = client.get(f"{path}?{query}")
-    assert refused(response), (response.status_code, response.content)
+    assert is_refused(response), (response.status_code, response.content)
 
 
 def test_a_picture_with_an_endless_expiry_is_not_there(client: Client, world: World) -> None:
@@ -115,7 +115,7 @@ def test_a_body_that_is_too_large_is_not_read(content_type: str, client: Client)
     body = b'{"query": "' + b"a" * 2 * 1024 * 1024 + b'"}'
     response = client.post("/api/search/text", body, content_type=content_type)
     assert response.status_code == 413
-    assert refused(response)
+    assert is_refused(response)
 
 
 def test_more_fields_than_any_form_has_are_refused(client: Client, world: World) -> None:
@@ -123,7 +123,7 @@ def test_more_fields_than_any_form_has_are_refused(client: Client, world: World)
     assert client.post("/api/posts", fields).status_code == 400
 
 
-@pytest.mark.usefixtures("_ai_answers")
+@pytest.mark.usefixtures("_fake_ai")
 @pytest.mark.parametrize("labels", [DEEP, r'["\ud800"]', '{"a": 1}', "[1]"])
 def test_odd_labels_are_refused(labels: str, client: Client, picture: Any) -> None:
     image = SimpleUploadedFile("a.jpg", picture(), "image/jpeg")

@@ -23,7 +23,7 @@ from tests.contract.described import operations, schema_errors
 from tests.contract.routes import Route, without_names
 from tests.contract.shapes import PAGINATION, differences
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("_ai_answers", "_google_answers")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("_fake_ai", "_fake_google")]
 
 SECRET_KEYS = {"embedding", "embedding_model", "password", "password_hash", "google_id", "is_staff"}
 SECRETS = ("google-4711", "google-4712", "md5$")
@@ -47,15 +47,15 @@ each_pattern = pytest.mark.parametrize(
 def send(world: World, route: Route, *, token: str | None = None, mount: str | None = None) -> Any:
     """Send a route's request as the frontend would; without a body where it has none."""
     mount = route.mounts[0] if mount is None else mount
-    client, path = world.client(token), f"{mount}/{world.filled(route.path)}"
+    client, path = world.client(token), f"{mount}/{world.fill_names(route.path)}"
     if route.files:
         files = {
             name: [SimpleUploadedFile(f"{n}.jpg", world.picture) for n in range(count)]
             for name, count in route.files.items()
         }
-        return client.post(path, {**world.filled(route.form), **files}, format="multipart")
+        return client.post(path, {**world.fill_names(route.form), **files}, format="multipart")
     if route.json is not None:
-        body = world.filled(route.json)
+        body = world.fill_names(route.json)
         return getattr(client, route.method.lower())(path, body, format="json")
     return client.generic(route.method, path)
 
@@ -77,7 +77,7 @@ def empty_lists(value: Any, where: str = "data") -> Iterator[str]:
             yield from empty_lists(item, f"{where}.{key}")
 
 
-def is_error(response: Any, status: int, text: str) -> None:
+def check_error(response: Any, status: int, text: str) -> None:
     assert response.status_code == status, response.content
     assert response["Content-Type"] == "application/json"
     assert response.json() == {"success": False, "error": text, "message": text}
@@ -121,22 +121,22 @@ def test_public_routes_answer_without_a_good_token(route: Route, token: str, wor
 
 
 @private_routes
-def test_all_others_ask_for_one(route: Route, nobodys_world: World) -> None:
-    """401 sends the frontend to /login, where what every page fetches must not do so again."""
-    is_error(send(nobodys_world, route, token=""), 401, TOKEN_REQUIRED)
+def test_all_others_ask_for_one(route: Route, empty_world: World) -> None:
+    """401 sends the frontend to /login; requests of every page must not do so again there."""
+    check_error(send(empty_world, route, token=""), 401, TOKEN_REQUIRED)
     status = 403 if route.background else 401
-    is_error(send(nobodys_world, route, token="expired"), status, TOKEN_INVALID)
+    check_error(send(empty_world, route, token="expired"), status, TOKEN_INVALID)
 
 
 @each_pattern
-def test_other_methods_are_refused_in_the_envelope(pattern: str, nobodys_world: World) -> None:
+def test_other_methods_are_refused_in_the_envelope(pattern: str, empty_world: World) -> None:
     same_path = [route for route in routes.ALL if route.anonymous == without_names(pattern)]
     known = {route.method for route in same_path}
-    path = f"{same_path[0].mounts[0]}/{nobodys_world.filled(pattern)}"
+    path = f"{same_path[0].mounts[0]}/{empty_world.fill_names(pattern)}"
     for method in METHODS:
         if method not in known:
-            response = nobodys_world.client().generic(method, path)
-            is_error(response, 405, f'Method "{method}" not allowed.')
+            response = empty_world.client().generic(method, path)
+            check_error(response, 405, f'Method "{method}" not allowed.')
             assert known <= set(response["Allow"].split(", "))
 
 
@@ -146,13 +146,13 @@ def test_other_methods_are_refused_in_the_envelope(pattern: str, nobodys_world: 
 def test_a_body_that_is_no_object_is_refused_or_taken_as_an_empty_one(
     route: Route, world: World
 ) -> None:
-    path = f"/api/{world.filled(route.path)}"
+    path = f"/api/{world.fill_names(route.path)}"
     for body in ("{", "[]", "null", '"text"', "7", "[[1]]", ""):
         response = world.client().generic(route.method, path, body, content_type="application/json")
         if response.status_code == 200:
-            assert route.method == "PUT"  # of a profile or a post every field may be left out
+            assert route.method == "PUT"  # every field of a profile or a post is optional
         else:
-            is_error(response, 400, response.json()["error"])
+            check_error(response, 400, response.json()["error"])
 
 
 REFUSALS: list[tuple[str, str, Any, int, str]] = [
@@ -220,15 +220,15 @@ _COMPLETE = {
 def test_refusals_have_the_texts_that_the_frontend_shows(
     method: str, path: str, body: Any, status: int, text: str, world: World
 ) -> None:
-    url = f"/api/{world.filled(path)}"
+    url = f"/api/{world.fill_names(path)}"
     if body is None:
         response = world.client().generic(method, url)
     else:
         # As the frontend would: a form where a file is missing, else JSON.
         form = "json" if body else "multipart"
-        body = world.filled({**_COMPLETE.get(path, {}), **body})
+        body = world.fill_names({**_COMPLETE.get(path, {}), **body})
         response = getattr(world.client(), method.lower())(url, body, format=form)
-    is_error(response, status, text)
+    check_error(response, status, text)
 
 
 @pytest.mark.parametrize("route", [route for route in routes.ALL if route.files], ids=str)
@@ -239,23 +239,23 @@ def test_uploads_name_what_is_wrong_with_them(route: Route, world: World) -> Non
         uploads = [SimpleUploadedFile("x.jpg", data, "image/jpeg") for data in files]
         return world.client().post(path, {name: uploads}, format="multipart")
 
-    is_error(sent("other", world.picture), 400, "Unexpected field")
+    check_error(sent("other", world.picture), 400, "Unexpected field")
     too_large = b"\xff\xd8\xff\xe0" + bytes(10 * 1024 * 1024)
-    is_error(sent(field, too_large), 400, "File size exceeds the maximum limit of 10MB")
+    check_error(sent(field, too_large), 400, "File size exceeds the maximum limit of 10MB")
     if field == "images":
         eleven = sent(field, *[world.picture] * 11)
-        is_error(eleven, 400, "Too many files. Maximum 10 files allowed")
-    if field != "file":  # that takes any text, too, and serves it as such
+        check_error(eleven, 400, "Too many files. Maximum 10 files allowed")
+    if field != "file":  # that route accepts and serves any text, too
         text = "The file is not a readable image. Only JPEG, PNG, WebP, and GIF are allowed."
-        is_error(sent(field, b"<svg onload='alert(1)'/>"), 400, text)
-        is_error(sent(field, b""), 400, text)
+        check_error(sent(field, b"<svg onload='alert(1)'/>"), 400, text)
+        check_error(sent(field, b""), 400, text)
 
 
 def test_some_answers_may_be_empty(world: World, member: Callable[..., Any]) -> None:
     alone = World(member("Alone"), world.names, world.picture)
 
     def data(path: str) -> Any:
-        response = alone.client().get(f"/api/{alone.filled(path)}")
+        response = alone.client().get(f"/api/{alone.fill_names(path)}")
         assert response.status_code == 200
         return response.json()
 
@@ -291,12 +291,12 @@ class TestFiles:
 
     def test_unknown_ones_and_folders_are_no_routes(self, url: str) -> None:
         for path in (f"{url}x", f"{url}/", "/uploads/", "/uploads/avatars/", "/uploads/../x"):
-            is_error(APIClient().get(path, HTTP_ORIGIN=FRONTEND), 404, "Route not found")
+            check_error(APIClient().get(path, HTTP_ORIGIN=FRONTEND), 404, "Route not found")
 
     def test_cannot_be_changed(self, url: str) -> None:
         for method in ("POST", "PUT", "PATCH", "DELETE"):
             response = APIClient().generic(method, url, HTTP_ORIGIN=FRONTEND)
-            is_error(response, 405, f'Method "{method}" not allowed.')
+            check_error(response, 405, f'Method "{method}" not allowed.')
         assert default_storage.exists(url.removeprefix("/uploads/"))
 
 
@@ -309,29 +309,29 @@ class TestStream:
         ("query", "text"), [("", "No token provided"), ("?token=expired", "Invalid token")]
     )
     def test_needs_a_token(self, query: str, text: str) -> None:
-        is_error(APIClient().get(f"{self.PATH}{query}", HTTP_ORIGIN=FRONTEND), 401, text)
+        check_error(APIClient().get(f"{self.PATH}{query}", HTTP_ORIGIN=FRONTEND), 401, text)
 
     def test_has_one_method(self, world: World) -> None:
         for method in ("POST", "PUT", "PATCH", "DELETE"):
             response = world.client().generic(method, self.PATH)
-            is_error(response, 405, f'Method "{method}" not allowed.')
+            check_error(response, 405, f'Method "{method}" not allowed.')
 
 
 # --- Both mounts ----------------------------------------------------------------------------
 
 
-def served(patterns: list[Any], prefix: str = "") -> Iterator[str]:
+def served_paths(patterns: list[Any], prefix: str = "") -> Iterator[str]:
     for pattern in patterns:
         path = f"{prefix}{pattern.pattern}"
         if isinstance(pattern, URLResolver):
-            yield from served(pattern.url_patterns, path)
+            yield from served_paths(pattern.url_patterns, path)
         elif isinstance(pattern, URLPattern):
             yield re.sub("<[^>]+>", "*", path)
 
 
-@pytest.mark.parametrize("pattern", sorted(set(served(api_patterns))))
+@pytest.mark.parametrize("pattern", sorted(set(served_paths(api_patterns))))
 def test_both_mounts_lead_to_the_same_view(pattern: str) -> None:
-    """No page and no other route stands before a route of the API at either mount."""
+    """At both mounts, no page and no other route comes before a route of the API."""
     path = pattern.replace("*", str(uuid4()))
     below_api, at_root = resolve(f"/api/{path}"), resolve(f"/{path}")
     assert (below_api.func, below_api.kwargs) == (at_root.func, at_root.kwargs)
@@ -360,12 +360,12 @@ def test_answers_are_alike_under_both_mounts(route: Route, token: str | None, wo
     assert below_api.json() == at_root.json()
     assert below_api.headers.keys() == at_root.headers.keys()
     if route.path == "posts/":
-        is_error(at_root, 404, "Route not found")
+        check_error(at_root, 404, "Route not found")
 
 
 # --- The table itself -----------------------------------------------------------------------
 
-# The stream has tests of its own; the AI's own routes are none of the frontend's.
+# The stream has its own tests; the frontend does not use the routes of the AI.
 ELSEWHERE = {
     "notifications/stream",
     "ai/image-features",
@@ -386,7 +386,7 @@ BELOW_API_ALONE = {
 
 def test_every_route_that_is_served_is_in_the_table() -> None:
     listed = {route.anonymous for route in routes.ALL}
-    assert set(served(api_patterns)) - ELSEWHERE == listed - {""}
+    assert set(served_paths(api_patterns)) - ELSEWHERE == listed - {""}
 
 
 def test_the_table_has_every_method_of_every_route_once() -> None:

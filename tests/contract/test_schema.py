@@ -1,4 +1,4 @@
-"""The OpenAPI description of the API, and answers that keep to it whatever is sent."""
+"""Generated requests: every answer matches the OpenAPI description of the API."""
 
 import io
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ def _one_connection() -> Iterator[None]:
 
 @operations.parametrize()
 @hypothesis.settings(examples(5), suppress_health_check=list(HealthCheck))
-@pytest.mark.usefixtures("_ai_answers", "_google_answers", "_one_connection")
+@pytest.mark.usefixtures("_fake_ai", "_fake_google", "_one_connection")
 def test_every_answer_is_described(case: schemathesis.Case, world: World) -> None:
     if case.path_parameters and not is_about_ids(case):
         known = existing(case.method, world)

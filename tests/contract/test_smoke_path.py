@@ -1,4 +1,4 @@
-"""What a new member does first, page by page, with the requests that the frontend sends."""
+"""The first steps of a new member, page by page, with the requests of the frontend."""
 
 import io
 import time
@@ -69,7 +69,7 @@ def images(*photos: bytes, field: str = "images") -> list[Any]:
 
 
 def new_post(tab: Frontend, *photos: bytes, **fields: str) -> str:
-    """Through the form, which always sends a visibility; the id of the post."""
+    """Post through the form, which always sends a visibility; return the id of the post."""
     form = {"visibility": "public", **fields}
     body = tab.main("POST", "/posts", 201, data=form, files=images(*photos))
     post_id: str = body["data"]["id"]
@@ -77,7 +77,7 @@ def new_post(tab: Frontend, *photos: bytes, **fields: str) -> str:
 
 
 def card_of(posts: list[dict[str, Any]], post_id: str) -> dict[str, Any]:
-    """What a card shows of the post; it is not drawn without a picture."""
+    """Return the post's entry in a list, with the fields that a card needs."""
     (found,) = [post for post in posts if post["id"] == post_id]
     assert found["image"]["image_url"]
     assert found["user"]["first_name"]
@@ -85,13 +85,13 @@ def card_of(posts: list[dict[str, Any]], post_id: str) -> dict[str, Any]:
 
 
 def open_page(tab: Frontend) -> None:
-    """What every page fetches."""
+    """Send the requests of every page."""
     found = tab.data("/notifications?page=1&limit=50")
     assert isinstance(found["notifications"], list)
     assert isinstance(found["unreadCount"], int)
 
 
-def home(tab: Frontend, query: str = "") -> list[dict[str, Any]]:
+def open_home(tab: Frontend, query: str = "") -> list[dict[str, Any]]:
     open_page(tab)
     body = tab.main("GET", f"/posts?page=1&limit=20{query}")
     assert body["pagination"]["totalPages"] <= 1
@@ -101,7 +101,7 @@ def home(tab: Frontend, query: str = "") -> list[dict[str, Any]]:
 
 @both_variables
 def test_register_answer_the_survey_and_land_on_home(visit: Visit) -> None:
-    for first_name in ("Mai", "Nam"):  # twice: a blank phone is nobody's
+    for first_name in ("Mai", "Nam"):  # twice: a blank phone number may repeat
         tab = visit()
         assert tab.data("/options/jobs")[0]["value"] == "student"
         tab.register(first_name)
@@ -113,7 +113,7 @@ def test_register_answer_the_survey_and_land_on_home(visit: Visit) -> None:
             "expectation_level": 5,
         }
         tab.main("POST", "/survey", 201, json=answers)
-        assert home(tab) == []
+        assert open_home(tab) == []
         assert [found["name"] for found in tab.data("/options/categories")]
         assert tab.auth("GET", "/auth/me")["data"] == tab.user
     again = registration("Mai")
@@ -124,7 +124,7 @@ def test_register_answer_the_survey_and_land_on_home(visit: Visit) -> None:
 def test_post_three_pictures_and_find_them_by_category(visit: Visit, photos: list[bytes]) -> None:
     tab = visit("Mai")
     post_id = new_post(tab, *photos)
-    card = card_of(home(tab), post_id)
+    card = card_of(open_home(tab), post_id)
     assert card["title"]
     shown = tab.file(card["image"]["image_url"])
     assert (shown.status_code, shown.headers["Content-Type"]) == (200, "image/jpeg")
@@ -137,8 +137,8 @@ def test_post_three_pictures_and_find_them_by_category(visit: Visit, photos: lis
     detail = tab.main("PUT", f"/posts/{post_id}", json=edited)["data"]
     assert (detail["title"], detail["isLiked"]) == ("Three pictures", False)
     assert [image["display_order"] for image in detail["images"]] == [0, 1, 2]
-    assert card_of(home(tab, f"&categoryId={food}"), post_id)
-    assert home(tab, f"&categoryId={travel}") == []
+    assert card_of(open_home(tab, f"&categoryId={food}"), post_id)
+    assert open_home(tab, f"&categoryId={travel}") == []
     assert tab.main("GET", f"/posts?page=1&limit=30&categoryId={food}")["pagination"]["total"] == 1
 
 
@@ -174,7 +174,7 @@ def test_the_modal_and_what_the_author_hears_of_it_live(visit: Visit, photos: li
         assert followed["data"]["content"] == "Nam started following you"
         assert followed["data"]["created_at"]
 
-    reader.main("POST", f"/posts/{post_id}/like")  # from a list that showed no heart: no toggle
+    reader.main("POST", f"/posts/{post_id}/like")  # a like never toggles
     assert hearts(reader, post_id) == {True}
     reader.main("DELETE", f"/posts/{post_id}/like")
     reader.main("DELETE", f"/posts/{post_id}/like")
@@ -189,9 +189,13 @@ def test_the_modal_and_what_the_author_hears_of_it_live(visit: Visit, photos: li
 
 
 def hearts(tab: Frontend, post_id: str) -> set[bool]:
-    """Wherever the post is shown, after a reload."""
+    """Return the hearts in all lists that show the post, after a reload."""
     author = tab.data(f"/posts/{post_id}")["user"]["id"]
-    lists = [home(tab), tab.data(f"/users/{author}/posts"), tab.data("/posts?search=s&limit=50")]
+    lists = [
+        open_home(tab),
+        tab.data(f"/users/{author}/posts"),
+        tab.data("/posts?search=s&limit=50"),
+    ]
     shown = [card_of(posts, post_id)["isLiked"] for posts in lists]
     return {*shown, tab.data(f"/posts/{post_id}")["isLiked"]}
 
@@ -200,8 +204,8 @@ def test_suggestions_and_both_searches_with_the_real_models(
     worker: None, visit: Visit, photos: list[bytes]
 ) -> None:
     tab = visit("Mai")
-    assert eventually(lambda: all(tab.main("GET", "/health")["models_loaded"].values()))
-    for photo in photos:  # one at a time here, in parallel there
+    assert becomes_true(lambda: all(tab.main("GET", "/health")["models_loaded"].values()))
+    for photo in photos:  # the frontend sends them in parallel
         found = tab.main("POST", "/posts/generate-caption", files=images(photo, field="image"))
         assert found["data"]["caption"] not in ("", "Beautiful Image")
     suggested = tab.main("POST", "/posts/generate-metadata", files=images(photos[0]))["data"]
@@ -213,7 +217,7 @@ def test_suggestions_and_both_searches_with_the_real_models(
 
     posts = [new_post(tab, photo) for photo in photos[:2]]
     posts.append(new_post(tab, photos[2], photos[0], title="Xin chào"))
-    assert eventually(lambda: all(painted(tab, post_id) for post_id in posts))
+    assert becomes_true(lambda: all(is_processed(tab, post_id) for post_id in posts))
     tab.main("POST", f"/posts/{posts[0]}/like")
     described = tab.data(f"/posts/{posts[0]}")
     assert described["caption"] == described["images"][0]["ai_caption"]
@@ -225,25 +229,25 @@ def test_suggestions_and_both_searches_with_the_real_models(
         "POST", "/search/text?limit=50&minSimilarity=0.3", json={"query": described["caption"]}
     )["data"]
     assert text["query"] == described["caption"]
-    assert posts[0] in drawn(text)
+    assert posts[0] in card_ids(text)
     picture = tab.main(
         *("POST", "/search/image?limit=50&minSimilarity=0.25"),
         files=images(photos[1], field="image"),
     )["data"]
     assert picture["generated_caption"]
-    assert drawn(picture)[0] == posts[1]
+    assert card_ids(picture)[0] == posts[1]
     assert picture["results"][0]["similarity_score"] > 0.95
     for found in (text, picture):
         liked = {result["post"]["id"]: result["post"]["isLiked"] for result in found["results"]}
         assert not [post_id for post_id in liked if liked[post_id] != (post_id == posts[0])]
 
 
-def painted(tab: Frontend, post_id: str) -> bool:
+def is_processed(tab: Frontend, post_id: str) -> bool:
     return all(image["ai_status"] == "done" for image in tab.data(f"/posts/{post_id}")["images"])
 
 
-def drawn(found: dict[str, Any]) -> list[str]:
-    """The cards of a search, best first: one a post, each with a picture and its match in %."""
+def card_ids(found: dict[str, Any]) -> list[str]:
+    """Return the posts of a search's cards, best first, each with a picture and a score."""
     scores = [result["similarity_score"] for result in found["results"]]
     assert scores == sorted(scores, reverse=True)
     assert all(0 <= score <= 1 for score in scores)
@@ -257,7 +261,7 @@ def drawn(found: dict[str, Any]) -> list[str]:
     return ids
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 300) -> bool:
+def becomes_true(condition: Callable[[], bool], seconds: float = 300) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -300,7 +304,7 @@ def test_edit_the_profile_with_blanks_and_new_pictures(visit: Visit, photos: lis
     tab = visit("Mai")
     form = {"first_name": "Mai", "last_name": "Lê", "job": "artist", "bio": "Paints"}
     saved = tab.main("PUT", "/users/profile", json={**form, "phone": "", "date_of_birth": ""})
-    user = saved["data"]  # from now on the session's
+    user = saved["data"]  # replaces the session's user
     assert (user["id"], user["email"]) == (tab.user["id"], "mai@example.test")
     assert (user["last_name"], user["phone"], user["date_of_birth"]) == ("Lê", None, None)
     for kind, number in (("avatar", 0), ("cover", 1)):
@@ -316,7 +320,7 @@ def test_the_leaderboard_and_following_twice(visit: Visit, photos: list[bytes]) 
     author, reader = visit("Mai"), visit("Nam")
     post_id = new_post(author, photos[0])
     reader.data(f"/posts/{post_id}")
-    flush_views()  # as the clock does it
+    flush_views()  # as Celery beat does
     author_id = author.user["id"]
     viewed, active = (
         reader.data(f"/users/{name}?limit=50") for name in ("most-viewed", "most-active")
@@ -325,7 +329,7 @@ def test_the_leaderboard_and_following_twice(visit: Visit, photos: list[bytes]) 
     assert [(row["id"], row["totalPosts"]) for row in active] == [(author_id, 1)]
     posts = reader.data(f"/users/{author_id}/posts?limit=100")
     assert card_of(posts, post_id)["view_count"] == 1
-    for _ in range(2):  # the page does not look first, and takes success for what it is
+    for _ in range(2):  # the page sends it without a look at the state
         reader.main("POST", f"/users/{author_id}/follow")
     assert reader.data(f"/users/{author_id}")["statistics"]["followerCount"] == 1
     assert len(author.data("/notifications?page=1&limit=50")["notifications"]) == 1
@@ -349,6 +353,6 @@ def test_an_expired_token_leads_to_a_login_page_that_works(visit: Visit) -> None
     assert httpx.get(url).json()["error"] == "Invalid token"
     assert tab.data("/options/jobs")
     tab.log_in("MAI@example.test ", "secret 6")
-    assert home(tab) == []
+    assert open_home(tab) == []
     wrong = {"emailOrPhone": "mai@example.test", "password": "wrong"}
     assert tab.auth("POST", "/auth/login", 401, json=wrong)["error"] == "Invalid credentials"

@@ -34,11 +34,11 @@ from smimso.web.auth import issue_token
 from tests.contract.conftest import VECTOR
 from tests.properties import examples
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db, pytest.mark.usefixtures("_ai_answers")]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db, pytest.mark.usefixtures("_fake_ai")]
 
 ANYBODY = None  # a viewer without a token
 WORD = "common"  # in the title of every post
-MOST_RECENT = 28  # days
+RECENT_DAYS = 28
 ORDER = {"most-viewed": "totalViews", "most-active": "activityScore"}  # else by totalLikes
 NUMBERS = {
     *("totalLikes", "totalViews", "totalPosts", "totalComments", "recentPosts", "activityScore"),
@@ -101,7 +101,7 @@ def plans(draw: Callable[..., Any]) -> Plan:
             max_size=5,
         )
     )
-    deeds = st.frozensets(st.tuples(anyone, st.integers(0, len(posts) - 1)), max_size=8)
+    pairs_of_kind = st.frozensets(st.tuples(anyone, st.integers(0, len(posts) - 1)), max_size=8)
     comment = st.builds(
         PlannedComment,
         author=anyone,
@@ -112,9 +112,9 @@ def plans(draw: Callable[..., Any]) -> Plan:
         members=members,
         follows=draw(st.frozensets(st.sampled_from(pairs))),
         posts=tuple(posts),
-        likes=draw(deeds),
-        saves=draw(deeds),
-        views=draw(deeds),
+        likes=draw(pairs_of_kind),
+        saves=draw(pairs_of_kind),
+        views=draw(pairs_of_kind),
         comments=tuple(draw(st.lists(comment, max_size=6))),
     )
 
@@ -135,7 +135,7 @@ class World:
         self.posts = [self._new_post(number) for number in range(len(plan.posts))]
         self.images = [image for post in self.posts for image in self._new_images(post)]
         self.comments: list[Comment] = []
-        self.notified: list[tuple[int, int | None]] = []  # whom, about which post
+        self.notified: list[tuple[int, int | None]] = []  # recipient, post
         for one, other in plan.follows:
             follower, following = self.members[one], self.members[other]
             Follow.objects.create(follower=follower, following=following)
@@ -149,8 +149,8 @@ class World:
             self._comment(comment)
         Activity.objects.bulk_create(
             Activity(user=self.members[who], post=self.posts[post], activity_type=kind)
-            for kind, deeds in ACTIVITIES.items()
-            for who, post in getattr(plan, deeds)
+            for kind, pairs_of_kind in ACTIVITIES.items()
+            for who, post in getattr(plan, pairs_of_kind)
         )
 
     def _new_post(self, number: int) -> Post:
@@ -223,7 +223,7 @@ class World:
         self.notified.append((whom, post))
 
     def mark(self, number: int) -> str:
-        """A word that nothing else has: where it is, something of the post is."""
+        """Return a word that only this post contains: an answer with it shows part of the post."""
         return f"mark{number}q"
 
     def number_of(self, post_id: Any) -> int:
@@ -242,7 +242,7 @@ class World:
         return {number for number in range(len(self.posts)) if self.sees(viewer, number)}
 
     def traces(self, number: int) -> list[str]:
-        """Texts of which none may be in an answer to who does not see the post."""
+        """Return texts that no answer may contain if the viewer does not see the post."""
         post_id = self.posts[number].pk
         parts: list[PostImage | Comment] = [*self.images, *self.comments]
         ids = [str(part.pk) for part in parts if part.post_id == post_id]
@@ -258,7 +258,7 @@ def rolled_back() -> Iterator[None]:
 
 
 @contextmanager
-def built(plan: Plan) -> Iterator[World]:
+def build_world(plan: Plan) -> Iterator[World]:
     with rolled_back():
         world = World(plan)
         try:
@@ -269,7 +269,7 @@ def built(plan: Plan) -> Iterator[World]:
 
 
 class Viewer:
-    """Asks the API, and looks for traces of what it must not know in every answer."""
+    """A client of the API that looks for traces of hidden posts in every answer."""
 
     def __init__(self, world: World, number: int | None) -> None:
         self.world, self.number = world, number
@@ -284,13 +284,13 @@ class Viewer:
         return self._checked(self._client.get(f"/api/{path}"), status)
 
     def search(self, kind: str, **body: Any) -> list[int]:
-        """The numbers of the posts that were found."""
+        """Return the numbers of the matching posts."""
         path = f"/api/search/{kind}?limit=100&minSimilarity=0"
         if kind == "image":
             body = {"image": ContentFile(PIXEL, "x.gif")}
         form = "multipart" if kind == "image" else "json"
         found = self._client.post(path, body, format=form).json()["data"]
-        found.pop("query", None)  # it says what was asked for
+        found.pop("query", None)  # it repeats the query
         self._has_no_trace(json.dumps(found))
         assert found["count"] == len(found["results"])
         return [self.world.number_of(result["post_id"]) for result in found["results"]]
@@ -370,7 +370,7 @@ DENSE = Plan(
 @example(DENSE)
 @given(plans())
 def test_no_answer_shows_counts_or_changes_what_the_viewer_does_not_see(plan: Plan) -> None:
-    with built(plan) as world:
+    with build_world(plan) as world:
         for check in (
             check_lists_and_single_posts,
             check_searches,
@@ -389,7 +389,7 @@ def numbers(world: World, posts: Iterable[dict[str, Any]]) -> set[int]:
     return {world.number_of(post["id"]) for post in posts}
 
 
-def has_exactly(viewer: Viewer, path: str, expected: set[int]) -> None:
+def check_list(viewer: Viewer, path: str, expected: set[int]) -> None:
     more = "&" if "?" in path else "?"
     whole = viewer.get(f"{path}{more}limit=100")
     assert len(whole["data"]) == whole["pagination"]["total"] == len(expected)
@@ -399,7 +399,7 @@ def has_exactly(viewer: Viewer, path: str, expected: set[int]) -> None:
 def check_lists_and_single_posts(world: World) -> None:
     plan = world.plan
     for viewer in members(world):
-        lists_are_right(viewer)
+        check_lists_of(viewer)
         before = snapshot()
         for number, post in enumerate(world.posts):
             status = 200 if number in viewer.visible else 404
@@ -417,28 +417,28 @@ def check_lists_and_single_posts(world: World) -> None:
             assert viewer.has_file(image) == (plan.posts[number].visibility == "public")
 
 
-def lists_are_right(viewer: Viewer) -> None:
+def check_lists_of(viewer: Viewer) -> None:
     world, plan = viewer.world, viewer.world.plan
-    has_exactly(viewer, "posts", viewer.visible)
+    check_list(viewer, "posts", viewer.visible)
     assert viewer.get("posts?limit=1")["pagination"]["total"] == len(viewer.visible)
-    has_exactly(viewer, f"posts?search={WORD}", viewer.visible)
+    check_list(viewer, f"posts?search={WORD}", viewer.visible)
     in_category = {number for number in viewer.visible if plan.posts[number].in_category}
-    has_exactly(viewer, f"posts?categoryId={world.category.pk}", in_category)
+    check_list(viewer, f"posts?categoryId={world.category.pk}", in_category)
     for number in viewer.hidden:
-        has_exactly(viewer, f"posts?search={world.mark(number)}", set())
+        check_list(viewer, f"posts?search={world.mark(number)}", set())
     for who, member in enumerate(world.members):
         theirs = {number for number in viewer.visible if plan.posts[number].author == who}
-        has_exactly(viewer, f"posts/user/{member.pk}", theirs)
-        has_exactly(viewer, f"users/{member.pk}/posts", theirs)
+        check_list(viewer, f"posts/user/{member.pk}", theirs)
+        check_list(viewer, f"users/{member.pk}/posts", theirs)
         if who == viewer.number:
-            has_exactly(viewer, "users/profile/posts", theirs)
-    for deeds, paths in (
+            check_list(viewer, "users/profile/posts", theirs)
+    for pairs_of_kind, paths in (
         (plan.likes, ("posts/liked", "users/liked-posts")),
         (plan.saves, ("posts/saved", "users/saved-posts")),
     ):
-        mine = {post for who, post in deeds if who == viewer.number} & viewer.visible
+        mine = {post for who, post in pairs_of_kind if who == viewer.number} & viewer.visible
         for path in paths:
-            has_exactly(viewer, path, mine)
+            check_list(viewer, path, mine)
 
 
 def check_searches(world: World) -> None:
@@ -489,16 +489,16 @@ def check_numbers(world: World) -> None:
             assert viewer.get(f"users/{member.pk}")["data"]["statistics"] == expected
             if who == viewer.number:
                 assert viewer.get("users/profile")["data"]["statistics"] == expected
-        activities_are_right(viewer)
-        related_members_are_right(viewer)
-        notifications_are_right(viewer)
+        check_activities(viewer)
+        check_related_members(viewer)
+        check_notifications(viewer)
 
 
-def activities_are_right(viewer: Viewer) -> None:
+def check_activities(viewer: Viewer) -> None:
     expected = Counter(
         (kind, post)
-        for kind, deeds in ACTIVITIES.items()
-        for who, post in getattr(viewer.world.plan, deeds)
+        for kind, pairs_of_kind in ACTIVITIES.items()
+        for who, post in getattr(viewer.world.plan, pairs_of_kind)
         if who == viewer.number and post in viewer.visible
     )
 
@@ -513,7 +513,7 @@ def activities_are_right(viewer: Viewer) -> None:
     assert found("?type=like") == Counter(of_one_kind)
 
 
-def related_members_are_right(viewer: Viewer) -> None:
+def check_related_members(viewer: Viewer) -> None:
     world, plan = viewer.world, viewer.world.plan
     liked = {post for who, post in plan.likes if who == viewer.number and post in viewer.visible}
     strangers = {
@@ -526,7 +526,7 @@ def related_members_are_right(viewer: Viewer) -> None:
     assert found == {str(world.members[who].pk) for who in related or strangers}
 
 
-def notifications_are_right(viewer: Viewer) -> None:
+def check_notifications(viewer: Viewer) -> None:
     expected = [
         post
         for whom, post in viewer.world.notified
@@ -541,7 +541,7 @@ def notifications_are_right(viewer: Viewer) -> None:
 def check_leaderboards(world: World) -> None:
     plan = world.plan
     public = {n for n, post in enumerate(plan.posts) if post.visibility == "public"}
-    recent = {number for number in public if plan.posts[number].days_old < MOST_RECENT}
+    recent = {number for number in public if plan.posts[number].days_old < RECENT_DAYS}
     boards: dict[str, dict[str, dict[str, int]]] = {
         name: {} for name in ("top-creators", "most-favorite", "most-viewed", "most-active")
     }
@@ -587,8 +587,8 @@ def check_refusals(world: World) -> None:
             known = viewer.number is not None
             if known and number in viewer.visible:
                 if plan.posts[number].author != viewer.number:
-                    owners_alone(viewer, post)
-                replies_stay_in_their_post(viewer, post)
+                    check_owners_alone(viewer, post)
+                check_replies(viewer, post)
                 continue
             status = 404 if known else 401
             for method, path, body in (
@@ -608,12 +608,12 @@ def check_refusals(world: World) -> None:
     assert snapshot() == before
 
 
-def owners_alone(viewer: Viewer, post: Post) -> None:
+def check_owners_alone(viewer: Viewer, post: Post) -> None:
     viewer.refused("PUT", f"posts/{post.pk}", 403, {"title": "changed"})
     viewer.refused("DELETE", f"posts/{post.pk}", 403)
 
 
-def replies_stay_in_their_post(viewer: Viewer, post: Post) -> None:
+def check_replies(viewer: Viewer, post: Post) -> None:
     elsewhere = [c for c in viewer.world.comments if c.post_id != post.pk]
     for comment in elsewhere[:1]:
         body = {"content": "changed", "parent_comment_id": str(comment.pk)}

@@ -12,7 +12,7 @@ WITHOUT_A_BROWSER = "NO BROWSER: the browser tests did not run. Install chromium
 _missing: list[str] = []
 
 
-DEMO_POSTS = 36  # more than one page of public ones, and half of what the models take time for
+DEMO_POSTS = 36  # enough public ones for two pages; the models need half of the time
 
 
 @pytest.fixture(scope="session")

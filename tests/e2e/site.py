@@ -25,7 +25,7 @@ from smimso.local import servers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE = 300.0  # seconds; a loaded machine may need many of them, an idle one needs few
-# What the settings of the other tests put into the environment.
+# Prefixes of the variables that the settings of the other tests set.
 FOREIGN = ("SMIMSO_", "DATABASE_URL", "REDIS_URL", "DJANGO_", "SECRET_KEY", "JWT_", "HF_", "EMAIL_")
 
 
@@ -58,7 +58,7 @@ class Site:
     process: subprocess.Popen[str]
     redis: RedisServer
     data_dir: Path
-    last_worker: str  # whose answer is the last line of a start
+    last_worker: str  # the start is complete when it answers
     log: list[str] = field(default_factory=list)
     ready: threading.Event = field(default_factory=threading.Event)
 
@@ -74,7 +74,7 @@ class Site:
                 self.ready.set()
 
     def pid_of(self, program: str) -> int:
-        """`bulk`, `interactive`, `web` …: the newest process of that name."""
+        """Return the id of the newest process of that name (`bulk`, `interactive`, `web`, …)."""
         words = {"web": "uvicorn"}.get(program, f"{program}@smimso")
         for child in psutil.Process(self.process.pid).children(recursive=True):
             with suppress(psutil.Error):  # it ended in between
@@ -83,7 +83,7 @@ class Site:
         raise LookupError(program)
 
     def wait_for_line(self, *words: str, seconds: float = 60) -> str:
-        """The first line of what `manage.py up` printed that has all the words in it."""
+        """Return the first line of output that contains all the words; wait for it."""
         deadline = time.monotonic() + seconds
         while True:
             for line in list(self.log):
@@ -99,7 +99,7 @@ class Site:
         return httpx.post(self.url + path, headers=_bearer(token), timeout=PATIENCE, **options)
 
     def register(self, first_name: str) -> str:
-        """A new member's token."""
+        """Register a member and return the token."""
         email = f"{first_name.lower()}-{uuid4().hex[:8]}@example.test"
         form = {"email": email, "password": "secret-1", "first_name": first_name}
         answer = self.post("/api/auth/register", json={**form, "last_name": "Test"})
@@ -132,7 +132,7 @@ def _bearer(token: str) -> dict[str, str]:
 
 @contextmanager
 def running_site(*, with_ai: bool = True, demo_posts: int | None = None) -> Iterator[Site]:
-    """Started in a directory of its own, with the demo unless it is without AI; then removed."""
+    """Run an installation in a temporary directory, with the demo unless it is without AI."""
     with tempfile.TemporaryDirectory(prefix="smimso-e2e-", ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o755)  # as root, PostgreSQL runs as another user
         redis = RedisServer(Path(name) / "redis-server")
@@ -186,8 +186,8 @@ def _wait_until_ready(site: Site) -> None:
             raise RuntimeError("The site did not start:\n" + "".join(site.log))
 
 
-def drawn(scene: Scene, width: int = 1024) -> bytes:
-    """A scene as a JPEG file."""
+def draw_jpeg(scene: Scene, width: int = 1024) -> bytes:
+    """Draw a scene and return it as a JPEG file."""
     file = io.BytesIO()
     draw_scene(scene, width).save(file, "JPEG", quality=90)
     return file.getvalue()

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from ai.demo_models.scenes import Scene, SceneObject
-from tests.e2e.site import Site, drawn
+from tests.e2e.site import Site, draw_jpeg
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +43,7 @@ class Visitor:
         self.page.goto(self.site.url + path)
 
     def register(self) -> str:
-        """The new member's e-mail."""
+        """Register a member and return the e-mail address."""
         email = f"ha-{uuid4().hex[:8]}@example.test"
         self.open("/register")
         self.page.get_by_label("First name").fill("Hà")
@@ -73,7 +73,7 @@ def test_a_person_uploads_a_picture_and_finds_it_by_words_and_by_picture(visitor
     page = visitor.page
     visitor.register()
     visitor.open("/upload")
-    visitor.choose("#images", drawn(ROBOT))
+    visitor.choose("#images", draw_jpeg(ROBOT))
     page.get_by_role("button", name="Share").click()
     state = page.locator("#uploaded-state")
     expect(state).to_contain_text("Searchable and captioned")
@@ -81,7 +81,7 @@ def test_a_person_uploads_a_picture_and_finds_it_by_words_and_by_picture(visitor
     expect(page.locator("main")).to_contain_text("red robot")
     post_path = re.search(r"/post/[0-9a-f-]{36}", page.url)
     assert post_path is not None
-    page.keyboard.press("End")  # similar pictures are fetched when one comes to them
+    page.keyboard.press("End")  # similar pictures load when they come into view
     expect(page.locator("main .card").first).to_be_visible()
 
     visitor.open("/search")
@@ -91,7 +91,7 @@ def test_a_person_uploads_a_picture_and_finds_it_by_words_and_by_picture(visitor
     expect(first).to_have_attribute("href", post_path[0])
     expect(page.locator("#results .badge.score").first).to_contain_text("%")
 
-    visitor.choose("#image", drawn(ROBOT, 500))
+    visitor.choose("#image", draw_jpeg(ROBOT, 500))
     expect(page.locator("#results")).to_contain_text("The AI sees in your picture")
     expect(page.locator("#results .card-link").first).to_have_attribute("href", post_path[0])
 

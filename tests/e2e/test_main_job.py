@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ai.demo_models.scenes import Scene, SceneObject
-from tests.e2e.site import Site, drawn
+from tests.e2e.site import Site, draw_jpeg
 
 pytestmark = pytest.mark.slow
 
@@ -55,17 +55,17 @@ def test_an_uploaded_picture_is_found_first_by_words_by_picture_and_by_similarit
     posts: dict[str, str] = {}
     look_alikes: dict[str, str] = {}  # the same things in another arrangement
     for query, scene in QUERIES.items():
-        post = site.upload(author, drawn(scene), visibility="private")
+        post = site.upload(author, draw_jpeg(scene), visibility="private")
         assert post["images"][0]["ai_status"] == "pending"
         posts[query] = post["id"]
-        other = drawn(replace(scene, seed=scene.seed + 500))
+        other = draw_jpeg(replace(scene, seed=scene.seed + 500))
         look_alikes[query] = site.upload(author, other)["id"]
     site.wait_until_done(author, *posts.values(), *look_alikes.values())
 
     for query, scene in QUERIES.items():
         post_id, look_alike = posts[query], look_alikes[query]
         assert set(found_by_text(site, query, author)[:2]) == {post_id, look_alike}
-        by_image = found_by_image(site, drawn(scene, 640), author)
+        by_image = found_by_image(site, draw_jpeg(scene, 640), author)
         assert by_image["results"][0]["post_id"] == post_id
         assert scene.main.kind in by_image["generated_caption"]
         assert similar(site, look_alike, author)[0] == post_id
@@ -73,8 +73,8 @@ def test_an_uploaded_picture_is_found_first_by_words_by_picture_and_by_similarit
 
 def test_what_the_author_left_open_is_filled_from_caption_and_category(site: Site) -> None:
     author = site.register("Author")
-    blank = site.upload(author, drawn(UMBRELLAS))
-    written = site.upload(author, drawn(UMBRELLAS), title="Đêm tuyết", tags='["ô"]')
+    blank = site.upload(author, draw_jpeg(UMBRELLAS))
+    written = site.upload(author, draw_jpeg(UMBRELLAS), title="Đêm tuyết", tags='["ô"]')
     site.wait_until_done(author, blank["id"], written["id"])
 
     filled = site.get(f"/api/posts/{blank['id']}", author).json()["data"]
@@ -88,9 +88,9 @@ def test_what_the_author_left_open_is_filled_from_caption_and_category(site: Sit
 
 def test_a_stranger_never_sees_a_private_picture(site: Site) -> None:
     author, stranger = site.register("Author"), site.register("Stranger")
-    picture = drawn(replace(UMBRELLAS, seed=15_000_010))
+    picture = draw_jpeg(replace(UMBRELLAS, seed=15_000_010))
     private = site.upload(author, picture, visibility="private")
-    public = site.upload(author, drawn(replace(UMBRELLAS, seed=15_000_011)))
+    public = site.upload(author, draw_jpeg(replace(UMBRELLAS, seed=15_000_011)))
     site.wait_until_done(author, private["id"], public["id"])
     image_url = private["images"][0]["image_url"]
 
@@ -109,7 +109,7 @@ def test_a_stranger_never_sees_a_private_picture(site: Site) -> None:
 
 
 def test_the_documented_calls_work_as_written(site: Site) -> None:
-    picture = drawn(UMBRELLAS)
+    picture = draw_jpeg(UMBRELLAS)
     features = site.post("/api/ai/image-features", files={"image": picture}).json()
     assert set(features) == {"embedding", "caption"}
     assert len(features["embedding"]) == 512

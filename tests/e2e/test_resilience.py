@@ -1,4 +1,4 @@
-"""Nothing is lost: a worker dies in the middle of a batch, Redis is away during uploads."""
+"""No image is lost when a worker dies during a batch or Redis is down during uploads."""
 
 import time
 
@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from ai.demo_models.scenes import choose_demo_scenes
-from tests.e2e.site import PATIENCE, Site, drawn
+from tests.e2e.site import PATIENCE, Site, draw_jpeg
 
 pytestmark = pytest.mark.slow
 
@@ -19,9 +19,9 @@ def test_a_worker_killed_in_the_middle_of_its_work_loses_no_image(site: Site) ->
     scenes = choose_demo_scenes(IMAGES, seed=7)
     posts = []
     worker = psutil.Process(site.pid_of("bulk"))
-    worker.suspend()  # else a quick one is done before the last picture is there
+    worker.suspend()  # a fast worker would be done before the last upload
     for start in range(0, IMAGES, IMAGES_PER_POST):
-        pictures = [drawn(scene, 480) for scene in scenes[start : start + IMAGES_PER_POST]]
+        pictures = [draw_jpeg(scene, 480) for scene in scenes[start : start + IMAGES_PER_POST]]
         posts.append(site.upload(author, *pictures)["id"])
     worker.resume()
     deadline = time.monotonic() + PATIENCE
@@ -38,7 +38,7 @@ def test_a_worker_killed_in_the_middle_of_its_work_loses_no_image(site: Site) ->
 
 def test_an_outage_of_redis_during_uploads_loses_no_image(site: Site) -> None:
     author = site.register("Author")
-    pictures = [drawn(scene, 480) for scene in choose_demo_scenes(6, seed=8)]
+    pictures = [draw_jpeg(scene, 480) for scene in choose_demo_scenes(6, seed=8)]
     posts = [site.upload(author, pictures[0])["id"]]
     site.redis.stop()
     stopped = time.monotonic()
@@ -46,7 +46,7 @@ def test_an_outage_of_redis_during_uploads_loses_no_image(site: Site) -> None:
         for picture in pictures[1:]:
             posts.append(site.upload(author, picture)["id"])
             time.sleep(1)
-        # Words answer while the AI is out of reach.
+        # Keyword search works while the AI is unreachable.
         answer = site.post("/api/search/text", author, json={"query": "cat"})
         assert answer.status_code == 200
         assert not answer.json()["data"]["ai_available"]
