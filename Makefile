@@ -15,13 +15,14 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # Lanes: pytest processes with a PostgreSQL, a Redis and a data directory each.
 LANES ?= 2
-PYTEST = $(BIN)/python -m pytest --numprocesses $(LANES) --dist loadgroup --no-loadscope-reorder
+LANE_OPTIONS = --numprocesses $(LANES) --dist loadgroup --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest $(LANE_OPTIONS)
 
 demo: $(VENV)/.demo
 	$(BIN)/python manage.py up --demo
 
 test: lint
-	$(PYTEST)
+	$(PYTEST) --durations 20
 
 check: lint
 	$(PYTEST) -m "not slow"
@@ -36,7 +37,7 @@ lint: $(VENV)/.dev
 
 coverage: $(VENV)/.dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest --numprocesses $(LANES) --dist loadgroup --no-loadscope-reorder
+	$(BIN)/coverage run -m pytest $(LANE_OPTIONS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ SERVED_QUEUES = (
 # Session fixtures that take seconds or minutes to start, the slowest first. All tests that need
 # one of them run in the same lane of pytest-xdist and count as slow.
 SHARED_PROGRAMS = ("site", "worker_process")
+shared_programs = ExitStack()  # closed when a lane goes on to tests that do not need them
 ALL_ARE_SLOW = re.compile(r"^pytestmark = (?:\[[^\]]*?)?pytest\.mark\.slow", re.MULTILINE)
 
 
@@ -87,10 +88,24 @@ def pytest_collection_modifyitems(
         items.sort(key=_rank)
 
 
+def _group(item: pytest.Item) -> str:
+    group: str = next(item.iter_markers("xdist_group")).args[0]
+    return group
+
+
 def _rank(item: pytest.Item) -> tuple[int, bool]:
-    group = next(item.iter_markers("xdist_group")).args[0]
+    group = _group(item)
     shared = SHARED_PROGRAMS.index(group) if group in SHARED_PROGRAMS else len(SHARED_PROGRAMS)
     return shared, item.get_closest_marker("slow") is None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
+    """Stop a worker before other tests of the lane write into its queues."""
+    yield
+    is_last = nextitem is None or _group(nextitem) != _group(item)
+    if hasattr(item.config, "workerinput") and is_last and _group(item) in SHARED_PROGRAMS:
+        shared_programs.close()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -244,11 +259,13 @@ def worker_process(servers: Path, django_db_setup: None) -> Iterator[None]:
             "SMIMSO_AI_THREADS": "1",  # on a busy machine more threads would wait for each other
         },
     )
-    with running(program, servers) as process:
-        wait_until(
-            lambda: celery_app.control.ping(destination=[WORKER], timeout=0.5), process, seconds=300
-        )
-        yield
+    shared_programs.callback(_redis().flushdb)  # what the worker said of itself
+    process = shared_programs.enter_context(running(program, servers))
+    wait_until(
+        lambda: celery_app.control.ping(destination=[WORKER], timeout=0.5), process, seconds=300
+    )
+    yield
+    shared_programs.close()
 
 
 @pytest.fixture

@@ -31,8 +31,8 @@ class Stack:
     environment: dict[str, str]  # of the programs
     with_ai: bool
     demo: bool
-    demo_posts: int | None  # None: as many as `seed_demo` creates by itself
     log: Callable[[str], None]
+    demo_posts: int | None = None  # None: the default of `seed_demo`
 
     async def start(self, supervisor: Supervisor) -> None:
         """Start everything that users wait for, and wait until it answers.

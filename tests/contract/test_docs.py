@@ -82,6 +82,6 @@ def test_the_docs_page_needs_our_own_files_alone() -> None:
     assert response.status_code == 200
     page = Page(response.content.decode())
     assert page.inline == []
-    assert len(page.files) == 3
+    assert any(file.endswith(".js") for file in page.files)
     for file in page.files:
         assert finders.find(file.removeprefix("/static/")), file

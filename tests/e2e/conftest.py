@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.conftest import shared_programs
 from tests.e2e.site import Site, running_site
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -17,8 +18,8 @@ DEMO_POSTS = 36  # enough public ones for two pages; the models need half of the
 
 @pytest.fixture(scope="session")
 def site() -> Iterator[Site]:
-    with running_site(demo_posts=DEMO_POSTS) as site:
-        yield site
+    yield shared_programs.enter_context(running_site(demo_posts=DEMO_POSTS))
+    shared_programs.close()
 
 
 @pytest.fixture(scope="module")  # playwright's event loop must not run on under other tests

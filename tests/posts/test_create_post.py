@@ -347,7 +347,7 @@ def test_without_redis_the_post_is_saved_and_waits(api: Api, owner: User, redis_
     start = time.monotonic()
     response = create(api(owner), upload("red"), upload("blue"))
     assert response.status_code == 201
-    assert time.monotonic() - start < 60
+    assert time.monotonic() - start < 10  # attempts to connect again would take longer
     assert len(stored_files()) == 6
     for image in PostImage.objects.all():
         assert (image.ai_status, image.ai_queued_at) == (AIStatus.PENDING, None)

@@ -116,5 +116,4 @@ def test_periodic_tasks_expire_when_the_next_one_is_due() -> None:
 def test_each_nightly_task_has_an_hour_of_its_own(settings: Any) -> None:
     schedules = [entry["schedule"] for entry in settings.CELERY_BEAT_SCHEDULE.values()]
     hours = [schedule.hour for schedule in schedules if isinstance(schedule, crontab)]
-    assert len(hours) == 3
-    assert len(set(map(str, hours))) == 3
+    assert len(set(map(str, hours))) == len(hours) > 1

@@ -161,9 +161,8 @@ def test_an_installation_survives_crashes_a_kill_and_stops_with_its_data(
 def is_refused_while_another_runs(start: Callable[..., Up]) -> None:
     second = start()
     assert second.process.wait(PATIENCE) == 1
-    assert second.output.read_text() == (
-        f"manage.py: {second.data_dir} is in use: SMIMSO already runs on it.\n"
-    )
+    [line] = second.output.read_text().splitlines()
+    assert f"{second.data_dir} is in use" in line
 
 
 def test_it_stops_cleanly_in_the_middle_of_a_start(start: Callable[..., Up]) -> None:
@@ -177,10 +176,9 @@ def test_a_busy_port_is_named(start: Callable[..., Up]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         up = start(port=server.getsockname()[1])
         assert up.process.wait(PATIENCE) == 1
-    assert up.output.read_text() == (
-        f"manage.py: Port {up.port} on 127.0.0.1 is not free (Address already in use); "
-        "PORT names another.\n"
-    )
+    [line] = up.output.read_text().splitlines()
+    assert f"Port {up.port} on 127.0.0.1 is not free" in line
+    assert "PORT names another" in line
 
 
 def test_a_data_directory_that_cannot_be_written_is_named(
