@@ -81,7 +81,7 @@ def similar(request: HttpRequest, post_id: UUID) -> HttpResponse:
 
 
 def _form(request: PageRequest, given: QueryDict) -> dict[str, Any]:
-    """What the form shows of what was asked for."""
+    """Return the values of the form for the current query."""
     chosen = {name: given.get(name, "") for name in FILTERS}
     chosen["author"] = _author_name(chosen["author"])
     return {
@@ -97,7 +97,7 @@ def _form(request: PageRequest, given: QueryDict) -> dict[str, Any]:
 
 
 def _author_name(author: str) -> str:
-    """Of the member with this id; any other text is a name already."""
+    """Return the name of the member with this id; any other text already is a name."""
     try:
         return get_active_member(UUID(author)).full_name
     except (ValueError, NotFound):
@@ -148,7 +148,7 @@ def _results(
 
 
 def _address(request: PageRequest, cursor: str) -> str:
-    """Of the page that follows, with all that the form shows."""
+    """Return the query string of the next page, with all values of the form."""
     given = (request.GET if request.method != "POST" else request.POST).copy()
     given.pop("csrfmiddlewaretoken", None)
     given["cursor"] = cursor

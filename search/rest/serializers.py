@@ -38,7 +38,7 @@ class TextSearchSerializer(serializers.Serializer):
 
 
 class FiltersSerializer(serializers.Serializer):
-    """What is blank is not asked for. Dates are days in UTC, the last one included."""
+    """Filters; blank ones are ignored. Dates are days in UTC, and the last one is included."""
 
     category = serializers.CharField(
         required=False, allow_blank=True, max_length=100, help_text="A slug or an id"
@@ -118,7 +118,7 @@ class SearchSerializer(FiltersSerializer):
         required=False,
         allow_blank=True,
         max_length=8_000,
-        help_text="Of the next page; then only `limit` counts beside it",
+        help_text="Cursor of the next page; of the other parameters only `limit` counts then",
     )
 
     def query(self, image: Image.Image | None = None) -> Query:

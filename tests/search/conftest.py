@@ -112,7 +112,7 @@ def _no_index(transactional_db: None) -> Any:
 
 @contextmanager
 def holding_the_lock() -> Iterator[None]:
-    """As another process does that builds the index."""
+    """Hold the lock as another process does that builds the index."""
     locked, done = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -136,7 +136,7 @@ def holding_the_lock() -> Iterator[None]:
 
 @pytest.fixture
 def openai_scale(settings: Any) -> None:
-    """What a cosine is worth is known for this model, whatever the demo's models become."""
+    """Use a model with a known scale, whatever the demo's models become."""
     settings.AI_CLIP_MODEL, settings.AI_CLIP_PRETRAINED = "ViT-B-32-quickgelu", "openai"
 
 

@@ -1,4 +1,4 @@
-"""What a cosine is worth: on the model's scale, and for each query by a sample.
+"""The score of a cosine: on the model's scale, and for each query by a sample.
 
 The collections are made like OpenAI's space: images in a cone, around motifs, and texts apart from
 them. Unrelated texts have cosines of 0.10 to 0.22 to an image, matching ones of 0.24 to 0.34.
@@ -36,7 +36,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def noise(random: np.random.Generator, *shape: int) -> np.ndarray:
-    """Of unit length, on the axes that neither the cone nor a motif has."""
+    """Return vectors of unit length, on the axes that neither the cone nor a motif has."""
     drawn = np.zeros((*shape, SIDE))
     drawn[..., OTHERS] = random.normal(size=(*shape, SIDE - 1 - MOTIFS))
     return unit(drawn)
@@ -128,7 +128,7 @@ def test_nonsense_finds_few_or_none(count: int, unrelated: float) -> None:
 
 
 def test_a_query_to_which_all_images_are_about_as_near_is_trusted_less() -> None:
-    """Of the demo model, whose nonsense has half of the usual spread."""
+    """Use the scale of the demo model, whose nonsense has half of the usual spread."""
     vector, scale = np.eye(SIDE)[0], scale_for("text", DEMO)
     wide, narrow = (
         CollectionSample(

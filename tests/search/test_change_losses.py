@@ -53,7 +53,7 @@ def images(owner: User, knows: Knows, settings: Any, tmp_path: Path) -> Callable
 
 
 def try_all() -> None:
-    """As workers do, until there is nothing to do any more."""
+    """Do the workers' part until nothing is left to do."""
     while embeddings.backfill([NextModel()], after=None, until=None):
         pass
 

@@ -1,4 +1,4 @@
-"""What is found among drawn scenes by the bundled model; benchmarks/relevance.py asks more."""
+"""Results among drawn scenes with the bundled model; benchmarks/relevance.py asks more."""
 
 from functools import cache
 

@@ -41,7 +41,7 @@ def cast(owner: User, friend: User, follower: User, stranger: User) -> list[Any]
 
 
 def rolled_back(stack: ExitStack) -> None:
-    """What an example writes is gone with it."""
+    """Roll back everything that an example writes."""
     stack.enter_context(transaction.atomic())
     stack.callback(transaction.set_rollback, True)
 

@@ -202,7 +202,7 @@ def test_words_alone_are_looked_for_only_where_what_is_near_fills_no_page(
 def test_it_is_the_first_page_of_the_whole_list(
     query: str, limit: int, api: Api, stranger: User, vector_post: NewPost, meaning: list[str]
 ) -> None:
-    """Whether what is near fills it or not; how telling words are may differ, and so scores."""
+    """The page is the same whether or not near posts fill it; only scores may differ."""
     said = ["", "lake", "red", "boat", "a red boat", "red lake"]
     for number in range(25):
         embedded(vector_post, 0.35 - 0.01 * number, description=said[number % len(said)])

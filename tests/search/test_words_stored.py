@@ -1,4 +1,4 @@
-"""What is searched follows what is written, whoever writes it and however."""
+"""The search document follows its sources, whoever writes them and however."""
 
 from collections.abc import Callable
 from typing import Any
