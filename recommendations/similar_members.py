@@ -1,7 +1,6 @@
 """Members with similar interests: by the survey, or else by the posts they like."""
 
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -67,7 +66,7 @@ _QUERY = """
 """
 
 
-def similar_members(viewer: User, *, limit: int) -> list[dict[str, Any]]:
+def similar_members(viewer: User, *, limit: int) -> list[dict[str, object]]:
     """Return dictionaries with a score of 0..1, best first.
 
     Members without a survey are compared by embedding; without any interactions there are none.
@@ -78,7 +77,7 @@ def similar_members(viewer: User, *, limit: int) -> list[dict[str, Any]]:
     return _by_embedding(viewer, limit)
 
 
-def _by_survey(viewer: User, limit: int) -> list[dict[str, Any]]:
+def _by_survey(viewer: User, limit: int) -> list[dict[str, object]]:
     values: dict[str, str | float] = {
         "viewer": str(viewer.pk),
         "limit": limit,
@@ -92,7 +91,7 @@ def _by_survey(viewer: User, limit: int) -> list[dict[str, Any]]:
 
 
 @in_one_vector_space
-def _by_embedding(viewer: User, limit: int) -> list[dict[str, Any]]:
+def _by_embedding(viewer: User, limit: int) -> list[dict[str, object]]:
     """Compare the embeddings in the space of the current model."""
     model = ai.clip_name()
     interactions = interests.interactions_of(viewer, model)
