@@ -17,7 +17,7 @@ from search import retrieval, services
 from search.query import Query, parse_query
 from search.query_embedding import encode_query
 
-SCENES, WIDTH, QUERIES = 320, 224, 25
+SCENES, WIDTH, QUERIES = 320, 224, 20
 pytestmark = pytest.mark.django_db
 
 
@@ -33,10 +33,16 @@ def vectors_of_scenes() -> np.ndarray:
     return get_engine().embed_images([draw_scene(scene, WIDTH) for scene in scenes])
 
 
+@cache
+def embed_text(text: str) -> list[float]:
+    vector: list[float] = get_engine().embed_texts([text])[0].tolist()
+    return vector
+
+
 @pytest.fixture
 def posts(db: None, scenes: list[Scene], monkeypatch: pytest.MonkeyPatch) -> dict[object, int]:
     """The places of the posts' scenes, by the posts' ids."""
-    monkeypatch.setattr(ai, "embed_text", lambda text: get_engine().embed_texts([text])[0].tolist())
+    monkeypatch.setattr(ai, "embed_text", embed_text)
     captions = [caption(scene) for scene in scenes]
     saved = judged.save_posts(scenes, vectors_of_scenes(), captions, ai.clip_name())
     return {post.pk: number for number, post in enumerate(saved)}
