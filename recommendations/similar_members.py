@@ -71,9 +71,9 @@ def similar_members(viewer: User, *, limit: int) -> list[dict[str, object]]:
 
     Members without a survey are compared by embedding; without any interactions there are none.
     """
-    found = _by_survey(viewer, limit)
-    if found or Survey.objects.filter(user=viewer).exists():
-        return found
+    members = _by_survey(viewer, limit)
+    if members or Survey.objects.filter(user=viewer).exists():
+        return members
     return _by_embedding(viewer, limit)
 
 
@@ -108,15 +108,15 @@ def _by_embedding(viewer: User, limit: int) -> list[dict[str, object]]:
         (each.user, similarity_score(1 - each.distance, "image", model))
         for each in nearest.defer("vector")[:limit]
     ]
-    found = [(user, score) for user, score in scored if score > 0]
-    shared = _shared_categories(viewer, [user for user, _ in found])
+    similar = [(user, score) for user, score in scored if score > 0]
+    shared = _shared_categories(viewer, [user for user, _ in similar])
     return [
         {
             **{name: getattr(user, name) for name in _CARD},
             "similarity_score": score,
             "shared_interests": shared.get(user.pk, []),
         }
-        for user, score in found
+        for user, score in similar
     ]
 
 

@@ -72,10 +72,10 @@ class FiltersSerializer(serializers.Serializer):
 
     def validate_category(self, category: str) -> UUID:
         pk = _parse_id(category)
-        found = Category.objects.filter(Q(pk=pk) if pk else Q(slug=category)).first()
-        if found is None:
+        match = Category.objects.filter(Q(pk=pk) if pk else Q(slug=category)).first()
+        if match is None:
             raise serializers.ValidationError(str(InvalidInput("category_not_found")))
-        return found.pk
+        return match.pk
 
     def filters(self) -> Filters:
         given = self.validated_data
