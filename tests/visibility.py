@@ -1,4 +1,4 @@
-"""Who sees which posts of `owner`: the one table of all tests of visibility."""
+"""The table of all visibility tests: which members see which posts of `owner`."""
 
 from collections.abc import Sequence
 

@@ -1,5 +1,6 @@
 """Metrics of the AI and their exposition for Prometheus."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,10 @@ def test_a_worker_measures_the_wait_and_the_inference_of_a_request(worker: None)
     assert value_of(after, "smimso_redis_up") == 1
 
 
-def test_queue_depths_are_read_from_redis(servers: Path, db: None) -> None:
+def test_queue_depths_are_read_from_redis(
+    servers: Path, db: None, broker_at: Callable[[str], None], settings: Any
+) -> None:
+    broker_at(settings.REDIS_URL.replace("db=0", "db=6"))  # no worker of other tests empties it
     redis_client().delete("maintenance")
     redis_client().rpush("maintenance", "a", "b")
     try:

@@ -51,7 +51,7 @@ class Frontend:
         return self.main("GET", path)["data"]
 
     def file(self, url: str) -> httpx.Response:
-        """As an <img> loads it: without a token."""
+        """Load it without a token, as an <img> does."""
         assert url.startswith("/")
         return self._browser.get(f"{self.without_api}{url}", headers={"Referer": f"{FRONTEND}/"})
 
@@ -74,7 +74,7 @@ class Frontend:
             yield Stream(response)
 
     def _begin(self, session: dict[str, Any]) -> None:
-        """What Navbar and the pages read of it for as long as the session lasts."""
+        """Read the fields that Navbar and the pages use throughout the session."""
         assert session["token"]
         assert session["user"]["id"]
         assert session["user"]["first_name"]

@@ -25,7 +25,7 @@ def paths() -> dict[str, dict]:
 
 
 def api_routes(patterns: list[URLPattern | URLResolver], prefix: str = "") -> set[str]:
-    """Of the URL map, without the converters of parameters."""
+    """Return the paths of the URL map, without the converters of parameters."""
     routes: set[str] = set()
     for pattern in patterns:
         if isinstance(pattern, URLResolver):

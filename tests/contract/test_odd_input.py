@@ -1,4 +1,4 @@
-"""What no well-meaning client sends is refused, and breaks nothing."""
+"""Input that no well-meaning client sends is refused and breaks nothing."""
 
 import base64
 import json

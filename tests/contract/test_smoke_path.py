@@ -1,4 +1,4 @@
-"""What a new member does first, page by page, with the requests that the frontend sends."""
+"""The first steps of a new member, page by page, with the requests that the frontend sends."""
 
 import io
 import time
@@ -76,7 +76,7 @@ def new_post(tab: Frontend, *photos: bytes, **fields: str) -> str:
 
 
 def card_of(posts: list[dict[str, Any]], post_id: str) -> dict[str, Any]:
-    """What a card shows of the post; it is not drawn without a picture."""
+    """Read the fields that a card shows; it is not drawn without a picture."""
     (found,) = [post for post in posts if post["id"] == post_id]
     assert found["image"]["image_url"]
     assert found["user"]["first_name"]
@@ -84,7 +84,7 @@ def card_of(posts: list[dict[str, Any]], post_id: str) -> dict[str, Any]:
 
 
 def open_page(tab: Frontend) -> None:
-    """What every page fetches."""
+    """Send the requests that every page sends."""
     found = tab.data("/notifications?page=1&limit=50")
     assert isinstance(found["notifications"], list)
     assert isinstance(found["unreadCount"], int)

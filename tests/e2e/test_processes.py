@@ -1,4 +1,4 @@
-"""What the processes of a running installation hold."""
+"""Memory and modules of the processes of a running installation."""
 
 from pathlib import Path
 

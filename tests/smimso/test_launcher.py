@@ -29,7 +29,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     with HTTPServer(("127.0.0.1", 0), Site) as server:
         serving = threading.Thread(target=server.serve_forever, args=(0.05,))
         serving.start()
-        yield Stack(tmp_path, "0.0.0.0", server.server_port, {}, False, False, print)
+        yield Stack(tmp_path, "0.0.0.0", server.server_port, {}, False, False, None, print)
         server.shutdown()
         serving.join()
 

@@ -18,7 +18,7 @@ from posts.models import Post, PostImage
 from posts.tasks import fill_vectors
 from smimso.errors import Unavailable
 from tests.posts.conftest import ColourEngine, Queues, vector_of
-from tests.posts.test_pipeline_metrics import Change
+from tests.posts.ingest.test_pipeline_metrics import Change
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("queues")]
 NewPost = Callable[..., Post]

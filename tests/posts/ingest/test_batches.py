@@ -15,7 +15,7 @@ from smimso import metrics
 from smimso.queues import EMBED
 from tests.ai.test_services import wait_for_models
 from tests.posts.conftest import png
-from tests.posts.test_pipeline_metrics import Change
+from tests.posts.ingest.test_pipeline_metrics import Change
 
 IMAGES = 96
 PATIENCE = 120.0  # seconds
