@@ -1,7 +1,6 @@
 """Members with similar interests: by the survey, or else by the posts they like."""
 
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -67,18 +66,18 @@ _QUERY = """
 """
 
 
-def similar_members(viewer: User, *, limit: int) -> list[dict[str, Any]]:
+def similar_members(viewer: User, *, limit: int) -> list[dict[str, object]]:
     """Return dictionaries with a score of 0..1, best first.
 
     Members without a survey are compared by embedding; without any interactions there are none.
     """
-    found = _by_survey(viewer, limit)
-    if found or Survey.objects.filter(user=viewer).exists():
-        return found
+    members = _by_survey(viewer, limit)
+    if members or Survey.objects.filter(user=viewer).exists():
+        return members
     return _by_embedding(viewer, limit)
 
 
-def _by_survey(viewer: User, limit: int) -> list[dict[str, Any]]:
+def _by_survey(viewer: User, limit: int) -> list[dict[str, object]]:
     values: dict[str, str | float] = {
         "viewer": str(viewer.pk),
         "limit": limit,
@@ -92,7 +91,7 @@ def _by_survey(viewer: User, limit: int) -> list[dict[str, Any]]:
 
 
 @in_one_vector_space
-def _by_embedding(viewer: User, limit: int) -> list[dict[str, Any]]:
+def _by_embedding(viewer: User, limit: int) -> list[dict[str, object]]:
     """Compare the embeddings in the space of the current model."""
     model = ai.clip_name()
     interactions = interests.interactions_of(viewer, model)
@@ -109,15 +108,15 @@ def _by_embedding(viewer: User, limit: int) -> list[dict[str, Any]]:
         (each.user, similarity_score(1 - each.distance, "image", model))
         for each in nearest.defer("vector")[:limit]
     ]
-    found = [(user, score) for user, score in scored if score > 0]
-    shared = _shared_categories(viewer, [user for user, _ in found])
+    similar = [(user, score) for user, score in scored if score > 0]
+    shared = _shared_categories(viewer, [user for user, _ in similar])
     return [
         {
             **{name: getattr(user, name) for name in _CARD},
             "similarity_score": score,
             "shared_interests": shared.get(user.pk, []),
         }
-        for user, score in found
+        for user, score in similar
     ]
 
 

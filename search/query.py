@@ -4,7 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 import numpy as np
@@ -157,7 +157,7 @@ class Query:
     @property
     def query_type(self) -> QueryType:
         image = self.image is not None or self.vector is not None
-        parts: dict[QueryType, Any] = {"text": self.text, "image": image, "post": self.post_id}
+        parts: dict[QueryType, object] = {"text": self.text, "image": image, "post": self.post_id}
         given = [name for name, value in parts.items() if value]
         return given[0] if len(given) == 1 else "mixed" if given else "filters"
 

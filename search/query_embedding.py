@@ -1,7 +1,6 @@
 """A query's vectors, in the vector space that the collection is searched in."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -98,11 +97,12 @@ def _without_ai(
     encoded: EncodedQuery, query: Query, image: np.ndarray | None, error: Unavailable
 ) -> EncodedQuery:
     """Use the vector of the post, which is stored, and the words of the text."""
-    changes: dict[str, Any] = {} if image is None else {"primary": image, "modality": "image"}
-    if query.text or query.excluded:
-        changes["ai_available"] = False
-        changes["redis_unavailable"] = isinstance(error.__cause__, RedisError)
-    return replace(encoded, **changes)
+    if image is not None:
+        encoded = replace(encoded, primary=image, modality="image")
+    if not (query.text or query.excluded):
+        return encoded
+    is_redis = isinstance(error.__cause__, RedisError)
+    return replace(encoded, ai_available=False, redis_unavailable=is_redis)
 
 
 def _embedded_image(viewer: Viewer, post_id: UUID, model: str) -> tuple[np.ndarray | None, str]:

@@ -35,7 +35,7 @@ _ROW = struct.Struct(">16s16sHBH")
 
 
 class Metadata(TypedDict):
-    """Facts about the search that every page repeats. The names are those of stored lists."""
+    """Facts about the search that each page repeats. The keys are part of stored lists."""
 
     ai: bool
     caption: str

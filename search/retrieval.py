@@ -335,10 +335,10 @@ def group_duplicates(candidates: Sequence[Candidate], model: str) -> list[Candid
     times = PostImage.objects.filter(pk__in=ids).values_list("pk", "created_at")
     created = {pk: time.timestamp() for pk, time in times}
 
-    def place(n: int) -> tuple[int, float]:
+    def sort_key(n: int) -> tuple[int, float]:
         return first[n], created.get(candidates[n].image.pk, 0.0)
 
-    return [grouped[n] for n in sorted(range(len(candidates)), key=place)]
+    return [grouped[n] for n in sorted(range(len(candidates)), key=sort_key)]
 
 
 def _vectors(candidates: Sequence[Candidate], wanted: np.ndarray, model: str) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""Shapes of recommendations."""
+"""Serializers of recommendations."""
 
-from typing import Any, get_args
+from typing import get_args
 
 from rest_framework import serializers
 
@@ -36,7 +36,7 @@ class RecommendationSerializer(PostListItemSerializer):
         fields = [*PostListItemSerializer.Meta.fields, "reason"]
 
 
-def recommendation_data(recommendation: Recommendation) -> dict[str, Any]:
+def recommendation_data(recommendation: Recommendation) -> dict[str, object]:
     kind = recommendation.reason_kind
     reason = {
         "kind": kind,
@@ -49,7 +49,7 @@ def recommendation_data(recommendation: Recommendation) -> dict[str, Any]:
 # --- The old AI service's route ---------------------------------------------------------------
 
 
-class MemberQuery(serializers.Serializer[Any]):
+class MemberQuery(serializers.Serializer):
     user_id = serializers.UUIDField()
     limit = serializers.IntegerField(default=20)
 

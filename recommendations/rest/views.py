@@ -53,7 +53,7 @@ class SimilarMembersView(APIView):
 
 
 class RecommendationsView(LegacyAIView):
-    """JSON {user_id, limit?} → {user_id, limit, message, post_ids, results, count}"""
+    """JSON {user_id, limit?} → {user_id, limit, message, post_ids, results, count}."""
 
     @documented(
         "Posts recommended to a member",

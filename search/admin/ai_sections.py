@@ -1,7 +1,5 @@
 """Search sections of `/admin/ai/`: current model, re-embedding progress, measured recall."""
 
-from typing import Any
-
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -28,7 +26,7 @@ ACTIONS = {
 }
 
 
-def search_section(request: HttpRequest) -> dict[str, Any]:
+def search_section(request: HttpRequest) -> dict[str, object]:
     change = current_progress()
     measurements = RecallMeasurement.objects.order_by("query_kind", "-measured_at")
     return {
@@ -59,7 +57,7 @@ def _minutes_left(change: Progress) -> float | None:
     return change.remaining * passed / change.done / 60
 
 
-def model_section(request: HttpRequest) -> dict[str, Any]:
+def model_section(request: HttpRequest) -> dict[str, object]:
     """Return what the operator may do now: start a change, or one of ACTIONS."""
     change = current_progress()
     searched = vector_space.active_space().name

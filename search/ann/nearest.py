@@ -87,11 +87,11 @@ def nearest_to_each(
             exact = _exact_knn_if_few(images, vectors, limit)
             if exact is not None:
                 return exact
-        found = ann_search(images, vectors, limit, used.for_selectivity(rows))
+        results = ann_search(images, vectors, limit, used.for_selectivity(rows))
         # A short list: the rows that pass are far from the vector, or fewer than estimated.
         return [
             best if len(best) >= limit else exact_knn(images, vector, limit)
-            for vector, best in zip(vectors, found, strict=True)
+            for vector, best in zip(vectors, results, strict=True)
         ]
 
 

@@ -1,4 +1,4 @@
-"""Pages: search, and the posts that are similar to one."""
+"""Pages: search, suggestions, and posts similar to a post."""
 
 from collections.abc import Callable
 from typing import Any
@@ -49,8 +49,11 @@ COLOR_NAMES = {
 @vary_on_headers("HX-Request")
 @throttled("ai", reads=True)
 def search(request: PageRequest) -> HttpResponse:
-    """GET: by words, a post and filters, also for visitors. POST: by a picture, which costs more;
-    the words and filters that come with it count too."""
+    """Show the search page, or its results alone for htmx.
+
+    GET searches by words, a post and filters; visitors may do so, too. POST searches by a picture,
+    together with words and filters; it costs more and requires a login.
+    """
     given = request.GET if request.method != "POST" else request.POST
     page = _form(request, given)
     if request.method != "POST":
@@ -62,10 +65,10 @@ def search(request: PageRequest) -> HttpResponse:
 
 @require_safe
 def suggestions(request: HttpRequest) -> HttpResponse:
-    """The options of the box's list, for who may see them."""
+    """Return the suggestions for the search box as options of a list."""
     typed = request.GET.get("q", "").replace("\0", "")[:MAX_QUERY_LENGTH]
-    found = suggest(request.user, typed)
-    return render(request, "search/_options.html", {"suggestions": found})
+    context = {"suggestions": suggest(request.user, typed)}
+    return render(request, "search/_options.html", context)
 
 
 @require_safe
@@ -80,8 +83,8 @@ def similar(request: HttpRequest, post_id: UUID) -> HttpResponse:
     return render(request, "search/_similar.html", page)
 
 
-def _form(request: PageRequest, given: QueryDict) -> dict[str, Any]:
-    """Return the values of the form for the current query."""
+def _form(request: PageRequest, given: QueryDict) -> dict[str, object]:
+    """Return the context of the form, which shows the query."""
     chosen = {name: given.get(name, "") for name in FILTERS}
     chosen["author"] = _author_name(chosen["author"])
     return {
@@ -97,7 +100,7 @@ def _form(request: PageRequest, given: QueryDict) -> dict[str, Any]:
 
 
 def _author_name(author: str) -> str:
-    """Return the name of the member with this id; any other text already is a name."""
+    """Return the name of the member with this id, or the text if it is not an id."""
     try:
         return get_active_member(UUID(author)).full_name
     except (ValueError, NotFound):
@@ -118,23 +121,23 @@ def _search(
 
 
 def _by_image(request: PageRequest) -> services.Page | None:
-    picture: Any = request.FILES.get("image")
-    if picture is None:
+    upload = request.FILES.get("image")
+    if upload is None:
         raise InvalidInput("image_required")
-    return _search(request, request.POST, decode_upload(picture))
+    return _search(request, request.POST, decode_upload(upload))
 
 
 def _results(
     request: PageRequest, page: dict[str, Any], find: Callable[[], services.Page | None]
 ) -> HttpResponse:
-    """The whole page, or its results for htmx; an error has its status and a text in both."""
+    """Render the page, or its results alone for htmx; errors are shown with their status."""
     status = 200
     try:
-        page["found"] = found = find()
+        page["results"] = results = find()
         if page["post_id"]:
             page["source"] = get_visible_post(request.user, UUID(page["post_id"]))
-        if found and found.cursor:
-            page["older"] = _address(request, found.cursor)
+        if results and results.cursor:
+            page["older"] = _next_query(request, results.cursor)
     except NotFound as error:
         raise Http404 from error
     except SmimsoError as error:
@@ -147,8 +150,8 @@ def _results(
     return render(request, template, page, status=status)
 
 
-def _address(request: PageRequest, cursor: str) -> str:
-    """Return the query string of the next page, with all values of the form."""
+def _next_query(request: PageRequest, cursor: str) -> str:
+    """Return the query string of the next page, which keeps what the form shows."""
     given = (request.GET if request.method != "POST" else request.POST).copy()
     given.pop("csrfmiddlewaretoken", None)
     given["cursor"] = cursor

@@ -1,7 +1,6 @@
-"""Bodies and answers of the old AI service's routes that are about posts."""
+"""Serializers of the old AI service's routes that find posts."""
 
 import math
-from typing import Any
 
 from rest_framework import serializers
 
@@ -12,11 +11,11 @@ BAD_VECTOR = f"must be an array of {CLIP_DIMENSIONS} finite numbers, not all of 
 
 
 class _VectorField(serializers.ListField):
-    """Numbers as they came. ListField would take texts and booleans for numbers, too."""
+    """A list of numbers; unlike ListField, it rejects texts and booleans."""
 
     child = serializers.FloatField()
 
-    def to_internal_value(self, data: Any) -> list[float]:
+    def to_internal_value(self, data: object) -> list[float]:
         if not isinstance(data, list) or len(data) != CLIP_DIMENSIONS:
             raise serializers.ValidationError(BAD_VECTOR)
         if not all(type(number) in (int, float) for number in data):
@@ -30,7 +29,7 @@ class _VectorField(serializers.ListField):
         return numbers
 
 
-class VectorQuery(serializers.Serializer[Any]):
+class VectorQuery(serializers.Serializer):
     embedding = _VectorField(min_length=CLIP_DIMENSIONS, max_length=CLIP_DIMENSIONS)
     limit = serializers.IntegerField(default=20)
 

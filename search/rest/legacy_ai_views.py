@@ -1,12 +1,13 @@
-"""The old AI service's routes that are about posts, with its plain answers.
+"""The old AI service's routes that find posts, with its responses without an envelope.
 
-It left the search to whoever called it; `results` and `count` are what the database found.
+That service returned only vectors and left the search to its callers; we add `results` and `count`.
 """
 
 from typing import Any
 
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from accounts.viewer import Viewer
@@ -23,7 +24,7 @@ from search.rest.legacy_ai_serializers import (
 from search.rest.serializers import MAX_QUERY_LENGTH, match_data
 from smimso.web.openapi import documented
 
-MAX_RESULTS = 100  # results
+MAX_RESULTS = 100
 IN_DATABASE = "Use this embedding to search in your database with vector similarity"
 
 
@@ -33,7 +34,7 @@ class LegacyAIView(APIView):
 
 
 class SearchByTextView(LegacyAIView):
-    """JSON {query, limit?} → {query, embedding: float[512], message, results, count}"""
+    """JSON {query, limit?} → {query, embedding: float[512], message, results, count}."""
 
     @documented(
         "Search by text, with the text's vector",
@@ -51,10 +52,10 @@ class SearchByTextView(LegacyAIView):
 
 
 class SimilarImagesView(LegacyAIView):
-    """JSON {embedding: float[512], limit?} → {embedding, limit, message, results, count}"""
+    """JSON {embedding: float[512], limit?} → {embedding, limit, message, results, count}."""
 
     @documented(
-        "Posts with images near to a vector",
+        "Search by a vector",
         SimilarImagesSerializer,
         body=VectorQuery,
         envelope=False,
@@ -68,7 +69,7 @@ class SimilarImagesView(LegacyAIView):
 
 @in_one_vector_space
 def _embed_and_search(viewer: Viewer, query: str, limit: int) -> tuple[list[float], services.Page]:
-    """Without a vector there is no answer as the old one was: raises Unavailable."""
+    """Raise Unavailable without a vector, which the response must contain."""
     vector = ai.embed_text(query)
     page = services.search_text(
         viewer, query[:MAX_QUERY_LENGTH], limit=limit, min_score=services.MIN_TEXT_SCORE
@@ -76,13 +77,13 @@ def _embed_and_search(viewer: Viewer, query: str, limit: int) -> tuple[list[floa
     return vector, page
 
 
-def checked_body(shape: Any, request: Request) -> dict[str, Any]:
-    """The body; its `limit` is between 1 and MOST."""
-    form = shape(data=request.data)
+def checked_body(serializer_class: type[Serializer], request: Request) -> dict[str, Any]:
+    """Return the valid body, with `limit` clamped to 1..MAX_RESULTS."""
+    form = serializer_class(data=request.data)
     form.is_valid(raise_exception=True)
     fields = form.validated_data
     return {**fields, "limit": max(1, min(MAX_RESULTS, fields["limit"]))}
 
 
-def results_data(matches: list[services.Match]) -> dict[str, Any]:
+def results_data(matches: list[services.Match]) -> dict[str, object]:
     return {"results": [match_data(match) for match in matches], "count": len(matches)}

@@ -1,6 +1,6 @@
-"""Shapes of search requests and results."""
+"""Serializers of search requests and results."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, get_args
 from uuid import UUID
 
@@ -18,13 +18,13 @@ from search.query import Filters, Orientation, Query, Sort, parse_query
 from search.services import Match, Page
 from smimso.errors import InvalidInput
 
-MAX_QUERY_LENGTH = 1_000  # of a query; more than a worker or the search by words looks at
+MAX_QUERY_LENGTH = 1_000  # characters, more than CLIP or the keyword search use
 
 
 class _Text(serializers.CharField):
-    """CharField takes numbers, too."""
+    """A text; unlike CharField, it rejects numbers."""
 
-    def to_internal_value(self, data: Any) -> str:
+    def to_internal_value(self, data: object) -> str:
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
@@ -38,7 +38,7 @@ class TextSearchSerializer(serializers.Serializer):
 
 
 class FiltersSerializer(serializers.Serializer):
-    """Filters; blank ones are ignored. Dates are days in UTC, and the last one is included."""
+    """Filters; blank ones are ignored. Dates are days in UTC, `until` included."""
 
     category = serializers.CharField(
         required=False, allow_blank=True, max_length=100, help_text="A slug or an id"
@@ -47,15 +47,18 @@ class FiltersSerializer(serializers.Serializer):
         required=False,
         allow_blank=True,
         max_length=200,
-        help_text="An id, or a name, whose last word may be begun",
+        help_text="An id, or a name, whose last word may be incomplete",
     )
     tags = serializers.CharField(
-        required=False, allow_blank=True, max_length=500, help_text="Separated by commas; all"
+        required=False,
+        allow_blank=True,
+        max_length=500,
+        help_text="Separated by commas",
     )
     since = serializers.DateField(required=False)
     until = serializers.DateField(required=False)
     visibility = serializers.ChoiceField(Visibility.choices, required=False)
-    followed = serializers.BooleanField(required=False, help_text="Of members whom I follow")
+    followed = serializers.BooleanField(required=False, help_text="Only members whom I follow")
     color = serializers.ChoiceField(COLORS, required=False)
     orientation = serializers.ChoiceField(get_args(Orientation), required=False)
     sort = serializers.ChoiceField(get_args(Sort), required=False)
@@ -65,14 +68,14 @@ class FiltersSerializer(serializers.Serializer):
         return super().to_internal_value(given)
 
     def validate_author(self, author: str) -> UUID | str:
-        return _id(author) or author
+        return _parse_id(author) or author
 
     def validate_category(self, category: str) -> UUID:
-        pk = _id(category)
-        found = Category.objects.filter(Q(pk=pk) if pk else Q(slug=category)).first()
-        if found is None:
+        pk = _parse_id(category)
+        match = Category.objects.filter(Q(pk=pk) if pk else Q(slug=category)).first()
+        if match is None:
             raise serializers.ValidationError(str(InvalidInput("category_not_found")))
-        return found.pk
+        return match.pk
 
     def filters(self) -> Filters:
         given = self.validated_data
@@ -90,17 +93,17 @@ class FiltersSerializer(serializers.Serializer):
         )
 
 
-def _id(text: str) -> UUID | None:
+def _parse_id(text: str) -> UUID | None:
     try:
         return UUID(text)
     except ValueError:
         return None
 
 
-def _midnight(day: Any, *, days: int) -> datetime | None:
+def _midnight(day: date | None, *, days: int) -> datetime | None:
     try:
         return datetime.combine(day + timedelta(days), time(), UTC) if day else None
-    except OverflowError:  # the last day of all
+    except OverflowError:  # the last day that dates can express
         return None
 
 
@@ -108,17 +111,20 @@ class SearchSerializer(FiltersSerializer):
     q = serializers.CharField(
         required=False,
         allow_blank=True,
-        help_text='Words; "a phrase" must be there, -word must not',
+        help_text='Words; "a phrase" must occur, -word must not',
     )
     negative = serializers.CharField(
-        required=False, allow_blank=True, max_length=500, help_text="What not; separated by commas"
+        required=False,
+        allow_blank=True,
+        max_length=500,
+        help_text="Excluded, separated by commas",
     )
-    post = serializers.UUIDField(required=False, help_text="Like this post")
+    post = serializers.UUIDField(required=False, help_text="Find posts similar to this one")
     cursor = serializers.CharField(
         required=False,
         allow_blank=True,
         max_length=8_000,
-        help_text="Cursor of the next page; of the other parameters only `limit` counts then",
+        help_text="Cursor of the next page; with it, all parameters but `limit` are ignored",
     )
 
     def query(self, image: Image.Image | None = None) -> Query:
@@ -137,7 +143,7 @@ class SearchFormSerializer(SearchSerializer):
     image = serializers.ImageField()
 
 
-def page_data(page: Page) -> dict[str, Any]:
+def page_data(page: Page) -> dict[str, object]:
     results = [{**match_data(match), "matched_words": match.words} for match in page.matches]
     return {
         "results": results,
@@ -150,12 +156,12 @@ def page_data(page: Page) -> dict[str, Any]:
     }
 
 
-# Made once: building the fields of a serializer takes longer than all else that a match needs.
+# Built once, because building the fields of a serializer takes longer than all else here.
 _POST, _IMAGE = PostListItemSerializer(), PostImageSerializer()
 
 
-def match_data(match: Match) -> dict[str, Any]:
-    match.image.post = match.post  # for the visibility of the file's URL
+def match_data(match: Match) -> dict[str, object]:
+    match.image.post = match.post  # the file's URL depends on the post's visibility
     image = _IMAGE.to_representation(match.image)
     return {
         "post_id": match.post.pk,
@@ -197,7 +203,7 @@ class ExplainedMatchSerializer(MatchSerializer):
 
 
 class SearchPageSerializer(serializers.Serializer):
-    """total: of the list that pages are cut from; some of it may be gone by then."""
+    """total: length of the list; posts deleted or hidden since are missing in the pages."""
 
     results = ExplainedMatchSerializer(many=True)
     count = serializers.IntegerField()

@@ -1,6 +1,5 @@
-"""REST: search by text and by image, similar posts."""
+"""REST: search, suggestions, and similar posts."""
 
-from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter
@@ -34,11 +33,8 @@ from smimso.web.paging import page_limit
 from smimso.web.responses import success
 
 
-def min_similarity(default: float) -> OpenApiParameter:
-    return query_param("minSimilarity", "number", minimum=0, maximum=1, default=default)
-
-
-MIN_SIMILARITY = query_param("minSimilarity", "number", minimum=0, maximum=1)
+def min_similarity_param(**schema: object) -> OpenApiParameter:
+    return query_param("minSimilarity", "number", "", minimum=0, maximum=1, **schema)
 
 
 class SearchView(APIView):
@@ -49,7 +45,7 @@ class SearchView(APIView):
     @documented(
         "Search by words, a post and filters",
         SearchPageSerializer,
-        query=[SearchSerializer, limit_param(20), MIN_SIMILARITY],
+        query=[SearchSerializer, limit_param(20), min_similarity_param()],
         errors=[404],
     )
     def get(self, request: Request) -> Response:
@@ -58,10 +54,10 @@ class SearchView(APIView):
         return _page(request, form)
 
     @documented(
-        "Search by a picture, and all of the above",
+        "Search by a picture, also with words, a post and filters",
         SearchPageSerializer,
         form=SearchFormSerializer,
-        query=[limit_param(20), MIN_SIMILARITY],
+        query=[limit_param(20), min_similarity_param()],
         errors=[404, 503],
     )
     def post(self, request: Request) -> Response:
@@ -73,9 +69,9 @@ class SearchView(APIView):
 
 class SuggestionsView(APIView):
     @documented(
-        "What a search may be about, while it is typed",
+        "Suggestions while a query is typed",
         SuggestionSerializer(many=True),
-        query=[query_param("q", "string", "As far as it is typed")],
+        query=[query_param("q", "string", "The query as typed so far")],
     )
     def get(self, request: Request) -> Response:
         typed = request.query_params.get("q", "")
@@ -92,7 +88,7 @@ class TextSearchView(APIView):
         "Search by text",
         FoundByTextSerializer,
         body=TextSearchSerializer,
-        query=[limit_param(20), min_similarity(services.MIN_TEXT_SCORE)],
+        query=[limit_param(20), min_similarity_param(default=services.MIN_TEXT_SCORE)],
     )
     def post(self, request: Request) -> Response:
         form = TextSearchSerializer(data=request.data)
@@ -120,7 +116,7 @@ class ImageSearchView(APIView):
         "Search by an image",
         FoundByImageSerializer,
         form=ImageFormSerializer,
-        query=[limit_param(20), min_similarity(services.MIN_IMAGE_SCORE)],
+        query=[limit_param(20), min_similarity_param(default=services.MIN_IMAGE_SCORE)],
         errors=[503],
     )
     def post(self, request: Request) -> Response:
@@ -162,7 +158,7 @@ def _page(request: Request, form: SearchSerializer, image: Image.Image | None = 
     )
 
 
-def _results(matches: list[services.Match]) -> dict[str, Any]:
+def _results(matches: list[services.Match]) -> dict[str, object]:
     return {"results": [match_data(match) for match in matches], "count": len(matches)}
 
 

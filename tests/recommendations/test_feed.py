@@ -1,4 +1,4 @@
-"""Posts chosen for a member: near what was liked, varied, visible, and each with a reason."""
+"""Recommended posts: near the liked ones, diverse, visible, and each with a reason."""
 
 import io
 import time
@@ -50,7 +50,7 @@ def viewer(member: Callable[..., User]) -> User:
 
 
 def like_it(cosine: float, axis: int = 20) -> list[float]:
-    """A vector at this cosine to CATS, away from all others."""
+    """Return a vector with this cosine to CATS and orthogonal to all others."""
     return at_cosine(cosine, axis)
 
 
@@ -64,7 +64,7 @@ def titles(items: list[dict[str, Any]]) -> list[str]:
     return [item["title"] for item in items]
 
 
-def test_what_is_like_a_liked_post_comes_first_and_says_why(
+def test_posts_similar_to_a_liked_one_come_first_with_the_reason(
     api: Api, viewer: User, author: User, vector_post: NewPost
 ) -> None:
     liked = vector_post(CATS, author=author, title="A cat")
@@ -81,7 +81,7 @@ def test_what_is_like_a_liked_post_comes_first_and_says_why(
     assert found[0]["isLiked"] is False
 
 
-def test_the_reason_is_told_in_the_readers_language(
+def test_the_reason_is_in_the_readers_language(
     api: Api, viewer: User, author: User, vector_post: NewPost
 ) -> None:
     vector_post(CATS, author=author)
@@ -89,7 +89,7 @@ def test_the_reason_is_told_in_the_readers_language(
     assert response.json()["data"][0]["reason"]["text"] == "Đang được yêu thích"
 
 
-def test_a_save_weighs_more_than_a_like_and_an_old_deed_less_than_a_new_one(
+def test_a_save_weighs_more_than_a_like_and_an_old_interaction_less_than_a_new_one(
     viewer: User, author: User, vector_post: NewPost
 ) -> None:
     saved, liked, old, seen = (
@@ -101,13 +101,13 @@ def test_a_save_weighs_more_than_a_like_and_an_old_deed_less_than_a_new_one(
     view_counter.record_view(user=viewer, post=seen)
     view_counter.flush_views()
     Like.objects.filter(post=old).update(created_at=timezone.now() - 2 * interests.HALF_LIFE)
-    deeds = interests.interactions_of(viewer, MODEL)
-    assert [deed.post_id for deed in deeds] == [saved.pk, liked.pk, old.pk, seen.pk]
-    assert [deed.kind for deed in deeds] == ["saved", "liked", "liked", "viewed"]
-    assert [deed.weight for deed in deeds] == pytest.approx([1.5, 1.0, 0.25, 0.2], abs=1e-3)
+    rows = interests.interactions_of(viewer, MODEL)
+    assert [row.post_id for row in rows] == [saved.pk, liked.pk, old.pk, seen.pk]
+    assert [row.kind for row in rows] == ["saved", "liked", "liked", "viewed"]
+    assert [row.weight for row in rows] == pytest.approx([1.5, 1.0, 0.25, 0.2], abs=1e-3)
 
 
-def test_every_interest_is_served_not_the_mean_of_them(
+def test_every_interest_is_served_instead_of_their_mean(
     api: Api, viewer: User, author: User, vector_post: NewPost
 ) -> None:
     for vector in (CATS, CARS):
@@ -118,8 +118,8 @@ def test_every_interest_is_served_not_the_mean_of_them(
     for n in range(6):
         vector_post(pointing(0, 0, 1, *[0] * n, 0.5), author=author, title="ship")
     assert set(titles(fetch(api(viewer), limit=2))) == {"cat", "car"}
-    learned = interests.interests_of(interests.interactions_of(viewer, MODEL), MODEL)
-    assert [interest.share for interest in learned] == pytest.approx([0.5, 0.5], abs=1e-3)
+    found = interests.interests_of(interests.interactions_of(viewer, MODEL), MODEL)
+    assert [interest.share for interest in found] == pytest.approx([0.5, 0.5], abs=1e-3)
 
 
 def test_own_liked_saved_and_seen_posts_are_not_recommended(
@@ -165,7 +165,7 @@ def test_one_author_does_not_fill_the_feed(
     assert first.count("other") >= 2
 
 
-def test_a_new_member_gets_what_is_popular_in_the_chosen_categories_first(
+def test_a_new_member_gets_popular_posts_of_the_chosen_categories_first(
     api: Api, viewer: User, author: User, vector_post: NewPost
 ) -> None:
     art, food = Category.objects.order_by("name")[:2]
@@ -182,7 +182,7 @@ def test_a_new_member_gets_what_is_popular_in_the_chosen_categories_first(
     assert {item["reason"]["post_id"] for item in found} == {None}
 
 
-def test_popular_posts_are_mixed_in_so_that_a_taste_does_not_close_in(
+def test_popular_posts_are_interleaved(
     api: Api, viewer: User, author: User, vector_post: NewPost
 ) -> None:
     liked = vector_post(CATS, author=author)
@@ -193,7 +193,7 @@ def test_popular_posts_are_mixed_in_so_that_a_taste_does_not_close_in(
     assert "ship" in titles(fetch(api(viewer), limit=4))
 
 
-def test_what_was_learned_can_be_forgotten(
+def test_recommendations_can_be_reset(
     api: Api, viewer: User, author: User, vector_post: NewPost
 ) -> None:
     liked = vector_post(CATS, author=author)
@@ -212,7 +212,7 @@ def test_what_was_learned_can_be_forgotten(
     assert Like.objects.filter(user=viewer).count() == 1
     newer = vector_post(CARS, author=author)
     interactions.like_post(user=viewer, post_id=newer.pk)
-    assert [deed.post_id for deed in interests.interactions_of(viewer, MODEL)] == [newer.pk]
+    assert [row.post_id for row in interests.interactions_of(viewer, MODEL)] == [newer.pk]
 
 
 def test_vectors_of_another_model_are_never_compared(
@@ -249,15 +249,15 @@ def test_a_like_changes_the_first_page_at_once_but_not_the_pages_after_it(
     interactions.like_post(user=viewer, post_id=liked.pk)
     second = titles(fetch(client, page=2, limit=3))
     assert sorted(first + second) == [str(n) for n in range(6)]
-    anew = fetch(client, page=1, limit=6)
-    assert liked.title not in titles(anew)
-    assert [item["reason"]["kind"] for item in anew[:3]] == ["liked"] * 3
+    renewed = fetch(client, page=1, limit=6)
+    assert liked.title not in titles(renewed)
+    assert [item["reason"]["kind"] for item in renewed[:3]] == ["liked"] * 3
 
 
 # --- Who may see ------------------------------------------------------------------------------
 
 
-def test_a_post_hidden_after_it_was_chosen_is_not_shown_nor_named(
+def test_a_post_hidden_after_ranking_is_neither_shown_nor_named(
     api: Api, viewer: User, author: User, vector_post: NewPost
 ) -> None:
     liked = vector_post(CATS, author=author, title="Secret")
@@ -325,7 +325,7 @@ def test_nobody_is_recommended_what_they_may_not_see(
     )
     found, total = feed.recommendation_page(viewer, page=1, limit=100)
     shown = {each.post.pk for each in found}
-    # Of friends' posts only those near a taste; what is popular is public.
+    # Friends' posts are recommended only if near an interest; popular posts are public.
     assert public <= shown <= allowed
     assert total == len(shown)
 
@@ -369,7 +369,7 @@ def test_the_page_shows_reasons_and_resets(
     assert "Because you liked" not in page
 
 
-def test_the_page_goes_on_as_one_scrolls(
+def test_the_page_continues_on_scrolling(
     client: Client, viewer: User, author: User, vector_post: NewPost
 ) -> None:
     for n in range(26):
@@ -397,7 +397,7 @@ def test_the_feed_leads_a_member_there(client: Client, viewer: User) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_a_worker_sees_in_a_liked_picture_is_looked_for(
+def test_posts_similar_to_a_liked_picture_are_found_by_a_real_worker(
     worker: None, viewer: User, author: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two drawings of a liked scene's content, and others; the real demo model tells which."""

@@ -1,4 +1,4 @@
-"""Members are compared by what they like to see when they have not answered the survey."""
+"""Members without a survey are compared by their embeddings."""
 
 from collections.abc import Callable
 from typing import Any
@@ -64,7 +64,7 @@ def test_members_who_like_the_same_kind_are_similar(api: Api, lover: Callable[..
     }
 
 
-def test_who_answered_the_survey_is_compared_by_it(api: Api, lover: Callable[..., User]) -> None:
+def test_members_with_a_survey_are_compared_by_it(api: Api, lover: Callable[..., User]) -> None:
     viewer = lover("Viewer", CATS)
     lover("Cats", CATS)
     refresh_user_embeddings()
@@ -72,7 +72,7 @@ def test_who_answered_the_survey_is_compared_by_it(api: Api, lover: Callable[...
     assert similar(api(viewer)) == []
 
 
-def test_tastes_of_another_model_and_forgotten_ones_are_not_compared(
+def test_embeddings_of_another_model_and_reset_ones_are_not_compared(
     api: Api, lover: Callable[..., User]
 ) -> None:
     viewer, other, third = (lover(name, CATS) for name in ("Viewer", "Other", "Third"))
@@ -95,7 +95,7 @@ def test_shared_interests_do_not_tell_of_posts_that_the_viewer_may_not_see(
     assert found["shared_interests"] == []
 
 
-def test_only_members_who_did_something_since_are_learned_of_again(
+def test_only_members_with_new_interactions_are_refreshed(
     lover: Callable[..., User], vector_post: Callable[..., Post], member: Callable[..., User]
 ) -> None:
     member("Idle")
@@ -104,11 +104,11 @@ def test_only_members_who_did_something_since_are_learned_of_again(
     assert interests.refresh_stale() == 0
     interactions.like_post(user=cats, post_id=vector_post(CARS).pk)
     assert interests.refresh_stale() == 1
-    learned = UserEmbedding.objects.get(user=cats)
-    assert learned.vector[:2] == pytest.approx([0.707, 0.707], abs=1e-3)
+    embedding = UserEmbedding.objects.get(user=cats)
+    assert embedding.vector[:2] == pytest.approx([0.707, 0.707], abs=1e-3)
 
 
-def test_it_is_everyone_s_turn(
+def test_all_members_are_refreshed_in_turn(
     lover: Callable[..., User], vector_post: Callable[..., Post]
 ) -> None:
     members = [lover(name, CATS) for name in ("Ann", "Bea", "Cal")]
@@ -125,7 +125,7 @@ def test_it_is_everyone_s_turn(
 @pytest.fixture
 def change(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """`change()`: the collection is in another space from now on, in which cats are cars."""
-    monkeypatch.undo()  # here the database says which space it is
+    monkeypatch.undo()  # read the space from the database
     vector_space.lock_columns(MODEL)
 
     def change() -> None:
@@ -135,28 +135,28 @@ def change(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return change
 
 
-def test_what_is_learned_while_the_model_changes_is_in_one_space(
+def test_an_embedding_updated_during_a_change_of_the_model_is_in_one_space(
     lover: Callable[..., User], change: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lover("Cats", CATS)
-    deeds_of, asked = interests.interactions_of, []
+    interactions_of, asked = interests.interactions_of, []
 
     def in_the_middle(member: User, model: str) -> list[interests.Interaction]:
-        deeds = deeds_of(member, model)
+        found = interactions_of(member, model)
         asked.append(model)
         if len(asked) == 1:
             change()
-        return deeds
+        return found
 
     monkeypatch.setattr(interests, "interactions_of", in_the_middle)
     refresh_user_embeddings()
     assert asked == [MODEL, "next/model"]
-    learned = UserEmbedding.objects.get()
-    assert learned.vector_model == "next/model"
-    assert list(learned.vector) == pytest.approx(CARS)
+    embedding = UserEmbedding.objects.get()
+    assert embedding.vector_model == "next/model"
+    assert list(embedding.vector) == pytest.approx(CARS)
 
 
-def test_after_a_change_of_the_model_all_tastes_are_learned_again(
+def test_after_a_change_of_the_model_all_embeddings_are_updated(
     lover: Callable[..., User], change: Callable[[], None]
 ) -> None:
     lover("Cats", CATS)

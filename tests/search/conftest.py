@@ -20,14 +20,14 @@ SIDE = 512
 
 
 def pointing(*values: float) -> list[float]:
-    """A vector of unit length whose first entries are in this relation."""
+    """Return a unit vector whose first entries have these proportions."""
     vector = np.zeros(SIDE)
     vector[: len(values)] = values
     return (vector / np.linalg.norm(vector)).tolist()
 
 
 def at_cosine(cosine: float, axis: int = 1) -> list[float]:
-    """A unit vector with this cosine to `pointing(1)`."""
+    """Return a unit vector with this cosine to `pointing(1)`."""
     vector = np.zeros(SIDE)
     vector[0], vector[axis] = cosine, np.sqrt(1 - cosine**2)
     return vector.tolist()
@@ -55,7 +55,7 @@ def vector_post(owner: User) -> Callable[..., Post]:
 
 
 def clustered(count: int, *, clusters: int = 60, seed: int = 0) -> np.ndarray:
-    """float32 [count, 512] of unit length, around as many centres as a photo album has motifs."""
+    """Return float32 [count, 512] of unit length, in as many clusters as an album has motifs."""
     random = np.random.default_rng(seed)
     centres = random.normal(size=(clusters, SIDE)).astype(np.float32)
     noise = random.normal(size=(count, SIDE)).astype(np.float32)
@@ -64,7 +64,7 @@ def clustered(count: int, *, clusters: int = 60, seed: int = 0) -> np.ndarray:
 
 
 def insert_many(user: User, vectors: np.ndarray, visibility: Sequence[str]) -> None:
-    """A post with one image for each vector; `visibility` is repeated over them.
+    """Insert a post with one image for each vector; `visibility` is cycled over them.
 
     Sent as PostgreSQL's binary COPY, because 12,000 vectors as text take ten seconds.
     """
@@ -102,7 +102,7 @@ def insert_many(user: User, vectors: np.ndarray, visibility: Sequence[str]) -> N
 
 @pytest.fixture
 def _no_index(transactional_db: None) -> Any:
-    """The index outlives the rows that a transactional test leaves."""
+    """Drop the vector indexes, which outlive the rows of a transactional test."""
     yield
     with connection.cursor() as cursor:
         for column in ("embedding", "next_embedding"):
@@ -112,7 +112,7 @@ def _no_index(transactional_db: None) -> Any:
 
 @contextmanager
 def holding_the_lock() -> Iterator[None]:
-    """Hold the lock as another process does that builds the index."""
+    """Hold the lock like another process that builds the index."""
     locked, done = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -120,7 +120,7 @@ def holding_the_lock() -> Iterator[None]:
             cursor.execute("SELECT pg_advisory_lock(%s)", [index._LOCK])
             locked.set()
             done.wait(300)
-            # A closed connection's lock goes only when its server process has ended.
+            # The lock of a closed connection is released only when its server process has ended.
             cursor.execute("SELECT pg_advisory_unlock(%s)", [index._LOCK])
         connection.close()
 
@@ -136,13 +136,13 @@ def holding_the_lock() -> Iterator[None]:
 
 @pytest.fixture
 def openai_scale(settings: Any) -> None:
-    """Use a model with a known scale, whatever the demo's models become."""
+    """Use a model with a known scale, independent of the demo's models."""
     settings.AI_CLIP_MODEL, settings.AI_CLIP_PRETRAINED = "ViT-B-32-quickgelu", "openai"
 
 
 @pytest.fixture
 def knows(servers: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """`knows(name)`: the only worker has loaded these models, it says."""
+    """`knows(name)`: the only worker reports these models as loaded."""
     monkeypatch.setattr(heartbeat, "WORKERS_KEY", "test:workers")
     monkeypatch.setattr(heartbeat, "STATE_KEY", "test:worker:{}")
 

@@ -1,4 +1,4 @@
-"""The admin's page about the AI: the model that is searched, and how it is changed."""
+"""Search sections of `/admin/ai/`: the current model, and changing it."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ def admin(client: Client, member: Callable[..., User]) -> User:
     return user
 
 
-def beside() -> VectorSpace | None:
+def secondary() -> VectorSpace | None:
     return VectorSpace.objects.filter(column=Column.SECONDARY).first()
 
 
@@ -32,9 +32,9 @@ def test_a_change_begins_is_shown_and_cancelled(client: Client, admin: User) -> 
     assert vector_space.active_space().name == PRESETS["demo"].name
     page = client.get(PAGE).text
     assert 'value="openai"' in page
-    assert 'value="demo"' not in page  # it is the one that is searched
+    assert 'value="demo"' not in page  # the current model
     client.post(CHANGE, {"action": "start", "model": "openai"})
-    row = beside()
+    row = secondary()
     assert row is not None
     assert (row.name, row.state) == (PRESETS["openai"].name, State.BACKFILLING)
     page = client.get(PAGE).text
@@ -64,7 +64,7 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(
 ) -> None:
     page = client.post(CHANGE, form, follow=True).text
     assert 'class="error"' in page
-    assert beside() is None
+    assert secondary() is None
 
 
 @pytest.mark.parametrize(
@@ -90,9 +90,7 @@ def test_what_cannot_be_done_is_said_in_the_readers_language(
     assert words in str(message)
 
 
-def test_what_the_change_waits_for_is_said_in_the_readers_language(
-    client: Client, admin: User
-) -> None:
+def test_the_admin_translates_what_the_change_waits_for(client: Client, admin: User) -> None:
     reembedding.start("openai")
     reembedding.advance()
     vietnamese = {"Accept-Language": "vi"}
@@ -104,7 +102,7 @@ def test_what_the_change_waits_for_is_said_in_the_readers_language(
     assert "chưa nạp mô hình này: w: no room" in client.get(PAGE, headers=vietnamese).text
 
 
-def test_a_kept_model_offers_the_way_back(client: Client, admin: User) -> None:
+def test_a_retained_model_can_be_rolled_back_to(client: Client, admin: User) -> None:
     vector_space.lock_columns(vector_space.active_space().name)
     VectorSpace.objects.create(
         column=Column.SECONDARY, name="former/model", model="former", state=State.RETAINED
@@ -121,7 +119,7 @@ def test_only_who_may_change_the_model_does(client: Client, member: Callable[...
     assert CHANGE not in client.get(PAGE).text
     assert client.post(CHANGE, {"action": "start", "model": "openai"}).status_code == 403
     assert client.get(CHANGE).status_code == 405
-    assert beside() is None
+    assert secondary() is None
 
 
 def test_the_latest_recall_of_each_kind_is_shown(client: Client, admin: User) -> None:

@@ -1,4 +1,4 @@
-"""Suggestions while one types: from what the viewer may see, in any case and without marks."""
+"""Suggestions while a query is typed: only visible ones, ignoring case and diacritics."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The score of a cosine: on the model's scale, and for each query by a sample.
+"""Calibration of cosines to scores: by the model's scale, and per query by a sample.
 
 The collections are made like OpenAI's space: images in a cone, around motifs, and texts apart from
 them. Unrelated texts have cosines of 0.10 to 0.22 to an image, matching ones of 0.24 to 0.34.
@@ -36,14 +36,14 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def noise(random: np.random.Generator, *shape: int) -> np.ndarray:
-    """Return vectors of unit length, on the axes that neither the cone nor a motif has."""
+    """Return unit vectors on the axes that neither the cone nor a motif uses."""
     drawn = np.zeros((*shape, SIDE))
     drawn[..., OTHERS] = random.normal(size=(*shape, SIDE - 1 - MOTIFS))
     return unit(drawn)
 
 
 def images(motifs: np.ndarray, seed: int = 0) -> np.ndarray:
-    """[n, 512]: cosines of about 0.5 to each other, 0.8 with the same motif."""
+    """Return [n, 512] with cosines of about 0.5 to each other, 0.8 within a motif."""
     vectors = np.sqrt(0.2) * noise(np.random.default_rng(seed), len(motifs))
     vectors[:, CONE] = np.sqrt(0.5)
     vectors[np.arange(len(motifs)), 1 + motifs] = np.sqrt(0.3)
@@ -51,7 +51,7 @@ def images(motifs: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def text(motif: int | None, *, unrelated: float = 0.16, match: float = 0.29) -> np.ndarray:
-    """[512]: its mean cosines to unrelated images and to those of its motif, if it has one."""
+    """Return [512] with these mean cosines to unrelated images and to those of its motif."""
     vector = np.zeros(SIDE)
     vector[CONE] = unrelated / np.sqrt(0.5)
     if motif is not None:
@@ -61,7 +61,7 @@ def text(motif: int | None, *, unrelated: float = 0.16, match: float = 0.29) -> 
 
 
 def motifs(count: int, *, share: float, seed: int = 0) -> np.ndarray:
-    """[n]: this share, at least one, has motif 0."""
+    """Return [n] motifs: this share of them, at least one, is motif 0."""
     others = np.random.default_rng(seed).integers(1, MOTIFS, count)
     return np.where(np.arange(count) < max(1, round(share * count)), 0, others)
 
@@ -72,7 +72,7 @@ def scored(vector: np.ndarray, collection: np.ndarray, kind: Modality = "text") 
 
 
 def cut(vector: np.ndarray, kind: Modality, model: str, sample: CollectionSample) -> float:
-    """The least cosine that is relevant."""
+    """Return the lowest cosine that counts as relevant."""
     found = calibrated_scores(COSINES, vector, modality=kind, model=model, sample=sample)
     return float(COSINES[found >= MIN_SCORES[kind]][0])
 
@@ -128,7 +128,7 @@ def test_nonsense_finds_few_or_none(count: int, unrelated: float) -> None:
 
 
 def test_a_query_to_which_all_images_are_about_as_near_is_trusted_less() -> None:
-    """Use the scale of the demo model, whose nonsense has half of the usual spread."""
+    """The demo model, for which nonsense has half of the usual spread."""
     vector, scale = np.eye(SIDE)[0], scale_for("text", DEMO)
     wide, narrow = (
         CollectionSample(
@@ -164,7 +164,7 @@ def test_no_number_of_images_moves_the_cut_at_once(kind: Modality, model: str) -
 
 @pytest.mark.parametrize("model", [model for model in MODELS if model != DEMO])
 def test_a_matching_text_is_relevant_in_small_and_large_collections(model: str) -> None:
-    """0.27 is an ordinary match, 0.15 is none; the demo's cosines spread six times as wide."""
+    """0.27 is an ordinary match, 0.15 is none; the demo's cosines spread six times as widely."""
     for count in COUNTS:
         sample = CollectionSample(images(motifs(count, share=0.1)))
         match, other = calibrated_scores(

@@ -1,4 +1,4 @@
-"""A change of the model that would take images out of the search waits for an operator."""
+"""A change of the model that would drop images from search waits for an operator."""
 
 from collections.abc import Callable, Sequence
 from io import StringIO
@@ -53,7 +53,7 @@ def images(owner: User, knows: Knows, settings: Any, tmp_path: Path) -> Callable
 
 
 def try_all() -> None:
-    """Do the workers' part until nothing is left to do."""
+    """Do the work of the workers until nothing is left to do."""
     while embeddings.backfill([NextModel()], after=None, until=None):
         pass
 
@@ -79,7 +79,7 @@ def start_with_unreadable_images(images: Callable[[int], None]) -> None:
     reembedding.advance()
 
 
-def test_a_storage_that_is_away_completes_nothing(images: Callable[[int], None]) -> None:
+def test_an_unavailable_storage_completes_nothing(images: Callable[[int], None]) -> None:
     start_with_unreadable_images(images)
     assert searched() == FIRST
     assert (now().remaining, now().unreadable, now().losses, now().needs_decision) == (
@@ -95,7 +95,7 @@ def test_images_are_tried_again_when_the_storage_is_back(images: Callable[[int],
     start_with_unreadable_images(images)
     default_storage.save("posts/shared.png", ContentFile(png("red")))
     try_all()
-    assert now().remaining == 0  # nobody asked
+    assert now().remaining == 0  # no retry was requested
     reembedding.retry_failed()
     assert (now().remaining, now().needs_decision) == (3, False)
     try_all()
@@ -104,7 +104,7 @@ def test_images_are_tried_again_when_the_storage_is_back(images: Callable[[int],
     assert PostImage.objects.searchable(SECOND).count() == 3
 
 
-def test_an_operator_lets_images_go_and_the_way_back_brings_them_again(
+def test_an_operator_accepts_losses_and_a_rollback_restores_them(
     images: Callable[[int], None],
 ) -> None:
     start_with_unreadable_images(images)
@@ -119,7 +119,7 @@ def test_an_operator_lets_images_go_and_the_way_back_brings_them_again(
     assert PostImage.objects.searchable(FIRST).count() == 3
 
 
-def test_what_was_accepted_is_a_number_not_whatever_comes(images: Callable[[int], None]) -> None:
+def test_only_as_many_losses_as_accepted_are_tolerated(images: Callable[[int], None]) -> None:
     start_with_unreadable_images(images)
     reembedding.accept_losses()
     insert = Post.objects.first()
@@ -143,7 +143,7 @@ def test_one_in_a_hundred_may_be_lost(images: Callable[[int], None], lost: int, 
     assert searched() == then
 
 
-def test_images_that_lie_elsewhere_count(images: Callable[[int], None]) -> None:
+def test_images_hosted_elsewhere_count_as_losses(images: Callable[[int], None]) -> None:
     images(3)
     PostImage.objects.update(image_path="")
     reembedding.start("laion2b")
@@ -163,7 +163,7 @@ def test_there_is_nothing_to_decide_before_all_has_been_tried(
         reembedding.accept_losses()
 
 
-def test_cleared_vectors_leave_no_attempts_behind(images: Callable[[int], None]) -> None:
+def test_purged_vectors_leave_no_attempts_behind(images: Callable[[int], None]) -> None:
     start_with_unreadable_images(images)
     reembedding.cancel()
     reembedding.advance()
@@ -174,7 +174,7 @@ def test_cleared_vectors_leave_no_attempts_behind(images: Callable[[int], None])
 # --- Counting ---------------------------------------------------------------------------------
 
 
-def test_a_count_that_takes_long_is_kept_until_the_question_changes(
+def test_a_slow_count_is_cached_until_the_change_moves_on(
     images: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "MIN_CACHED_SECONDS", -1.0)
@@ -192,7 +192,7 @@ def test_a_count_that_takes_long_is_kept_until_the_question_changes(
     assert len([query for query in queries if "COUNT" in query["sql"]]) == 2
 
 
-# --- What the operator sees -------------------------------------------------------------------
+# --- Command and admin --------------------------------------------------------------------------
 
 
 def command(*words: str) -> str:
@@ -212,7 +212,7 @@ def test_the_command_ends_where_an_operator_has_to_decide(images: Callable[[int]
         command("--anyway")
 
 
-def test_the_command_has_them_tried_again(images: Callable[[int], None]) -> None:
+def test_the_command_retries_images(images: Callable[[int], None]) -> None:
     start_with_unreadable_images(images)
     default_storage.save("posts/shared.png", ContentFile(png("red")))
     reembedding.retry_failed()
@@ -221,7 +221,7 @@ def test_the_command_has_them_tried_again(images: Callable[[int], None]) -> None
     assert "3 of 3 images have vectors of both" in command("--retry")
 
 
-def test_the_admin_asks_and_goes_on(
+def test_the_admin_asks_and_continues(
     images: Callable[[int], None], client: Client, member: Callable[..., User]
 ) -> None:
     client.force_login(member("Admin", is_staff=True, is_superuser=True))

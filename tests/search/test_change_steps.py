@@ -103,7 +103,7 @@ def test_cancelling_clears_what_was_made(
     assert rows() == {"embedding": (FIRST, "active")}
     pages = [q["sql"] for q in queries if "FOR UPDATE" in q["sql"] and "post_images" in q["sql"]]
     assert len(pages) == 3  # two images, one, none
-    assert len(set(pages)) == 3  # each from where the one before ended
+    assert len(set(pages)) == 3  # each batch starts where the previous one ended
     assert PostImage.objects.filter(next_embedding=None, embedding_model=FIRST).count() == 3
 
 
@@ -138,7 +138,7 @@ def test_columns_and_indexes_are_exchanged_when_all_have_vectors_and_back(
         "idx_post_images_embedding": "embedding",
         "idx_post_images_next_embedding": "next_embedding",
     }
-    assert ", embedding_model" in definition_of("idx_post_images_ai_state")  # counted by it
+    assert ", embedding_model" in definition_of("idx_post_images_ai_state")  # used for counting
 
     reembedding.roll_back()
     reembedding.advance()
@@ -212,7 +212,7 @@ def test_nothing_is_exchanged_while_the_new_column_has_no_index(
     reembedding.start("laion2b")
     PostImage.objects.update(next_embedding=pointing(0, 1), next_embedding_model=SECOND)
     knows(FIRST, SECOND)
-    # What it says, and all that it does, while another thread builds the other column's index.
+    # While another thread builds the other column's index, it only reports that.
     busy = "another process is building the index"
     monkeypatch.setattr(index, "maintain", lambda **options: busy)
     reembedding.advance()
@@ -355,7 +355,7 @@ def test_former_vectors_go_after_some_days(settings: Any, knows: Callable[..., N
     assert rows()["next_embedding"] == (SECOND, "leaving")
 
 
-def test_the_command_says_how_far_it_is_and_what_is_wrong() -> None:
+def test_the_command_shows_progress_and_errors() -> None:
     out = StringIO()
     call_command("change_model", "--status", stdout=out)
     assert out.getvalue() == "All vectors are of one model.\n"

@@ -1,4 +1,4 @@
-"""Search by a picture: a real worker sees it, and nothing of it is kept."""
+"""Search by a picture, with a real worker; the picture is not stored."""
 
 import io
 import time
@@ -43,8 +43,8 @@ def search(client: APIClient, upload: Any = None, **params: Any) -> Any:
 
 
 @pytest.fixture
-def meaning(monkeypatch: pytest.MonkeyPatch, openai_scale: None) -> list[str]:
-    """Every picture means `pointing(1)`; what the workers were asked."""
+def embedded(monkeypatch: pytest.MonkeyPatch, openai_scale: None) -> list[str]:
+    """Embed every picture as `pointing(1)`; return the calls to workers."""
     asked: list[str] = []
 
     def describe(image: Image.Image) -> tuple[list[float], str]:
@@ -57,7 +57,7 @@ def meaning(monkeypatch: pytest.MonkeyPatch, openai_scale: None) -> list[str]:
 
 
 def test_the_answer_is_exactly_what_the_contract_says(
-    api: Api, stranger: User, vector_post: Callable[..., Post], meaning: list[str]
+    api: Api, stranger: User, vector_post: Callable[..., Post], embedded: list[str]
 ) -> None:
     post = vector_post(at_cosine(0.9), at_cosine(0.95), model=ai.clip_name())
     response = search(api(stranger))
@@ -76,12 +76,12 @@ def test_the_answer_is_exactly_what_the_contract_says(
 
 
 def test_its_caption_finds_what_has_no_vector_and_is_made_once(
-    api: Api, stranger: User, vector_post: Callable[..., Post], meaning: list[str]
+    api: Api, stranger: User, vector_post: Callable[..., Post], embedded: list[str]
 ) -> None:
     post = vector_post(None, title="A square", description="All teal")
     (result,) = search(api(stranger)).json()["data"]["results"]
     assert (result["post_id"], result["search_method"]) == (str(post.pk), "caption")
-    assert meaning == ["describe_image"]
+    assert embedded == ["describe_image"]
 
 
 def test_a_caption_that_failed_is_empty_text(
@@ -91,18 +91,18 @@ def test_a_caption_that_failed_is_empty_text(
     assert search(api(stranger)).json()["data"]["generated_caption"] == ""
 
 
-@pytest.mark.parametrize(("least", "count"), [("0", 2), ("1", 1), ("NaN", 1), ("", 1)])
-def test_the_least_score_is_honoured(
+@pytest.mark.parametrize(("min_similarity", "count"), [("0", 2), ("1", 1), ("NaN", 1), ("", 1)])
+def test_the_minimum_score_is_honoured(
     api: Api,
     stranger: User,
     vector_post: Callable[..., Post],
-    meaning: list[str],
-    least: str,
+    embedded: list[str],
+    min_similarity: str,
     count: int,
 ) -> None:
     for cosine in (1.0, 0.1):
         vector_post(at_cosine(cosine), model=ai.clip_name())
-    found = search(api(stranger), minSimilarity=least).json()["data"]
+    found = search(api(stranger), minSimilarity=min_similarity).json()["data"]
     assert found["count"] == len(found["results"]) == count
 
 
@@ -112,7 +112,7 @@ def test_only_what_the_viewer_may_see_is_found_and_its_urls_open(
     seen: set[str],
     api: Api,
     vector_post: Callable[..., Post],
-    meaning: list[str],
+    embedded: list[str],
 ) -> None:
     for visibility in VISIBILITIES:
         vector_post(at_cosine(0.9), model=ai.clip_name(), visibility=visibility)
@@ -146,7 +146,7 @@ def test_without_a_worker_it_is_unavailable_and_never_an_empty_result(
     assert requests == []
 
 
-# --- The real thing -------------------------------------------------------------------------
+# --- With a real worker -------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -193,7 +193,7 @@ def test_from_an_upload_to_being_found_by_its_picture_and_by_its_words(
     assert found["results"][0]["similarity_score"] > 0.9
     assert found["generated_caption"]
     assert Client().get(found["results"][0]["image_url"]).status_code == 200
-    assert set(Path(django_settings.MEDIA_ROOT).rglob("*")) == before  # the query is not kept
+    assert set(Path(django_settings.MEDIA_ROOT).rglob("*")) == before  # the query is not stored
 
     theirs = search(api(stranger), png(drawn[1]), minSimilarity=0).json()["data"]["results"]
     own = search(api(owner), png(drawn[1]), minSimilarity=0).json()["data"]["results"]

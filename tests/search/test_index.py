@@ -54,7 +54,7 @@ def current_lists() -> int:
 
 
 def plan(viewer: Any, vector: list[float], limit: int = 40, where: Q = Q()) -> str:  # noqa: B008
-    """How PostgreSQL looks for the nearest in the index, as `nearest` lets it."""
+    """Return the plan of a search by the index, with the settings of `nearest`."""
     images = PostImage.objects.visible_to(viewer).searchable(MODEL).filter(where)
     used = index.current()
     assert used is not None
@@ -63,7 +63,7 @@ def plan(viewer: Any, vector: list[float], limit: int = 40, where: Q = Q()) -> s
 
 
 def route(viewer: Any, vector: list[float], where: Q = Q()) -> str:  # noqa: B008
-    """The plans of what a search asked of the database."""
+    """Return the plans of the queries that a search made."""
     with CaptureQueriesContext(connection) as queries:
         nearest_images(viewer, vector, model=MODEL, limit=20, where=where)
     plans = []
@@ -95,7 +95,7 @@ def test_probes_are_the_root_of_the_lists_times_the_factor(
     assert index.Index("ivfflat", lists, True, probe_factor=factor).probes == probes
 
 
-def test_more_lists_are_looked_at_where_a_filter_leaves_less() -> None:
+def test_more_lists_are_probed_under_a_selective_filter() -> None:
     used = index.Index("ivfflat", 1_000, True, 100_000)
     assert used.for_selectivity(100_000).probes == 32
     assert used.for_selectivity(10_000).probes == 71
@@ -144,7 +144,7 @@ def test_the_index_is_used_full_and_finds_what_an_exact_search_finds(
         distances = [image.distance for image in nearest_to(stranger, query)]
         assert distances == sorted(distances)
 
-    # Nearly everything near is invisible: the scan goes on until the page is full.
+    # Nearly all near posts are invisible: the scan continues until the page is full.
     Post.objects.filter(visibility="public").update(visibility="private")
     some = PostImage.objects.order_by("pk")[:120].values("post_id")
     Post.objects.filter(pk__in=list(some.values_list("post_id", flat=True))).update(
@@ -183,14 +183,14 @@ def test_the_index_goes_when_the_rows_go(owner: User) -> None:
     assert indexes() == {}
 
 
-def test_an_index_that_fits_is_rebuilt_only_by_force(owner: User) -> None:
+def test_an_index_that_is_up_to_date_is_rebuilt_only_by_force(owner: User) -> None:
     insert_many(owner, clustered(100), ["public"])
     index.maintain(min_rows=50)
     assert "is up to date" in index.maintain(min_rows=50)
     assert "built" in index.maintain(min_rows=50, force=True)
 
 
-def test_what_is_written_during_a_build_is_found_afterwards(owner: User, stranger: User) -> None:
+def test_rows_written_during_a_build_are_found_afterwards(owner: User, stranger: User) -> None:
     insert_many(owner, clustered(3_000), ["public"])
     stop, written, errors = threading.Event(), [], []
     new = clustered(500, seed=7)
@@ -225,7 +225,7 @@ def test_what_is_written_during_a_build_is_found_afterwards(owner: User, strange
         assert pk in found(stranger, vector)
 
 
-def test_what_a_killed_builder_left_is_cleared_away(owner: User) -> None:
+def test_the_remains_of_a_killed_builder_are_removed(owner: User) -> None:
     insert_many(owner, clustered(100), ["public"])
     with connection.cursor() as cursor:
         cursor.execute(
@@ -241,7 +241,7 @@ def test_what_a_killed_builder_left_is_cleared_away(owner: User) -> None:
 
 
 @pytest.mark.parametrize("old_is_gone", [True, False])
-def test_a_swap_that_was_cut_short_is_finished_and_searched_properly_until_then(
+def test_an_interrupted_swap_is_completed_and_searches_work_until_then(
     owner: User, old_is_gone: bool
 ) -> None:
     insert_many(owner, clustered(100), ["public"])
@@ -270,7 +270,7 @@ def test_an_invalid_index_counts_as_none(owner: User) -> None:
     assert indexes() == {index.NAME: True}
 
 
-def test_two_builders_do_not_get_in_each_others_way(owner: User) -> None:
+def test_only_one_process_builds_at_a_time(owner: User) -> None:
     insert_many(owner, clustered(100), ["public"])
     with holding_the_lock():
         assert index.maintain(min_rows=50) == "another process is building the index"
@@ -279,7 +279,7 @@ def test_two_builders_do_not_get_in_each_others_way(owner: User) -> None:
 
 
 def test_many_lists_are_built_on_a_server_with_little_memory(owner: User) -> None:
-    """PostgreSQL's own maintenance_work_mem is 64 MB, and pgvector refuses what needs more."""
+    """PostgreSQL's default is 64 MB, and pgvector refuses builds that need more."""
     insert_many(owner, clustered(50), ["public"])
     with connection.cursor() as cursor:
         cursor.execute("SHOW maintenance_work_mem")
@@ -304,7 +304,7 @@ def test_the_command_and_the_task_call_it(owner: User, monkeypatch: pytest.Monke
     assert indexes() == {}
 
 
-def test_the_other_column_has_an_index_of_its_own_and_they_exchange_their_names(
+def test_each_column_has_an_index_and_they_swap_their_names(
     owner: User,
 ) -> None:
     insert_many(owner, clustered(100), ["public"])
@@ -334,7 +334,7 @@ def test_an_index_of_one_column_alone_moves_with_its_name(owner: User) -> None:
         index.swap_names()
 
 
-def test_names_are_not_exchanged_while_an_index_is_being_built(db: None) -> None:
+def test_names_are_not_swapped_while_an_index_is_being_built(db: None) -> None:
     with holding_the_lock(), pytest.raises(Unavailable), transaction.atomic():
         index.swap_names()
 
@@ -368,13 +368,13 @@ def test_a_wrong_estimate_costs_no_match(
     index.maintain(min_rows=50)
     query = vectors[0].tolist()
     exact = [near.pk for near in nearest.exact_knn(PostImage.objects.all(), query, 20)]
-    # The planner expects few, but too many pass to compare them all.
+    # The planner expects few rows, but too many pass to compare them all.
     monkeypatch.setattr(nearest, "estimated_public_rows", lambda images: 1)
     monkeypatch.setattr(nearest, "MAX_EXACT_ROWS", 200)
     assert index.NAME in route(stranger, query)
     found = [image.pk for image in nearest_images(stranger, query, model=MODEL, limit=20)]
     assert len(set(found) & set(exact)) >= 18
-    # It expects many, but they are few, and further away than a scan may look.
+    # It expects many rows, but few pass, further away than a scan may look.
     Post.objects.update(visibility="private")
     far = vectors @ vectors[0] < 0.1
     seen = PostImage.objects.order_by("pk")[:30].values_list("post_id", flat=True)
@@ -427,7 +427,7 @@ def test_an_index_on_whole_vectors_is_searched_until_one_on_halves_takes_its_pla
 def test_nothing_is_missed_while_the_index_is_rebuilt_again_and_again(
     owner: User, stranger: User
 ) -> None:
-    """Whoever is in the table before a search begins is found by it; no search fails."""
+    """Rows inserted before a search begins are found by it; no search fails."""
     insert_many(owner, clustered(12_000), ["public"])
     index.maintain()
     new = clustered(4_000, seed=7)
@@ -488,5 +488,5 @@ def test_a_large_table_is_counted_by_its_statistics(
     assert index.count_vectors() == 300
     monkeypatch.setattr(index, "MAX_COUNTED_ROWS", 400)
     Post.objects.filter(pk__in=list(Post.objects.values_list("pk", flat=True)[:50])).delete()
-    assert index.count_vectors() == 300  # until the statistics are renewed
+    assert index.count_vectors() == 300  # until the statistics are refreshed
     assert index.count_vectors("next_embedding") == 0

@@ -1,4 +1,4 @@
-"""The old AI service's routes about posts: its fields as they were, and real results."""
+"""The old AI service's routes that find posts: its response fields, and real results."""
 
 from collections.abc import Callable
 from typing import Any
@@ -57,7 +57,7 @@ def titles(answer: Any) -> list[str]:
     return [result["post"]["title"] for result in body["results"]]
 
 
-# --- What all have in common ----------------------------------------------------------------
+# --- All routes ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("route", BODIES)
@@ -248,7 +248,7 @@ def test_only_what_the_member_may_see_is_recommended(
     assert set(titles(answer)) == seen
 
 
-def test_a_post_that_became_private_says_nothing_of_a_taste_any_more(
+def test_a_liked_post_that_became_private_no_longer_counts(
     api: Api, stranger: User, new: Callable[..., Post]
 ) -> None:
     Like.objects.create(user=stranger, post=new(1.0, visibility="private"))
@@ -256,14 +256,14 @@ def test_a_post_that_became_private_says_nothing_of_a_taste_any_more(
     assert titles(ask(api(stranger), "recommendations", user_id=str(stranger.pk))) == []
 
 
-def test_who_liked_nothing_is_recommended_nothing(
+def test_a_member_without_interactions_gets_no_recommendations(
     api: Api, stranger: User, new: Callable[..., Post]
 ) -> None:
     new()
     assert titles(ask(api(stranger), "recommendations", user_id=str(stranger.pk))) == []
 
 
-def test_the_taste_of_another_member_is_not_to_be_learned(
+def test_recommendations_of_another_member_are_not_revealed(
     api: Api, stranger: User, friend: User, new: Callable[..., Post]
 ) -> None:
     Like.objects.create(user=friend, post=new(1.0))

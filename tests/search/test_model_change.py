@@ -1,4 +1,4 @@
-"""Changing the model of a collection that is searched and added to all the time."""
+"""A change of the model while the collection is searched and extended all the time."""
 
 import io
 import json
@@ -33,10 +33,10 @@ pytestmark = pytest.mark.slow
 
 IMAGES, FILES = 1_600, 400
 QUERIES = ["a red boat", "blue sea", "green hills", "a white house", "night", "một con mèo"]
-NEAR = FILES // 10  # how far down the true order a result may come: bf16 rounds
+NEAR = FILES // 10  # how far from its true rank a result may be: bf16 rounds
 
 
-# --- Two models of the same meaning in two spaces ---------------------------------------------
+# --- Equivalent models in two vector spaces -----------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def straight(models: dict[str, Path]) -> Engine:
 
 
 def patches(seed: int) -> Image.Image:
-    """A few pixels of a colour or two, which is what the model sees in a small picture."""
+    """Return a few pixels of one or two colours, all that the model sees in a small picture."""
     random = np.random.default_rng(seed)
     colours = random.integers(0, 255, (3, 3, 3), dtype=np.uint8)
     return Image.fromarray(colours).resize((24, 24), Image.Resampling.NEAREST)
@@ -123,7 +123,7 @@ def collection(active: str, owner: User, straight: Engine) -> np.ndarray:
 
 @pytest.fixture
 def fan(member: Callable[..., User], collection: np.ndarray, active: str) -> User:
-    """Likes a post; what that tells is learned in the first space."""
+    """A member who liked a post and has an embedding in the first space."""
     fan = member("Fan")
     Like.objects.create(user=fan, post=Post.objects.filter(title="0")[0])
     interests.update_embedding(fan, interests.interactions_of(fan, active), active)
@@ -141,7 +141,7 @@ def wait_until(holds: Callable[[], Any], seconds: float = 60) -> None:
 
 
 class Searches:
-    """Searches all the time, from two threads; what went wrong is in `wrong`."""
+    """Searches continuously from two threads; failures are in `wrong`."""
 
     def __init__(self, viewer: User, vectors: np.ndarray, straight: Engine) -> None:
         self.viewer = viewer
@@ -168,9 +168,9 @@ class Searches:
             while not self._stop.is_set():
                 self._search(number)
                 number += 1
-                self._stop.wait(0.1)  # the change wants a processor, too
+                self._stop.wait(0.1)  # leave the change a processor
                 if number % 5 == 0:
-                    cache.clear()  # ask the worker again
+                    cache.clear()  # so that the worker embeds the texts again
         except Exception as error:
             self.wrong.append(repr(error))
         finally:

@@ -1,4 +1,4 @@
-"""The nearest visible images: one per post, best first, full pages."""
+"""k-nearest-neighbour search: visible images, one per post, best first, full pages."""
 
 from collections.abc import Callable
 from typing import Any

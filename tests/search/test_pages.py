@@ -1,4 +1,4 @@
-"""The search page, and the posts that are similar to one."""
+"""The search page, and posts similar to a post."""
 
 import re
 from collections.abc import Callable
@@ -25,7 +25,7 @@ VIETNAMESE = {"Accept-Language": "vi"}
 
 @pytest.fixture
 def found_by(owner: User) -> Callable[..., Post]:
-    """Makes a post whose one image points in the given direction of the vector space."""
+    """Return a function that creates a post whose image has this direction in the vector space."""
 
     def make(title: str, direction: tuple[float, float], **fields: object) -> Post:
         vector = np.zeros(EMBEDDING_DIMENSIONS)
@@ -76,7 +76,7 @@ def test_htmx_gets_the_results_alone(client: Client, found_by: Callable[..., Pos
     assert "HX-Request" in response.headers["Vary"]
 
 
-def test_nothing_found_is_said(client: Client) -> None:
+def test_the_page_says_that_nothing_was_found(client: Client) -> None:
     assert "Nothing found" in client.get("/search", {"q": "zzz"}).text
 
 
@@ -86,7 +86,7 @@ def test_a_query_that_is_not_allowed_is_refused_with_a_page(client: Client) -> N
     assert "The search failed" in response.text
 
 
-def test_what_was_asked_is_shown_as_text(client: Client) -> None:
+def test_the_query_is_shown_as_escaped_text(client: Client) -> None:
     assert "<script>alert" not in client.get("/search", {"q": "<script>alert(1)</script>"}).text
 
 
@@ -175,7 +175,7 @@ ALL_FILTERS = {
 
 
 class Form(HTMLParser):
-    """sent: what the form with the words would send. links: the addresses on the page, by id."""
+    """sent: the fields that the text form would send. links: URLs on the page, by id."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How a typed query is read."""
+"""Parsing of typed queries."""
 
 import pytest
 from hypothesis import given
@@ -34,7 +34,7 @@ def test_a_minus_before_a_word_excludes_it(
     assert (query.text, query.excluded) == (text, excluded)
 
 
-def test_more_can_be_excluded_beside_the_text() -> None:
+def test_more_can_be_excluded_in_addition_to_the_text() -> None:
     query = parse_query("sea -boat", negative="people, red car, ,boat")
     assert query.excluded == ("boat", "people", "red car")
     assert len(parse_query("", negative="a1,b2,c3,d4,e5,f6,g7").excluded) == MAX_EXCLUDED
@@ -46,7 +46,7 @@ def test_a_quoted_phrase_stays_together_and_is_required() -> None:
     assert [term.text for term in query.required] == ["Biển Đông"]
 
 
-def test_words_that_say_nothing_count_only_alone() -> None:
+def test_stop_words_count_only_if_there_are_no_others() -> None:
     assert [term.text for term in parse_query("a cat in the city").terms] == ["cat", "city"]
     assert [term.text for term in parse_query("the").terms] == ["the"]
 

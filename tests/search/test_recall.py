@@ -1,4 +1,4 @@
-"""Recall is measured against an exact search, kept, shown, and searches look at more for it."""
+"""Recall is measured against an exact search, stored and shown; searches adapt to it."""
 
 import io
 from typing import Any
@@ -59,7 +59,7 @@ def test_without_an_index_there_is_nothing_to_measure(owner: User) -> None:
     assert not RecallMeasurement.objects.exists()
 
 
-def test_both_kinds_of_queries_are_measured_and_kept(owner: User) -> None:
+def test_both_kinds_of_queries_are_measured_and_stored(owner: User) -> None:
     vectors = indexed(owner, lists=10)
     remember(vectors[:30] + 0.02 * clustered(30, seed=5))
     image, text = recall.measure()
@@ -97,9 +97,9 @@ def test_the_post_that_a_vector_is_from_does_not_count(owner: User) -> None:
     assert image.post_id not in {near.post_id for near in found}
 
 
-def test_searches_look_at_more_lists_until_enough_is_found(owner: User) -> None:
+def test_searches_probe_more_lists_until_recall_is_high_enough(owner: User) -> None:
     indexed(owner, lists=150)
-    remember(clustered(30, clusters=30, seed=3))  # in no cluster: their neighbours are all over
+    remember(clustered(30, clusters=30, seed=3))  # in no cluster: their neighbours are scattered
     before = index.current()
     assert before is not None
     assert before.probes == 12
@@ -112,7 +112,7 @@ def test_searches_look_at_more_lists_until_enough_is_found(owner: User) -> None:
     assert ProbeFactor.objects.get().factor == after.probe_factor
 
 
-def test_searches_look_at_fewer_lists_again_when_far_more_than_needed_is_found(
+def test_searches_probe_fewer_lists_again_when_recall_is_far_above_the_target(
     owner: User,
 ) -> None:
     vectors = indexed(owner, lists=60)
@@ -145,7 +145,7 @@ def test_an_index_that_finds_too_little_at_every_probe_factor_is_rebuilt(
     assert built == [{"force": True}]
 
 
-def test_without_queries_captions_stand_in_and_without_the_ai_the_figure_stays_empty(
+def test_captions_replace_missing_queries_and_without_the_ai_recall_is_empty(
     owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vectors = indexed(owner, rows=600, lists=10)
@@ -169,10 +169,10 @@ def test_without_queries_captions_stand_in_and_without_the_ai_the_figure_stays_e
     assert 0 < text.queries <= recall.SAMPLE_SIZE
 
 
-def test_what_is_measured_across_a_change_of_the_model_changes_no_probe_factor(
+def test_a_measurement_across_a_change_of_the_model_changes_no_probe_factor(
     owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.undo()  # here the database says which space it is
+    monkeypatch.undo()  # read the space from the database
     indexed(owner, lists=10, rows=600)
     ProbeFactor.objects.create(index_kind="ivfflat", factor=2.85)  # nine of ten lists
     vector_space.lock_columns(MODEL)
@@ -198,14 +198,14 @@ def test_what_is_measured_across_a_change_of_the_model_changes_no_probe_factor(
     assert ProbeFactor.objects.get().factor <= 2.85
 
 
-def test_only_the_latest_vectors_of_queries_are_kept_and_nothing_else(
+def test_only_the_latest_vectors_of_queries_are_stored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(recall, "MAX_STORED", 5)
     remember(clustered(8))
-    kept = redis_client().lrange(recall._RECENT.format(MODEL), 0, -1)
-    assert [len(stored) for stored in kept] == [4 * 512] * 5
-    assert np.frombuffer(kept[0], np.float32) == pytest.approx(clustered(8)[7])
+    stored = redis_client().lrange(recall._RECENT.format(MODEL), 0, -1)
+    assert [len(each) for each in stored] == [4 * 512] * 5
+    assert np.frombuffer(stored[0], np.float32) == pytest.approx(clustered(8)[7])
 
 
 def test_the_admin_shows_the_figures_to_read(member: Any, client: Client) -> None:

@@ -1,4 +1,4 @@
-"""Results among drawn scenes with the bundled model; benchmarks/relevance.py asks more."""
+"""Relevance of results among drawn scenes; benchmarks/relevance.py measures more."""
 
 from functools import cache
 
@@ -28,7 +28,7 @@ def scenes() -> list[Scene]:
 
 @cache
 def vectors_of_scenes() -> np.ndarray:
-    """Once a run, but by a test: the engine asks the database which model it is."""
+    """Embed the scenes once a run; called by tests, because the engine needs the database."""
     scenes = sample_scenes(SCENES, DEMO_SEEDS, held_out_pairs=None)
     return get_engine().embed_images([draw_scene(scene, WIDTH) for scene in scenes])
 
@@ -41,39 +41,39 @@ def embed_text(text: str) -> list[float]:
 
 @pytest.fixture
 def posts(db: None, scenes: list[Scene], monkeypatch: pytest.MonkeyPatch) -> dict[object, int]:
-    """The places of the posts' scenes, by the posts' ids."""
+    """Save the scenes as posts; return the numbers of the scenes by post id."""
     monkeypatch.setattr(ai, "embed_text", embed_text)
     captions = [caption(scene) for scene in scenes]
     saved = judged.save_posts(scenes, vectors_of_scenes(), captions, ai.clip_name())
     return {post.pk: number for number, post in enumerate(saved)}
 
 
-def found(query: Query, posts: dict[object, int], *, least: float | None = None) -> list[int]:
-    page = services.search(None, query, limit=10, min_score=least)
+def found(query: Query, posts: dict[object, int], *, min_score: float | None = None) -> list[int]:
+    page = services.search(None, query, limit=10, min_score=min_score)
     return [posts[match.post.pk] for match in page.matches]
 
 
-def test_words_and_meaning_together_find_more_than_either(
+def test_keywords_and_vectors_together_find_more_than_either(
     scenes: list[Scene], posts: dict[object, int]
 ) -> None:
-    """Gains as nDCG@10; in both languages, and in Vietnamese without its marks."""
+    """Compared as nDCG@10 in both languages, and in Vietnamese without diacritics."""
     rows = []
     for language, typed in (("en", str), ("vi", str), ("vi", strip_diacritics)):
         for asked in judged.sample_queries(scenes, QUERIES, language):
             query = parse_query(typed(asked.text))
             gains = [judged.grade(scene, asked) for scene in scenes]
             encoded = encode_query(None, query)
-            near = retrieval.by_vector(None, query, encoded)
-            worded = retrieval.by_keywords(None, query, encoded, [], 0.0)
+            by_vector = retrieval.by_vector(None, query, encoded)
+            by_keywords = retrieval.by_keywords(None, query, encoded, [], 0.0)
             ways = (
-                found(query, posts, least=0.0),
-                [posts[candidate.post_id] for candidate in near],
-                [posts[candidate.post_id] for candidate in worded],
+                found(query, posts, min_score=0.0),
+                [posts[candidate.post_id] for candidate in by_vector],
+                [posts[candidate.post_id] for candidate in by_keywords],
             )
             rows.append([judged.compute_ndcg(way, gains) for way in ways])
-    hybrid, meaning, words = np.mean(rows, axis=0)
-    assert hybrid >= meaning
-    assert hybrid >= words
+    hybrid, vector, keywords = np.mean(rows, axis=0)
+    assert hybrid >= vector
+    assert hybrid >= keywords
     assert hybrid >= 0.6
 
 
@@ -82,8 +82,8 @@ def test_nonsense_finds_nothing(posts: dict[object, int]) -> None:
     assert sum(not answer for answer in answers) >= 0.9 * len(answers)
 
 
-def test_this_but_different_is_found(scenes: list[Scene], posts: dict[object, int]) -> None:
-    """The first one, where there is any: so few scenes lack some combinations."""
+def test_composed_queries_are_found(scenes: list[Scene], posts: dict[object, int]) -> None:
+    """Each change starts from the first scene that it fits; some fit none of so few scenes."""
     done = []
     for change in judged.CHANGES:
         numbers = [number for number, scene in enumerate(scenes) if change.is_source(scene)]
@@ -96,7 +96,7 @@ def test_this_but_different_is_found(scenes: list[Scene], posts: dict[object, in
     assert np.mean(done) >= 0.7
 
 
-def test_what_is_excluded_is_not_shown(scenes: list[Scene], posts: dict[object, int]) -> None:
+def test_excluded_scenes_are_not_shown(scenes: list[Scene], posts: dict[object, int]) -> None:
     wrong = [
         any(case.is_excluded(scenes[number]) for number in found(parse_query(case.text), posts))
         for case in judged.EXCLUSIONS

@@ -32,8 +32,8 @@ RESULT_KEYS = {
 
 
 @pytest.fixture
-def meaning(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[float]]:
-    """Every text means `pointing(1)`, but for those in here."""
+def embedded(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[float]]:
+    """Embed every text as `pointing(1)`, except those in the returned dictionary."""
     known: dict[str, list[float]] = {}
     monkeypatch.setattr(ai, "embed_text", lambda text: known.get(text, pointing(1)))
     monkeypatch.setattr(ai, "describe_image", lambda _: (pointing(1), "a red boat by a lake"))
@@ -47,7 +47,7 @@ def away(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def new(vector_post: NewPost) -> NewPost:
-    """`new(0.3, title=…)`: a public post whose image has this cosine to what texts mean."""
+    """`new(0.3, title=…)`: a public post whose image has this cosine to the vector of texts."""
 
     def make(cosine: float | None = 0.3, **fields: Any) -> Post:
         picture = {name: fields.pop(name) for name in PICTURE if name in fields}
@@ -75,11 +75,11 @@ def titles(found: dict[str, Any]) -> list[str]:
     return [result["post"]["title"] for result in found["results"]]
 
 
-# --- What is found, and why ---------------------------------------------------------------------
+# --- Results and reasons ------------------------------------------------------------------------
 
 
 def test_each_result_says_why_it_is_there(
-    api: Api, stranger: User, new: NewPost, meaning: Any
+    api: Api, stranger: User, new: NewPost, embedded: Any
 ) -> None:
     new(0.33, title="both", tags=["Thuyền"])
     new(0.32, title="meaning")
@@ -119,32 +119,36 @@ def test_posts_with_all_words_come_before_those_with_some(
 
 
 def test_a_quoted_phrase_must_be_there(
-    api: Api, stranger: User, new: NewPost, meaning: Any
+    api: Api, stranger: User, new: NewPost, embedded: Any
 ) -> None:
     new(0.34, title="apart", description="boat that is red")
     new(0.2, title="together", description="a red boat")
     assert titles(search(api(stranger), q='"red boat"')) == ["together"]
 
 
-def test_what_is_excluded_by_word_or_by_look_is_not_there(
-    api: Api, stranger: User, new: NewPost, vector_post: NewPost, meaning: Any
+def test_posts_excluded_by_word_or_by_look_are_missing(
+    api: Api, stranger: User, new: NewPost, vector_post: NewPost, embedded: Any
 ) -> None:
-    meaning["people"] = at_cosine(0.0, axis=2)
+    embedded["people"] = at_cosine(0.0, axis=2)
     new(0.33, title="empty beach")
-    new(0.33, title="told", description="with People")
+    new(0.33, title="busy", description="with People")
     crowded = [0.33, 0, 0.9]
     vector_post(pointing(*crowded), model=ai.clip_name(), title="crowded")
-    assert set(titles(search(api(stranger), q="beach"))) == {"empty beach", "told", "crowded"}
+    assert set(titles(search(api(stranger), q="beach"))) == {
+        "empty beach",
+        "busy",
+        "crowded",
+    }
     assert titles(search(api(stranger), q="beach -people")) == ["empty beach"]
     assert titles(search(api(stranger), q="beach", negative="people")) == ["empty beach"]
     assert titles(search(api(stranger), q="-people")) == ["empty beach"]
 
 
-def test_a_post_is_a_query_too_and_may_be_changed_by_words(
-    api: Api, stranger: User, new: NewPost, vector_post: NewPost, meaning: Any
+def test_a_post_is_a_query_that_words_may_change(
+    api: Api, stranger: User, new: NewPost, vector_post: NewPost, embedded: Any
 ) -> None:
     source = new(1.0, title="source", ai_caption="a red boat by a lake")
-    meaning["blue boat"] = at_cosine(0.0, axis=2)
+    embedded["blue boat"] = at_cosine(0.0, axis=2)
     new(0.95, title="alike")
     vector_post(at_cosine(0.3, axis=2), model=ai.clip_name(), title="blue")
     found = search(api(stranger), post=source.pk)
@@ -153,8 +157,8 @@ def test_a_post_is_a_query_too_and_may_be_changed_by_words(
     assert (titles(changed), changed["query_type"]) == (["blue"], "mixed")
 
 
-def test_a_picture_is_a_query_too(
-    api: Api, stranger: User, new: NewPost, meaning: Any, picture: Callable[..., bytes]
+def test_a_picture_is_a_query(
+    api: Api, stranger: User, new: NewPost, embedded: Any, picture: Callable[..., bytes]
 ) -> None:
     new(0.95, title="alike", colors=["red"])
     new(0.94, title="green", colors=["green"])
@@ -167,7 +171,7 @@ def test_a_picture_is_a_query_too(
     assert found["generated_caption"] == "a red boat by a lake"
 
 
-def test_without_ai_a_picture_alone_is_unavailable_and_with_words_goes_by_them(
+def test_without_ai_a_picture_alone_is_unavailable_and_its_words_are_searched(
     api: Api, stranger: User, new: NewPost, away: None, picture: Callable[..., bytes]
 ) -> None:
     new(0.95, title="boat")
@@ -188,7 +192,7 @@ def test_a_post_is_compared_without_ai(api: Api, stranger: User, new: NewPost, a
 
 
 def test_scores_never_rise_within_a_method(
-    api: Api, stranger: User, new: NewPost, meaning: Any
+    api: Api, stranger: User, new: NewPost, embedded: Any
 ) -> None:
     for number in range(30):
         new(0.2 + 0.005 * number, title=f"{number}", description="boat" * (number % 3 == 0))
@@ -199,7 +203,7 @@ def test_scores_never_rise_within_a_method(
 
 
 def test_copies_of_a_picture_are_shown_once(
-    api: Api, stranger: User, new: NewPost, meaning: Any
+    api: Api, stranger: User, new: NewPost, embedded: Any
 ) -> None:
     new(0.34, title="first", checksum="a", perceptual_hash=0b1111)
     new(0.33, title="same file", checksum="a")
@@ -208,17 +212,17 @@ def test_copies_of_a_picture_are_shown_once(
     assert titles(search(api(stranger), q="x y")) == ["first", "another"]
 
 
-def test_of_copies_that_mean_the_same_the_oldest_is_kept(
-    api: Api, stranger: User, new: NewPost, meaning: Any
+def test_the_oldest_of_equal_copies_is_shown(
+    api: Api, stranger: User, new: NewPost, embedded: Any
 ) -> None:
     new(0.34, title="another", checksum="b")
     for title, cosine in (("first", 0.3299), ("second", 0.3301), ("third", 0.33)):
-        new(cosine, title=title, checksum="a")  # a batch of another size moves the last digits
+        new(cosine, title=title, checksum="a")  # another batch size changes the last digits
     assert titles(search(api(stranger), q="red boat")) == ["another", "first"]
 
 
-def test_of_copies_the_one_that_has_the_words_is_kept(
-    api: Api, stranger: User, new: NewPost, meaning: Any
+def test_the_copy_with_the_keywords_is_shown(
+    api: Api, stranger: User, new: NewPost, embedded: Any
 ) -> None:
     new(0.3301, title="first", checksum="a")
     new(0.33, title="red boat", checksum="a")
@@ -227,8 +231,8 @@ def test_of_copies_the_one_that_has_the_words_is_kept(
 
 
 @pytest.mark.parametrize(("axis", "shown"), [(1, ["first"]), (2, ["first", "second"])])
-def test_copies_that_hashes_leave_in_doubt_are_told_by_their_vectors(
-    axis: int, shown: list[str], api: Api, stranger: User, new: NewPost, meaning: Any
+def test_vectors_decide_about_copies_that_hashes_leave_in_doubt(
+    axis: int, shown: list[str], api: Api, stranger: User, new: NewPost, embedded: Any
 ) -> None:
     new(0.34, title="first", perceptual_hash=0)
     second = new(title="second", perceptual_hash=0x3FF)
@@ -236,8 +240,8 @@ def test_copies_that_hashes_leave_in_doubt_are_told_by_their_vectors(
     assert titles(search(api(stranger), q="red boat")) == shown
 
 
-def test_what_is_near_says_its_words_however_many_posts_have_them(
-    api: Api, stranger: User, new: NewPost, meaning: Any, monkeypatch: pytest.MonkeyPatch
+def test_vector_hits_list_their_keywords_however_many_posts_have_them(
+    api: Api, stranger: User, new: NewPost, embedded: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("search.retrieval.MAX_CANDIDATES", 5)
     for number in range(6):
@@ -248,8 +252,8 @@ def test_what_is_near_says_its_words_however_many_posts_have_them(
     assert first["matched_words"] == ["zebra"]
 
 
-def test_copies_that_a_filter_leaves_are_shown_once(
-    api: Api, stranger: User, new: NewPost, meaning: Any
+def test_copies_that_pass_a_filter_are_shown_once(
+    api: Api, stranger: User, new: NewPost, embedded: Any
 ) -> None:
     new(title="older copy", colors=["blue"], checksum="a", perceptual_hash=0b1111)
     new(title="other", colors=["blue"], checksum="b", perceptual_hash=-1)
@@ -264,7 +268,7 @@ def test_copies_that_a_filter_leaves_are_shown_once(
 
 @pytest.fixture
 def filtered(new: NewPost, owner: User, member: Callable[..., User], stranger: User) -> User:
-    """Posts of which each filter leaves one; the author whom the stranger follows."""
+    """Create posts of which each filter leaves one; return the author whom the stranger follows."""
     other = member("Other")
     Follow.objects.create(follower=stranger, following=other)
     food = Category.objects.get(slug="food")
@@ -290,7 +294,7 @@ def filtered(new: NewPost, owner: User, member: Callable[..., User], stranger: U
         ({"followed": "true"}, ["by other"]),
         ({"tags": "mua he"}, ["tagged"]),
         ({"tags": "sea,mùa hè"}, ["tagged"]),
-        ({"tags": "mu\u0300a he\u0300"}, ["tagged"]),  # as macOS writes it
+        ({"tags": "mu\u0300a he\u0300"}, ["tagged"]),  # decomposed, as on macOS
         ({"tags": ":"}, []),
         ({"tags": "sea,!"}, []),
         ({"since": "2020-05-01", "until": "2020-05-01"}, ["early"]),
@@ -311,7 +315,7 @@ def test_filters_hold_with_and_without_a_query(
     filtered: User,
     api: Api,
     stranger: User,
-    meaning: Any,
+    embedded: Any,
 ) -> None:
     asked = {name: str(filtered.pk) if name == "author" else v for name, v in filters.items()}
     assert titles(search(api(stranger), q=q, **asked)) == found
@@ -354,9 +358,9 @@ def test_an_author_is_found_by_name(
     stranger: User,
     new: NewPost,
     member: Callable[..., User],
-    meaning: Any,
+    embedded: Any,
 ) -> None:
-    """The last word may have just begun. Words and categories of that name do not count."""
+    """The last word may be incomplete. Texts and categories with that name do not count."""
     new(title="by Linh", author=member("Linh", last_name="Trần"))
     new(title="by Food", author=member("Food"))
     new(title="Linh Tran", description="Linh", category=Category.objects.get(slug="food"))
@@ -365,14 +369,14 @@ def test_an_author_is_found_by_name(
 
 @pytest.mark.parametrize("tags", ["?!", "🐱", "sea, ?!"])
 def test_a_tag_without_letters_is_on_no_post(
-    tags: str, api: Api, stranger: User, new: NewPost, meaning: Any
+    tags: str, api: Api, stranger: User, new: NewPost, embedded: Any
 ) -> None:
     new(title="sea", tags=["sea", "🐱"])
     assert titles(search(api(stranger), q="sea", tags=tags)) == []
 
 
 def test_by_date_the_relevant_ones_come_newest_first(
-    api: Api, stranger: User, new: NewPost, meaning: Any
+    api: Api, stranger: User, new: NewPost, embedded: Any
 ) -> None:
     for cosine, title in ((0.34, "old"), (0.31, "middle"), (0.0, "not meant"), (0.3, "new")):
         new(cosine, title=title)
@@ -395,7 +399,7 @@ def test_by_date_the_relevant_ones_come_newest_first(
         {"q": "a\0b"},
     ],
 )
-def test_what_makes_no_sense_is_refused(params: dict[str, str], api: Api, stranger: User) -> None:
+def test_invalid_parameters_are_refused(params: dict[str, str], api: Api, stranger: User) -> None:
     response = api(stranger).get("/api/search", params)
     assert response.status_code == 400
     assert response.json()["error"]
@@ -427,8 +431,8 @@ def pages(client: APIClient, **params: Any) -> list[list[str]]:
     return turned
 
 
-def test_pages_are_of_one_list_whatever_comes_meanwhile(
-    api: Api, stranger: User, new: NewPost, meaning: Any
+def test_pages_are_cut_from_one_list_whatever_is_posted_meanwhile(
+    api: Api, stranger: User, new: NewPost, embedded: Any
 ) -> None:
     made = [new(0.34 - 0.003 * number, title=str(number)) for number in range(9)]
     first = search(api(stranger), q="x y", limit=4)
@@ -448,7 +452,7 @@ def test_no_page_repeats_or_skips(
     api: Api,
     stranger: User,
     new: NewPost,
-    meaning: Any,
+    embedded: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if redis == "away":
@@ -460,8 +464,8 @@ def test_no_page_repeats_or_skips(
     assert [len(page) for page in turned] == [4, 4, 2]
 
 
-def test_a_cursor_is_its_viewers_alone(
-    api: Api, stranger: User, owner: User, new: NewPost, meaning: Any
+def test_a_cursor_works_for_its_viewer_only(
+    api: Api, stranger: User, owner: User, new: NewPost, embedded: Any
 ) -> None:
     for _ in range(3):
         new(visibility="private")
@@ -472,7 +476,7 @@ def test_a_cursor_is_its_viewers_alone(
 
 
 def test_an_old_cursor_says_that_it_has_expired(
-    api: Api, stranger: User, new: NewPost, meaning: Any
+    api: Api, stranger: User, new: NewPost, embedded: Any
 ) -> None:
     for _ in range(3):
         new()
@@ -493,7 +497,7 @@ def test_without_redis_the_cursor_carries_the_list(
     assert sorted(chain(*turned)) == [f"boat {number}" for number in range(5)]
 
 
-def test_an_unembeddable_text_is_no_reason_to_fail(
+def test_a_text_that_cannot_be_embedded_is_searched_by_words(
     api: Api, stranger: User, new: NewPost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unavailable(_: str) -> None:
@@ -506,9 +510,9 @@ def test_an_unembeddable_text_is_no_reason_to_fail(
 
 
 def test_a_post_with_one_word_of_many_is_not_lifted_by_one_below(
-    api: Api, stranger: User, new: NewPost, meaning: Any
+    api: Api, stranger: User, new: NewPost, embedded: Any
 ) -> None:
-    meaning["red boat"] = at_cosine(0.0, axis=2)
+    embedded["red boat"] = at_cosine(0.0, axis=2)
     for number in range(8):
         new(0.1, title=f"red {number}")
     new(0.0, title="boat")

@@ -1,5 +1,5 @@
-"""Whatever is posted, hidden, deleted or asked for: pages neither repeat nor skip, and nobody finds
-what they may not see, by any input and under any filter."""
+"""Properties of search, whatever is posted, hidden, deleted or searched for: pages neither repeat
+nor skip, and nobody finds what they may not see, by any input and under any filter."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -23,11 +23,11 @@ from search.query import Filters, Query, parse_query
 from tests.properties import examples
 from tests.search.conftest import at_cosine, pointing
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("openai_scale", "meaning")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("openai_scale", "embedded")]
 
 
 @pytest.fixture
-def meaning(monkeypatch: pytest.MonkeyPatch) -> None:
+def embedded(monkeypatch: pytest.MonkeyPatch) -> None:
     def embed(text: str) -> list[float]:
         return at_cosine(0.0, axis=2) if text == "car" else pointing(1)
 
@@ -173,8 +173,8 @@ def test_nobody_finds_what_they_may_not_see(
             if not query.is_empty:
                 assert found_by(viewer, query) <= visible
             for typed in ("secret", "bo", "sea"):
-                told = {one.text for one in suggest(viewer, typed) if one.kind == "title"}
-                assert told <= titles
+                suggested = {one.text for one in suggest(viewer, typed) if one.kind == "title"}
+                assert suggested <= titles
 
 
 def found_by(viewer: Any, query: Query) -> set[Any]:
@@ -189,7 +189,7 @@ def found_by(viewer: Any, query: Query) -> set[Any]:
 def test_a_filter_gives_away_nothing_about_hidden_posts(
     owner: User, stranger: User, member: Callable[..., User]
 ) -> None:
-    """Neither their number, nor that any is there."""
+    """Reveal neither how many there are nor that there are any."""
     food = Category.objects.get(slug="food")
     Follow.objects.create(follower=stranger, following=owner)
     for visibility in ("private", "friends"):

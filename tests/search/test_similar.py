@@ -1,4 +1,4 @@
-"""Posts that look like a post."""
+"""Posts similar to a post."""
 
 from collections.abc import Callable
 from typing import Any
@@ -53,7 +53,7 @@ def test_the_most_similar_come_first_and_the_post_itself_never(
     assert {result["search_method"] for result in results} == {"embedding"}
 
 
-def test_many_are_similar_by_meaning_alone(
+def test_many_similar_posts_are_found_by_vector_alone(
     api: Api, stranger: User, new: Callable[..., Post]
 ) -> None:
     post = new(1.0)

@@ -1,4 +1,4 @@
-"""Search by text over HTTP: by meaning with a worker, by words without, and it says which."""
+"""Search by text over HTTP: by vector and keywords, or by keywords alone without a worker."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,8 +26,8 @@ RESULT_KEYS = {"post_id", "image_id", "image_url", "similarity_score", "search_m
 
 
 @pytest.fixture
-def meaning(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Every text means `pointing(1)`; the texts that were asked for."""
+def embedded_texts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Embed every text as `pointing(1)`; return the embedded texts."""
     asked: list[str] = []
 
     def embed(text: str) -> list[float]:
@@ -40,7 +40,7 @@ def meaning(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 @pytest.fixture
 def away(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No worker lives. (One may, for other tests of the same run.)"""
+    """Hide the workers, which other tests of the same run may have started."""
     monkeypatch.setattr("ai.heartbeat.live_workers", lambda: [])
 
 
@@ -60,11 +60,11 @@ def embedded(vector_post: NewPost, *cosines: float, **fields: Any) -> Post:
     return vector_post(*[at_cosine(cosine) for cosine in cosines], model=ai.clip_name(), **fields)
 
 
-# --- By meaning -----------------------------------------------------------------------------
+# --- With the AI --------------------------------------------------------------------------------
 
 
 def test_the_answer_is_exactly_what_the_contract_says(
-    api: Api, owner: User, stranger: User, vector_post: NewPost, meaning: list[str]
+    api: Api, owner: User, stranger: User, vector_post: NewPost, embedded_texts: list[str]
 ) -> None:
     post = embedded(vector_post, 0.3, title="A boat", tags=["sea"])
     response = search(api(stranger), "  a boat ")
@@ -75,7 +75,7 @@ def test_the_answer_is_exactly_what_the_contract_says(
     assert found.keys() == {"results", "count", "query_type", "query", "ai_available"}
     assert (found["count"], found["query_type"], found["query"]) == (1, "text", "a boat")
     assert found["ai_available"] is True
-    assert meaning == ["a boat"]
+    assert embedded_texts == ["a boat"]
     (result,) = found["results"]
     image = post.images.get()
     assert result.keys() == RESULT_KEYS
@@ -94,7 +94,7 @@ def test_the_answer_is_exactly_what_the_contract_says(
 
 
 def test_one_result_for_each_post_with_its_best_image_best_first(
-    api: Api, stranger: User, vector_post: NewPost, meaning: list[str]
+    api: Api, stranger: User, vector_post: NewPost, embedded_texts: list[str]
 ) -> None:
     embedded(vector_post, 0.28, title="second")
     album = embedded(vector_post, 0.2, 0.34, 0.3, title="first")
@@ -108,29 +108,29 @@ def test_one_result_for_each_post_with_its_best_image_best_first(
 
 
 @pytest.mark.parametrize(
-    ("least", "count"),
+    ("min_similarity", "count"),
     [("0", 3), ("0.0", 3), ("-5", 3), ("1", 1), ("2", 1), ("inf", 1), ("1e999", 1)],
 )
-def test_the_least_score_is_honoured_and_clamped(
+def test_the_minimum_score_is_honoured_and_clamped(
     api: Api,
     stranger: User,
     vector_post: NewPost,
-    meaning: list[str],
-    least: str,
+    embedded_texts: list[str],
+    min_similarity: str,
     count: int,
 ) -> None:
     for cosine in (1.0, 0.16, -0.5):
         embedded(vector_post, cosine)
-    assert data(search(api(stranger), minSimilarity=least))["count"] == count
+    assert data(search(api(stranger), minSimilarity=min_similarity))["count"] == count
 
 
-@pytest.mark.parametrize("least", ["", "NaN", "nan", "much", "0,5"])
-def test_a_least_score_that_is_no_number_is_the_default(
-    api: Api, stranger: User, vector_post: NewPost, meaning: list[str], least: str
+@pytest.mark.parametrize("min_similarity", ["", "NaN", "nan", "much", "0,5"])
+def test_a_minimum_score_that_is_no_number_is_the_default(
+    api: Api, stranger: User, vector_post: NewPost, embedded_texts: list[str], min_similarity: str
 ) -> None:
     for cosine in (1.0, 0.16):
         embedded(vector_post, cosine)
-    assert data(search(api(stranger), minSimilarity=least))["count"] == 1
+    assert data(search(api(stranger), minSimilarity=min_similarity))["count"] == 1
     assert data(search(api(stranger)))["count"] == 1
 
 
@@ -142,7 +142,7 @@ def test_the_limit_is_clamped(
     api: Api,
     stranger: User,
     vector_post: NewPost,
-    meaning: list[str],
+    embedded_texts: list[str],
     limit: str,
     count: int,
 ) -> None:
@@ -153,7 +153,7 @@ def test_the_limit_is_clamped(
 
 @each_member
 def test_only_what_the_viewer_may_see_is_found(
-    viewer: User, seen: set[str], vector_post: NewPost, meaning: list[str], api: Api
+    viewer: User, seen: set[str], vector_post: NewPost, embedded_texts: list[str], api: Api
 ) -> None:
     for visibility in VISIBILITIES:
         embedded(vector_post, 0.3, visibility=visibility)
@@ -162,7 +162,7 @@ def test_only_what_the_viewer_may_see_is_found(
 
 
 def test_vectors_of_another_model_are_not_found(
-    api: Api, stranger: User, vector_post: NewPost, meaning: list[str]
+    api: Api, stranger: User, vector_post: NewPost, embedded_texts: list[str]
 ) -> None:
     vector_post(pointing(1), model="another/model")
     assert data(search(api(stranger)))["results"] == []
@@ -172,7 +172,7 @@ def test_many_results_take_as_many_queries_as_one(
     api: Api,
     stranger: User,
     vector_post: NewPost,
-    meaning: list[str],
+    embedded_texts: list[str],
     django_assert_num_queries: Any,
 ) -> None:
     client = api(stranger)
@@ -180,14 +180,19 @@ def test_many_results_take_as_many_queries_as_one(
         for _ in range(count):
             embedded(vector_post, 0.3, 0.2)
         # the member; the vector space, twice; a sample; the index and the scan in a savepoint; the
-        # words of what is near; how many posts have the word, and which; posts and their images
+        # terms of the vector hits; how many posts have the word, and which; posts and their images
         with django_assert_num_queries(13):
             search(client)
 
 
 @pytest.mark.parametrize(("near", "looked"), [(12, False), (3, True)])
-def test_words_alone_are_looked_for_only_where_what_is_near_fills_no_page(
-    near: int, looked: bool, api: Api, stranger: User, vector_post: NewPost, meaning: list[str]
+def test_keywords_are_searched_only_if_vector_hits_do_not_fill_the_page(
+    near: int,
+    looked: bool,
+    api: Api,
+    stranger: User,
+    vector_post: NewPost,
+    embedded_texts: list[str],
 ) -> None:
     for number in range(near):
         embedded(vector_post, 0.35 - 0.01 * number)
@@ -200,9 +205,14 @@ def test_words_alone_are_looked_for_only_where_what_is_near_fills_no_page(
 @pytest.mark.parametrize("query", ["lake", "red boat", '"red boat"', "red -lake"])
 @pytest.mark.parametrize("limit", [4, 20, 100])
 def test_it_is_the_first_page_of_the_whole_list(
-    query: str, limit: int, api: Api, stranger: User, vector_post: NewPost, meaning: list[str]
+    query: str,
+    limit: int,
+    api: Api,
+    stranger: User,
+    vector_post: NewPost,
+    embedded_texts: list[str],
 ) -> None:
-    """The page is the same whether or not near posts fill it; only scores may differ."""
+    """Compare the order only: scores differ, because keyword coverage depends on the candidates."""
     said = ["", "lake", "red", "boat", "a red boat", "red lake"]
     for number in range(25):
         embedded(vector_post, 0.35 - 0.01 * number, description=said[number % len(said)])
@@ -217,11 +227,13 @@ def test_it_is_the_first_page_of_the_whole_list(
 
 
 @pytest.mark.parametrize("query", ["", "   ", None, [], {}, ["boat"], True])
-def test_a_search_needs_a_query(api: Api, stranger: User, meaning: list[str], query: Any) -> None:
+def test_a_search_needs_a_query(
+    api: Api, stranger: User, embedded_texts: list[str], query: Any
+) -> None:
     response = search(api(stranger), query)
     assert response.status_code == 400
     assert response.json()["error"] == "Search query is required"
-    assert meaning == []
+    assert embedded_texts == []
 
 
 def test_a_search_without_any_body_needs_a_query(api: Api, stranger: User) -> None:
@@ -230,12 +242,12 @@ def test_a_search_without_any_body_needs_a_query(api: Api, stranger: User) -> No
     assert response.json()["error"] == "Search query is required"
 
 
-def test_a_very_long_query_is_cut(api: Api, stranger: User, meaning: list[str]) -> None:
+def test_a_very_long_query_is_cut(api: Api, stranger: User, embedded_texts: list[str]) -> None:
     assert data(search(api(stranger), "boat " * 5_000))["count"] == 0
-    assert [len(text) for text in meaning] == [999]  # without the space at its end
+    assert [len(text) for text in embedded_texts] == [999]  # without the space at its end
 
 
-# --- By words -------------------------------------------------------------------------------
+# --- Without the AI -----------------------------------------------------------------------------
 
 
 def test_without_a_worker_words_are_compared_and_the_answer_says_so(

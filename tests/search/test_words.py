@@ -1,4 +1,4 @@
-"""Search by words, for everybody's language and whatever is typed."""
+"""Search by keywords, in any language and for any input."""
 
 import unicodedata
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def titles(viewer: Any, words: str) -> list[str]:
 
 @pytest.fixture
 def described(owner: User, vector_post: NewPost) -> Post:
-    """A post with a word of its own in every place where words may stand."""
+    """A post with a distinct word in each indexed text."""
     owner.last_name = "Nguyễn"
     owner.save()
     category = Category.objects.create(name="Cuisine", slug="cuisine", prompt="food")
@@ -109,7 +109,7 @@ def test_vietnamese_is_found_in_any_case_and_between_any_marks(
 def test_composed_and_decomposed_accents_are_the_same(
     stored: Any, typed: Any, vector_post: NewPost, stranger: User
 ) -> None:
-    """macOS names its files, and so the titles made of them, with accents on their own."""
+    """macOS decomposes accents in file names, and so in titles made from them."""
     title = unicodedata.normalize(stored, "Huế về đêm")
     vector_post(None, title=title)
     assert titles(stranger, unicodedata.normalize(typed, "huế đêm")) == [title]

@@ -1,4 +1,4 @@
-"""The search document follows its sources, whoever writes them and however."""
+"""The full-text index follows every change of a text, whatever program writes it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -93,7 +93,7 @@ def test_likes_and_views_write_no_words(post: Post) -> None:
     with connection.cursor() as cursor:
         cursor.execute(written, [post.pk])
         before = cursor.fetchone()
-    with transaction.atomic():  # a subtransaction: what it writes has an id of its own
+    with transaction.atomic():  # a subtransaction writes with a transaction id of its own
         Post.objects.update(like_count=1, view_count=1)
         with connection.cursor() as cursor:
             cursor.execute(written, [post.pk])

@@ -34,7 +34,7 @@ class Command(BaseCommand):
         action.add_argument("--rollback", action="store_true", help="return to the previous model")
         action.add_argument("--finish", action="store_true", help="delete the previous vectors")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         try:
             self._handle(**options)
         except SmimsoError as error:

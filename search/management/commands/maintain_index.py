@@ -1,7 +1,6 @@
 """`manage.py maintain_index`: build or rebuild the vector index if the row count requires it."""
 
 from argparse import ArgumentParser
-from typing import Any
 
 from django.core.management.base import BaseCommand
 
@@ -14,5 +13,5 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--force", action="store_true", help="rebuild even if up to date")
 
-    def handle(self, *args: Any, force: bool, **options: Any) -> None:
+    def handle(self, *args: object, force: bool, **options: object) -> None:
         self.stdout.write(index.maintain(force=force))

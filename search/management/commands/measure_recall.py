@@ -1,7 +1,5 @@
 """`manage.py measure_recall`: run the nightly recall measurement now."""
 
-from typing import Any
-
 from django.core.management.base import BaseCommand
 
 from search.ann import recall
@@ -10,7 +8,7 @@ from search.ann import recall
 class Command(BaseCommand):
     help = "Measure recall@20 of the vector index and adapt the probes of searches to it."
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: object) -> None:
         measurements = recall.measure()
         if not measurements:
             self.stdout.write("No vector index: searches are exact")
