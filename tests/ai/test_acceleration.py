@@ -1,5 +1,8 @@
 """Accelerated networks compared with those of open_clip and transformers that they replace."""
 
+import ai.engine  # noqa: F401 - declares operators that torchvision needs
+
+# ruff: isort: split
 import json
 import os
 import shutil

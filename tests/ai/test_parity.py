@@ -3,6 +3,9 @@
 The weights are random, of the real shape: with the real ones both sides compute the same way.
 """
 
+import ai.engine  # noqa: F401 - declares operators that torchvision needs
+
+# ruff: isort: split
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

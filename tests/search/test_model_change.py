@@ -29,9 +29,7 @@ from recommendations import interests
 from recommendations.models import UserEmbedding
 from search import services
 
-pytestmark = pytest.mark.slow
-
-IMAGES, FILES = 1_600, 400
+IMAGES, FILES = 5_000, 1_250
 QUERIES = ["a red boat", "blue sea", "green hills", "a white house", "night", "một con mèo"]
 NEAR = FILES // 10  # how far from its true rank a result may be: bf16 rounds
 
@@ -187,13 +185,11 @@ class Searches:
             title for title in titles if title.isdigit() and title not in self.near[index]
         ]:
             self.wrong.append(f"{QUERIES[index]}: {far} are not near")
-        for match in found.matches[:1]:
-            self._look_at_similar(match.post)
+        self._look_at_similar(found.matches[0].post) if found.matches else None
 
     def _look_at_similar(self, post: Post) -> None:
         found = services.similar_posts(self.viewer, post.pk, limit=3)
-        has_copies = post.title.isdigit()  # four posts have the same picture
-        if len(found) != 3 or (has_copies and found[0].score < 0.95):
+        if len(found) != 3 or found[0].score < 0.95:  # four posts have the same picture
             self.wrong.append(f"similar to {post.title}: {[match.score for match in found]}")
 
 
@@ -252,7 +248,7 @@ def test_searches_never_fail_nor_mix_spaces_while_the_model_changes_and_back(
         assert np.dot(image.embedding, collection[int(image.post.title)]) > 0.999
         assert abs(np.dot(image.embedding, image.next_embedding)) < 0.5
 
-    assert change("--finish") == "The collection has vectors of one model.\n"
+    assert change("--finish") == "All vectors are of one model.\n"
     assert not PostImage.objects.exclude(next_embedding_model="").exists()
     assert not PostImage.objects.filter(next_embedding__isnull=False).exists()
     assert PostImage.objects.filter(embedding_model=first).count() == IMAGES + len(uploaded)
