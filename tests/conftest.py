@@ -21,6 +21,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.db.models.signals import post_migrate
 from django.test import Client
+from django.utils import translation
 from PIL import Image
 from rest_framework.test import APIClient
 
@@ -202,6 +203,12 @@ def django_db_setup(django_db_setup: None) -> None:
             migration.seed(apps, None)
 
     post_migrate.connect(bring_back, weak=False, sender=apps.get_app_config("accounts"))
+
+
+@pytest.fixture(autouse=True)
+def _english() -> None:
+    """Undo the language that a page of an earlier test activated in this thread."""
+    translation.activate("en")
 
 
 @pytest.fixture(autouse=True)
