@@ -41,7 +41,9 @@ def find_duplicates(
     originals = [*checksums, *[""] * len(uploads)]
     return [
         _find(member, Fingerprint(checksum or upload.checksum, upload.perceptual_hash))
-        for upload, checksum in zip(compute_fingerprints(uploads), originals, strict=False)
+        for upload, checksum in zip(
+            compute_fingerprints(uploads, member.pk), originals, strict=False
+        )
     ]
 
 

@@ -10,7 +10,8 @@ from django.db.models import F
 
 from accounts.models import Category, User
 from accounts.viewer import Viewer
-from media.images import CheckedImage, Upload, check_images
+from media.images import Upload, check_images
+from media.preparation import CheckedImage
 from posts import feed, idempotency
 from posts.files import access
 from posts.ingest import queue
@@ -53,7 +54,7 @@ def create_post(
     if not uploads:
         raise InvalidInput("images_required")
     _check_category(category_id)
-    checked = check_images(uploads)
+    checked = check_images(uploads, author.pk)
     fields = {"title": title, "description": description, "category": category_id, "tags": tags}
     content = fields | {"visibility": visibility, "user_captions": user_captions}
     digest = idempotency.compute_digest(content, [image.checksum for image in checked], request_key)

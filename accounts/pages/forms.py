@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts import options, services
 from accounts.models import User, UserQuerySet
 from accounts.rest.serializers import ProfileFormSerializer
-from media.images import EXTENSIONS
+from media.formats import ACCEPTED_TYPES, LABELS
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
@@ -134,13 +134,12 @@ def _optional_field(
 
 
 def _image_field(label: "_StrPromise") -> forms.FileField:
-    accept = ",".join(f"image/{name.lower()}" for name in EXTENSIONS)
     return forms.FileField(
         label=label,
         required=False,
         allow_empty_file=True,
-        help_text=_("JPEG, PNG, WebP or GIF."),
-        widget=forms.FileInput({"accept": accept}),
+        help_text=LABELS,
+        widget=forms.FileInput({"accept": ",".join(ACCEPTED_TYPES)}),
     )
 
 

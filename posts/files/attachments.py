@@ -10,6 +10,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import UploadedFile
 
+from media.formats import detect_format
 from media.images import check_images, read_upload
 from smimso.errors import InvalidInput
 
@@ -28,9 +29,9 @@ def store_attachment(user_id: UUID, upload: UploadedFile) -> str:
     """
     data = read_upload(upload)
     file_type = filetype.guess(data)
-    if file_type is not None and file_type.mime.startswith("image/"):
+    if detect_format(data) or (file_type is not None and file_type.mime.startswith("image/")):
         upload.seek(0)
-        checked = check_images([upload])[0]
+        checked = check_images([upload], user_id)[0]
         data, extension = checked.data, checked.extension
     else:
         extension = _extension_of(data, file_type)

@@ -67,7 +67,7 @@ class GenerateCaptionView(APIView):
     @documented("Suggest a caption", CaptionSerializer, form=ImageFormSerializer)
     def post(self, request: MemberRequest) -> Response:
         upload = _checked_uploads(request, "image", missing="image_required")[0]
-        caption, guess = suggestions.suggest_caption(decode_upload(upload))
+        caption, guess = suggestions.suggest_caption(decode_upload(upload, request.user.pk))
         data: dict[str, object] = {"caption": caption or FALLBACK_CAPTION}
         if guess:
             data |= {"category_label": guess.category.name, "category_score": guess.score}
@@ -86,7 +86,9 @@ class GenerateMetadataView(APIView):
     )
     def post(self, request: MemberRequest) -> Response:
         upload = _checked_uploads(request, "images", missing="images_required")[0]
-        suggestion = suggestions.suggest_metadata(decode_upload(upload), upload.name or "")
+        suggestion = suggestions.suggest_metadata(
+            decode_upload(upload, request.user.pk), upload.name or ""
+        )
         data: dict[str, object] = {
             "caption": suggestion.caption,
             "description": suggestion.description,
