@@ -39,11 +39,10 @@ def find_duplicates(
     `services.create_post` does; stores nothing.
     """
     originals = [*checksums, *[""] * len(uploads)]
+    fingerprints = compute_fingerprints(uploads, member.pk)
     return [
         _find(member, Fingerprint(checksum or upload.checksum, upload.perceptual_hash))
-        for upload, checksum in zip(
-            compute_fingerprints(uploads, member.pk), originals, strict=False
-        )
+        for upload, checksum in zip(fingerprints, originals, strict=False)
     ]
 
 

@@ -2,9 +2,10 @@
 
 `posts/<image id>.<ext>` is a post's picture, `posts/<image id>.<rendition>.webp` a smaller one.
 `posts/<image id>.original.<ext>` is the uploaded file of a format that some browsers do not show;
-only its conversion is the picture. They have plain URLs if the post is public, else signed URLs that expire. Files in the other folders
-are unguarded: everyone who knows the name, which contains a random UUID, may fetch them. These are
-`avatars/<uuid>.<ext>`, `covers/<uuid>.<ext>` and `chat/<user id>/<uuid>.<ext>`.
+its conversion is the picture. They have plain URLs if the post is public, else signed URLs that
+expire. Files in the other folders are unguarded: everyone who knows the name, which contains a
+random UUID, may fetch them. These are `avatars/<uuid>.<ext>`, `covers/<uuid>.<ext>` and
+`chat/<user id>/<uuid>.<ext>`.
 """
 
 import re

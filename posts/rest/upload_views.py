@@ -86,9 +86,8 @@ class GenerateMetadataView(APIView):
     )
     def post(self, request: MemberRequest) -> Response:
         upload = _checked_uploads(request, "images", missing="images_required")[0]
-        suggestion = suggestions.suggest_metadata(
-            decode_upload(upload, request.user.pk), upload.name or ""
-        )
+        picture = decode_upload(upload, request.user.pk)
+        suggestion = suggestions.suggest_metadata(picture, upload.name or "")
         data: dict[str, object] = {
             "caption": suggestion.caption,
             "description": suggestion.description,

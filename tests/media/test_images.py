@@ -26,7 +26,10 @@ from smimso.errors import InvalidInput
 from tests.properties import examples
 
 SIZE = (60, 40)
-UNREADABLE = "The file is not a readable image. Only JPEG, PNG, WebP, and GIF are allowed."
+UNREADABLE = (
+    "The file is not a readable image. "
+    "Only JPEG, PNG, WebP, GIF, HEIC, AVIF, BMP and TIFF are allowed."
+)
 EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif"}
 
 
