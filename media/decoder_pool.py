@@ -81,6 +81,14 @@ class DecoderPool:
         self._start_tasks()
         return [task.future for task in tasks]
 
+    def stop(self) -> None:
+        """Stop the processes; tasks that are running or waiting are never done."""
+        with self._lock:
+            if self._processes is not None:
+                self._processes.stop()
+                self._processes.join()
+                self._processes = None
+
     def _start_tasks(self) -> None:
         while (task := self._next_task()) is not None:
             self._start(task)

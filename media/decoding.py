@@ -31,7 +31,7 @@ UPRIGHT = {  # by EXIF orientation; Pillow rotates counter-clockwise
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-MAX_MISSING = 0.05  # of the rows or of the bytes of a picture that lacks its end
+MAX_MISSING = 0.1  # of the rows or of the bytes of a picture that lacks its end
 _BAND_PIXELS = 2**20  # pixels that are converted at once
 
 Image.MAX_IMAGE_PIXELS = None  # open_header checks our own limit before anything is decoded
@@ -160,12 +160,14 @@ def _is_mostly_missing(image: Image.Image, data: bytes, image_format: Format) ->
     if image_format.name == "PNG":
         return _inflated_share(data, image) < 1 - MAX_MISSING
     # Decoders leave missing rows in one color: black, gray, transparent or the first of a palette.
-    last = image.crop((0, image.height - 1, image.width, image.height))
-    if len(last.getcolors(2) or [0, 0]) > 1:
-        return False
-    rows = np.asarray(image).reshape(image.height, -1)
-    empty = (rows == rows[-1]).all(axis=1)
-    return bool(empty.mean() > MAX_MISSING)
+    # A BMP begins with its last row.
+    last = 0 if image_format.name == "BMP" else image.height - 1
+    color = np.asarray(image.crop((0, last, 1, last + 1)))[0, 0]
+    is_empty = [
+        (np.asarray(band) == color).reshape(band.height, -1).all(axis=1) for band in _bands(image)
+    ]
+    rows = np.concatenate(is_empty)
+    return bool(rows[last] and rows.mean() > MAX_MISSING)
 
 
 def _inflated_share(data: bytes, image: Image.Image) -> float:
@@ -209,17 +211,22 @@ def _scaled(size: tuple[int, int], max_width: int, max_height: int) -> tuple[int
 
 def _reduce(image: Image.Image, factor: int) -> Image.Image:
     size = -(-image.width // factor), -(-image.height // factor)
-    rows = factor * max(1, _BAND_PIXELS // (image.width * factor))
-    result = Image.new("1", size)
-    for top in range(0, image.height, rows):
-        bottom = min(top + rows, image.height)
-        band = to_eight_bits(image.crop((0, top, image.width, bottom))).reduce(factor)
-        if top == 0:
-            result = Image.new(band.mode, size)
-            result.info = {**image.info}
-            result.info.pop("transparency", None)  # now a channel
-        result.paste(band, (0, top // factor))
+    bands = [to_eight_bits(band).reduce(factor) for band in _bands(image, factor)]
+    result = Image.new(bands[0].mode, size)
+    top = 0
+    for band in bands:
+        result.paste(band, (0, top))
+        top += band.height
+    result.info = {**image.info}
+    result.info.pop("transparency", None)  # now a channel
     return result
+
+
+def _bands(image: Image.Image, factor: int = 1) -> Iterator[Image.Image]:
+    """Yield the rows from top to bottom, a multiple of `factor` and few pixels at a time."""
+    rows = factor * max(1, _BAND_PIXELS // (image.width * factor))
+    for top in range(0, image.height, rows):
+        yield image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
 def to_eight_bits(image: Image.Image) -> Image.Image:

@@ -51,13 +51,20 @@ def detect_format(data: bytes) -> Format | None:
     return next((FORMATS[name] for name, is_this in _SIGNATURES.items() if is_this(data)), None)
 
 
+def _is_bmp(data: bytes) -> bool:
+    """Return True for a bitmap; a text may begin with the same two letters."""
+    header_size = int.from_bytes(data[14:18], "little")
+    return data.startswith(b"BM") and header_size in (12, 40, 52, 56, 64, 108, 124)
+
+
 def _is_avif(data: bytes) -> bool:
     return data[4:8] == b"ftyp" and bool(_brands(data) & {b"avif", b"avis"})
 
 
 def _is_heif(data: bytes) -> bool:
-    brands = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
-    return data[4:8] == b"ftyp" and bool(_brands(data) & brands)
+    return data[4:8] == b"ftyp" and (
+        data[8:12] in (b"mif1", b"msf1") or bool(_brands(data) & _HEIF_BRANDS)
+    )
 
 
 def _brands(data: bytes) -> set[bytes]:
@@ -66,6 +73,7 @@ def _brands(data: bytes) -> set[bytes]:
     return {data[8:12], *(data[at : at + 4] for at in range(16, end - 3, 4))}
 
 
+_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
 _SIGNATURES: dict[str, Callable[[bytes], bool]] = {
     "JPEG": lambda data: data.startswith(b"\xff\xd8\xff"),
     "PNG": lambda data: data.startswith(b"\x89PNG\r\n\x1a\n"),
@@ -73,6 +81,6 @@ _SIGNATURES: dict[str, Callable[[bytes], bool]] = {
     "WEBP": lambda data: data[:4] == b"RIFF" and data[8:12] == b"WEBP",
     "AVIF": _is_avif,
     "HEIF": _is_heif,
-    "BMP": lambda data: data.startswith(b"BM"),
+    "BMP": _is_bmp,
     "TIFF": lambda data: data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
 }

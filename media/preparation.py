@@ -89,15 +89,17 @@ def prepare(data: bytes, limits: Limits) -> CheckedImage:
     """
     image_format = identify(data)
     clean = _strip(data, image_format)
+    original = None
     image = _decode_as_it_is(data, clean, image_format, limits)
     if image is not None and clean is not None:
         stored, extension, size = clean, image_format.extension, _size(clean, image_format)
     else:
-        image = _decode_upright(data, clean, image_format, limits)
+        image, is_complete = _decode_upright(data, image_format, limits)
         stored, extension = _encode_again(image, image_format)
         size = image.size
+        if is_complete and image_format.keeps_original:
+            original = clean
     renditions, placeholder, small = _make_renditions(image, limits)
-    original = clean if image_format.keeps_original else None
     return CheckedImage(
         data=stored,
         extension=extension,
@@ -139,17 +141,13 @@ def _decode_as_it_is(
     return image if is_complete else None
 
 
-def _decode_upright(
-    data: bytes, clean: bytes | None, image_format: Format, limits: Limits
-) -> Image.Image:
-    image, _ = decode(clean or data, image_format, limits.max_pixels)
+def _decode_upright(data: bytes, image_format: Format, limits: Limits) -> tuple[Image.Image, bool]:
+    """Return all pixels, and False if the end of the file is missing."""
+    image, is_complete = decode(data, image_format, limits.max_pixels)
     transpose = read_orientation(data, image_format)
-    if transpose is None:
-        return image
-    info = image.info
-    image = image.transpose(transpose)
-    image.info = info
-    return image
+    if transpose is not None:
+        image = image.transpose(transpose)  # with a copy of `info`
+    return image, is_complete
 
 
 def _size(data: bytes, image_format: Format) -> tuple[int, int]:
