@@ -28,6 +28,9 @@ class UserManager(BaseUserManager["User"]):
     def active(self) -> "UserQuerySet":
         return self.get_queryset().active()
 
+    def named(self, text: str) -> "UserQuerySet":
+        return self.get_queryset().named(text)
+
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         user = self.model(email=email.strip().lower(), **fields)
         user.set_password(password)

@@ -25,16 +25,15 @@ class FoldedWords(Func):
 
 
 class WordQuery(SearchQuery):
-    """A query in the syntax of tsquery, of words that are folded already."""
+    """A query in the syntax of tsquery, of words that are folded already.
+
+    It is cast: the parser of `to_tsquery` would drop emoji and split words.
+    """
+
+    template = "(%(expressions)s)::tsquery"
 
     def __init__(self, expression: str) -> None:
         super().__init__(expression, search_type="raw")
-
-    def as_sql(
-        self, compiler: object, connection: object, function: object = None, template: object = None
-    ) -> tuple[str, tuple[object, ...]]:
-        """Cast instead of calling `to_tsquery`, whose parser would drop or split words."""
-        return super().as_sql(compiler, connection, template="(%(expressions)s)::tsquery")
 
 
 def fold(texts: Iterable[str]) -> list[str]:

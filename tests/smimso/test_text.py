@@ -61,7 +61,7 @@ def test_every_character_is_folded_alike_in_any_form_and_case() -> None:
         if not 0xAC00 <= ord(character) <= 0xD7A3  # syllables of Hangul: algorithmic
     }
     one, other = map(fold, zip(*pairs, strict=True))
-    assert len(pairs) > 10_000
+    assert len(pairs) > 8_000
     assert one == other
 
 
