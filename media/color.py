@@ -62,7 +62,8 @@ def to_srgb(image: Image.Image) -> Image.Image:
     if profile is not None:
         image = _convert(image, profile)
     if image.mode == "LAB":
-        image = _build_transform(ImageCms.createProfile("LAB"), "LAB").apply(image)
+        lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+        image = _build_transform(lab, "LAB").apply(image)
     elif image.mode in ("CMYK", "YCbCr", "HSV"):
         image = image.convert("RGB")
     for name in _DESCRIPTIONS:
@@ -123,14 +124,12 @@ def _find_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | N
     if mode in ("CMYK", "LAB"):
         return transform
     samples = _SAMPLES.convert(mode)
-    change = ImageChops.difference(samples.convert("RGB"), transform.apply(samples).convert("RGB"))
-    extrema = change.getextrema()
-    return None if max(highest for _, highest in extrema) <= _SAME_COLOR else transform
+    converted = transform.apply(samples).convert("RGB")
+    change = np.asarray(ImageChops.difference(samples.convert("RGB"), converted))
+    return None if change.max() <= _SAME_COLOR else transform
 
 
-def _build_transform(
-    source: ImageCms.ImageCmsProfile | ImageCms.core.CmsProfile, mode: str
-) -> ImageCms.ImageCmsTransform:
+def _build_transform(source: ImageCms.ImageCmsProfile, mode: str) -> ImageCms.ImageCmsTransform:
     target = "RGBA" if mode == "RGBA" else "RGB"
     return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, target)
 
