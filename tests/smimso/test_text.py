@@ -29,7 +29,7 @@ CASES = (str.lower, str.upper, str.title, str.casefold, str.swapcase)
         ("ΟΔΟΣ ὁδός", "οδοσ οδοσ"),
         ("Ёлка ЙОГА", "елка иога"),
         ("rock'n'roll l’été Mary-Jane snake_case", "rock n roll l ete mary jane snake case"),
-        ("so\u00adft zero\u200bwidth می\u200cخواهم", "soft zero width میخواهم"),
+        ("so\u00adft zero\u200bwidth می\u200cخواهم", "soft zero width ميخواهم"),
         ("العَرَبِيَّة كـتاب على علی", "العربية كتاب علي علي"),
         ("שָׁלוֹם", "שלום"),
         ("กรุงเทพ 2024", "ก_รุ_ง_เ_ท_พ 2024"),
