@@ -19,6 +19,7 @@ from posts.models import AIStatus, Post, PostImage
 from posts.visibility import Visibility
 from smimso.errors import InvalidInput, NotAllowed, NotFound
 from smimso.queues import EMBED
+from smimso.visible_text import clean_line
 
 UNTITLED = "Untitled Post"
 MAX_QUEUED_AT_ONCE = 500  # images; the reconciler queues the rest of a large retry
@@ -62,7 +63,7 @@ def create_post(
         return previous
     post = Post(
         user=author,
-        title=title or words_from_file_name(uploads[0].name or "") or UNTITLED,
+        title=title or clean_line(words_from_file_name(uploads[0].name or "")) or UNTITLED,
         description=description or None,
         category_id=category_id,
         tags=tags or None,

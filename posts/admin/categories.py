@@ -9,10 +9,11 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Category
 from posts.ingest import queue
+from smimso.web.text_fields import VisibleTextAdmin
 
 
 @admin.register(Category)
-class CategoryAdmin(admin.ModelAdmin):
+class CategoryAdmin(VisibleTextAdmin):
     list_display = ["name", "slug", "prompt", "prompt_vi"]
     search_fields = ["name", "slug"]
     prepopulated_fields = {"slug": ["name"]}
