@@ -178,6 +178,8 @@ def test_a_number_is_one_on_the_profile_and_in_the_admin(
     client.force_login(owner)
     path = f"/admin/accounts/user/{stranger.pk}/change/"
     form = {"email": stranger.email, "first_name": "S", "is_active": "on"}
+    assert stranger.email not in client.get("/admin/accounts/user/", {"q": "0912 345 678"}).text
+    assert owner.email in client.get("/admin/accounts/user/", {"q": "0912 345 678"}).text
     assert "already exists" in client.post(path, form | {"phone": "0912 345 678"}).text
     assert "Enter a valid phone number" in client.post(path, form | {"phone": "12"}).text
     assert client.post(path, form | {"phone": "0987 654 321"}).status_code == 302
@@ -193,7 +195,7 @@ def test_the_oldest_member_keeps_a_number_and_the_others_can_still_log_in(
     members = {name: member(name) for name in typed}
     for name, phone in typed.items():
         User.objects.filter(pk=members[name].pk).update(phone=phone, created_at=timezone.now())
-    migration = importlib.import_module("accounts.migrations.0007_phone_numbers_in_one_form")
+    migration = importlib.import_module("accounts.migrations.0008_phone_numbers_in_one_form")
     for _ in range(2):
         migration.normalize_phones(apps, None)
         stored = dict(User.objects.values_list("first_name", "phone"))

@@ -50,6 +50,6 @@ def _normalize_batch(User: Any, members: list[Any]) -> int:  # noqa: N803 - a mo
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0006_category_help_texts")]
+    dependencies = [("accounts", "0007_search_by_name")]
     # Nothing to undo: the code before this migration reads both forms.
     operations = [migrations.RunPython(normalize_phones, migrations.RunPython.noop)]
