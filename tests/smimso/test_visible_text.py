@@ -106,7 +106,9 @@ def test_a_name_is_isolated_where_it_stands_next_to_other_text() -> None:
 
 NAME = r"(?:full_name|display_title|\.title|category\.name)\b"
 SHOWN = re.compile(rf"{{{{[^}}]*{NAME}[^}}]*}}}}|=[\w.]*{NAME}\S*")  # a variable, or a `with`
-ALONE = re.compile(r'(dir="auto">|(content|value)=")$')  # in an element or attribute of its own
+ALONE = re.compile(
+    r'(dir="auto"[^<>]*>|(content|value)=")$'
+)  # in an element or attribute of its own
 
 
 def test_no_template_shows_a_name_or_title_without_isolation() -> None:
