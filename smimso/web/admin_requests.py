@@ -9,7 +9,6 @@ from django.contrib.admin import ModelAdmin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import BadRequest, ValidationError
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 
 from smimso.web.malformed import MALFORMED
@@ -26,15 +25,13 @@ class _StrictRequests(ModelAdmin):
                 raise BadRequest("Malformed filter") from error
             raise
 
-    def response_action(
-        self, request: HttpRequest, queryset: QuerySet, **location: Any
-    ) -> HttpResponse | None:
+    def response_action(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         for text in request.POST.getlist(ACTION_CHECKBOX_NAME):
             try:
                 self.opts.pk.to_python(text)
             except ValidationError as error:
                 raise BadRequest("Malformed id") from error
-        return super().response_action(request, queryset, **location)
+        return super().response_action(request, *args, **kwargs)
 
     def _get_obj_does_not_exist_redirect(self, *args: object) -> HttpResponse:
         raise Http404
