@@ -105,6 +105,10 @@ TEXTS = {
     "file_type_not_allowed": _(
         "Invalid file type. Only images, audio, video and common documents are allowed."
     ),
+    "recording_not_supported": _(
+        "The audio or video file is damaged, or of a type from which places and other private data "
+        "cannot be removed. Please use MP4, WebM, MP3, M4A, WAV or OGG."
+    ),
     "image_too_large": _("The image is too large. At most %(number)s megapixels are allowed"),
     "image_unreadable": _(
         "The file is not a readable image. Only JPEG, PNG, WebP, and GIF are allowed."

@@ -1,6 +1,7 @@
 """Files that members send each other: pictures, audio, video and documents.
 
-The type is detected from the content; the declared name and type are ignored.
+The type is detected from the content; the declared name and type are ignored. Pictures, audio and
+video lose their metadata, such as the place and the device; documents are stored as they are.
 """
 
 from datetime import datetime
@@ -14,6 +15,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils.crypto import salted_hmac
 
 from media.images import check_images, read_upload
+from media.metadata import strip_recording
 from posts.files.access import is_unguarded
 from smimso.errors import InvalidInput, NotFound
 
@@ -28,8 +30,8 @@ TEXT = "txt"  # also source code and HTML, which are served as plain text
 def store_attachment(user_id: UUID, upload: UploadedFile) -> str:
     """Store a file as `chat/<user id>/<uuid>.<ext>`; return this name. Raises InvalidInput.
 
-    The extension is that of the detected type. Pictures are stripped of private metadata. The same
-    file of the same member is stored once, so that a retry leaves no second one.
+    The extension is that of the detected type. The same file of the same member is stored once, so
+    that a retry leaves no second one.
     """
     data = read_upload(upload)
     file_type = filetype.guess(data)
@@ -37,8 +39,10 @@ def store_attachment(user_id: UUID, upload: UploadedFile) -> str:
         upload.seek(0)
         checked = check_images([upload])[0]
         data, extension = checked.data, checked.extension
+    elif file_type is not None and file_type.mime.startswith(("audio/", "video/")):
+        data, extension = _strip(data, file_type.extension), file_type.extension
     else:
-        extension = _extension_of(data, file_type)
+        extension = _document_extension(data, file_type)
     return _store_once(_name(user_id, f"{_secret_id(user_id, data)}.{extension}"), data)
 
 
@@ -118,11 +122,17 @@ def remove_attachments_of(user_id: UUID) -> None:
     default_storage.delete(folder)
 
 
-def _extension_of(data: bytes, file_type: filetype.Type | None) -> str:
-    if file_type is None:
-        if _is_text(data):
-            return TEXT
-    elif file_type.mime.startswith(("audio/", "video/")) or file_type.extension in DOCUMENTS:
+def _strip(recording: bytes, extension: str) -> bytes:
+    try:
+        return strip_recording(recording, extension)
+    except ValueError as error:
+        raise InvalidInput("recording_not_supported") from error
+
+
+def _document_extension(data: bytes, file_type: filetype.Type | None) -> str:
+    if file_type is None and _is_text(data):
+        return TEXT
+    if file_type is not None and file_type.extension in DOCUMENTS:
         return file_type.extension
     raise InvalidInput("file_type_not_allowed")
 

@@ -123,13 +123,6 @@ def test_a_cmyk_jpeg_has_its_colours_and_no_profile_of_other_colours_in_its_rend
     assert "icc_profile" not in thumbnail.info
 
 
-def test_a_profile_goes_with_the_picture_and_its_renditions() -> None:
-    data = encoded(scene(), "JPEG", icc_profile=b"an RGB profile", exif=rotated(6))
-    image = checked(data)
-    for stored in (image.data, *image.renditions.values()):
-        assert opened(stored).info["icc_profile"] == b"an RGB profile"
-
-
 def test_greys_of_sixteen_bits_are_scaled_and_not_cut_off() -> None:
     ramp = np.linspace(0, 65_535, SIZE[0] * SIZE[1]).reshape(SIZE[1], SIZE[0])
     image = Image.fromarray(ramp.astype(np.uint16))

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("posts", "0015_standard_names"),
+        ("posts", "0017_normal_form_of_tags"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
