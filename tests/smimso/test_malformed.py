@@ -289,7 +289,7 @@ def test_a_refusal_is_a_page_and_the_history_is_untouched(staff: Client, owner: 
 
 # --- Pages ------------------------------------------------------------------------------------
 
-VALUES = ["\0", "a\0b", BIG, "x" * 3_000, "9999-99-99"]
+VALUES = ["\0", "a\0b", BIG]
 NAMES = [
     *("q", "page", "before", "after", "category", "post", "author", "tags", "since", "until"),
     *("visibility", "followed", "color", "orientation", "sort", "negative", "cursor", "limit"),
