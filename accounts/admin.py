@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html_join
@@ -96,6 +96,15 @@ class UserAdmin(DjangoUserAdmin):
         )
     ]
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[User], search_term: str
+    ) -> tuple[QuerySet[User], bool]:
+        """Find members also by folded parts of their names, in any order."""
+        found, may_repeat = super().get_search_results(request, queryset, search_term)
+        if search_term.strip():
+            found |= queryset.filter(pk__in=User.objects.named(search_term))
+        return found, may_repeat
+
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
         """Let only superusers grant permissions; staff could grant them to themselves."""
         fields = [*super().get_readonly_fields(request, obj)]
@@ -163,3 +172,13 @@ class FollowAdmin(admin.ModelAdmin):
     autocomplete_fields = ["follower", "following"]
     ordering = ["-created_at"]
     show_full_result_count = False
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Follow], search_term: str
+    ) -> tuple[QuerySet[Follow], bool]:
+        """Find follows also by folded parts of either member's name."""
+        found, may_repeat = super().get_search_results(request, queryset, search_term)
+        if search_term.strip():
+            members = User.objects.named(search_term)
+            found |= queryset.filter(Q(follower__in=members) | Q(following__in=members))
+        return found, may_repeat

@@ -5,9 +5,20 @@ from uuid import uuid4
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorExact, SearchVectorField
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
+
+from smimso.text import MAX_WORD_LENGTH, UNIT, WordQuery, fold
+
+
+class NameParts(models.Func):
+    """Every part of the folded words of a name, as a tsvector (migration 0007)."""
+
+    function = "name_parts"
+    output_field = SearchVectorField()
 
 
 class UserManager(BaseUserManager["User"]):
@@ -16,6 +27,9 @@ class UserManager(BaseUserManager["User"]):
 
     def active(self) -> "UserQuerySet":
         return self.get_queryset().active()
+
+    def named(self, text: str) -> "UserQuerySet":
+        return self.get_queryset().named(text)
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         user = self.model(email=email.strip().lower(), **fields)
@@ -34,6 +48,18 @@ class UserQuerySet(models.QuerySet["User"]):
     def active(self) -> "UserQuerySet":
         """Return members who are not deactivated; others cannot be listed, found or followed."""
         return self.filter(is_active=True)
+
+    def named(self, text: str) -> "UserQuerySet":
+        """Return the members whose name has each word of `text` as a part, in any order.
+
+        Case and diacritics make no difference. No member has a text without words as a name.
+        """
+        (folded,) = fold([text])
+        words = [word.replace(UNIT, "")[:MAX_WORD_LENGTH] for word in folded.split()]
+        if not words:
+            return self.none()
+        query = WordQuery(" & ".join(f"'{word}':*" for word in words))
+        return self.filter(SearchVectorExact(NameParts("first_name", "last_name"), query))
 
     def with_is_following(self, viewer: "User") -> "UserQuerySet":
         """Annotate each member with `is_following`: the viewer follows that member."""
@@ -73,6 +99,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     class Meta:
         db_table = "users"
         constraints = [models.UniqueConstraint(Lower("email"), name="users_email_ci_unique")]
+        indexes = [
+            GinIndex(NameParts("first_name", "last_name"), name="idx_users_name_parts"),
+        ]
 
     def __str__(self) -> str:
         return self.full_name

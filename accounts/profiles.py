@@ -8,8 +8,6 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.db import IntegrityError, transaction
-from django.db.models import Q, Value
-from django.db.models.functions import Concat
 
 from accounts import profile_images
 from accounts.models import User, UserQuerySet
@@ -80,15 +78,15 @@ def _schedule_removal(old: str | None, url: str | None) -> None:
 
 
 def search_members(query: str) -> list[User]:
-    """Find members by a part of the name or the whole e-mail.
+    """Find members by parts of the name, in any order, or by the whole e-mail.
 
     A part of an e-mail finds nothing, because that would reveal addresses step by step.
     """
     words = query.replace("\0", "").strip()[:200]
     if not words:
         raise InvalidInput("search_query_required")
-    members = User.objects.active().annotate(name=Concat("first_name", Value(" "), "last_name"))
-    matches = members.filter(Q(name__icontains=words) | Q(email=words.lower()))
+    members = User.objects.active()
+    matches = members.named(words) | members.filter(email=words.lower())
     return list(matches.order_by("first_name", "last_name", "pk")[:MAX_RESULTS])
 
 

@@ -16,6 +16,7 @@ from accounts.viewer import Viewer
 from posts.keyset import Cursor
 from posts.phash import BAND_SHIFTS, MAX_HASH_DISTANCE, HashDistance, phash_band, shares_band
 from posts.visibility import Visibility, visible_parts, visible_posts
+from smimso.text import FoldedWords
 
 EMBEDDING_DIMENSIONS = 512
 AUTHOR = "author"  # a caption source; no model has this name
@@ -331,7 +332,10 @@ class Comment(models.Model):
 
     class Meta:
         db_table = "comments"
-        indexes = [models.Index(fields=["post", "created_at"], name="idx_comments_post_id")]
+        indexes = [
+            models.Index(fields=["post", "created_at"], name="idx_comments_post_id"),
+            GinIndex(FoldedWords("content"), name="idx_comments_words"),
+        ]
 
     def __str__(self) -> str:
         return self.content[:80]

@@ -14,8 +14,9 @@ from media.images import CheckedImage, Upload, check_images
 from posts import feed, idempotency
 from posts.files import access
 from posts.ingest import queue
-from posts.ingest.captions import words_from_file_name
+from posts.ingest.file_names import words_from_file_name
 from posts.models import AIStatus, Post, PostImage
+from posts.tags import clean_tags
 from posts.visibility import Visibility
 from smimso.errors import InvalidInput, NotAllowed, NotFound
 from smimso.queues import EMBED
@@ -54,6 +55,7 @@ def create_post(
         raise InvalidInput("images_required")
     _check_category(category_id)
     checked = check_images(uploads)
+    tags = clean_tags(tags or [])
     fields = {"title": title, "description": description, "category": category_id, "tags": tags}
     content = fields | {"visibility": visibility, "user_captions": user_captions}
     digest = idempotency.compute_digest(content, [image.checksum for image in checked], request_key)
@@ -138,6 +140,8 @@ def update_post(*, user: User, post_id: UUID, **changes: Unpack[PostChanges]) ->
         raise InvalidInput("title_required")
     if "category_id" in changes:
         _check_category(changes["category_id"])
+    if "tags" in changes:
+        changes["tags"] = clean_tags(changes["tags"] or []) or None
     with transaction.atomic():
         post = _lock_own_post(user, post_id, "cannot_edit_post")
         written = {"category" if name == "category_id" else name for name in changes}

@@ -22,6 +22,7 @@ from posts.admin.duplicates import duplicates_page
 from posts.files import access
 from posts.full_text import filter_by_words
 from posts.models import Post, PostImage
+from posts.tags import clean_tags
 
 RETRY = _("Retry AI processing")
 REMOVE = {"author": _("Remove the author's captions"), "ai": _("Remove the AI's captions")}
@@ -169,6 +170,7 @@ class PostAdmin(_ContentAdmin):
             name for name in post.ai_writable_fields if name not in form.changed_data
         ]
         obj.ai_fields = [name for name in post.ai_fields if name not in form.changed_data]
+        obj.tags = clean_tags(obj.tags or []) or None
         fields = [*form.changed_data, "ai_writable_fields", "ai_fields", "updated_at"]
         obj.save(update_fields=fields)
 

@@ -12,6 +12,7 @@ from rest_framework import serializers
 from accounts.rest.serializers import CategoryBriefSerializer, UserBriefSerializer
 from posts.files import access
 from posts.models import Comment, Post, PostImage
+from posts.tags import clean_tags
 from posts.visibility import Visibility
 from smimso.web.parsers import parse_json
 
@@ -48,12 +49,7 @@ class TagsField(JSONListField):
         return text.split(",") if parsed == [text] else parsed
 
     def to_internal_value(self, data: object) -> list[str]:
-        return _clean_tags(super().to_internal_value(data))
-
-
-def _clean_tags(tags: list[str]) -> list[str]:
-    stripped = [tag.strip() for tag in tags]
-    return list(dict.fromkeys(tag for tag in stripped if tag))
+        return clean_tags(super().to_internal_value(data))
 
 
 class NewPostSerializer(serializers.Serializer):
@@ -101,7 +97,7 @@ class PostChangesSerializer(serializers.Serializer):
         return description or None
 
     def validate_tags(self, tags: list[str] | None) -> list[str] | None:
-        return _clean_tags(tags or []) or None
+        return clean_tags(tags or []) or None
 
 
 class ImageCaptionSerializer(serializers.Serializer):

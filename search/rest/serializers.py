@@ -11,6 +11,7 @@ from rest_framework import serializers
 from accounts.models import Category
 from media.appearance import COLORS
 from posts.rest.serializers import PostImageSerializer, PostListItemSerializer
+from posts.tags import clean_tags
 from posts.visibility import Visibility
 from search.autocomplete import SuggestionKind
 from search.fusion import Method
@@ -79,11 +80,10 @@ class FiltersSerializer(serializers.Serializer):
 
     def filters(self) -> Filters:
         given = self.validated_data
-        tags = [" ".join(tag.split()) for tag in given.get("tags", "").split(",")]
         return Filters(
             category=given.get("category"),
             author=given.get("author", ""),
-            tags=tuple(dict.fromkeys(filter(None, tags))),
+            tags=tuple(clean_tags(given.get("tags", "").split(","))),
             since=_midnight(given.get("since"), days=0),
             until=_midnight(given.get("until"), days=1),
             visibility=given.get("visibility", ""),

@@ -145,7 +145,11 @@ def test_posts(loose_node: NodeDatabase, run_import: Run):
     node = loose_node
     node.run("ALTER TABLE posts ALTER view_count TYPE bigint")
     post = node.post(
-        title=None, visibility="everyone", tags=["a", None], category_id=uuid4(), view_count=2**40
+        title=None,
+        visibility="everyone",
+        tags=["#a", None, "A", " "],
+        category_id=uuid4(),
+        view_count=2**40,
     )
     shouted = node.post(visibility="PUBLIC ", tags=None, view_count=None)
     orphan = node.post(user_id=uuid4())
