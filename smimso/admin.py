@@ -20,6 +20,8 @@ from ai.admin.page import PERMISSION
 from smimso import admin_i18n
 from smimso.errors import Overloaded
 from smimso.login_names import normalize_email
+from smimso.web.admin_requests import strict
+from smimso.web.malformed import refuse_malformed
 from smimso.web.throttling import login_retry_after
 
 
@@ -57,12 +59,15 @@ class SmimsoAdminSite(AdminSite):
         admin_class: type[ModelAdmin] | None = None,
         **options: object,
     ) -> None:
-        super().register(model_or_iterable, admin_class, **options)
+        super().register(model_or_iterable, strict(admin_class or ModelAdmin), **options)
         models = (
             [model_or_iterable] if isinstance(model_or_iterable, ModelBase) else model_or_iterable
         )
         for model in models:
             admin_i18n.translate_labels(model)
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        return super().admin_view(refuse_malformed(view), cacheable)
 
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None

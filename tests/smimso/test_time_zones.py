@@ -44,7 +44,7 @@ def test_a_page_shows_the_day_of_the_site_and_of_the_reader(client: Client, owne
 
 
 @pytest.mark.parametrize(
-    "zone", ["Mars/Olympus", "../../etc/passwd", "localtime", "", "A/" * 4000, "Asia/Tokyo\x00"]
+    "zone", ["Mars/Olympus", "../../etc/passwd", "localtime", "", "A/" * 4000, "Asia/Tokyo;"]
 )
 def test_an_unknown_time_zone_is_ignored(client: Client, owner: User, zone: str) -> None:
     post = post_at(owner, NIGHT)
