@@ -57,4 +57,6 @@ if not _is_started_by_a_test:
 CACHES["default"]["LOCATION"] = REDIS_URL.replace("db=0", "db=1")
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 POST_RETRY_SECONDS = 0  # tests post the same picture repeatedly; tests of retries set their own
+# Each test client starts the middleware, and reading all static files takes longer than a request.
+WHITENOISE_AUTOREFRESH = True
 THROTTLES = {}  # the tests of throttles set their own
