@@ -1,9 +1,10 @@
 """Actions of members on their accounts, and following."""
 
 import re
-from datetime import date
+from datetime import date, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -16,6 +17,7 @@ from notifications.models import NotificationType
 from notifications.services import notify, retract
 from smimso.errors import AuthenticationFailed, InvalidInput
 
+_REGISTERED_FIELDS = ("email", "phone", "first_name", "last_name", "date_of_birth", "job")
 _PHONE = re.compile(r"\+?[0-9 ().-]*[0-9][0-9 ().-]*")
 
 
@@ -29,7 +31,7 @@ def register_user(
     date_of_birth: date | None = None,
     job: str | None = None,
 ) -> User:
-    """Create an account.
+    """Create an account; for the same form sent again at once, return the one that it created.
 
     Raises InvalidInput for a weak password, a malformed phone number, and an e-mail or phone
     number that is taken.
@@ -48,8 +50,18 @@ def register_user(
         with transaction.atomic():
             user.save(force_insert=True)
     except IntegrityError as error:
+        if previous := _find_previous_registration(user, password):
+            return previous
         raise InvalidInput("email_or_phone_taken") from error
     return user
+
+
+def _find_previous_registration(user: User, password: str) -> User | None:
+    """Return the account that an equal form created a moment ago: this one is a retry."""
+    since = timezone.now() - timedelta(seconds=settings.POST_RETRY_SECONDS)
+    fields = {name: getattr(user, name) for name in _REGISTERED_FIELDS}
+    previous = User.objects.active().filter(created_at__gt=since, **fields).first()
+    return previous if previous and previous.check_password(password) else None
 
 
 def validate_phone(phone: str | None) -> None:
@@ -98,7 +110,7 @@ def log_in_with_google(*, token: str) -> tuple[User, bool]:
             raise google.LoginRefused
         member = user or User.objects.select_for_update().filter(email=identity.email).first()
         if member is None:
-            return _create_google_user(identity), True
+            return _create_google_user(identity)
         if not member.is_active or member.google_id not in (None, identity.subject):
             raise google.LoginRefused
         if member.google_id is None:
@@ -106,7 +118,8 @@ def log_in_with_google(*, token: str) -> tuple[User, bool]:
     return member, False
 
 
-def _create_google_user(identity: google.Identity) -> User:
+def _create_google_user(identity: google.Identity) -> tuple[User, bool]:
+    """Return a member, and whether it is new: the same token may have created it meanwhile."""
     user = User(
         email=identity.email,
         first_name=identity.first_name or "User",
@@ -121,8 +134,11 @@ def _create_google_user(identity: google.Identity) -> User:
         with transaction.atomic():
             user.save(force_insert=True)
     except IntegrityError as error:  # the same token twice at the same time
-        raise google.LoginRefused from error
-    return user
+        existing = User.objects.active().filter(google_id=identity.subject).first()
+        if existing is None:
+            raise google.LoginRefused from error
+        return existing, False
+    return user, True
 
 
 def _link(user: User, identity: google.Identity) -> None:

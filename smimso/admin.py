@@ -16,6 +16,8 @@ from django.utils.translation import gettext_lazy
 from ai.admin.page import PERMISSION
 from smimso import admin_i18n
 from smimso.errors import Overloaded
+from smimso.web.admin_requests import strict
+from smimso.web.malformed import refuse_malformed
 from smimso.web.throttling import login_retry_after
 
 
@@ -42,12 +44,15 @@ class SmimsoAdminSite(AdminSite):
         admin_class: type[ModelAdmin] | None = None,
         **options: object,
     ) -> None:
-        super().register(model_or_iterable, admin_class, **options)
+        super().register(model_or_iterable, strict(admin_class or ModelAdmin), **options)
         models = (
             [model_or_iterable] if isinstance(model_or_iterable, ModelBase) else model_or_iterable
         )
         for model in models:
             admin_i18n.translate_labels(model)
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        return super().admin_view(refuse_malformed(view), cacheable)
 
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None

@@ -233,8 +233,10 @@ UPLOAD_MAX_FILES = 10
 UPLOAD_MAX_PIXELS = env.int("SMIMSO_MAX_PIXELS", 50_000_000)
 UPLOAD_THUMBNAIL_WIDTHS = {"thumbnail": 480, "preview": 1080}
 UPLOAD_URL_LIFETIME = timedelta(hours=env.int("SMIMSO_UPLOAD_URL_HOURS", 12))
-# Seconds in which an equal post (words, images, author) counts as a retry of the first request.
+# Seconds in which an equal post (words, images, author) counts as a retry of the first request, and
+# so does an equal registration.
 POST_RETRY_SECONDS = env.int("SMIMSO_POST_RETRY_SECONDS", 300)
+COMMENT_RETRY_SECONDS = env.int("SMIMSO_COMMENT_RETRY_SECONDS", 60)  # the same for comments
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # JSON and form fields; files are not counted
 REQUEST_MAX_BYTES = UPLOAD_MAX_FILES * UPLOAD_MAX_BYTES + 5 * 1024 * 1024
 FILE_UPLOAD_MAX_MEMORY_SIZE = UPLOAD_MAX_BYTES
@@ -283,6 +285,7 @@ REST_FRAMEWORK = {
         "rest_framework.parsers.MultiPartParser",
         "smimso.web.parsers.LimitedFormParser",
     ],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "smimso.web.negotiation.LenientNegotiation",
     "DEFAULT_THROTTLE_CLASSES": ["smimso.web.throttling.SharedScopeThrottle"],
     "NUM_PROXIES": TRUSTED_PROXIES,
     "DEFAULT_SCHEMA_CLASS": "smimso.web.openapi.EnvelopeSchema",

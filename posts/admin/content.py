@@ -24,6 +24,7 @@ from posts.full_text import filter_by_words
 from posts.models import Post, PostImage
 from posts.tags import clean_tags
 
+MAX_INLINE_IMAGES = 100  # however many a changed form claims
 RETRY = _("Retry AI processing")
 REMOVE = {"author": _("Remove the author's captions"), "ai": _("Remove the AI's captions")}
 
@@ -118,6 +119,9 @@ class PostImageInline(admin.TabularInline):
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[PostImage]:
         return PostImage.objects.select_related("post").without_vectors()
+
+    def get_formset(self, request: HttpRequest, obj: Post | None = None, **kwargs: Any) -> Any:
+        return super().get_formset(request, obj, absolute_max=MAX_INLINE_IMAGES, **kwargs)
 
     def has_add_permission(self, request: HttpRequest, obj: Post | None = None) -> bool:
         return False

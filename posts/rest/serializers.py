@@ -11,6 +11,7 @@ from rest_framework import serializers
 
 from accounts.rest.serializers import CategoryBriefSerializer, UserBriefSerializer
 from posts.files import access
+from posts.files.attachments import Attachment
 from posts.models import Comment, Post, PostImage
 from posts.tags import clean_tags
 from posts.visibility import Visibility
@@ -276,6 +277,38 @@ class CommentSerializer(serializers.ModelSerializer):
             "updated_at",
             "user",
         ]
+
+
+class OwnCommentSerializer(serializers.ModelSerializer):
+    """A comment of the member. `post` is null if it is hidden from the member now."""
+
+    post = PostListItemSerializer(source="visible_post", allow_null=True)
+
+    class Meta:
+        model = Comment
+        fields = [
+            *("id", "post_id", "parent_comment_id", "content", "created_at", "updated_at"),
+            "post",
+        ]
+
+
+class OwnReactionSerializer(serializers.Serializer):
+    """A like or save of the member. `post` is null if it is hidden from the member now."""
+
+    id = serializers.UUIDField()
+    post_id = serializers.UUIDField()
+    created_at = serializers.DateTimeField()
+    post = PostListItemSerializer(source="visible_post", allow_null=True)
+
+
+class OwnFileSerializer(serializers.Serializer):
+    url = serializers.SerializerMethodField()
+    filename = serializers.CharField()
+    size = serializers.IntegerField(help_text="bytes")
+    created_at = serializers.DateTimeField()
+
+    def get_url(self, file: Attachment) -> str:
+        return access.unguarded_url(file.name)
 
 
 class FileFormSerializer(serializers.Serializer):

@@ -1,13 +1,15 @@
-"""Request middleware: charset check, duplicate slashes, OPTIONS and CORS of public routes."""
+"""Request middleware: malformed values, duplicate slashes, OPTIONS and CORS of public routes."""
 
 import codecs
 import re
 from collections.abc import Callable
 
 from django.core.exceptions import BadRequest
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 
-from smimso.web.responses import fill_method_not_allowed
+from smimso.web.malformed import check_cookies
+from smimso.web.responses import bad_request_for, fill_method_not_allowed
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -26,9 +28,15 @@ def request_middleware(get_response: GetResponse) -> GetResponse:
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         _check_charset(request)
+        check_cookies(request)
         _collapse_slashes(request)
         return _finish_response(request, get_response(request))
 
+    def process_exception(request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Answer a value of a page's request that the database cannot hold with 400."""
+        return bad_request_for(request, error) if isinstance(error, DataError) else None
+
+    middleware.process_exception = process_exception  # type: ignore[attr-defined]
     return middleware
 
 

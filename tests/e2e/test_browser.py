@@ -109,6 +109,24 @@ def test_a_refused_upload_is_explained_in_the_language_of_the_page(visitor: Visi
     visitor.complaints.clear()
 
 
+def test_a_comment_is_sent_once_however_often_its_button_is_clicked(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.register()
+    visitor.open("/")
+    page.locator("main .card-link").first.click()
+    words = f"Lovely {uuid4().hex}"
+    page.get_by_label("Your comment").fill(words)
+    page.get_by_role("button", name="Comment", exact=True).dblclick()
+    comments = page.locator(".comment-text", has_text=words)
+    expect(comments).to_have_count(1)
+    page.reload()
+    expect(comments).to_have_count(1)
+    visitor.open("/activity")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name=f"Delete your comment: {words[:20]}").click()
+    expect(page.locator(".removed")).to_be_focused()
+
+
 def test_filters_are_written_chosen_and_cleared_by_keyboard(visitor: Visitor) -> None:
     page = visitor.page
     visitor.open("/search?q=a")

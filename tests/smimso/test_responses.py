@@ -131,7 +131,7 @@ def test_a_clamped_number_has_its_own_bounds() -> None:
 
 @pytest.mark.django_db
 class TestRequests:
-    @pytest.mark.parametrize("body", ["{", "", "[1, 2", "{'a': 1}", '{"a": NaN}', "\ufeff{}"])
+    @pytest.mark.parametrize("body", ["{", "", "[1, 2", "{'a': 1}", '{"a": NaN}', "\ufeff{"])
     def test_malformed_json_is_a_bad_request(self, api: Api, body: str) -> None:
         response = api().post("/api/auth/login", body, content_type="application/json")
         assert_error(response, 400)
@@ -153,6 +153,12 @@ class TestRequests:
     def test_an_unknown_media_type_is_refused(self, api: Api) -> None:
         response = api().post("/api/auth/login", "a: b", content_type="application/yaml")
         assert_error(response, 415, 'Unsupported media type "application/yaml" in request.')
+
+    @pytest.mark.parametrize("accept", ["text/html", "text/plain", "application/xml", "nonsense"])
+    def test_a_client_that_asks_for_another_type_gets_json(self, api: Api, accept: str) -> None:
+        response = api().get("/api/options/jobs", HTTP_ACCEPT=accept)
+        assert response.status_code == 200
+        assert response["Content-Type"] == "application/json"
 
     def test_a_wrong_method_is_refused(self, api: Api) -> None:
         response = api().delete("/api/auth/login")
