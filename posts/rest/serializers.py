@@ -279,7 +279,7 @@ class CommentSerializer(ModelSerializer):
         ]
 
 
-class OwnCommentSerializer(serializers.ModelSerializer):
+class OwnCommentSerializer(ModelSerializer):
     """A comment of the member. `post` is null if it is hidden from the member now."""
 
     post = PostListItemSerializer(source="visible_post", allow_null=True)
