@@ -142,15 +142,7 @@ def webm(*, live: bool = False, doc_type: bytes = b"webm", codec: bytes = b"A_VO
             element("AE", element("D7", bytes([number])), element("83", bytes([kind])), *more)
             for number, kind, more in (
                 (1, 1, [element("86", b"V_VP9"), element("536E", SECRET)]),
-                (
-                    2,
-                    2,
-                    [
-                        element("86", codec),
-                        element("63A2", private),
-                        element("E1", element("53AC", SECRET)),
-                    ],
-                ),
+                (2, 2, [element("86", codec), element("63A2", private), audio]),
                 (3, 0x11, [element("86", b"S_TEXT/UTF8"), element("536E", SECRET)]),
             )
         ),
