@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 
 from accounts import profile_images
 from accounts.models import User, UserQuerySet
-from accounts.services import validate_phone
+from accounts.services import parse_phone
 from media.images import Upload
 from smimso.errors import InvalidInput, NotFound
 
@@ -42,8 +42,8 @@ def update_profile(
     """
     with profile_images.store_uploads(uploads or {}) as urls, transaction.atomic():
         member = User.objects.select_for_update().get(pk=user.pk)
-        if changes.get("phone") != member.phone:
-            validate_phone(changes.get("phone"))
+        if changes.get("phone", member.phone) != member.phone:
+            changes["phone"] = parse_phone(changes["phone"])
         for name in _IMAGE_URL_FIELDS & changes.keys():
             _validate_image_url(changes[name], getattr(member, name))
         changes |= urls

@@ -1,6 +1,5 @@
 """Actions of members on their accounts, and following."""
 
-import re
 from datetime import date, timedelta
 from uuid import UUID
 
@@ -13,12 +12,13 @@ from django.utils import timezone
 
 from accounts import google
 from accounts.models import Follow, User
+from accounts.passwords import password_forms
 from notifications.models import NotificationType
 from notifications.services import notify, retract
 from smimso.errors import AuthenticationFailed, InvalidInput
+from smimso.login_names import normalize_email, normalize_phone
 
 _REGISTERED_FIELDS = ("email", "phone", "first_name", "last_name", "date_of_birth", "job")
-_PHONE = re.compile(r"\+?[0-9 ().-]*[0-9][0-9 ().-]*")
 
 
 def register_user(
@@ -36,10 +36,9 @@ def register_user(
     Raises InvalidInput for a weak password, a malformed phone number, and an e-mail or phone
     number that is taken.
     """
-    validate_phone(phone)
     user = User(
-        email=email.strip().lower(),
-        phone=phone or None,
+        email=normalize_email(email),
+        phone=parse_phone(phone),
         first_name=first_name.strip(),
         last_name=last_name.strip(),
         date_of_birth=date_of_birth,
@@ -56,17 +55,21 @@ def register_user(
     return user
 
 
+def parse_phone(phone: str | None) -> str | None:
+    """Return the number in E.164 form, or None if it is blank. Raises InvalidInput."""
+    if not phone:
+        return None
+    if number := normalize_phone(phone):
+        return number
+    raise InvalidInput("phone_invalid", field="phone")
+
+
 def _find_previous_registration(user: User, password: str) -> User | None:
     """Return the account that an equal form created a moment ago: this one is a retry."""
     since = timezone.now() - timedelta(seconds=settings.POST_RETRY_SECONDS)
     fields = {name: getattr(user, name) for name in _REGISTERED_FIELDS}
     previous = User.objects.active().filter(created_at__gt=since, **fields).first()
     return previous if previous and previous.check_password(password) else None
-
-
-def validate_phone(phone: str | None) -> None:
-    if phone and not _PHONE.fullmatch(phone):
-        raise InvalidInput("phone_invalid", field="phone")
 
 
 def _set_password(user: User, password: str) -> None:
@@ -83,12 +86,10 @@ def authenticate_user(*, email_or_phone: str, password: str) -> User:
     Raises AuthenticationFailed. The reason for a refusal is revealed only if the password is
     correct.
     """
-    login = email_or_phone.strip()
-    # Never both: an imported "phone" that is somebody's e-mail must not block their login.
-    credentials = {"email": login.lower()} if "@" in login else {"phone": login}
-    user = User.objects.filter(**credentials).first()
+    user = User.objects.find_by_login(email_or_phone)
     if user is None:
-        make_password(password)  # takes as long as a check, so that timing does not reveal members
+        for form in password_forms(password):
+            make_password(form)  # takes as long as a check: timing does not reveal members
         raise AuthenticationFailed("invalid_credentials")
     if not user.check_password(password):  # also upgrades an old hash
         raise AuthenticationFailed("invalid_credentials")

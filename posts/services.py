@@ -21,6 +21,7 @@ from posts.tags import clean_tags
 from posts.visibility import Visibility
 from smimso.errors import InvalidInput, NotAllowed, NotFound
 from smimso.queues import EMBED
+from smimso.visible_text import clean_line
 
 UNTITLED = "Untitled Post"
 MAX_QUEUED_AT_ONCE = 500  # images; the reconciler queues the rest of a large retry
@@ -65,7 +66,7 @@ def create_post(
         return previous
     post = Post(
         user=author,
-        title=title or words_from_file_name(uploads[0].name or "") or UNTITLED,
+        title=title or clean_line(words_from_file_name(uploads[0].name or "")) or UNTITLED,
         description=description or None,
         category_id=category_id,
         tags=tags or None,

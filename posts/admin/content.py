@@ -23,6 +23,8 @@ from posts.files import access
 from posts.full_text import filter_by_words
 from posts.models import Post, PostImage
 from posts.tags import clean_tags
+from smimso.templatetags.isolation import bdi
+from smimso.web.text_fields import VisibleTextAdmin
 
 MAX_INLINE_IMAGES = 100  # however many a changed form claims
 RETRY = _("Retry AI processing")
@@ -41,7 +43,7 @@ def _thumbnail(post: Post, image: PostImage, *, large: bool = False) -> SafeStri
 def admin_link(model: str, row: models.Model) -> SafeString:
     """Return a link to the admin page of a row. model: as in "posts_post"."""
     url = reverse(f"admin:{model}_change", args=[row.pk])
-    return format_html('<a href="{}">{}</a>', url, Truncator(str(row)).chars(60))
+    return format_html('<a href="{}">{}</a>', url, bdi(Truncator(str(row)).chars(60)))
 
 
 def _retry(request: HttpRequest, image_ids: list[UUID]) -> None:
@@ -66,7 +68,7 @@ def _find_posts(text: str) -> models.QuerySet[Post]:
     return Post.objects.filter(Q(pk__in=[pk, *of_image]) | Q(user=pk))
 
 
-class _ContentAdmin(admin.ModelAdmin):
+class _ContentAdmin(VisibleTextAdmin):
     """Base class that deletes image files with their rows, and saves only edited columns."""
 
     search_fields = ["words"]  # makes Django show the search box; see `get_search_results`

@@ -133,8 +133,6 @@ def _update_post(request: MemberPageRequest, post: Post) -> None:
     fields: dict[str, Any] = request.POST.dict()
     if "tags" in fields:
         fields["tags"] = fields["tags"].split(",")
-    if "description" in fields:  # the browser's line endings are no change
-        fields["description"] = fields["description"].replace("\r\n", "\n")
     form = PostChangesSerializer(data=fields, partial=True)
     form.is_valid(raise_exception=True)
     changes = {

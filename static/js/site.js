@@ -61,6 +61,12 @@ for (const form of document.querySelectorAll("[data-languages]")) {
   });
 }
 
+// The server shows times in the time zone of this cookie.
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (zone && !document.cookie.split("; ").includes(`time_zone=${zone}`)) {
+  document.cookie = `time_zone=${zone}; path=/; max-age=31536000; samesite=lax`;
+}
+
 // Scroll a horizontal row to its current link.
 const current = document.querySelector("[data-show-current] [aria-current]");
 if (current) {
