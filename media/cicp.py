@@ -64,11 +64,11 @@ def code_points_profile(code_points: CodePoints) -> bytes | None:
 def _read_png(data: bytes) -> CodePoints | None:
     at = 8
     for _ in range(_MAX_CHUNKS):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        if kind == b"cICP" and length == 4:
+        length, chunk_type = struct.unpack_from(">I4s", data, at)
+        if chunk_type == b"cICP" and length == 4:
             primaries, transfer, matrix, full_range = data[at + 8 : at + 12]
             return None if matrix else CodePoints(primaries, transfer, bool(full_range))
-        if kind in (b"IDAT", b"IEND"):
+        if chunk_type in (b"IDAT", b"IEND"):
             return None
         at += 12 + length
     return None
@@ -80,7 +80,7 @@ def _read_isobmff(data: bytes) -> CodePoints | None:
     if properties is None:
         return None
     for box in read_boxes(data, properties.body, properties.end):
-        if box.kind == b"colr" and data[box.body : box.body + 4] == b"nclx":
+        if box.type == b"colr" and data[box.body : box.body + 4] == b"nclx":
             return CodePoints(*struct.unpack_from(">HH", data, box.body + 4))
     return None
 
