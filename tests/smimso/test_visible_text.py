@@ -104,7 +104,7 @@ def test_a_name_is_isolated_where_it_stands_next_to_other_text() -> None:
     assert bdi(None) == bdi("\u3164") == isolate("") == ""
 
 
-NAME = r"(?:full_name|display_title|\.title|category\.name)\b"
+NAME = r"(?:full_name|display_title|\.title|category\.name|\.content|author\.bio)\b"
 SHOWN = re.compile(rf"{{{{[^}}]*{NAME}[^}}]*}}}}|=[\w.]*{NAME}\S*")  # a variable, or a `with`
 ALONE = re.compile(
     r'(dir="auto"[^<>]*>|(content|value)=")$'
