@@ -11,9 +11,10 @@ from django.db import IntegrityError, transaction
 
 from accounts import profile_images
 from accounts.models import User, UserQuerySet
-from accounts.services import validate_phone
+from accounts.services import parse_phone
 from media.images import Upload
 from smimso.errors import InvalidInput, NotFound
+from smimso.login_names import normalize_email
 
 MAX_RESULTS = 20
 _IMAGE_URL_FIELDS = {"avatar_url", "cover_url"}
@@ -42,8 +43,8 @@ def update_profile(
     """
     with profile_images.store_uploads(uploads or {}) as urls, transaction.atomic():
         member = User.objects.select_for_update().get(pk=user.pk)
-        if changes.get("phone") != member.phone:
-            validate_phone(changes.get("phone"))
+        if changes.get("phone", member.phone) != member.phone:
+            changes["phone"] = parse_phone(changes["phone"])
         for name in _IMAGE_URL_FIELDS & changes.keys():
             _validate_image_url(changes[name], getattr(member, name))
         changes |= urls
@@ -86,7 +87,7 @@ def search_members(query: str) -> list[User]:
     if not words:
         raise InvalidInput("search_query_required")
     members = User.objects.active()
-    matches = members.named(words) | members.filter(email=words.lower())
+    matches = members.named(words) | members.filter(email=normalize_email(words))
     return list(matches.order_by("first_name", "last_name", "pk")[:MAX_RESULTS])
 
 

@@ -31,7 +31,7 @@ class Categories(TableImport):
         by_name = {text_key(category.name): category.pk for category in existing}
         cleaned: list[CleanRow] = []
         for row in rows:
-            name = row.stripped("name", 100)
+            name = row.line("name", 100)
             slug = row.stripped("slug", 100) or slugify(name) or str(row.id)
             name = name or slug
             local_id = by_slug.get(slug.casefold()) or by_name.get(text_key(name))

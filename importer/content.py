@@ -61,8 +61,8 @@ class Posts(TableImport):
 
 
 def _title(row: Row) -> str:
-    title = row.text("title", 255)
-    if title is None or not title.strip():
+    title = row.line("title", 255)
+    if not title:
         row.note(f'title is blank: "{UNTITLED}"')
         return UNTITLED
     return title

@@ -1,9 +1,9 @@
 """The normal form of tags."""
 
-import unicodedata
 from collections.abc import Iterable
 
 from smimso.text import text_key
+from smimso.visible_text import clean_line
 
 _HASHES = "#＃﹟"
 
@@ -23,4 +23,4 @@ def clean_tags(tags: Iterable[str]) -> list[str]:
 
 
 def _normalize(tag: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", tag).split()).lstrip(f"{_HASHES} ")
+    return " ".join(clean_line(tag).split()).lstrip(f"{_HASHES} ")

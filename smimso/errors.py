@@ -59,9 +59,9 @@ class NotFound(SmimsoError):
     code = "not_found"
 
 
-class LengthRequired(SmimsoError):
-    status = 411
-    code = "length_required"
+class TooSlow(SmimsoError):
+    status = 408
+    code = "request_too_slow"
 
 
 class TooLarge(SmimsoError):
@@ -89,7 +89,7 @@ TEXTS = {
     "not_allowed": _("You are not allowed to do this"),
     "not_found": _("Not found"),
     "route_not_found": _("Route not found"),
-    "length_required": _("The request does not say its length"),
+    "request_too_slow": _("The request took too long to arrive. Please try again."),
     "request_too_large": _("The request is too large"),
     "too_many_requests": _("Too many requests. Please try again later."),
     "unavailable": _("This service is not available at the moment"),
@@ -97,6 +97,7 @@ TEXTS = {
     # Uploaded files
     "unexpected_file_field": _("Unexpected field"),
     "file_required": _("No file uploaded"),
+    "file_not_found": _("File not found"),
     "image_required": _("Image file is required"),
     "images_required": _("At least one image is required"),
     "too_many_files": _("Too many files. Maximum %(number)s files allowed"),

@@ -8,25 +8,26 @@ _OLD_TAG_SIZE = 128  # bytes of an ID3v1 tag, at the end of the file
 
 def strip_flac(data: bytes) -> bytes:
     out = bytearray(data)
-    clean_blocks(out, 4, len(out))
-    if out[-_OLD_TAG_SIZE:].startswith(b"TAG"):
-        del out[-_OLD_TAG_SIZE:]
+    frames = clean_blocks(out, 4, len(out))
+    for tag, start in ((b"APETAGEX", frames), (b"TAG", max(frames, len(out) - _OLD_TAG_SIZE))):
+        if (at := out.find(tag, start)) >= 0:
+            del out[at:]
     return bytes(out)
 
 
-def clean_blocks(out: bytearray, at: int, end: int) -> None:
-    """Clean the metadata blocks from a position on. Raises ValueError if they do not end."""
+def clean_blocks(out: bytearray, at: int, end: int) -> int:
+    """Clean the metadata blocks from a position on; return their end. Raises ValueError."""
     for _ in range(_MAX_BLOCKS):
         if at + 4 > end:
             break
-        kind, size = out[at] & ~_LAST, int.from_bytes(out[at + 1 : at + 4], "big")
+        block_type, size = out[at] & ~_LAST, int.from_bytes(out[at + 1 : at + 4], "big")
         is_last = out[at] & _LAST
         if at + 4 + size > end:
             break
-        if kind not in (_STREAM_INFO, _SEEK_TABLE):
+        if block_type not in (_STREAM_INFO, _SEEK_TABLE):
             out[at] = is_last | _PADDING
             out[at + 4 : at + 4 + size] = bytes(size)
         at += 4 + size
         if is_last:
-            return
+            return at
     raise ValueError("The FLAC metadata has no end")

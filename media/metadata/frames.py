@@ -55,8 +55,8 @@ def _keep_frames(data: bytes, read_head: _ReadHead) -> bytes:
     out[:start] = data[: min(start, _ID3_HEAD)].ljust(start, b"\0")  # a tag without contents
     end = len(data) - _OLD_ID3_SIZE if data[-_OLD_ID3_SIZE:].startswith(b"TAG") else len(data)
     has_frames, lost = False, 0
-    while (found := _SYNC.search(data, at, end)) is not None:
-        at = found.start()
+    while (match := _SYNC.search(data, at, end)) is not None:
+        at = match.start()
         chain_end, count = _follow_frames(data, at, end, read_head)
         if count >= _MIN_CHAIN or (count and at == start):
             out[at:chain_end] = data[at:chain_end]
@@ -73,10 +73,10 @@ def _keep_frames(data: bytes, read_head: _ReadHead) -> bytes:
 def _follow_frames(data: bytes, at: int, end: int, read_head: _ReadHead) -> tuple[int, int]:
     """Return the end and the number of the frames that follow each other from a position on."""
     size, shared = read_head(data, at)
-    count, kind = 0, shared
-    while size and kind == shared:
+    count, current = 0, shared
+    while size and current == shared:
         at, count = at + size, count + 1
-        size, kind = read_head(data, at) if at < end else (0, None)
+        size, current = read_head(data, at) if at < end else (0, None)
     return min(at, end), count
 
 

@@ -27,10 +27,10 @@ def strip_jpeg(data: bytes) -> bytes:
     is_progressive = False
     at = 2
     for _ in range(_MAX_MARKERS):
-        found = _MARKER.search(data, at)
-        if found is None:
+        match = _MARKER.search(data, at)
+        if match is None:
             raise ValueError("The JPEG has no end")
-        marker, start = data[found.start() + 1], found.end()
+        marker, start = data[match.start() + 1], match.end()
         if marker == _END:
             head = [data[:2], jfif, *profile.segments(), adobe]
             return b"".join([*head, *parts, b"\xff\xd9"])
@@ -63,10 +63,10 @@ def strip_jpeg(data: bytes) -> bytes:
 
 
 def _find_end_of_scan(data: bytes, at: int) -> int:
-    found = _END_OF_SCAN.search(data, at)
-    if found is None:
+    match = _END_OF_SCAN.search(data, at)
+    if match is None:
         raise ValueError("The JPEG has no end")
-    return found.start()
+    return match.start()
 
 
 def _segment(marker: int, payload: bytes) -> bytes:

@@ -9,12 +9,12 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-VORBIS_COMMENT = b"\x03vorbis"
-_MAX_PAGES = 150_000  # 50 minutes of speech, if each page is a single packet
+VORBIS_COMMENT, THEORA_COMMENT = b"\x03vorbis", b"\x81theora"
+_MAX_PAGES = 100_000  # half an hour of speech, if each page is a single packet
 _COMMENT_HEADS = {  # of the second packet, by the beginning of the first one
     b"OpusHead": b"OpusTags",
     b"\x01vorbis": VORBIS_COMMENT,
-    b"\x80theora": b"\x81theora",
+    b"\x80theora": THEORA_COMMENT,
     b"Speex   ": b"",
 }
 _FLAC = b"\x7fFLAC"  # its first packet is followed by the blocks of a FLAC file
@@ -34,16 +34,20 @@ class _Page(NamedTuple):
 
 def strip_ogg(data: bytes) -> bytes:
     out = bytearray(data)
-    streams: dict[int, _Stream] = {}
+    streams: dict[int, _Stream] = {}  # the current one by serial number
+    all_streams: list[_Stream] = []
     pages: list[_Page] = []
     end = 0
     for page in _read_pages(data):
         end = page.end
         if page.flags & _BEGINS_STREAM or page.serial not in streams:
             streams[page.serial] = _Stream(data[page.body : page.end])
+            all_streams.append(streams[page.serial])
         if streams[page.serial].is_known:
             streams[page.serial].clean_page(out, page)
             pages.append(page)
+    if any(stream.is_known and stream.has_headers for stream in all_streams):
+        raise ValueError("The comments of a stream do not end")
     padding = b"" if any(data[end:]) else data[end:]
     return b"".join(out[page.start : page.end] for page in pages) + padding
 
@@ -65,7 +69,7 @@ class _Stream:
         self._comment_head = heads[0] if heads else None
         self._is_flac = first_page.startswith(_FLAC)
         self.is_known = bool(heads) or self._is_flac or not first_page
-        self._has_headers = bool(first_page)
+        self.has_headers = bool(first_page)
         self._packet_number = 0
         self._packet: list[tuple[int, int]] = []  # ranges of bytes
         self._pages: list[_Page] = []  # of the packet
@@ -74,7 +78,7 @@ class _Stream:
         """Clear the comments that end on a page. Raises ValueError if they are malformed."""
         at = page.body
         for size in out[page.lacing : page.body]:
-            if not self._has_headers:
+            if not self.has_headers:
                 return
             if page not in self._pages[-1:]:
                 self._pages.append(page)
@@ -89,10 +93,10 @@ class _Stream:
     def _clean_packet(self, out: bytearray) -> None:
         packet = b"".join(out[start:end] for start, end in self._packet)
         if self._is_flac:
-            self._has_headers = not packet[0] & _FLAC_LAST
+            self.has_headers = not packet[0] & _FLAC_LAST
             cleaned = _clean_flac_block(packet)
         else:
-            self._has_headers = False
+            self.has_headers = False
             cleaned = blank_comments(packet, self._comment_head or b"")
         for start, end in self._packet:
             out[start:end], cleaned = cleaned[: end - start], cleaned[end - start :]

@@ -50,7 +50,7 @@ class SampleRanges:
             default_size = struct.unpack_from(">I", self._data, at)[0]
         start = base
         for box in read_boxes(self._data, traf.body, traf.end):
-            if box.kind == b"trun":
+            if box.type == b"trun":
                 start, end = self._run(box, base, start, default_size)
                 self.add(start, end)
                 start = end
@@ -73,10 +73,14 @@ class SampleRanges:
         boxes = self._sample_table(trak)
         if b"co64" in boxes:
             return self._table(boxes[b"co64"], 8, ">i8").astype(np.int64)
-        return self._table(boxes[b"stco"], 8, ">u4").astype(np.int64)
+        if b"stco" in boxes:
+            return self._table(boxes[b"stco"], 8, ">u4").astype(np.int64)
+        return np.empty(0, np.int64)
 
     def _chunk_ends(self, trak: Box, starts: np.ndarray, all_starts: np.ndarray) -> np.ndarray:
         boxes = self._sample_table(trak)
+        if not boxes.keys() >= {b"stsz", b"stsc"}:
+            raise ValueError("A track does not say its samples")
         stsz = boxes[b"stsz"]
         if any(self._data[stsz.body + 4 : stsz.body + 8]):
             # Samples of one size: in QuickTime files not always the size that is stated.
@@ -94,10 +98,7 @@ class SampleRanges:
     def _sample_table(self, trak: Box) -> dict[bytes, Box]:
         stbl = find_box(self._data, (b"mdia", b"minf", b"stbl"), trak.body, trak.end)
         boxes = read_boxes(self._data, stbl.body, stbl.end) if stbl else ()
-        found = {box.kind: box for box in boxes}
-        if b"stsz" not in found or b"stsc" not in found or not found.keys() & {b"stco", b"co64"}:
-            raise ValueError("A track has no samples")
-        return found
+        return {box.type: box for box in boxes}
 
     def _table(self, box: Box, head: int, dtype: str, columns: int = 0) -> np.ndarray:
         """Return the table of a box. head: bytes before it, the last 4 are the number of rows."""

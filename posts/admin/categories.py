@@ -12,10 +12,11 @@ from accounts.models import Category
 from posts.full_text import words_query
 from posts.ingest import queue
 from smimso.text import FoldedWords
+from smimso.web.text_fields import VisibleTextAdmin
 
 
 @admin.register(Category)
-class CategoryAdmin(admin.ModelAdmin):
+class CategoryAdmin(VisibleTextAdmin):
     list_display = ["name", "slug", "prompt", "prompt_vi"]
     search_fields = ["name", "slug"]
     prepopulated_fields = {"slug": ["name"]}
