@@ -6,7 +6,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html_join
@@ -15,32 +15,43 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Follow, User
+from accounts.services import parse_phone
+from smimso.errors import InvalidInput
+from smimso.login_names import normalize_email, normalize_phone
+from smimso.web.text_fields import VisibleTextAdmin
 
 
-class _LowerCaseEmail(forms.ModelForm):
-    """Stores e-mails in lower case, so that members can log in with any spelling."""
+class _NormalizedEmail(forms.ModelForm):
+    """Stores e-mails in one form, so that members can log in with any spelling."""
 
     def clean_email(self) -> str:
-        return self.cleaned_data["email"].strip().lower()
+        return normalize_email(self.cleaned_data["email"])
 
 
-class NewUserForm(_LowerCaseEmail, AdminUserCreationForm):
+class NewUserForm(_NormalizedEmail, AdminUserCreationForm):
     class Meta:
         model = User
         fields = ("email", "first_name", "last_name")
 
 
-class UserForm(_LowerCaseEmail, UserChangeForm):
+class UserForm(_NormalizedEmail, UserChangeForm):
     class Meta:
         model = User
         fields = ("email",)  # the admin puts its own fieldsets in place
+
+    def clean_phone(self) -> str | None:
+        phone = self.cleaned_data["phone"]
+        try:
+            return phone if phone == self.instance.phone else parse_phone(phone)
+        except InvalidInput as error:
+            raise forms.ValidationError(str(error)) from error
 
 
 PERMISSION_FIELDS = ["is_staff", "is_superuser", "groups", "user_permissions"]
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(VisibleTextAdmin, DjangoUserAdmin):
     form = UserForm
     add_form = NewUserForm
     list_display = ["email", "full_name", "phone", "is_active", "is_staff", "created_at"]
@@ -95,6 +106,17 @@ class UserAdmin(DjangoUserAdmin):
             },
         )
     ]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[User], search_term: str
+    ) -> tuple[QuerySet[User], bool]:
+        """Find members also by folded parts of their names, and by a number in any spelling."""
+        found, may_repeat = super().get_search_results(request, queryset, search_term)
+        if search_term.strip():
+            found |= queryset.filter(pk__in=User.objects.named(search_term))
+        if number := normalize_phone(search_term):
+            found |= queryset.filter(phone=number)
+        return found, may_repeat
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
         """Let only superusers grant permissions; staff could grant them to themselves."""
@@ -163,3 +185,13 @@ class FollowAdmin(admin.ModelAdmin):
     autocomplete_fields = ["follower", "following"]
     ordering = ["-created_at"]
     show_full_result_count = False
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Follow], search_term: str
+    ) -> tuple[QuerySet[Follow], bool]:
+        """Find follows also by folded parts of either member's name."""
+        found, may_repeat = super().get_search_results(request, queryset, search_term)
+        if search_term.strip():
+            members = User.objects.named(search_term)
+            found |= queryset.filter(Q(follower__in=members) | Q(following__in=members))
+        return found, may_repeat

@@ -10,6 +10,8 @@ from google.auth.transport.requests import Request
 from google.oauth2 import id_token
 
 from smimso.errors import AuthenticationFailed, SmimsoError, Unavailable
+from smimso.login_names import normalize_email
+from smimso.visible_text import clean_line
 
 CERTIFICATE_TIMEOUT = 5  # seconds to fetch Google's certificates; the default is two minutes
 
@@ -58,7 +60,7 @@ def verify_id_token(token: str) -> Identity:
         raise Unavailable("google_unreachable") from error
     except (ValueError, RecursionError, exceptions.GoogleAuthError, jwt.PyJWTError) as error:
         raise LoginRefused from error
-    subject, email = str(claims.get("sub", "")), str(claims.get("email", "")).strip().lower()
+    subject, email = str(claims.get("sub", "")), normalize_email(str(claims.get("email", "")))
     if not subject or "@" not in email:
         raise LoginRefused
     picture = str(claims.get("picture", ""))
@@ -66,7 +68,7 @@ def verify_id_token(token: str) -> Identity:
         subject=subject,
         email=email,
         email_verified=claims.get("email_verified") is True,
-        first_name=str(claims.get("given_name", "")).strip()[:100],
-        last_name=str(claims.get("family_name", "")).strip()[:100],
+        first_name=clean_line(str(claims.get("given_name", "")))[:100],
+        last_name=clean_line(str(claims.get("family_name", "")))[:100],
         picture=picture if picture.startswith("https://") else None,
     )

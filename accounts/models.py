@@ -3,11 +3,27 @@
 from typing import Any
 from uuid import uuid4
 
+from django.contrib.auth.hashers import check_password
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorExact, SearchVectorField
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
+
+from accounts.passwords import normalize_password, password_forms
+from smimso.login_names import normalize_email, normalize_login, normalize_phone
+from smimso.text import MAX_WORD_LENGTH, UNIT, WordQuery, fold
+
+MAX_WORDS = 12  # of a name that is searched for
+
+
+class NameParts(models.Func):
+    """Every part of the folded words of a name, as a tsvector (migration 0007)."""
+
+    function = "name_parts"
+    output_field = SearchVectorField()
 
 
 class UserManager(BaseUserManager["User"]):
@@ -17,8 +33,13 @@ class UserManager(BaseUserManager["User"]):
     def active(self) -> "UserQuerySet":
         return self.get_queryset().active()
 
+    def named(self, text: str) -> "UserQuerySet":
+        return self.get_queryset().named(text)
+
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        user = self.model(email=email.strip().lower(), **fields)
+        phone = fields.pop("phone", None)
+        phone = (normalize_phone(phone) or phone) if phone else None
+        user = self.model(email=normalize_email(email), phone=phone, **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
@@ -27,13 +48,36 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        return self.get(email=(username or "").strip().lower())
+        return self.get(email=normalize_email(username or ""))
+
+    def find_by_login(self, login: str) -> "User | None":
+        """Return the member with this e-mail address or phone number.
+
+        A number that is stored as typed belongs to a member whose number an older account has.
+        """
+        name, typed = normalize_login(login), login.strip()
+        if "@" in name:
+            return self.filter(email=name).first()
+        by_phone = {user.phone: user for user in self.filter(phone__in=[typed, name])}
+        return by_phone.get(typed) or by_phone.get(name)
 
 
 class UserQuerySet(models.QuerySet["User"]):
     def active(self) -> "UserQuerySet":
         """Return members who are not deactivated; others cannot be listed, found or followed."""
         return self.filter(is_active=True)
+
+    def named(self, text: str) -> "UserQuerySet":
+        """Return the members whose name has each word of `text` as a part, in any order.
+
+        Case and diacritics make no difference. No member has a text without words as a name.
+        """
+        (folded,) = fold([text])
+        words = [word.replace(UNIT, "")[:MAX_WORD_LENGTH] for word in folded.split()[:MAX_WORDS]]
+        if not words:
+            return self.none()
+        query = WordQuery(" & ".join(f"'{word}':*" for word in words))
+        return self.filter(SearchVectorExact(NameParts("first_name", "last_name"), query))
 
     def with_is_following(self, viewer: "User") -> "UserQuerySet":
         """Annotate each member with `is_following`: the viewer follows that member."""
@@ -73,9 +117,29 @@ class User(AbstractBaseUser, PermissionsMixin):
     class Meta:
         db_table = "users"
         constraints = [models.UniqueConstraint(Lower("email"), name="users_email_ci_unique")]
+        indexes = [
+            GinIndex(NameParts("first_name", "last_name"), name="idx_users_name_parts"),
+        ]
 
     def __str__(self) -> str:
         return self.full_name
+
+    def set_password(self, raw_password: str | None) -> None:
+        super().set_password(normalize_password(raw_password) if raw_password else raw_password)
+
+    def check_password(self, raw_password: str | None) -> bool:
+        """Accept also a hash that was made of another form of the password, and renew it."""
+        if raw_password is None:
+            return False
+        normalized, *others = password_forms(raw_password)
+        if super().check_password(normalized):
+            return True
+        if not any(check_password(form, self.password) for form in others):
+            return False
+        self.set_password(normalized)
+        self._password = None  # the same password: tokens stay valid
+        self.save(update_fields=["password"])
+        return True
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         # `_password` is empty when a login upgrades the hash, which leaves tokens valid.

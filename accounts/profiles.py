@@ -8,14 +8,13 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.db import IntegrityError, transaction
-from django.db.models import Q, Value
-from django.db.models.functions import Concat
 
 from accounts import profile_images
 from accounts.models import User, UserQuerySet
-from accounts.services import validate_phone
+from accounts.services import parse_phone
 from media.images import Upload
 from smimso.errors import InvalidInput, NotFound
+from smimso.login_names import normalize_email
 
 MAX_RESULTS = 20
 _IMAGE_URL_FIELDS = {"avatar_url", "cover_url"}
@@ -44,8 +43,8 @@ def update_profile(
     """
     with profile_images.store_uploads(user.pk, uploads or {}) as urls, transaction.atomic():
         member = User.objects.select_for_update().get(pk=user.pk)
-        if changes.get("phone") != member.phone:
-            validate_phone(changes.get("phone"))
+        if changes.get("phone", member.phone) != member.phone:
+            changes["phone"] = parse_phone(changes["phone"])
         for name in _IMAGE_URL_FIELDS & changes.keys():
             _validate_image_url(changes[name], getattr(member, name))
         changes |= urls
@@ -80,15 +79,15 @@ def _schedule_removal(old: str | None, url: str | None) -> None:
 
 
 def search_members(query: str) -> list[User]:
-    """Find members by a part of the name or the whole e-mail.
+    """Find members by parts of the name, in any order, or by the whole e-mail.
 
     A part of an e-mail finds nothing, because that would reveal addresses step by step.
     """
     words = query.replace("\0", "").strip()[:200]
     if not words:
         raise InvalidInput("search_query_required")
-    members = User.objects.active().annotate(name=Concat("first_name", Value(" "), "last_name"))
-    matches = members.filter(Q(name__icontains=words) | Q(email=words.lower()))
+    members = User.objects.active()
+    matches = members.named(words) | members.filter(email=normalize_email(words))
     return list(matches.order_by("first_name", "last_name", "pk")[:MAX_RESULTS])
 
 

@@ -1,9 +1,9 @@
 """Actions of members on their accounts, and following."""
 
-import re
-from datetime import date
+from datetime import date, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -12,11 +12,13 @@ from django.utils import timezone
 
 from accounts import google
 from accounts.models import Follow, User
+from accounts.passwords import password_forms
 from notifications.models import NotificationType
 from notifications.services import notify, retract
 from smimso.errors import AuthenticationFailed, InvalidInput
+from smimso.login_names import normalize_email, normalize_phone
 
-_PHONE = re.compile(r"\+?[0-9 ().-]*[0-9][0-9 ().-]*")
+_REGISTERED_FIELDS = ("email", "phone", "first_name", "last_name", "date_of_birth", "job")
 
 
 def register_user(
@@ -29,15 +31,14 @@ def register_user(
     date_of_birth: date | None = None,
     job: str | None = None,
 ) -> User:
-    """Create an account.
+    """Create an account; for the same form sent again at once, return the one that it created.
 
     Raises InvalidInput for a weak password, a malformed phone number, and an e-mail or phone
     number that is taken.
     """
-    validate_phone(phone)
     user = User(
-        email=email.strip().lower(),
-        phone=phone or None,
+        email=normalize_email(email),
+        phone=parse_phone(phone),
         first_name=first_name.strip(),
         last_name=last_name.strip(),
         date_of_birth=date_of_birth,
@@ -48,13 +49,27 @@ def register_user(
         with transaction.atomic():
             user.save(force_insert=True)
     except IntegrityError as error:
+        if previous := _find_previous_registration(user, password):
+            return previous
         raise InvalidInput("email_or_phone_taken") from error
     return user
 
 
-def validate_phone(phone: str | None) -> None:
-    if phone and not _PHONE.fullmatch(phone):
-        raise InvalidInput("phone_invalid", field="phone")
+def parse_phone(phone: str | None) -> str | None:
+    """Return the number in E.164 form, or None if it is blank. Raises InvalidInput."""
+    if not phone:
+        return None
+    if number := normalize_phone(phone):
+        return number
+    raise InvalidInput("phone_invalid", field="phone")
+
+
+def _find_previous_registration(user: User, password: str) -> User | None:
+    """Return the account that an equal form created a moment ago: this one is a retry."""
+    since = timezone.now() - timedelta(seconds=settings.POST_RETRY_SECONDS)
+    fields = {name: getattr(user, name) for name in _REGISTERED_FIELDS}
+    previous = User.objects.active().filter(created_at__gt=since, **fields).first()
+    return previous if previous and previous.check_password(password) else None
 
 
 def _set_password(user: User, password: str) -> None:
@@ -71,12 +86,10 @@ def authenticate_user(*, email_or_phone: str, password: str) -> User:
     Raises AuthenticationFailed. The reason for a refusal is revealed only if the password is
     correct.
     """
-    login = email_or_phone.strip()
-    # Never both: an imported "phone" that is somebody's e-mail must not block their login.
-    credentials = {"email": login.lower()} if "@" in login else {"phone": login}
-    user = User.objects.filter(**credentials).first()
+    user = User.objects.find_by_login(email_or_phone)
     if user is None:
-        make_password(password)  # takes as long as a check, so that timing does not reveal members
+        for form in password_forms(password):
+            make_password(form)  # takes as long as a check: timing does not reveal members
         raise AuthenticationFailed("invalid_credentials")
     if not user.check_password(password):  # also upgrades an old hash
         raise AuthenticationFailed("invalid_credentials")
@@ -98,7 +111,7 @@ def log_in_with_google(*, token: str) -> tuple[User, bool]:
             raise google.LoginRefused
         member = user or User.objects.select_for_update().filter(email=identity.email).first()
         if member is None:
-            return _create_google_user(identity), True
+            return _create_google_user(identity)
         if not member.is_active or member.google_id not in (None, identity.subject):
             raise google.LoginRefused
         if member.google_id is None:
@@ -106,7 +119,8 @@ def log_in_with_google(*, token: str) -> tuple[User, bool]:
     return member, False
 
 
-def _create_google_user(identity: google.Identity) -> User:
+def _create_google_user(identity: google.Identity) -> tuple[User, bool]:
+    """Return a member, and whether it is new: the same token may have created it meanwhile."""
     user = User(
         email=identity.email,
         first_name=identity.first_name or "User",
@@ -121,8 +135,11 @@ def _create_google_user(identity: google.Identity) -> User:
         with transaction.atomic():
             user.save(force_insert=True)
     except IntegrityError as error:  # the same token twice at the same time
-        raise google.LoginRefused from error
-    return user
+        existing = User.objects.active().filter(google_id=identity.subject).first()
+        if existing is None:
+            raise google.LoginRefused from error
+        return existing, False
+    return user, True
 
 
 def _link(user: User, identity: google.Identity) -> None:

@@ -37,7 +37,6 @@ from ai.demo_models.scenes import Scene  # noqa: E402
 from ai.worker import get_engine  # noqa: E402
 from benchmarks.data import judged  # noqa: E402
 from benchmarks.data.drawn import WIDTH, load_drawn_scenes  # noqa: E402
-from posts.full_text import strip_diacritics  # noqa: E402
 from posts.models import Post  # noqa: E402
 from search import retrieval, services  # noqa: E402
 from search.query import Query, parse_query  # noqa: E402
@@ -45,8 +44,15 @@ from search.query_embedding import encode_query  # noqa: E402
 from smimso.local import servers  # noqa: E402
 from smimso.local.processes import postgres  # noqa: E402
 from smimso.local.processes import redis as redis_server  # noqa: E402
+from smimso.text import fold  # noqa: E402
 
 SCENES, QUERIES = 2_400, 60
+
+
+def strip_diacritics(text: str) -> str:
+    return fold([text])[0]
+
+
 LANGUAGES = {
     "English": ("en", str),
     "Vietnamese": ("vi", str),

@@ -9,6 +9,7 @@ from accounts.models import Category
 from importer.rows import Row
 from importer.staging import CleanRow, Target
 from importer.table_import import TableImport
+from smimso.text import text_key
 
 
 class Categories(TableImport):
@@ -27,18 +28,18 @@ class Categories(TableImport):
         existing = list(Category.objects.all())
         ids = {category.pk for category in existing}
         by_slug = {category.slug.casefold(): category.pk for category in existing}
-        by_name = {category.name.casefold(): category.pk for category in existing}
+        by_name = {text_key(category.name): category.pk for category in existing}
         cleaned: list[CleanRow] = []
         for row in rows:
-            name = row.stripped("name", 100)
+            name = row.line("name", 100)
             slug = row.stripped("slug", 100) or slugify(name) or str(row.id)
             name = name or slug
-            local_id = by_slug.get(slug.casefold()) or by_name.get(name.casefold())
+            local_id = by_slug.get(slug.casefold()) or by_name.get(text_key(name))
             if row.id in ids:
                 local_id = row.id
             if local_id is None:
                 local_id = row.id
-                by_slug[slug.casefold()] = by_name[name.casefold()] = local_id
+                by_slug[slug.casefold()] = by_name[text_key(name)] = local_id
             elif local_id != row.id:
                 row.skip("a category with its slug or name exists and is used instead")
             self.local_ids[row.id] = local_id

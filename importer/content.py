@@ -10,6 +10,7 @@ from importer.staging import CleanRow, Target
 from importer.table_import import TableImport
 from posts.models import Activity, Comment, Like, Post, SavedPost
 from posts.services import UNTITLED
+from posts.tags import clean_tags
 from posts.visibility import Visibility
 
 _Columns = dict[str, Any]
@@ -47,7 +48,7 @@ class Posts(TableImport):
             "title": _title(row),
             "description": row.text("description"),
             "category_id": self._categories.local_id(row, "category_id"),
-            "tags": row.text_list("tags"),
+            "tags": clean_tags(row.text_list("tags") or []) or None,
             "visibility": _visibility(row),
             "view_count": row.count("view_count"),
             "like_count": row.count("like_count"),
@@ -60,8 +61,8 @@ class Posts(TableImport):
 
 
 def _title(row: Row) -> str:
-    title = row.text("title", 255)
-    if title is None or not title.strip():
+    title = row.line("title", 255)
+    if not title:
         row.note(f'title is blank: "{UNTITLED}"')
         return UNTITLED
     return title

@@ -15,6 +15,7 @@ from importer.profile_images import FOLDERS, import_profile_images
 from importer.rows import Row, as_uuid, drop_orphans
 from importer.staging import CleanRow, Target
 from importer.table_import import TableImport
+from smimso.login_names import normalize_email, normalize_phone
 
 _BCRYPT = re.compile(r"\$2[aby]\$(?:0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
@@ -49,15 +50,17 @@ class Users(TableImport):
             self.max_batch = FILE_BATCH_SIZE
 
     def clean(self, rows: Sequence[Row]) -> list[CleanRow]:
-        emails = _current_owners("email", (row.stripped("email") for row in rows))
-        phones = _current_owners("phone", (row.stripped("phone") for row in rows))
+        emails = _current_owners("email", (normalize_email(row.stripped("email")) for row in rows))
+        typed = [row.stripped("phone") for row in rows]
+        numbers = [normalize_phone(phone) or "" for phone in typed]
+        phones = _current_owners("phone", [*typed, *numbers])
         google_ids = _current_owners("google_id", (row.stripped("google_id") for row in rows))
         images = import_profile_images(rows, self._files)
         return [
             {
                 **_profile_fields(row),
                 "email": _unique_email(row, emails),
-                "phone": _unique_text(row, "phone", 20, phones),
+                "phone": _unique_phone(row, phones),
                 "google_id": _unique_text(row, "google_id", 255, google_ids),
                 **{column: images[row.id, column] for column in FOLDERS},
             }
@@ -71,10 +74,10 @@ def _profile_fields(row: Row) -> CleanRow:
     return {
         "id": row.id,
         "password_hash": _password_hash(row),
-        "first_name": row.stripped("first_name", 100) or _placeholder_name(row),
-        "last_name": row.stripped("last_name", 100),
+        "first_name": row.line("first_name", 100) or _placeholder_name(row),
+        "last_name": row.line("last_name", 100),
         "date_of_birth": row.date("date_of_birth"),
-        "job": row.text("job", 255),
+        "job": row.line("job", 255) or None,
         "bio": row.text("bio"),
         "auth_provider": provider or ("google" if row.stripped("google_id") else "credential"),
         "is_verified": row.boolean("is_verified", default=False),
@@ -113,7 +116,7 @@ def _unique_email(row: Row, owners: dict[str, UUID]) -> str:
     because nobody proved to own the address. The others keep their posts and get
     `name+<start of the id>@domain`, which reaches the same mailbox.
     """
-    email = row.stripped("email").lower()
+    email = normalize_email(row.stripped("email"))
     if not _EMAIL.fullmatch(email) or len(email) > _MAX_EMAIL_LENGTH:
         row.note("email is not an address: replaced by <id>@unknown.invalid")
         email = f"{row.id}@unknown.invalid"
@@ -123,6 +126,17 @@ def _unique_email(row: Row, owners: dict[str, UUID]) -> str:
     name, _, domain = email.rpartition("@")
     tag = f"+{row.id.hex[:8]}@{domain}"
     return name[: _MAX_EMAIL_LENGTH - len(tag)] + tag
+
+
+def _unique_phone(row: Row, owners: dict[str, UUID]) -> str | None:
+    """Return the number in E.164 form, or as typed if an older account has it or it is none."""
+    number = normalize_phone(row.stripped("phone"))
+    if number and owners.setdefault(number, row.id) == row.id:
+        return number
+    typed = _unique_text(row, "phone", 20, owners)
+    if number and typed:
+        row.note("phone belongs to an older account in another spelling: stored as typed")
+    return typed
 
 
 def _unique_text(row: Row, column: str, max_length: int, owners: dict[str, UUID]) -> str | None:

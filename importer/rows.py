@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db.models import Model
 
 from importer.report import TableReport
+from smimso.visible_text import MAX_LENGTH, clean_line, clean_text
 
 MAX_INTEGER = 2**31 - 1
 
@@ -25,17 +26,24 @@ class Row:
     def skip(self, reason: str) -> None:
         self._report.skip(reason, str(self.id))
 
-    def text(self, column: str, max_length: int | None = None) -> str | None:
+    def text(self, column: str, max_length: int = MAX_LENGTH) -> str | None:
+        """Return a text of several lines, cleaned as that of members is."""
         value = self.values[column]
         if value is None:
             return None
-        text = str(value)
-        if max_length is not None and len(text) > max_length:
-            self.note(f"{column} cut to {max_length} characters")
-            return text[:max_length]
-        return text
+        text = self._cut(column, str(value), MAX_LENGTH)
+        return self._cut(column, clean_text(text), max_length)
 
-    def stripped(self, column: str, max_length: int | None = None) -> str:
+    def line(self, column: str, max_length: int) -> str:
+        """Return a name or a title, cleaned as that of members is; "" for null."""
+        return self._cut(column, clean_line(self.text(column) or ""), max_length)
+
+    def _cut(self, column: str, text: str, max_length: int) -> str:
+        if len(text) > max_length:
+            self.note(f"{column} cut to {max_length} characters")
+        return text[:max_length]
+
+    def stripped(self, column: str, max_length: int = MAX_LENGTH) -> str:
         """Return the text without surrounding whitespace; "" for null."""
         return (self.text(column, max_length) or "").strip()
 
@@ -66,14 +74,15 @@ class Row:
         return value if isinstance(value, bool) else default
 
     def text_list(self, column: str) -> list[str] | None:
-        """Return a list without its nulls; None for null."""
+        """Return a list of lines without nulls and blanks; None for null."""
         value = self.values[column]
         if value is None:
             return None
         if not isinstance(value, list):
             self.note(f"{column} is not a list: left empty")
             return None
-        return [str(item) for item in value if item is not None]
+        items = [clean_line(str(item)) for item in value if item is not None]
+        return [item for item in items if item]
 
     def timestamp(self, column: str) -> datetime | None:
         """Return an aware datetime; one without a time zone is UTC."""

@@ -19,6 +19,7 @@ from media.icc import build_profile, color_space, reduce_profile
 _SRGB_CHROMATICITIES = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
 _SAME_COLOR = 1  # of 255; a profile that changes no channel by more counts as sRGB
 _CACHED_TRANSFORMS = 8
+_MIN_GAMMA = 0.1  # of PNG; the value of linear light is 1, that of a monitor 0.45
 _DESCRIPTIONS = ("code_points", "icc_profile", "srgb", "gamma", "chromaticity")  # in Image.info
 _MODES = {
     b"RGB ": ("RGB", "RGBA", "P", "PA", "L", "LA"),
@@ -62,7 +63,8 @@ def to_srgb(image: Image.Image) -> Image.Image:
     if profile is not None:
         image = _convert(image, profile)
     if image.mode == "LAB":
-        image = _build_transform(ImageCms.createProfile("LAB"), "LAB").apply(image)
+        lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+        image = _build_transform(lab, "LAB").apply(image)
     elif image.mode in ("CMYK", "YCbCr", "HSV"):
         image = image.convert("RGB")
     for name in _DESCRIPTIONS:
@@ -84,12 +86,13 @@ def _profiles(image: Image.Image) -> Iterator[bytes]:
 
 def _png_profile(image: Image.Image) -> bytes | None:
     """Return the profile that gAMA and cHRM describe; as in browsers, one of them is enough."""
-    gamma = image.info.get("gamma")
+    gamma = image.info.get("gamma", 0)
+    has_gamma = _MIN_GAMMA <= gamma <= 1 / _MIN_GAMMA
     chromaticities = image.info.get("chromaticity")
-    if not gamma and not chromaticities:
+    if not has_gamma and not chromaticities:
         return None
     codes = np.arange(256) / 255
-    curve = codes ** (1 / gamma) if gamma else linearize_srgb(codes)
+    curve = codes ** (1 / gamma) if has_gamma else linearize_srgb(codes)
     try:
         return build_profile(chromaticities or _SRGB_CHROMATICITIES, curve)
     except ValueError:
@@ -123,14 +126,12 @@ def _find_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | N
     if mode in ("CMYK", "LAB"):
         return transform
     samples = _SAMPLES.convert(mode)
-    change = ImageChops.difference(samples.convert("RGB"), transform.apply(samples).convert("RGB"))
-    extrema = change.getextrema()
-    return None if max(highest for _, highest in extrema) <= _SAME_COLOR else transform
+    converted = transform.apply(samples).convert("RGB")
+    change = np.asarray(ImageChops.difference(samples.convert("RGB"), converted))
+    return None if change.max() <= _SAME_COLOR else transform
 
 
-def _build_transform(
-    source: ImageCms.ImageCmsProfile | ImageCms.core.CmsProfile, mode: str
-) -> ImageCms.ImageCmsTransform:
+def _build_transform(source: ImageCms.ImageCmsProfile, mode: str) -> ImageCms.ImageCmsTransform:
     target = "RGBA" if mode == "RGBA" else "RGB"
     return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, target)
 

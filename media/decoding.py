@@ -81,10 +81,9 @@ def read_orientation(data: bytes, image_format: Format) -> Image.Transpose | Non
     for animations, which would lose their other frames.
     """
     try:
-        with tolerate_truncation():
-            image = open_header(data, image_format, 2**62)
-            transpose = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
-            return None if transpose is None or getattr(image, "is_animated", False) else transpose
+        image = open_header(data, image_format, 2**62)
+        transpose = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
+        return None if transpose is None or getattr(image, "is_animated", False) else transpose
     except Exception:  # whatever malformed EXIF data do to Pillow: without them it is upright
         return None
 
@@ -108,6 +107,12 @@ def decode(
     if _is_mostly_missing(image, data, image_format):
         raise RefusedImage
     return image, False
+
+
+def _load_or_repair(
+    data: bytes, image_format: Format, max_pixels: int, side: int | None
+) -> Image.Image:
+    return decode(data, image_format, max_pixels, side)[0]
 
 
 def _load(data: bytes, image_format: Format, max_pixels: int, side: int | None) -> Image.Image:
@@ -252,20 +257,26 @@ def flatten(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(background, image.convert("RGBA")).convert("RGB")
 
 
-def decode_to_fit(data: bytes, max_pixels: int, side: int) -> Image.Image:
-    """Decode to RGB in sRGB, upright, with at most `side` pixels on the longer side."""
+def decode_to_fit(
+    data: bytes, max_pixels: int, side: int, *, is_stored: bool = False
+) -> Image.Image:
+    """Decode to RGB in sRGB, upright, with at most `side` pixels on the longer side.
+
+    is_stored: the file was checked before, so it is refused if its end is missing.
+    """
     image_format = identify(data)
-    image, _ = decode(data, image_format, max_pixels, side)
+    read = _load if is_stored else _load_or_repair
+    image = read(data, image_format, max_pixels, side)
     return _finish(shrink(image, side, side), data, image_format)
 
 
 def decode_for_models(data: bytes, max_pixels: int, min_side: int, max_side: int) -> Image.Image:
-    """Decode as `decode_to_fit` does, to `min_side` to 2 * `min_side` pixels on the shorter side.
+    """Decode a stored file to `min_side` to 2 * `min_side` pixels on the shorter side.
 
     The longer side has at most `max_side`; a small picture is not enlarged.
     """
     image_format = identify(data)
-    image, _ = decode(data, image_format, max_pixels, min_side)
+    image = _load(data, image_format, max_pixels, min_side)
     longer = round(2 * min_side * max(image.size) / min(image.size))
     side = min(longer, max_side)  # else a long strip of 50 megapixels would not shrink
     return _finish(shrink(image, side, side), data, image_format)

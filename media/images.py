@@ -101,7 +101,7 @@ def decode_bytes(data: bytes, side: int = MODEL_SIDE) -> Image.Image:
     """Decode a stored file as `decode_upload` does, on a thread of this process."""
     with _as_invalid_input():
         return _THREADS.submit(
-            decoding.decode_to_fit, data, settings.UPLOAD_MAX_PIXELS, side
+            decoding.decode_to_fit, data, settings.UPLOAD_MAX_PIXELS, side, is_stored=True
         ).result()
 
 

@@ -2,19 +2,23 @@
 
 A counter changes in the transaction that inserts or deletes the rows it counts. Each change locks
 the post first, which its counter needs anyway. So changes cannot deadlock, and none sees another
-one half done. Every function raises NotFound for a post that the member may not see.
+one half done. Every function raises NotFound for a post that the member may not see; what members
+did themselves they can undo on any post.
 """
 
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q, QuerySet
 
 from accounts.models import User
 from accounts.viewer import Viewer
 from notifications.models import NotificationType
 from notifications.services import notify, retract
+from posts import idempotency
 from posts.models import Activity, ActivityType, Comment, Like, Post, SavedPost
+from posts.visibility import visible_posts
 from smimso.errors import InvalidInput, NotAllowed, NotFound
 
 MAX_COMMENTS = 500  # per response
@@ -48,9 +52,10 @@ def like_post(*, user: User, post_id: UUID) -> None:
 
 
 def unlike_post(*, user: User, post_id: UUID) -> None:
+    likes = Like.objects.filter(user=user, post=post_id)
     with transaction.atomic():
-        post = _lock_post(user, post_id)
-        removed, _ = Like.objects.filter(user=user, post=post).delete()
+        post = _lock_post(user, post_id, own=likes)
+        removed, _ = likes.delete()
         if removed:
             _change_counters(post_id, like_count=-1)
             retract(
@@ -70,16 +75,24 @@ def save_post(*, user: User, post_id: UUID) -> None:
 
 
 def unsave_post(*, user: User, post_id: UUID) -> None:
+    saves = SavedPost.objects.filter(user=user, post=post_id)
     with transaction.atomic():
-        SavedPost.objects.filter(user=user, post=_lock_post(user, post_id)).delete()
+        _lock_post(user, post_id, own=saves)
+        saves.delete()
 
 
 def add_comment(
-    *, user: User, post_id: UUID, content: str | None, parent_comment_id: UUID | None = None
+    *,
+    user: User,
+    post_id: UUID,
+    content: str | None,
+    parent_comment_id: UUID | None = None,
+    request_key: str = "",
 ) -> Comment:
     """Store a comment; notify the post's author and the author of the parent comment.
 
-    Raises InvalidInput if the text is blank or the parent belongs to another post.
+    If the request is a retry (`posts.idempotency`), return the comment that the first request
+    created. Raises InvalidInput if the text is blank or the parent belongs to another post.
     """
     text = (content or "").strip()
     if not text:
@@ -91,11 +104,31 @@ def add_comment(
             parent = Comment.objects.filter(pk=parent_comment_id, post=post).first()
             if parent is None:
                 raise InvalidInput("reply_to_other_post")
-        comment = Comment.objects.create(user=user, post=post, parent_comment=parent, content=text)
+        comment = Comment(user=user, post=post, parent_comment=parent, content=text)
+        if previous := _find_previous_comment(comment, request_key):
+            return previous
+        comment.save(force_insert=True)
         _change_counters(post_id, comment_count=1)
         Activity.objects.create(user=user, post=post, activity_type=ActivityType.COMMENT)
         _notify_of_comment(comment, post, parent)
     return comment
+
+
+def _find_previous_comment(comment: Comment, key: str) -> Comment | None:
+    """Return the comment of an earlier request, and note in `comment` what identifies this one.
+
+    The lock on the post makes a retry wait for the first request.
+    """
+    fields = {
+        "post": comment.post_id,
+        "parent": comment.parent_comment_id,
+        "content": comment.content,
+    }
+    comment.request_digest = idempotency.compute_digest(fields, key=key)
+    own = Comment.objects.filter(user=comment.user, post=comment.post).select_related("user")
+    return idempotency.find_previous(
+        own, comment.request_digest, key=key, seconds=settings.COMMENT_RETRY_SECONDS
+    )
 
 
 def _notify_of_comment(comment: Comment, post: Post, parent: Comment | None) -> None:
@@ -126,8 +159,9 @@ def delete_comment(*, user: User, post_id: UUID, comment_id: UUID) -> None:
 
     Raises NotFound and NotAllowed.
     """
+    own = Comment.objects.filter(pk=comment_id, user=user)
     with transaction.atomic():
-        post = _lock_post(user, post_id)
+        post = _lock_post(user, post_id, own=own)
         comment = Comment.objects.filter(pk=comment_id, post=post).first()
         if comment is None:
             raise NotFound("comment_not_found")
@@ -154,9 +188,16 @@ def comments_of(
     return list(comments.order_by("created_at", "id")[(page - 1) * limit : page * limit])
 
 
-def _lock_post(user: User, post_id: UUID) -> Post:
-    """Lock a post until the transaction ends. Raises NotFound."""
-    posts = Post.objects.visible_to(user).select_for_update(of=("self",), no_key=True)
+def _lock_post(user: User, post_id: UUID, *, own: QuerySet | None = None) -> Post:
+    """Lock a post until the transaction ends. Raises NotFound.
+
+    own: rows of the member that are to be deleted. A post with such a row may be hidden from the
+    member: the author's settings must not keep members from deleting what is theirs.
+    """
+    allowed = visible_posts(user)
+    if own is not None:
+        allowed |= Q(pk__in=own.values("post"))
+    posts = Post.objects.filter(allowed).select_for_update(of=("self",), no_key=True)
     post = posts.filter(pk=post_id).first()
     if post is None:
         raise NotFound("post_not_found")

@@ -16,6 +16,7 @@ from accounts.viewer import Viewer
 from posts.keyset import Cursor
 from posts.phash import BAND_SHIFTS, MAX_HASH_DISTANCE, HashDistance, phash_band, shares_band
 from posts.visibility import Visibility, visible_parts, visible_posts
+from smimso.text import FoldedWords
 
 EMBEDDING_DIMENSIONS = 512
 AUTHOR = "author"  # a caption source; no model has this name
@@ -294,6 +295,8 @@ class Like(models.Model):
     post = models.ForeignKey(Post, models.CASCADE, related_name="likes")
     created_at = models.DateTimeField(auto_now_add=True)
 
+    visible_post: Post | None  # set by posts.contributions
+
     class Meta:
         db_table = "likes"
         constraints = [models.UniqueConstraint(fields=["user", "post"], name="likes_once")]
@@ -308,6 +311,8 @@ class SavedPost(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="saved_posts")
     post = models.ForeignKey(Post, models.CASCADE, related_name="saves")
     created_at = models.DateTimeField(auto_now_add=True)
+
+    visible_post: Post | None  # set by posts.contributions
 
     class Meta:
         db_table = "saved_posts"
@@ -326,12 +331,22 @@ class Comment(models.Model):
         "self", models.CASCADE, null=True, blank=True, related_name="replies"
     )
     content = models.TextField()
+    # Identifies the request that created the comment (posts.idempotency); empty for imported ones.
+    request_digest = models.CharField(
+        max_length=64, default="", db_default="", blank=True, editable=False
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
+    visible_post: Post | None  # set by posts.contributions
+
     class Meta:
         db_table = "comments"
-        indexes = [models.Index(fields=["post", "created_at"], name="idx_comments_post_id")]
+        indexes = [
+            models.Index(fields=["post", "created_at"], name="idx_comments_post_id"),
+            models.Index(fields=["user", "-created_at", "-id"], name="idx_comments_user_id"),
+            GinIndex(FoldedWords("content"), name="idx_comments_words"),
+        ]
 
     def __str__(self) -> str:
         return self.content[:80]

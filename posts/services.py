@@ -5,6 +5,7 @@ from functools import partial
 from typing import Literal, TypedDict, Unpack
 from uuid import UUID, uuid4
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
@@ -15,11 +16,13 @@ from media.preparation import CheckedImage
 from posts import feed, idempotency
 from posts.files import access
 from posts.ingest import queue
-from posts.ingest.captions import words_from_file_name
+from posts.ingest.file_names import words_from_file_name
 from posts.models import AIStatus, Post, PostImage
+from posts.tags import clean_tags
 from posts.visibility import Visibility
 from smimso.errors import InvalidInput, NotAllowed, NotFound
 from smimso.queues import EMBED
+from smimso.visible_text import clean_line
 
 UNTITLED = "Untitled Post"
 MAX_QUEUED_AT_ONCE = 500  # images; the reconciler queues the rest of a large retry
@@ -55,15 +58,16 @@ def create_post(
         raise InvalidInput("images_required")
     _check_category(category_id)
     checked = check_images(uploads, author.pk)
+    tags = clean_tags(tags or [])
     fields = {"title": title, "description": description, "category": category_id, "tags": tags}
     content = fields | {"visibility": visibility, "user_captions": user_captions}
-    digest = idempotency.compute_digest(content, [image.checksum for image in checked], request_key)
-    keyed = bool(request_key)
-    if previous := idempotency.find_previous(author, digest, keyed=keyed):
+    checksums = [image.checksum for image in checked]
+    digest = idempotency.compute_digest(content, key=request_key, checksums=checksums)
+    if previous := _find_previous(author, digest, request_key):
         return previous
     post = Post(
         user=author,
-        title=title or words_from_file_name(uploads[0].name or "") or UNTITLED,
+        title=title or clean_line(words_from_file_name(uploads[0].name or "")) or UNTITLED,
         description=description or None,
         category_id=category_id,
         tags=tags or None,
@@ -71,11 +75,16 @@ def create_post(
         ai_writable_fields=[name for name, value in fields.items() if not value],
         request_digest=digest,
     )
-    return _save_post(post, checked, user_captions or [], keyed=keyed)
+    return _save_post(post, checked, user_captions or [], request_key)
+
+
+def _find_previous(author: User, digest: str, key: str) -> Post | None:
+    own = Post.objects.filter(user=author)
+    return idempotency.find_previous(own, digest, key=key, seconds=settings.POST_RETRY_SECONDS)
 
 
 def _save_post(
-    post: Post, checked: list[CheckedImage], user_captions: list[str], *, keyed: bool
+    post: Post, checked: list[CheckedImage], user_captions: list[str], request_key: str
 ) -> Post:
     image_ids = [uuid4() for _ in checked]
     captions = [*user_captions, *[""] * len(checked)]
@@ -87,7 +96,7 @@ def _save_post(
         with transaction.atomic():
             # Serializes the author's posts: a retry may arrive while the first request is running.
             User.objects.select_for_update(no_key=True).get(pk=post.user_id)
-            previous = idempotency.find_previous(post.user, post.request_digest, keyed=keyed)
+            previous = _find_previous(post.user, post.request_digest, request_key)
             if previous is None:
                 post.save(force_insert=True)
                 PostImage.objects.bulk_create(images)
@@ -139,6 +148,8 @@ def update_post(*, user: User, post_id: UUID, **changes: Unpack[PostChanges]) ->
         raise InvalidInput("title_required")
     if "category_id" in changes:
         _check_category(changes["category_id"])
+    if "tags" in changes:
+        changes["tags"] = clean_tags(changes["tags"] or []) or None
     with transaction.atomic():
         post = _lock_own_post(user, post_id, "cannot_edit_post")
         written = {"category" if name == "category_id" else name for name in changes}

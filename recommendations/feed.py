@@ -31,6 +31,7 @@ from recommendations import interests
 from recommendations.interests import Interaction
 from search.ann.nearest import nearest_to_each
 from search.dedup import collapse
+from smimso.visible_text import isolate
 
 ReasonKind = Literal["liked", "saved", "viewed", "category", "popular"]
 
@@ -71,7 +72,7 @@ class Recommendation:
         if self.reason_kind != "popular" and not self.source:
             return gettext("Similar to what you enjoyed before")
         source = gettext("Untitled") if self.source == UNTITLED else self.source
-        return texts[self.reason_kind] % {"source": source}
+        return texts[self.reason_kind] % {"source": isolate(source)}
 
 
 @dataclass(frozen=True)

@@ -1,32 +1,34 @@
 """A search query as typed or chosen: words, an image, a post, what to exclude, and filters."""
 
 import re
-import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Literal
 from uuid import UUID
 
 import numpy as np
-from django.contrib.postgres.search import SearchQuery, SearchVectorExact, SearchVectorField
-from django.db.models import Exists, F, Func, OuterRef, Q, Value
+from django.contrib.postgres.search import SearchVectorExact
+from django.db.models import Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Concat
 from PIL import Image
 
 from accounts.models import Follow
 from accounts.viewer import Viewer
 from posts.full_text import (
-    EMPTY_QUERY,
+    MAX_TERMS,
     NAMES,
     TAGS,
     Term,
     match_all,
     match_any,
+    match_phrases,
+    parse_phrases,
     parse_terms,
     prefix_query,
-    strip_diacritics,
 )
 from posts.models import PostImage
+from smimso.text import FoldedWords, WordQuery, fold
 
 Sort = Literal["relevance", "date"]
 Orientation = Literal["landscape", "portrait", "square"]
@@ -82,13 +84,21 @@ class Filters:
             if value:
                 condition &= Q(**{f"{prefix}{name}": value})
         if self.author and isinstance(self.author, str):
-            condition &= _author_condition(self.author, prefix)
+            condition &= _author_condition(self._author_query, prefix)
         if self.followed:
             followed = Follow.objects.filter(follower=viewer.pk if viewer else None)
             condition &= Q(**{f"{prefix}user_id__in": followed.values("following_id")})
-        for words in map(_tag_query, self.tags):
+        for words in self._tag_queries:
             condition &= Q(**{f"{prefix}search_document__document": words})
         return condition
+
+    @cached_property
+    def _author_query(self) -> WordQuery:
+        return prefix_query(fold([str(self.author)])[0].split()[:MAX_TERMS], NAMES)
+
+    @cached_property
+    def _tag_queries(self) -> list[WordQuery]:
+        return match_phrases(self.tags, TAGS)
 
     def appearance_condition(self) -> Q:
         """Return the condition on images alone: their colour and shape."""
@@ -109,26 +119,11 @@ class Filters:
 NO_FILTERS = Filters()
 
 
-def _tag_query(tag: str) -> SearchQuery:
-    """Match the words of a tag where tags are indexed; nothing for a tag without any words."""
-    composed = unicodedata.normalize("NFC", tag)
-    words = tuple(strip_diacritics(word) for word in re.findall(r"[^\W_]+", composed))
-    return match_all([Term(tag, words, is_phrase=True)], weights=TAGS) if words else EMPTY_QUERY
-
-
-def _author_condition(name: str, prefix: str) -> Q:
+def _author_condition(words: WordQuery, prefix: str) -> Q:
     """Match the name by the index, then read it: names of categories have the same weight there."""
-    words = prefix_query(name, NAMES) or EMPTY_QUERY
     full_name = Concat(F(f"{prefix}user__first_name"), Value(" "), F(f"{prefix}user__last_name"))
-    is_author = SearchVectorExact(_FoldedWords(full_name), words)
+    is_author = SearchVectorExact(FoldedWords(full_name), words)
     return Q(**{f"{prefix}search_document__document": words}) & Q(is_author)
-
-
-class _FoldedWords(Func):
-    """The text as it is indexed (migration 0003 of posts)."""
-
-    function = "folded_words"
-    output_field = SearchVectorField()
 
 
 @dataclass(frozen=True)
@@ -175,14 +170,17 @@ class Query:
         condition = Q()
         if self.required:
             condition &= Q(**{f"{prefix}search_document__document": match_all(self.required)})
-        excluded = [terms for text in self.excluded if (terms := parse_terms(f'"{text}"'))]
-        for terms in excluded:
-            condition &= ~Q(**{f"{prefix}search_document__document": match_any(terms)})
+        for words in self._excluded_queries:
+            condition &= ~Q(**{f"{prefix}search_document__document": words})
         return condition
 
+    @cached_property
+    def _excluded_queries(self) -> list[WordQuery]:
+        return [match_any([phrase]) for phrase in parse_phrases(self.excluded)]
 
-# A hyphen or minus sign before a word or a phrase, where a word may begin.
-_EXCLUDED = re.compile(r'(?:(?<=\s)|^)[-−](?:"([^"]+)"|(\w[^\s"]*))')
+
+# A hyphen or minus sign before a word, an emoji or a phrase, where a word may begin.
+_EXCLUDED = re.compile(r'(?:(?<=\s)|^)[-−](?:"([^"]+)"|((?:\w|[^\x00-\x7f])[^\s"]*))')
 
 
 def parse_query(
@@ -201,15 +199,13 @@ def parse_query(
     typed = " ".join(text.translate(_STRAIGHT_QUOTES).split())
     excluded = [phrase or word for phrase, word in _EXCLUDED.findall(typed)]
     excluded += [" ".join(part.split()) for part in negative.split(",")]
-    excluded = [part for part in dict.fromkeys(excluded) if parse_terms(part)][:MAX_EXCLUDED]
+    phrases = parse_phrases(dict.fromkeys(excluded))[:MAX_EXCLUDED]
     included = " ".join(_EXCLUDED.sub(" ", typed).split())
-    plain = " ".join(included.replace('"', " ").split())
-    if not any(unicodedata.category(character) in _CONTENT_CATEGORIES for character in plain):
-        plain = ""
+    terms = parse_terms(included)
     return Query(
-        text=plain,
-        terms=tuple(parse_terms(included)) if plain else (),
-        excluded=tuple(excluded),
+        text=" ".join(included.replace('"', " ").split()) if terms else "",
+        terms=tuple(terms),
+        excluded=tuple(phrase.text for phrase in phrases),
         image=image,
         post_id=post_id,
         filters=filters,
@@ -217,6 +213,4 @@ def parse_query(
     )
 
 
-# Letters, numbers and emoji; the rest is punctuation.
-_CONTENT_CATEGORIES = frozenset(["Ll", "Lu", "Lt", "Lm", "Lo", "Nd", "Nl", "No", "So"])
 _STRAIGHT_QUOTES = str.maketrans("“”„«»", '"""""')

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from uuid import UUID
 
 import numpy as np
-from django.contrib.postgres.search import SearchQuery
 from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from accounts.viewer import Viewer
@@ -24,6 +23,7 @@ from search.dedup import are_copies, compare, first_copies
 from search.query import Query
 from search.query_embedding import EncodedQuery
 from search.score_calibration import calibrated_scores
+from smimso.text import WordQuery
 
 MAX_CANDIDATES = 400  # found by vector, and as many found by keywords
 MAX_RANKED_POSTS = 5_000  # if more posts have a term, only the newest posts are ranked
@@ -163,7 +163,7 @@ def _match_posts(
     return matches
 
 
-def _estimated_posts(*words: SearchQuery) -> list[int]:
+def _estimated_posts(*words: WordQuery) -> list[int]:
     """Return the planner's estimates. Counting would take longer, the more posts there are."""
     return estimated_rows(*(PostSearchDocument.objects.filter(document=each) for each in words))
 
@@ -171,7 +171,7 @@ def _estimated_posts(*words: SearchQuery) -> list[int]:
 def _rank_posts(
     posts: PostQuerySet,
     terms: Sequence[Term],
-    words: SearchQuery,
+    words: WordQuery,
     estimate: int,
     limit: int,
     newest: int,

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib.admin import AdminSite, ModelAdmin
 from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.db.models.base import ModelBase
@@ -13,9 +14,14 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.models import User
+from accounts.passwords import password_forms
 from ai.admin.page import PERMISSION
 from smimso import admin_i18n
 from smimso.errors import Overloaded
+from smimso.login_names import normalize_email
+from smimso.web.admin_requests import strict
+from smimso.web.malformed import refuse_malformed
 from smimso.web.throttling import login_retry_after
 
 
@@ -28,6 +34,17 @@ class LoginForm(AdminAuthenticationForm):
         if login_retry_after(self.request, self.data.get("username", "")):
             raise ValidationError(str(Overloaded()))
         return super().clean()
+
+    def get_invalid_login_error(self) -> ValidationError:
+        """Return the error after as many hashes as services.authenticate_user computes.
+
+        Django has computed one for an unknown member.
+        """
+        email = normalize_email(self.cleaned_data["username"])
+        if not User.objects.filter(email=email).exists():
+            for form in password_forms(self.cleaned_data["password"])[1:]:
+                make_password(form)
+        return super().get_invalid_login_error()
 
 
 class SmimsoAdminSite(AdminSite):
@@ -42,12 +59,15 @@ class SmimsoAdminSite(AdminSite):
         admin_class: type[ModelAdmin] | None = None,
         **options: object,
     ) -> None:
-        super().register(model_or_iterable, admin_class, **options)
+        super().register(model_or_iterable, strict(admin_class or ModelAdmin), **options)
         models = (
             [model_or_iterable] if isinstance(model_or_iterable, ModelBase) else model_or_iterable
         )
         for model in models:
             admin_i18n.translate_labels(model)
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        return super().admin_view(refuse_malformed(view), cacheable)
 
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None

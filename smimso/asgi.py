@@ -3,7 +3,7 @@
 import gc
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import IO, Any
 
 import django
 from asgiref.sync import sync_to_async
@@ -26,11 +26,13 @@ class OneHopHandler(ASGIHandler):
     """
 
     async def handle(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        rejection = body_limit.reject_large_body(scope)
-        if rejection is None:
-            await super().handle(scope, receive, send)
-        else:
-            await self.send_response(rejection, send)
+        try:
+            await super().handle(scope, body_limit.limit_body(scope, receive), send)
+        except errors.SmimsoError as error:
+            await body_limit.refuse(error, receive, send)
+
+    def create_request(self, scope: Mapping[str, Any], body_file: IO[bytes]) -> Any:
+        return super().create_request(body_limit.declare_length(scope, body_file), body_file)
 
     def load_middleware(self, is_async: bool = False) -> None:
         super().load_middleware(is_async=False)
@@ -42,7 +44,7 @@ django.setup(set_prefix=False)
 application = OneHopHandler()
 
 # ruff: isort: split
-from smimso import metrics, urls  # noqa: E402, F401 - need the settings
+from smimso import errors, metrics, urls  # noqa: E402, F401 - need the settings
 from smimso.web import body_limit  # noqa: E402 - needs the settings
 
 metrics.enable_multiprocess()

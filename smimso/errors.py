@@ -70,9 +70,9 @@ class NotFound(SmimsoError):
     code = "not_found"
 
 
-class LengthRequired(SmimsoError):
-    status = 411
-    code = "length_required"
+class TooSlow(SmimsoError):
+    status = 408
+    code = "request_too_slow"
 
 
 class TooLarge(SmimsoError):
@@ -100,7 +100,7 @@ TEXTS = {
     "not_allowed": _("You are not allowed to do this"),
     "not_found": _("Not found"),
     "route_not_found": _("Route not found"),
-    "length_required": _("The request does not say its length"),
+    "request_too_slow": _("The request took too long to arrive. Please try again."),
     "request_too_large": _("The request is too large"),
     "too_many_requests": _("Too many requests. Please try again later."),
     "unavailable": _("This service is not available at the moment"),
@@ -108,12 +108,17 @@ TEXTS = {
     # Uploaded files
     "unexpected_file_field": _("Unexpected field"),
     "file_required": _("No file uploaded"),
+    "file_not_found": _("File not found"),
     "image_required": _("Image file is required"),
     "images_required": _("At least one image is required"),
     "too_many_files": _("Too many files. Maximum %(number)s files allowed"),
     "file_too_large": _("File size exceeds the maximum limit of %(number)sMB"),
     "file_type_not_allowed": _(
         "Invalid file type. Only images, audio, video and common documents are allowed."
+    ),
+    "recording_not_supported": _(
+        "The audio or video file is damaged, or of a type from which places and other private data "
+        "cannot be removed. Please use MP4, WebM, MP3, M4A, WAV or OGG."
     ),
     "image_too_large": _("The image is too large. At most %(number)s megapixels are allowed"),
     "image_unreadable": _(

@@ -1,5 +1,6 @@
 """Django's settings. What differs between machines comes from the environment (.env.example)."""
 
+import zoneinfo
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from celery.schedules import crontab
 from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, validate
+from phonenumbers import SUPPORTED_REGIONS
 
 from smimso import queues
 from smimso.local import servers
@@ -27,6 +29,15 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list("SMIMSO_TRUSTED_ORIGINS", [])
 BEHIND_PROXY = env.bool("SMIMSO_BEHIND_PROXY", False)
 # Number of proxies whose entries in X-Forwarded-For are trusted, counted from the right.
 TRUSTED_PROXIES = env.int("SMIMSO_TRUSTED_PROXIES", 1 if BEHIND_PROXY else 0)
+# Pages show times in the reader's zone, and in this one if a browser does not name it. Days begin
+# in it, too. The database and REST stay in UTC.
+TIME_ZONE = env.str("SMIMSO_TIME_ZONE", "") or "Asia/Ho_Chi_Minh"
+if TIME_ZONE not in zoneinfo.available_timezones():
+    raise ImproperlyConfigured("SMIMSO_TIME_ZONE must be a name such as Asia/Ho_Chi_Minh")
+# The country of phone numbers without a country code.
+PHONE_REGION = env.str("SMIMSO_PHONE_REGION", "") or "VN"
+if PHONE_REGION not in SUPPORTED_REGIONS:
+    raise ImproperlyConfigured("SMIMSO_PHONE_REGION must be a country's code such as VN")
 
 # --- Metrics (Prometheus) --------------------------------------------------------------------
 METRICS_DIR = Path(env.str("SMIMSO_METRICS_DIR", "") or DATA_DIR / "metrics")
@@ -82,6 +93,7 @@ MIDDLEWARE = [
     "smimso.web.csp.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "smimso.web.middleware.time_zone_middleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -113,7 +125,7 @@ LOGOUT_REDIRECT_URL = "login"
 PASSWORD_HASHERS = ["accounts.hashers.Argon2Hasher", "accounts.hashers.NodeBCryptHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {
-        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "NAME": "accounts.passwords.MinimumLength",
         "OPTIONS": {"min_length": 6},
     },
 ]
@@ -156,6 +168,7 @@ DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 
 # --- Celery ----------------------------------------------------------------------------------
 CELERY_BROKER_URL = servers.kombu_url(REDIS_URL)
+CELERY_TIMEZONE = TIME_ZONE  # nightly tasks run at the site's night
 CELERY_TASK_DEFAULT_QUEUE = queues.MAINTENANCE
 CELERY_TASK_ROUTES = {
     "posts.tasks.embed_images": {"queue": queues.EMBED},
@@ -233,8 +246,10 @@ UPLOAD_MAX_FILES = 10
 UPLOAD_MAX_PIXELS = env.int("SMIMSO_MAX_PIXELS", 120_000_000)  # media.formats has lower ones
 UPLOAD_THUMBNAIL_WIDTHS = {"thumbnail": 480, "preview": 1080}
 UPLOAD_URL_LIFETIME = timedelta(hours=env.int("SMIMSO_UPLOAD_URL_HOURS", 12))
-# Seconds in which an equal post (words, images, author) counts as a retry of the first request.
+# Seconds in which an equal post (words, images, author) counts as a retry of the first request, and
+# so does an equal registration.
 POST_RETRY_SECONDS = env.int("SMIMSO_POST_RETRY_SECONDS", 300)
+COMMENT_RETRY_SECONDS = env.int("SMIMSO_COMMENT_RETRY_SECONDS", 60)  # the same for comments
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # JSON and form fields; files are not counted
 REQUEST_MAX_BYTES = UPLOAD_MAX_FILES * UPLOAD_MAX_BYTES + 5 * 1024 * 1024
 FILE_UPLOAD_MAX_MEMORY_SIZE = UPLOAD_MAX_BYTES
@@ -252,7 +267,6 @@ if PRODUCTION:
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("vi", "Tiếng Việt")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
-TIME_ZONE = "UTC"
 USE_TZ = True
 CORS_ALLOWED_ORIGINS = env.list(
     "SMIMSO_CORS_ORIGINS", [] if PRODUCTION else ["http://localhost:3000"]
@@ -283,6 +297,7 @@ REST_FRAMEWORK = {
         "rest_framework.parsers.MultiPartParser",
         "smimso.web.parsers.LimitedFormParser",
     ],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "smimso.web.negotiation.LenientNegotiation",
     "DEFAULT_THROTTLE_CLASSES": ["smimso.web.throttling.SharedScopeThrottle"],
     "NUM_PROXIES": TRUSTED_PROXIES,
     "DEFAULT_SCHEMA_CLASS": "smimso.web.openapi.EnvelopeSchema",

@@ -1,5 +1,6 @@
 """Fixtures of all tests: PostgreSQL, Redis, workers, and members in fixed roles."""
 
+import gc
 import importlib
 import io
 import os
@@ -87,6 +88,10 @@ def pytest_collection_modifyitems(
     yield
     if hasattr(config, "workerinput"):
         items.sort(key=_rank)
+        if items and not items[0].nodeid.endswith(f"@{_group(items[0])}"):
+            raise pytest.UsageError("This pytest-xdist cannot group tests in this pytest.")
+    gc.collect()
+    gc.freeze()  # modules stay to the end; looking through them again and again takes a tenth
 
 
 def _group(item: pytest.Item) -> str:

@@ -56,5 +56,8 @@ if not _is_started_by_a_test:
 # Clearing this cache empties its Redis database, so the queues live in another one.
 CACHES["default"]["LOCATION"] = REDIS_URL.replace("db=0", "db=1")
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-POST_RETRY_SECONDS = 0  # tests post the same picture repeatedly; tests of retries set their own
+# Tests post the same picture or comment repeatedly; tests of retries set their own.
+POST_RETRY_SECONDS = COMMENT_RETRY_SECONDS = 0
+# Each test client starts the middleware, and reading all static files takes longer than a request.
+WHITENOISE_AUTOREFRESH = True
 THROTTLES = {}  # the tests of throttles set their own

@@ -25,3 +25,18 @@ def each_viewer(*, without: Sequence[str] = ()) -> pytest.MarkDecorator:
 
 
 each_member = each_viewer(without=["anonymous"])
+
+
+def each_hidden() -> pytest.MarkDecorator:
+    """Run a test with `viewer` and a `visibility` that it does not see, for each such pair.
+
+    What the viewer did with the post while it was visible stays the viewer's: it can be listed and
+    deleted, and shows nothing of the post.
+    """
+    pairs = [
+        (name, visibility)
+        for name, seen in WHO_SEES.items()
+        for visibility in VISIBILITIES
+        if name != "anonymous" and visibility not in seen
+    ]
+    return pytest.mark.parametrize(("viewer", "visibility"), pairs, indirect=["viewer"])

@@ -11,11 +11,19 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import options, services
 from accounts.models import User, UserQuerySet
+from accounts.passwords import normalize_password
 from accounts.rest.serializers import ProfileFormSerializer
 from media.formats import ACCEPTED_TYPES, LABELS
+from smimso.login_names import normalize_email
+from smimso.web.text_fields import FormEmailField, FormLineField, FormTextField
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
+
+
+class _NewPasswordField(forms.CharField):
+    def to_python(self, value: object) -> str | None:
+        return super().to_python(normalize_password(value) if isinstance(value, str) else value)
 
 
 def _password_field(
@@ -23,7 +31,11 @@ def _password_field(
 ) -> forms.CharField:
     autocomplete = "current-password" if is_current else "new-password"
     widget = forms.PasswordInput(attrs={"autocomplete": autocomplete})
-    return forms.CharField(label=label, max_length=128, strip=False, widget=widget, **options)
+    # A current password may be typed in a form with more characters than its normalized one.
+    kind, length = (forms.CharField, 1_024) if is_current else (_NewPasswordField, 128)
+    field = kind(label=label, max_length=length, strip=False, widget=widget, **options)
+    field.widget.attrs["maxlength"] = "128"  # browsers cut here, so all forms cut alike
+    return field
 
 
 class LoginForm(forms.Form):
@@ -36,23 +48,23 @@ class LoginForm(forms.Form):
 
 
 class RegistrationForm(forms.Form):
-    first_name = forms.CharField(
+    first_name = FormLineField(
         label=_("First name"),
         max_length=100,
         widget=forms.TextInput(attrs={"autocomplete": "given-name"}),
     )
-    last_name = forms.CharField(
+    last_name = FormLineField(
         label=_("Last name (optional)"),
         max_length=100,
         required=False,
         widget=forms.TextInput(attrs={"autocomplete": "family-name"}),
     )
-    email = forms.EmailField(
+    email = FormEmailField(
         label=_("E-mail"),
         max_length=255,
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
     )
-    phone = forms.CharField(
+    phone = FormLineField(
         label=_("Phone (optional)"),
         max_length=20,
         required=False,
@@ -76,7 +88,7 @@ class RegistrationForm(forms.Form):
 class PasswordResetEmailForm(PasswordResetForm):
     """Validates the e-mail on the page and sends the link in a worker."""
 
-    email = forms.EmailField(
+    email = FormEmailField(
         label=_("E-mail"),
         max_length=255,
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
@@ -98,7 +110,7 @@ class PasswordResetEmailForm(PasswordResetForm):
 
     def get_users(self, email: str) -> UserQuerySet:
         """Return active members, also those without a password (from Google or imported)."""
-        return User.objects.active().filter(email=email.lower())
+        return User.objects.active().filter(email=normalize_email(email))
 
 
 class NewPasswordForm(SetPasswordForm):
@@ -130,7 +142,8 @@ class ConfirmationForm(forms.Form):
 def _optional_field(
     label: "_StrPromise", widget: type[forms.Widget] = forms.TextInput, **attrs: object
 ) -> forms.CharField:
-    return forms.CharField(label=label, required=False, widget=widget(attrs))
+    field = FormTextField if widget is forms.Textarea else FormLineField
+    return field(label=label, required=False, widget=widget(attrs))
 
 
 def _image_field(label: "_StrPromise") -> forms.FileField:
@@ -166,10 +179,6 @@ class ProfileForm(forms.Form):
             if length := getattr(rule, "max_length", None):
                 field.widget.attrs["maxlength"] = length
         self.fields["job"].widget = forms.Select(choices=options.job_choices(self.initial["job"]))
-
-    def clean_bio(self) -> str:
-        # Browsers count a line end as one character.
-        return self.cleaned_data["bio"].replace("\r\n", "\n")
 
     def clean(self) -> dict[str, object]:
         """Return the arguments of `update_profile`."""

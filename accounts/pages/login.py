@@ -107,4 +107,5 @@ def _safe_next_url(request: HttpRequest) -> str:
     is_safe = url_has_allowed_host_and_scheme(
         url, {request.get_host()}, require_https=request.is_secure()
     )
-    return url if is_safe else resolve_url("feed")
+    # `redirect` would take a text without a slash for the name of a route.
+    return url if is_safe and url.startswith("/") else resolve_url("feed")

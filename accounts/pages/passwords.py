@@ -16,6 +16,7 @@ from accounts.pages.forms import ChangePasswordForm, NewPasswordForm, PasswordRe
 from accounts.pages.login import retry_after, throttled_form
 from accounts.pages.requests import MemberPageRequest
 from smimso.errors import SmimsoError
+from smimso.login_names import normalize_email
 from smimso.web.throttling import client_address
 
 
@@ -60,7 +61,7 @@ class ForgotPassword(FormPage, views.PasswordResetView):
     success_url = reverse_lazy("password-reset-sent")
 
     def limits(self) -> list[tuple[str, ...]]:
-        email = self.request.POST.get("email", "").strip().lower()
+        email = normalize_email(self.request.POST.get("email", ""))
         return [("login", client_address(self.request)), ("mail", email)]
 
     def get_initial(self) -> dict[str, object]:

@@ -9,6 +9,9 @@ from rest_framework import serializers
 
 from accounts import options
 from accounts.models import Category, Survey, User
+from accounts.passwords import normalize_password
+from smimso.web.serializers import ModelSerializer
+from smimso.web.text_fields import EmailField, LineField, TextField
 
 
 class BlankAsNoneDateField(serializers.DateField):
@@ -23,23 +26,29 @@ def validate_past_date(day: date | None) -> None:
         raise serializers.ValidationError(gettext("The date is in the future."))
 
 
+class NewPasswordField(serializers.CharField):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=128, trim_whitespace=False, **options)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        return super().run_validation(normalize_password(data) if isinstance(data, str) else data)
+
+
 class RegistrationSerializer(serializers.Serializer):
-    email = serializers.EmailField(max_length=255)
-    password = serializers.CharField(max_length=128, trim_whitespace=False)
-    confirmPassword = serializers.CharField(  # noqa: N815 - the frontend's name
-        max_length=128, trim_whitespace=False, required=False
+    email = EmailField(max_length=255)
+    password = NewPasswordField()
+    confirmPassword = NewPasswordField(  # noqa: N815 - the frontend's name
+        required=False
     )
-    first_name = serializers.CharField(max_length=100)
-    last_name = serializers.CharField(max_length=100, allow_blank=True, default="")
-    phone = serializers.CharField(
+    first_name = LineField(max_length=100)
+    last_name = LineField(max_length=100, allow_blank=True, default="")
+    phone = LineField(
         max_length=20, allow_blank=True, allow_null=True, required=False, default=None
     )
     date_of_birth = BlankAsNoneDateField(
         required=False, allow_null=True, default=None, validators=[validate_past_date]
     )
-    job = serializers.CharField(
-        max_length=255, allow_blank=True, allow_null=True, required=False, default=None
-    )
+    job = LineField(max_length=255, allow_blank=True, allow_null=True, required=False, default=None)
 
     def validate(self, attrs: dict) -> dict:
         if attrs.pop("confirmPassword", attrs["password"]) != attrs["password"]:
@@ -70,22 +79,22 @@ class IdentitySerializer(serializers.Serializer):
 
 
 class NewPasswordSerializer(IdentitySerializer):
-    newPassword = serializers.CharField(  # noqa: N815 - the frontend's name
-        max_length=128, trim_whitespace=False, source="new_password"
+    newPassword = NewPasswordField(  # noqa: N815 - the frontend's name
+        source="new_password"
     )
 
 
 class ProfileFormSerializer(serializers.Serializer):
     """Fields of the profile that members can change. Blank means null; other keys are ignored."""
 
-    first_name = serializers.CharField(max_length=100, required=False)
-    last_name = serializers.CharField(max_length=100, allow_blank=True, required=False)
-    phone = serializers.CharField(max_length=20, allow_blank=True, allow_null=True, required=False)
+    first_name = LineField(max_length=100, required=False)
+    last_name = LineField(max_length=100, allow_blank=True, required=False)
+    phone = LineField(max_length=20, allow_blank=True, allow_null=True, required=False)
     date_of_birth = BlankAsNoneDateField(
         allow_null=True, required=False, validators=[validate_past_date]
     )
-    job = serializers.CharField(max_length=255, allow_blank=True, allow_null=True, required=False)
-    bio = serializers.CharField(max_length=5_000, allow_blank=True, allow_null=True, required=False)
+    job = LineField(max_length=255, allow_blank=True, allow_null=True, required=False)
+    bio = TextField(max_length=5_000, allow_blank=True, allow_null=True, required=False)
     avatar_url = serializers.CharField(
         max_length=2_000, allow_blank=True, allow_null=True, required=False
     )
@@ -117,13 +126,13 @@ class SurveyFormSerializer(serializers.Serializer):
     )
 
 
-class UserBriefSerializer(serializers.ModelSerializer):
+class UserBriefSerializer(ModelSerializer):
     class Meta:
         model = User
         fields = ["id", "first_name", "last_name", "avatar_url"]
 
 
-class OwnUserSerializer(serializers.ModelSerializer):
+class OwnUserSerializer(ModelSerializer):
     """The member's own account, with e-mail, phone and date of birth: for that member only."""
 
     class Meta:
@@ -152,7 +161,7 @@ class OwnProfileSerializer(OwnUserSerializer):
         fields = [*OwnUserSerializer.Meta.fields, "is_active", "updated_at"]
 
 
-class PublicProfileSerializer(serializers.ModelSerializer):
+class PublicProfileSerializer(ModelSerializer):
     """A member as others see them, without private fields."""
 
     class Meta:
@@ -164,7 +173,7 @@ class PublicProfileSerializer(serializers.ModelSerializer):
         ]
 
 
-class UserCardSerializer(serializers.ModelSerializer):
+class UserCardSerializer(ModelSerializer):
     class Meta:
         model = User
         fields = ["id", "first_name", "last_name", "avatar_url", "bio", "job"]
@@ -179,7 +188,7 @@ class ListedUserSerializer(UserCardSerializer):
         fields = [*UserCardSerializer.Meta.fields, "isFollowing"]
 
 
-class SurveySerializer(serializers.ModelSerializer):
+class SurveySerializer(ModelSerializer):
     class Meta:
         model = Survey
         fields = [
@@ -193,13 +202,13 @@ class SurveySerializer(serializers.ModelSerializer):
         ]
 
 
-class CategorySerializer(serializers.ModelSerializer):
+class CategorySerializer(ModelSerializer):
     class Meta:
         model = Category
         fields = ["id", "name", "slug", "description", "icon_url"]
 
 
-class CategoryBriefSerializer(serializers.ModelSerializer):
+class CategoryBriefSerializer(ModelSerializer):
     class Meta:
         model = Category
         fields = ["id", "name", "slug"]

@@ -7,6 +7,7 @@ from rest_framework.validators import ProhibitSurrogateCharactersValidator
 
 from ai.services import DEFAULT_LABELS
 from smimso.web.parsers import parse_json
+from smimso.web.serializers import UTCDateTimeField
 
 CLIP_DIMENSIONS = 512
 MAX_LABELS, MAX_LABEL_LENGTH = 100, 200
@@ -99,7 +100,7 @@ class HealthSerializer(serializers.Serializer):
     success = serializers.BooleanField()
     status = serializers.ChoiceField(["healthy", "unhealthy"])
     message = serializers.CharField()
-    timestamp = serializers.DateTimeField()
+    timestamp = UTCDateTimeField()
     uptime = serializers.FloatField(help_text="Seconds")
     environment = serializers.CharField()
     version = serializers.CharField()

@@ -13,9 +13,10 @@ from accounts.surveys import survey_of
 from members import services
 from posts.models import Activity
 from posts.rest.serializers import PostListItemSerializer
+from smimso.web.serializers import ModelSerializer
 
 
-class ActivitySerializer(serializers.ModelSerializer):
+class ActivitySerializer(ModelSerializer):
     post = PostListItemSerializer()
 
     class Meta:

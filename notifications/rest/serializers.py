@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from notifications.models import Notification
 from notifications.services import notifications_of
+from smimso.web.serializers import ModelSerializer
 
 
 class RelatedUserSerializer(serializers.Serializer):
@@ -22,7 +23,7 @@ class RelatedPostSerializer(serializers.Serializer):
     title = serializers.CharField(allow_blank=True)
 
 
-class NotificationSerializer(serializers.ModelSerializer):
+class NotificationSerializer(ModelSerializer):
     related_user = serializers.SerializerMethodField()
     post = serializers.SerializerMethodField()
 

@@ -1,6 +1,7 @@
 """Admin of categories, in this app because a change affects the categories of posts."""
 
 from django.contrib import admin, messages
+from django.contrib.postgres.search import SearchVectorExact
 from django.db import models
 from django.forms import ModelForm
 from django.http import HttpRequest
@@ -8,15 +9,28 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Category
+from posts.full_text import words_query
 from posts.ingest import queue
+from smimso.text import FoldedWords
+from smimso.web.text_fields import VisibleTextAdmin
 
 
 @admin.register(Category)
-class CategoryAdmin(admin.ModelAdmin):
+class CategoryAdmin(VisibleTextAdmin):
     list_display = ["name", "slug", "prompt", "prompt_vi"]
     search_fields = ["name", "slug"]
     prepopulated_fields = {"slug": ["name"]}
     actions = ["reclassify_all"]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: models.QuerySet[Category], search_term: str
+    ) -> tuple[models.QuerySet[Category], bool]:
+        """Find categories also by the folded words of their names."""
+        found, may_repeat = super().get_search_results(request, queryset, search_term)
+        words = words_query(search_term)
+        if words is not None:
+            found |= queryset.filter(SearchVectorExact(FoldedWords("name"), words))
+        return found, may_repeat
 
     def save_model(
         self, request: HttpRequest, obj: Category, form: ModelForm, change: bool

@@ -1,15 +1,19 @@
 """Admin of comments."""
 
 from django.contrib import admin
+from django.contrib.postgres.search import SearchVectorExact
 from django.db import models, transaction
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import User
 from posts import recount
 from posts.admin.content import admin_link
+from posts.full_text import filter_by_words, words_query
 from posts.models import Comment, Post
+from smimso.text import FoldedWords
 
 
 @admin.register(Comment)
@@ -23,6 +27,23 @@ class CommentAdmin(admin.ModelAdmin):
     list_per_page = 50
     show_full_result_count = False
     fields = ["author", "post_link", "parent_comment", "content", "created_at", "updated_at"]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: models.QuerySet[Comment], search_term: str
+    ) -> tuple[models.QuerySet[Comment], bool]:
+        """Find comments also by folded words of theirs, of the post or of the author's name."""
+        found, may_repeat = super().get_search_results(request, queryset, search_term)
+        words = words_query(search_term)
+        if words is None:
+            return found, may_repeat
+        # A union, because each part has its index.
+        parts = [
+            Comment.objects.filter(SearchVectorExact(FoldedWords("content"), words)),
+            Comment.objects.filter(user__in=User.objects.named(search_term)),
+            Comment.objects.filter(post__in=filter_by_words(Post.objects.all(), search_term)),
+        ]
+        first, *others = (part.order_by().values("pk") for part in parts)
+        return found | queryset.filter(pk__in=first.union(*others)), may_repeat
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

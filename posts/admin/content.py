@@ -22,7 +22,12 @@ from posts.admin.duplicates import duplicates_page
 from posts.files import access
 from posts.full_text import filter_by_words
 from posts.models import Post, PostImage
+from posts.tags import clean_tags
+from smimso.login_names import normalize_email
+from smimso.templatetags.isolation import bdi
+from smimso.web.text_fields import VisibleTextAdmin
 
+MAX_INLINE_IMAGES = 100  # however many a changed form claims
 RETRY = _("Retry AI processing")
 REMOVE = {"author": _("Remove the author's captions"), "ai": _("Remove the AI's captions")}
 
@@ -39,7 +44,7 @@ def _thumbnail(post: Post, image: PostImage, *, large: bool = False) -> SafeStri
 def admin_link(model: str, row: models.Model) -> SafeString:
     """Return a link to the admin page of a row. model: as in "posts_post"."""
     url = reverse(f"admin:{model}_change", args=[row.pk])
-    return format_html('<a href="{}">{}</a>', url, Truncator(str(row)).chars(60))
+    return format_html('<a href="{}">{}</a>', url, bdi(Truncator(str(row)).chars(60)))
 
 
 def _retry(request: HttpRequest, image_ids: list[UUID]) -> None:
@@ -55,7 +60,7 @@ def _retry(request: HttpRequest, image_ids: list[UUID]) -> None:
 def _find_posts(text: str) -> models.QuerySet[Post]:
     """Find posts of any visibility by full text, or by the author's e-mail address or an ID."""
     if re.fullmatch(r"\S+@\S+", text):
-        return Post.objects.filter(user__email=text.lower())
+        return Post.objects.filter(user__email=normalize_email(text))
     try:
         pk = UUID(text)
     except ValueError:
@@ -64,7 +69,7 @@ def _find_posts(text: str) -> models.QuerySet[Post]:
     return Post.objects.filter(Q(pk__in=[pk, *of_image]) | Q(user=pk))
 
 
-class _ContentAdmin(admin.ModelAdmin):
+class _ContentAdmin(VisibleTextAdmin):
     """Base class that deletes image files with their rows, and saves only edited columns."""
 
     search_fields = ["words"]  # makes Django show the search box; see `get_search_results`
@@ -118,6 +123,9 @@ class PostImageInline(admin.TabularInline):
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[PostImage]:
         return PostImage.objects.select_related("post").without_vectors()
 
+    def get_formset(self, request: HttpRequest, obj: Post | None = None, **kwargs: Any) -> Any:
+        return super().get_formset(request, obj, absolute_max=MAX_INLINE_IMAGES, **kwargs)
+
     def has_add_permission(self, request: HttpRequest, obj: Post | None = None) -> bool:
         return False
 
@@ -169,6 +177,7 @@ class PostAdmin(_ContentAdmin):
             name for name in post.ai_writable_fields if name not in form.changed_data
         ]
         obj.ai_fields = [name for name in post.ai_fields if name not in form.changed_data]
+        obj.tags = clean_tags(obj.tags or []) or None
         fields = [*form.changed_data, "ai_writable_fields", "ai_fields", "updated_at"]
         obj.save(update_fields=fields)
 

@@ -1,18 +1,13 @@
-"""Titles, tags and descriptions derived from an image's caption or file name."""
+"""Titles and tags derived from an image's caption."""
 
-import re
-from pathlib import PurePath
+import unicodedata
+
+from posts.tags import clean_tags
 
 STOP_WORDS = frozenset({"with", "from", "this", "that", "were", "near", "under", "over", "into"})
 MAX_TITLE_LENGTH = 100
 MAX_TAGS = 5
 MIN_TAG_LENGTH = 4
-MAX_NAME_LENGTH = 255
-# File names that cameras, phones and browsers generate.
-_GENERATED_NAME = re.compile(
-    r"(img|dsc|dscn|pxl|image|photo|screenshot|untitled|download|unnamed|blob)?[\s\d().a-f-]*",
-    re.IGNORECASE,
-)
 
 
 def make_title(caption: str) -> str:
@@ -25,12 +20,11 @@ def make_title(caption: str) -> str:
 
 def extract_tags(caption: str) -> list[str]:
     """Return the first 5 distinct content words of a caption."""
-    words = re.findall(r"\w+", caption.lower())
+    composed = unicodedata.normalize("NFC", caption.lower())
+    words = "".join(each if _is_of_word(each) else " " for each in composed).split()
     content_words = [w for w in words if len(w) >= MIN_TAG_LENGTH and w not in STOP_WORDS]
-    return list(dict.fromkeys(content_words))[:MAX_TAGS]
+    return clean_tags(content_words)[:MAX_TAGS]
 
 
-def words_from_file_name(file_name: str) -> str:
-    """Return the words of a file name, up to 255 characters; "" if a device generated it."""
-    words = re.sub(r"[-_\s]+", " ", PurePath(file_name).stem).strip()
-    return "" if _GENERATED_NAME.fullmatch(words) else words[:MAX_NAME_LENGTH]
+def _is_of_word(character: str) -> bool:
+    return character.isalnum() or unicodedata.category(character)[0] == "M"

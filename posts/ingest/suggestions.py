@@ -9,8 +9,9 @@ from PIL import Image
 
 from accounts.models import Category
 from ai import services as ai
-from posts.ingest.captions import extract_tags, words_from_file_name
+from posts.ingest.captions import extract_tags
 from posts.ingest.classification import label_texts
+from posts.ingest.file_names import words_from_file_name
 from smimso.errors import Unavailable
 
 

@@ -10,7 +10,6 @@ from django.contrib.auth.decorators import login_required
 from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.crypto import get_random_string
 from django.views.decorators.http import require_http_methods
 from rest_framework.exceptions import ValidationError
 
@@ -29,6 +28,7 @@ from posts.rest.serializers import (
 )
 from posts.visibility import Visibility
 from smimso.errors import TEXTS, NotFound, SmimsoError
+from smimso.web.idempotency_key import form_key, new_form_key
 from smimso.web.pages import error_text
 from smimso.web.throttling import throttled
 
@@ -53,7 +53,7 @@ def upload(request: MemberPageRequest) -> HttpResponse:
         **_choices(),
         "duplicates": duplicates,
         "values": request.POST,
-        "request_key": get_random_string(32),
+        "request_key": new_form_key(),
         "error": error,
         "max_files": settings.UPLOAD_MAX_FILES,
         "max_megabytes": settings.UPLOAD_MAX_BYTES // (1024 * 1024),
@@ -110,13 +110,10 @@ def _try(work: Callable[[], T]) -> tuple[T | None, str]:
 def _create_post(request: MemberPageRequest) -> Post:
     form = NewPostSerializer(data=request.POST)
     form.is_valid(raise_exception=True)
-    # The key was created with the form: sending it twice makes one post, opening the page again
-    # allows another one.
-    key = request.POST.get("request_key", "")[:255]
     return services.create_post(
         author=request.user,
         uploads=request.FILES.getlist("images"),
-        request_key=key,
+        request_key=form_key(request),
         **form.validated_data,
     )
 
@@ -137,8 +134,6 @@ def _update_post(request: MemberPageRequest, post: Post) -> None:
     fields: dict[str, Any] = request.POST.dict()
     if "tags" in fields:
         fields["tags"] = fields["tags"].split(",")
-    if "description" in fields:  # the browser's line endings are no change
-        fields["description"] = fields["description"].replace("\r\n", "\n")
     form = PostChangesSerializer(data=fields, partial=True)
     form.is_valid(raise_exception=True)
     changes = {

@@ -1,6 +1,7 @@
 """Pages with a grid of posts: the feed, and the posts that a member saved or liked."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse
@@ -9,9 +10,11 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from accounts.models import Category
-from posts.feed import NEWEST_FIRST, liked_posts, saved_posts
+from accounts.pages.requests import MemberPageRequest
+from posts.contributions import contributions_of
+from posts.feed import NEWEST_FIRST
 from posts.keyset import Cursor, parse_cursor
-from posts.models import Post, PostQuerySet
+from posts.models import Like, Post, PostQuerySet, SavedPost
 from smimso.web.pages import PageRequest
 from smimso.web.paging import page_number
 
@@ -36,30 +39,38 @@ def feed(request: PageRequest) -> HttpResponse:
 @require_safe
 @login_required
 @vary_on_headers("HX-Request")
-def saved(request: PageRequest) -> HttpResponse:
-    return _list_page(request, "posts/saved.html", saved_posts)
+def saved(request: MemberPageRequest) -> HttpResponse:
+    page = numbered_page(request, partial(contributions_of, request.user, SavedPost), PAGE_SIZE)
+    return _render_own_grid(request, "posts/saved.html", {**page, "kind": "saves"})
 
 
 @require_safe
 @login_required
 @vary_on_headers("HX-Request")
-def liked(request: PageRequest) -> HttpResponse:
-    return _list_page(request, "posts/liked.html", liked_posts)
+def liked(request: MemberPageRequest) -> HttpResponse:
+    page = numbered_page(request, partial(contributions_of, request.user, Like), PAGE_SIZE)
+    return _render_own_grid(request, "posts/liked.html", {**page, "kind": "likes"})
 
 
-def _list_page(
-    request: PageRequest, template: str, fetch: Callable[..., tuple[list[Post], int]]
-) -> HttpResponse:
-    """Render a page of the member's own list, by page number."""
+def _render_own_grid(request: PageRequest, template: str, page: dict[str, object]) -> HttpResponse:
+    is_next_part = request.htmx and not page["first"]
+    return render(request, "posts/_own_grid.html" if is_next_part else template, page)
+
+
+def numbered_page(
+    request: PageRequest, fetch: Callable[..., tuple[Sequence[object], int]], size: int
+) -> dict[str, object]:
+    """Return the context of a list with page numbers.
+
+    fetch: called with `page` and `limit`, returns the rows of the page and the total of all pages.
+    """
     number = page_number(request.GET)
-    posts, total = fetch(request.user, page=number, limit=PAGE_SIZE)
-    context = {
-        "posts": posts,
+    rows, total = fetch(page=number, limit=size)
+    return {
+        "rows": rows,
         "first": number == 1,
-        "older": f"page={number + 1}" if number * PAGE_SIZE < total else "",
+        "older": f"page={number + 1}" if number * size < total else "",
     }
-    partial = request.htmx and number > 1
-    return render(request, "posts/_grid.html" if partial else template, context)
 
 
 def render_grid(

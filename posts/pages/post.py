@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from posts import interactions, services, view_counter
 from posts.models import UNFINISHED, AIStatus, Comment, Post
 from smimso.errors import NotFound
+from smimso.web.idempotency_key import new_form_key
 
 
 class CommentRow(NamedTuple):
@@ -84,6 +85,7 @@ def comment_context(
             )
             for comment in comments.values()
         ],
+        "request_key": new_form_key(),
         "reply_to": comments.get(reply_to),
         "text": text,
         "error": error,

@@ -8,6 +8,7 @@ from rest_framework.views import APIView
 from accounts.rest.requests import MemberRequest
 from posts import interactions
 from posts.rest.serializers import CommentSerializer, NewCommentSerializer
+from smimso.web.idempotency_key import IDEMPOTENCY_KEY, idempotency_key
 from smimso.web.openapi import PAGING, documented
 from smimso.web.paging import page_and_limit
 from smimso.web.responses import success
@@ -46,12 +47,21 @@ class CommentListView(APIView):
         comments = interactions.comments_of(request.user, post_id, page=paged, limit=limit)
         return success(CommentSerializer(comments, many=True).data)
 
-    @documented("Comment on a post", CommentSerializer, body=NewCommentSerializer, status=201)
+    @documented(
+        "Comment on a post",
+        CommentSerializer,
+        body=NewCommentSerializer,
+        query=[IDEMPOTENCY_KEY],
+        status=201,
+    )
     def post(self, request: MemberRequest, post_id: UUID) -> Response:
         form = NewCommentSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         comment = interactions.add_comment(
-            user=request.user, post_id=post_id, **form.validated_data
+            user=request.user,
+            post_id=post_id,
+            request_key=idempotency_key(request),
+            **form.validated_data,
         )
         return success(CommentSerializer(comment).data, "Comment added successfully", status=201)
 

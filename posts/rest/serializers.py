@@ -11,9 +11,13 @@ from rest_framework import serializers
 
 from accounts.rest.serializers import CategoryBriefSerializer, UserBriefSerializer
 from posts.files import access
+from posts.files.attachments import Attachment
 from posts.models import Comment, Post, PostImage
+from posts.tags import clean_tags
 from posts.visibility import Visibility
 from smimso.web.parsers import parse_json
+from smimso.web.serializers import ModelSerializer, UTCDateTimeField
+from smimso.web.text_fields import LineField, TextField
 
 MAX_CAPTION_LENGTH = 2_000  # characters
 
@@ -41,29 +45,24 @@ class JSONListField(serializers.ListField):
 class TagsField(JSONListField):
     """A list as a JSON array or comma separated. Blanks and repetitions are dropped."""
 
-    child = serializers.CharField(max_length=50, allow_blank=True)
+    child = LineField(max_length=50, allow_blank=True)
 
     def _parse(self, text: str) -> list[Any]:
         parsed = super()._parse(text)
         return text.split(",") if parsed == [text] else parsed
 
     def to_internal_value(self, data: object) -> list[str]:
-        return _clean_tags(super().to_internal_value(data))
-
-
-def _clean_tags(tags: list[str]) -> list[str]:
-    stripped = [tag.strip() for tag in tags]
-    return list(dict.fromkeys(tag for tag in stripped if tag))
+        return clean_tags(super().to_internal_value(data))
 
 
 class NewPostSerializer(serializers.Serializer):
-    title = serializers.CharField(max_length=255, allow_blank=True, default="")
-    description = serializers.CharField(max_length=10_000, allow_blank=True, default="")
+    title = LineField(max_length=255, allow_blank=True, default="")
+    description = TextField(max_length=10_000, allow_blank=True, default="")
     category_id = serializers.UUIDField(required=False, allow_null=True, default=None)
     visibility = serializers.ChoiceField(Visibility.choices, default=Visibility.PUBLIC)
     tags = TagsField(default=list, max_length=30)
     user_captions = JSONListField(
-        child=serializers.CharField(max_length=MAX_CAPTION_LENGTH, allow_blank=True), default=list
+        child=TextField(max_length=MAX_CAPTION_LENGTH, allow_blank=True), default=list
     )
 
     def to_internal_value(self, data: QueryDict) -> dict[str, object]:
@@ -82,11 +81,11 @@ class NewPostFormSerializer(NewPostSerializer):
 class PostChangesSerializer(serializers.Serializer):
     """Changes of a post, for use with partial=True. Blank values become None."""
 
-    title = serializers.CharField(max_length=255, allow_blank=True, allow_null=True)
-    description = serializers.CharField(max_length=10_000, allow_blank=True, allow_null=True)
+    title = LineField(max_length=255, allow_blank=True, allow_null=True)
+    description = TextField(max_length=10_000, allow_blank=True, allow_null=True)
     category_id = serializers.UUIDField(allow_null=True)
     tags = serializers.ListField(
-        child=serializers.CharField(max_length=50, allow_blank=True),
+        child=LineField(max_length=50, allow_blank=True),
         max_length=30,
         allow_null=True,
     )
@@ -101,21 +100,19 @@ class PostChangesSerializer(serializers.Serializer):
         return description or None
 
     def validate_tags(self, tags: list[str] | None) -> list[str] | None:
-        return _clean_tags(tags or []) or None
+        return clean_tags(tags or []) or None
 
 
 class ImageCaptionSerializer(serializers.Serializer):
     """The author's caption; null or a blank restores the AI's caption."""
 
-    user_caption = serializers.CharField(
-        max_length=MAX_CAPTION_LENGTH, allow_blank=True, allow_null=True
-    )
+    user_caption = TextField(max_length=MAX_CAPTION_LENGTH, allow_blank=True, allow_null=True)
 
 
 class FeedQuerySerializer(serializers.Serializer):
     categoryId = serializers.UUIDField(required=False)  # noqa: N815 - the frontend's name
     category_id = serializers.UUIDField(required=False)
-    search = serializers.CharField(required=False, allow_blank=True, max_length=1_000)
+    search = LineField(required=False, allow_blank=True, max_length=1_000)
 
     def to_internal_value(self, data: Any) -> dict[str, object]:
         given = {name: data[name] for name in self.fields if data.get(name)}
@@ -126,7 +123,7 @@ class FeedQuerySerializer(serializers.Serializer):
         return {**attrs, "category_id": category_id or attrs.get("category_id")}
 
 
-class PostImageSerializer(serializers.ModelSerializer):
+class PostImageSerializer(ModelSerializer):
     image_url = serializers.SerializerMethodField()
     image_path = serializers.SerializerMethodField(method_name="get_image_url")
     thumbnail_url = serializers.SerializerMethodField()
@@ -184,7 +181,7 @@ class FirstImageField(serializers.Field):
         return PostImageSerializer()
 
 
-class PostRowSerializer(serializers.ModelSerializer):
+class PostRowSerializer(ModelSerializer):
     user = UserBriefSerializer()
     category = CategoryBriefSerializer(allow_null=True)
     isLiked = serializers.BooleanField(source="is_liked")  # noqa: N815 - the frontend's name
@@ -249,7 +246,7 @@ class DuplicateSerializer(serializers.Serializer):
     own = serializers.BooleanField()
     post_id = serializers.UUIDField(source="post.pk")
     title = serializers.CharField(source="post.title")
-    created_at = serializers.DateTimeField(source="post.created_at")
+    created_at = UTCDateTimeField(source="post.created_at")
     user = UserBriefSerializer(source="post.user")
     image = PostImageSerializer()
 
@@ -261,11 +258,11 @@ class DuplicatesSerializer(serializers.Serializer):
 
 
 class NewCommentSerializer(serializers.Serializer):
-    content = serializers.CharField(max_length=5_000, allow_blank=True, allow_null=True, default="")
+    content = TextField(max_length=5_000, allow_blank=True, allow_null=True, default="")
     parent_comment_id = serializers.UUIDField(required=False, allow_null=True, default=None)
 
 
-class CommentSerializer(serializers.ModelSerializer):
+class CommentSerializer(ModelSerializer):
     user = UserBriefSerializer()
 
     class Meta:
@@ -280,6 +277,38 @@ class CommentSerializer(serializers.ModelSerializer):
             "updated_at",
             "user",
         ]
+
+
+class OwnCommentSerializer(ModelSerializer):
+    """A comment of the member. `post` is null if it is hidden from the member now."""
+
+    post = PostListItemSerializer(source="visible_post", allow_null=True)
+
+    class Meta:
+        model = Comment
+        fields = [
+            *("id", "post_id", "parent_comment_id", "content", "created_at", "updated_at"),
+            "post",
+        ]
+
+
+class OwnReactionSerializer(serializers.Serializer):
+    """A like or save of the member. `post` is null if it is hidden from the member now."""
+
+    id = serializers.UUIDField()
+    post_id = serializers.UUIDField()
+    created_at = UTCDateTimeField()
+    post = PostListItemSerializer(source="visible_post", allow_null=True)
+
+
+class OwnFileSerializer(serializers.Serializer):
+    url = serializers.SerializerMethodField()
+    filename = serializers.CharField()
+    size = serializers.IntegerField(help_text="bytes")
+    created_at = UTCDateTimeField()
+
+    def get_url(self, file: Attachment) -> str:
+        return access.unguarded_url(file.name)
 
 
 class FileFormSerializer(serializers.Serializer):

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from posts.rest import interaction_views, upload_views, views
+from posts.rest import contribution_views, interaction_views, upload_views, views
 
 urlpatterns = [
     path("posts", views.PostListView.as_view()),
@@ -19,4 +19,9 @@ urlpatterns = [
         "posts/<any_id:post_id>/comments/<any_id:comment_id>",
         interaction_views.CommentView.as_view(),
     ),
+    path("users/profile/comments", contribution_views.OwnCommentsView.as_view()),
+    path("users/profile/likes", contribution_views.OwnLikesView.as_view()),
+    path("users/profile/saves", contribution_views.OwnSavesView.as_view()),
+    path("users/profile/files", contribution_views.OwnFilesView.as_view()),
+    path("users/profile/files/<str:filename>", contribution_views.OwnFileView.as_view()),
 ]

@@ -30,18 +30,12 @@ from posts.rest.serializers import (
 )
 from smimso.errors import InvalidInput
 from smimso.web.file_fields import uploaded_files
+from smimso.web.idempotency_key import IDEMPOTENCY_KEY, idempotency_key
 from smimso.web.openapi import documented, documented_page, documented_plain, query_param
 from smimso.web.paging import respond_with_page
 from smimso.web.responses import success
 
 FAVORITES_LIMIT = 100  # posts; the frontend requests only one page of liked or saved posts
-IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key",
-    {"type": "string", "maxLength": 255},
-    OpenApiParameter.HEADER,
-    description="A request with the same key returns the post that the first one created, for a"
-    " day. Without a key, the same text and pictures count as a retry for a few minutes.",
-)
 
 
 class PostListView(APIView):
@@ -70,7 +64,7 @@ class PostListView(APIView):
         post = services.create_post(
             author=request.user,
             uploads=uploads,
-            request_key=_idempotency_key(request),
+            request_key=idempotency_key(request),
             **form.validated_data,
         )
         return _detail(request, post.pk, "Post created successfully", status=201)
@@ -128,13 +122,6 @@ def _respond_with_favorites(
         PostListItemSerializer,
         default=FAVORITES_LIMIT,
     )
-
-
-def _idempotency_key(request: MemberRequest) -> str:
-    key = request.headers.get("Idempotency-Key", "")
-    if len(key) > 255:
-        raise InvalidInput("idempotency_key_too_long")
-    return key
 
 
 def _detail(request: MemberRequest, post_id: UUID, message: str, *, status: int = 200) -> Response:

@@ -8,6 +8,7 @@ from posts.files.access import file_url
 from posts.models import UNFINISHED, AIStatus, Post, PostImage
 from posts.services import UNTITLED
 from posts.visibility import Visibility
+from smimso.text import text_key
 
 register = template.Library()
 
@@ -34,7 +35,7 @@ def picture(post: Post, image: PostImage, size: str = "card") -> dict[str, objec
         for name, width in settings.UPLOAD_THUMBNAIL_WIDTHS.items()
     }
     alt = image.alt_text or (post.title if size == "page" else "")
-    if size == "card" and alt.casefold() == post.title.casefold():
+    if size == "card" and text_key(alt) == text_key(post.title):
         alt = ""  # the card shows the title below the picture
     return {
         "image": image,

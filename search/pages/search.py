@@ -24,6 +24,7 @@ from search import services
 from search.autocomplete import suggest
 from search.rest.serializers import MAX_QUERY_LENGTH, FiltersSerializer, SearchSerializer
 from smimso.errors import InvalidInput, NotFound, SmimsoError
+from smimso.visible_text import clean_line
 from smimso.web.pages import PageRequest, error_text
 from smimso.web.throttling import client_key, throttled
 
@@ -86,10 +87,10 @@ def similar(request: HttpRequest, post_id: UUID) -> HttpResponse:
 
 def _form(request: PageRequest, given: QueryDict) -> dict[str, object]:
     """Return the context of the form, which shows the query."""
-    chosen = {name: given.get(name, "") for name in FILTERS}
+    chosen = {name: clean_line(given.get(name, "")) for name in FILTERS}
     chosen["author"] = _author_name(chosen["author"])
     return {
-        "query": " ".join(given.get("q", "").split()),
+        "query": " ".join(clean_line(given.get("q", "")).split()),
         "post_id": given.get("post", ""),
         "chosen": chosen,
         "filtered": sum(map(bool, chosen.values())),

@@ -5,23 +5,26 @@ from typing import Any, get_args
 from uuid import UUID
 
 from django.db.models import Q
+from django.utils import timezone
 from PIL import Image
 from rest_framework import serializers
 
 from accounts.models import Category
 from media.appearance import COLORS
 from posts.rest.serializers import PostImageSerializer, PostListItemSerializer
+from posts.tags import clean_tags
 from posts.visibility import Visibility
 from search.autocomplete import SuggestionKind
 from search.fusion import Method
 from search.query import Filters, Orientation, Query, Sort, parse_query
 from search.services import Match, Page
 from smimso.errors import InvalidInput
+from smimso.web.text_fields import LineField
 
 MAX_QUERY_LENGTH = 1_000  # characters, more than CLIP or the keyword search use
 
 
-class _Text(serializers.CharField):
+class _Text(LineField):
     """A text; unlike CharField, it rejects numbers."""
 
     def to_internal_value(self, data: object) -> str:
@@ -38,7 +41,7 @@ class TextSearchSerializer(serializers.Serializer):
 
 
 class FiltersSerializer(serializers.Serializer):
-    """Filters; blank ones are ignored. Dates are days in UTC, `until` included."""
+    """Filters; blank ones are ignored. Days are those of the active time zone, `until` included."""
 
     category = serializers.CharField(
         required=False, allow_blank=True, max_length=100, help_text="A slug or an id"
@@ -55,8 +58,8 @@ class FiltersSerializer(serializers.Serializer):
         max_length=500,
         help_text="Separated by commas",
     )
-    since = serializers.DateField(required=False)
-    until = serializers.DateField(required=False)
+    since = serializers.DateField(required=False, help_text="In the site's time zone")
+    until = serializers.DateField(required=False, help_text="Inclusive")
     visibility = serializers.ChoiceField(Visibility.choices, required=False)
     followed = serializers.BooleanField(required=False, help_text="Only members whom I follow")
     color = serializers.ChoiceField(COLORS, required=False)
@@ -79,11 +82,10 @@ class FiltersSerializer(serializers.Serializer):
 
     def filters(self) -> Filters:
         given = self.validated_data
-        tags = [" ".join(tag.split()) for tag in given.get("tags", "").split(",")]
         return Filters(
             category=given.get("category"),
             author=given.get("author", ""),
-            tags=tuple(dict.fromkeys(filter(None, tags))),
+            tags=tuple(clean_tags(given.get("tags", "").split(","))),
             since=_midnight(given.get("since"), days=0),
             until=_midnight(given.get("until"), days=1),
             visibility=given.get("visibility", ""),
@@ -101,14 +103,18 @@ def _parse_id(text: str) -> UUID | None:
 
 
 def _midnight(day: date | None, *, days: int) -> datetime | None:
+    """Return the start of the day that is `days` later, in the active time zone."""
+    if day is None:
+        return None
+    zone = timezone.get_current_timezone()
     try:
-        return datetime.combine(day + timedelta(days), time(), UTC) if day else None
-    except OverflowError:  # the last day that dates can express
+        return datetime.combine(day + timedelta(days), time(), zone).astimezone(UTC)
+    except OverflowError:  # the first or the last day that dates can express
         return None
 
 
 class SearchSerializer(FiltersSerializer):
-    q = serializers.CharField(
+    q = LineField(
         required=False,
         allow_blank=True,
         help_text='Words; "a phrase" must occur, -word must not',

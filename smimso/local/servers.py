@@ -236,6 +236,7 @@ def postgres_command(data_dir: Path, *, durable: bool = True) -> list[str]:
         "unix_socket_directories": str(socket_directory(data_dir)),
         # A container's /dev/shm often has 64 MB: too little for a parallel index build.
         "dynamic_shared_memory_type": _shared_memory_type(),
+        "TimeZone": "UTC",  # not the site's, which initdb takes from the environment
         **tuning_for(memory=available_memory(), cores=available_cores()),
     }
     if not durable:

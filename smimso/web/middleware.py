@@ -1,15 +1,21 @@
-"""Request middleware: charset check, duplicate slashes, OPTIONS and CORS of public routes."""
+"""Request middleware: malformed values, slashes, OPTIONS, CORS of public routes, time zone."""
 
 import codecs
 import re
+import zoneinfo
 from collections.abc import Callable
+from functools import cache
 
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
+from django.utils import timezone
 
-from smimso.web.responses import fill_method_not_allowed
+from smimso.web.malformed import MALFORMED, check_cookies
+from smimso.web.responses import bad_request_for, fill_method_not_allowed
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+TIME_ZONE_COOKIE = "time_zone"  # static/js/site.js sets it
 
 _CHARSETS = {"utf-8", "ascii", "iso8859-1"}
 _SLASHES = re.compile(r"/{2,}")
@@ -26,10 +32,36 @@ def request_middleware(get_response: GetResponse) -> GetResponse:
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         _check_charset(request)
+        check_cookies(request)
         _collapse_slashes(request)
         return _finish_response(request, get_response(request))
 
+    def process_exception(request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Answer a value that a page had not checked with 400."""
+        return bad_request_for(request, error) if isinstance(error, MALFORMED) else None
+
+    middleware.process_exception = process_exception  # type: ignore[attr-defined]
     return middleware
+
+
+def time_zone_middleware(get_response: GetResponse) -> GetResponse:
+    """Activate the time zone that the reader's browser names in a cookie, else the site's.
+
+    Pages show times in it, and days of filters begin in it. REST answers times in UTC.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        name = request.COOKIES.get(TIME_ZONE_COOKIE, "")
+        with timezone.override(zoneinfo.ZoneInfo(name) if name in _known_zones() else None):
+            return get_response(request)
+
+    return middleware
+
+
+@cache
+def _known_zones() -> frozenset[str]:
+    """Return the names that browsers use: of the form Area/Place, and UTC."""
+    return frozenset(name for name in zoneinfo.available_timezones() if "/" in name) | {"UTC"}
 
 
 def _check_charset(request: HttpRequest) -> None:

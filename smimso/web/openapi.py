@@ -66,8 +66,8 @@ def documented(
     """Document a method of a view: its JSON `body` or multipart `form`, and its response.
 
     data: the content of the envelope, None for null; without `envelope`, the whole response body.
-    errors: statuses that EnvelopeSchema cannot derive. A form has files, and 503 means that too many
-    are being processed.
+    errors: statuses that EnvelopeSchema cannot derive. A form has files; its 503 means that too
+    many are being processed.
     """
     statuses = sorted({*errors, 503}) if form else errors
     return extend_schema(

@@ -97,6 +97,11 @@ def render_not_found(request: HttpRequest) -> HttpResponse:
     return render(request, "404.html", status=404)
 
 
+def render_bad_request() -> HttpResponse:
+    """Render without the request, which has malformed values."""
+    return HttpResponse(render_to_string("400.html"), status=400)
+
+
 def render_server_error() -> HttpResponse:
     """Render without the request: the failure may be that of the session or the database."""
     return HttpResponse(render_to_string("500.html"), status=500)

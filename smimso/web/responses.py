@@ -5,8 +5,13 @@ import math
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import OperationalError
+from django.core.exceptions import (
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    ValidationError,
+)
+from django.db import DataError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions
@@ -14,7 +19,13 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from smimso import errors
-from smimso.web.pages import first_error, render_not_found, render_server_error, wants_page
+from smimso.web.pages import (
+    first_error,
+    render_bad_request,
+    render_not_found,
+    render_server_error,
+    wants_page,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +94,9 @@ def _as_smimso_error(error: Exception) -> errors.SmimsoError:
             return errors.TooLarge()
         case SuspiciousOperation():  # a form of a hundred files, a thousand fields
             return errors.InvalidInput()
+        case DataError() | ValidationError():  # MALFORMED: a value that no serializer refused
+            logger.warning("Malformed request", exc_info=error)
+            return errors.InvalidInput()
         case OperationalError():  # the database is unreachable, or all connections are in use
             return errors.Unavailable()
     return errors.SmimsoError()
@@ -117,8 +131,14 @@ def handle_server_error(request: HttpRequest) -> HttpResponse:
 
 def handle_bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     if wants_page(request):
-        return defaults.bad_request(request, exception)  # type: ignore[arg-type]
+        return render_bad_request()
     return error_response(errors.InvalidInput())
+
+
+def bad_request_for(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Log an error about a value of the request, and return the response."""
+    logger.warning("Malformed request to %s", request.path, exc_info=error)
+    return handle_bad_request(request)
 
 
 def handle_forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

@@ -22,6 +22,7 @@ from rest_framework.settings import api_settings
 from rest_framework.throttling import BaseThrottle
 
 from smimso.errors import Overloaded
+from smimso.login_names import normalize_login
 from smimso.web.pages import PageRequest, PageView
 
 if TYPE_CHECKING:  # this module names a default throttle class, which that one imports
@@ -62,7 +63,7 @@ def login_retry_after(request: HttpRequest, account: str) -> float:
     All forms that log in count here, so that each of them allows the same number of guesses.
     """
     address = client_address(request)
-    at_account = retry_after("password", address, account.strip().lower())
+    at_account = retry_after("password", address, normalize_login(account))
     return max(at_account, retry_after("login", address))
 
 
@@ -157,7 +158,7 @@ class AccountThrottle(_Throttle):
         if request.method in ("GET", "HEAD", "OPTIONS"):
             return True
         fields = request.data if isinstance(request.data, Mapping) else {}
-        account = str(fields.get("emailOrPhone", "")).strip().lower()
+        account = normalize_login(str(fields.get("emailOrPhone", "")))
         if request.user and request.user.is_authenticated:
             account = str(request.user.pk)
         self._wait = retry_after("password", client_address(request), account)

@@ -52,10 +52,11 @@ export class DuplicateWarnings {
     item.querySelector("img").src = image.thumbnail_url;
     item.querySelector("[data-words]").textContent = this.text(`${own ? "own" : "other"}-${kind}`)
       .replace("%(date)s", () => date)
-      .replace("%(name)s", () => `${user.first_name} ${user.last_name}`.trim());
+      .replace("%(name)s", () => `\u2068${`${user.first_name} ${user.last_name}`.trim()}\u2069`); // isolates a name's direction
     const link = item.querySelector("a");
     link.href = `/post/${postId}`;
     link.textContent = title;
+    link.dir = "auto";
     return item;
   }
 }

@@ -31,7 +31,7 @@ def test_me_is_exactly_what_the_contract_says(
     assert body["data"] == {
         "id": str(user.pk),
         "email": "linh@example.test",
-        "phone": "0912345678",
+        "phone": "+84912345678",
         "first_name": "Linh",
         "last_name": "Nguyễn",
         "date_of_birth": "1999-12-31",

@@ -37,6 +37,57 @@ class TestSearch:
         assert search(client, "x,email.eq.(") == []
         assert search(client, "linh\0") == ["Linh"]
 
+    @pytest.mark.parametrize(
+        "query",
+        [
+            *("Tran", "trần", "TRẦN", "Tra\u0302\u0300n", "Minh  Trần", "Trần Minh", "tran, minh"),
+            *("  minh\ttran ", "ran mi", "MINH TRAN", "Ｔｒａｎ"),
+        ],
+    )
+    def test_by_name_in_any_spelling_and_order(self, member: Member, api: Api, query: str) -> None:
+        member("Minh", last_name="Trần")
+        member("Minh", last_name="Lê", email="le@example.test")
+        member("An", last_name="Trang")
+        assert "Minh" in search(api(member("Searcher")), query)
+        assert len(User.objects.named(f"{query} minh")) == 1
+
+    @pytest.mark.parametrize(
+        ("first_name", "last_name", "query"),
+        [
+            ("Đặng", "Ðức", "duc dang"),
+            ("Søren", "Łukasz", "lukasz soren"),
+            ("山田", "太郎", "郎 山田"),
+            ("김", "민준", "민준 김"),
+            ("Lan 🌸", "", "🌸"),
+            ("สมชาย", "", "ชาย"),
+            ("O'Neill", "Jean-Luc", "neill luc"),
+        ],
+    )
+    def test_by_names_of_any_script(
+        self, member: Member, api: Api, first_name: str, last_name: str, query: str
+    ) -> None:
+        member(first_name, last_name=last_name)
+        member("Other")
+        assert search(api(member("Searcher")), query) == [first_name]
+
+    def test_any_name_can_be_stored_and_none_is_found_by_punctuation(
+        self, member: Member, api: Api
+    ) -> None:
+        longest = "".join(chr(0x4E00 + number) for number in range(100))
+        names = ("\ufdfa" * 100, "a" * 100, longest, "' \\ : & | ! ( )", "?!")
+        for number, name in enumerate(names):
+            member(name, last_name=name, email=f"{number}@example.test")
+        client = api(member("Searcher"))
+        assert search(client, "?!") == []
+        assert search(client, longest[40:60]) == [longest]
+        assert len(search(client, "a" * 100)) == 1
+
+    def test_the_index_is_used(self, member: Member) -> None:
+        member("Minh", last_name="Trần")
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        assert "idx_users_name_parts" in User.objects.named("tran minh").explain()
+
     def test_cards_hold_nothing_private(self, member: Member, api: Api) -> None:
         user = member("Linh", phone="0912345678", date_of_birth="1999-12-31")
         response = api(user).get("/users/search?q=linh")

@@ -3,7 +3,9 @@
 import importlib
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import bcrypt
 import jwt
@@ -11,7 +13,6 @@ import pytest
 from django.conf import settings as project_settings
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from rest_framework.test import APIClient
 
 from accounts.hashers import with_algorithm
@@ -101,9 +102,11 @@ def test_a_member_with_an_imported_password_changes_it(owner: User, api: Api) ->
 # --- The migration that put the algorithm in front of imported hashes ---------------------------
 
 
-def migrate_accounts(name: str) -> None:
-    executor = MigrationExecutor(connection)
-    executor.migrate([("accounts", name)])
+def prefix_hashes() -> None:
+    """Run the migration's function alone: those after it cannot be undone within a test."""
+    migration = importlib.import_module("accounts.migrations.0005_prefix_bcrypt_hashes")
+    with patch.object(migration, "BATCH_SIZE", 2):
+        migration.prefix_hashes(None, SimpleNamespace(connection=connection))
 
 
 def stored_hashes() -> dict[str, str]:
@@ -111,11 +114,7 @@ def stored_hashes() -> dict[str, str]:
 
 
 @pytest.mark.usefixtures("hashers")
-def test_the_migration_prefixes_bare_hashes_only(
-    member: Callable[..., User], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    migration = importlib.import_module("accounts.migrations.0005_prefix_bcrypt_hashes")
-    monkeypatch.setattr(migration, "BATCH_SIZE", 2)
+def test_the_migration_prefixes_bare_hashes_only(member: Callable[..., User]) -> None:
     bare = {f"Bare{n}": bare_hash(PASSWORD, prefix) for n, prefix in enumerate([b"2a", b"2b"] * 3)}
     others = {
         "Prefixed": with_algorithm(bare_hash(PASSWORD)),
@@ -124,16 +123,13 @@ def test_the_migration_prefixes_bare_hashes_only(
         "Incomplete": "$2a$10$placeholder",
         "Empty": "",
     }
-    migrate_accounts("0004_category_prompt_vi")
     for name, password_hash in {**bare, **others}.items():
         User.objects.filter(pk=member(name).pk).update(password=password_hash)
     updated_at = dict(User.objects.values_list("first_name", "updated_at"))
     for _run in ("first", "repeated"):
-        migrate_accounts("0005_prefix_bcrypt_hashes")
+        prefix_hashes()
         expected = {name: f"bcrypt${password_hash}" for name, password_hash in bare.items()}
         assert stored_hashes() == {**expected, **others}
-        migrate_accounts("0004_category_prompt_vi")
-    migrate_accounts("0005_prefix_bcrypt_hashes")
     assert dict(User.objects.values_list("first_name", "updated_at")) == updated_at
     user = User.objects.get(first_name="Bare0")
     assert login(user, "x" + PASSWORD).status_code == 401
@@ -143,8 +139,7 @@ def test_the_migration_prefixes_bare_hashes_only(
 
 
 def test_the_migration_runs_on_an_empty_table() -> None:
-    migrate_accounts("0004_category_prompt_vi")
-    migrate_accounts("0005_prefix_bcrypt_hashes")
+    prefix_hashes()
     assert not User.objects.exists()
 
 

@@ -54,7 +54,7 @@ class TestWriting:
         assert body["data"] == {
             "id": str(owner.pk),
             "email": "owner@example.test",
-            "phone": "+84 912 345 678",
+            "phone": "+84912345678",
             "first_name": "Linh",
             "last_name": "Nguyễn",
             "date_of_birth": "1999-12-31",

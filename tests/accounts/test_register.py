@@ -58,7 +58,7 @@ def test_registering_creates_a_member_and_logs_in() -> None:
     assert body["data"]["user"]["id"] == str(user.pk)
     assert (user.email, user.phone, user.job) == (
         "new@example.test",
-        "0912 345 678",
+        "+84912345678",
         "photographer",
     )
     assert (user.first_name, user.last_name) == ("Linh", "Nguyễn")
@@ -110,8 +110,8 @@ def test_names_and_email_are_trimmed_and_the_email_is_lower_case() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"phone": "1"},
-        {"email": "NEW@EXAMPLE.TEST", "phone": "1"},
+        {"phone": "0900000001"},
+        {"email": "NEW@EXAMPLE.TEST", "phone": "0900000001"},
         {"email": "other@example.test"},
         {"email": "other@example.test", "phone": " 0912 345 678 "},
     ],
@@ -174,12 +174,6 @@ def test_a_missing_required_field_is_named(name: str) -> None:
     del fields[name]
     response = APIClient().post("/api/auth/register", fields, format="json")
     assert_refused(response, f"{name}: This field is required.")
-
-
-@pytest.mark.parametrize("phone", ["0912345678", "+84 912-345-678", "(028) 38.123.456"])
-def test_phones_may_be_written_in_many_ways(phone: str) -> None:
-    assert register(phone=phone).status_code == 201
-    assert User.objects.get().phone == phone
 
 
 def test_a_phone_cannot_stand_in_the_way_of_somebodys_email(member: Callable[..., User]) -> None:

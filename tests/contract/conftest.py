@@ -2,10 +2,12 @@
 
 import hashlib
 from collections.abc import Callable
+from pathlib import PurePath
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.core.files.base import ContentFile
 from django.utils import timezone
 from rest_framework.test import APIClient
 
@@ -14,6 +16,7 @@ from accounts.models import Category, Follow, Survey, User
 from ai import services as ai
 from ai.services import Prediction
 from notifications.models import Notification
+from posts.files.attachments import store_attachment
 from posts.models import Activity, Comment, Like, Post, PostImage, SavedPost
 from smimso.web.auth import issue_token
 from tests.conftest import PASSWORD
@@ -55,7 +58,8 @@ def empty_world(member: Callable[..., User], picture: Callable[..., bytes]) -> W
     """A world of the viewer alone: all ids are unknown."""
     ids = ("owner", "viewer", "post", "mine", "image", "comment", "category", "notification")
     names = {name: str(uuid4()) for name in ids}
-    return World(member("Viewer"), {**names, "password": PASSWORD}, picture())
+    names |= {"file": f"{uuid4()}.txt", "password": PASSWORD}
+    return World(member("Viewer"), names, picture())
 
 
 @pytest.fixture
@@ -137,6 +141,7 @@ def world(member: Callable[..., User], picture: Callable[..., bytes]) -> World:
         "comment": comment.pk,
         "category": category.pk,
         "notification": like.pk,
+        "file": PurePath(store_attachment(viewer.pk, ContentFile(b"some text", "a.txt"))).name,
         "password": PASSWORD,
     }
     return World(viewer, {name: str(value) for name, value in names.items()}, picture())

@@ -359,6 +359,11 @@ ADDED = [
         files={"images": 2},
     ),
     page_of("recommendations/for-you", shapes.RECOMMENDATION),
+    page_of("users/profile/comments", shapes.OWN_COMMENT),
+    page_of("users/profile/likes", shapes.OWN_REACTION),
+    page_of("users/profile/saves", shapes.OWN_REACTION),
+    page_of("users/profile/files", shapes.OWN_FILE),
+    Route("DELETE", "users/profile/files/{file}", NO_DATA, "File deleted successfully"),
     Route("DELETE", "recommendations/taste", NO_DATA, "Recommendations reset successfully"),
     Route(
         "POST",

@@ -219,6 +219,19 @@ ACTIVITY = {
     "created_at": "instant",
     "post": POST_LIST_ITEM,  # the old backend's had neither image nor hearts
 }
+OWN_REACTION = {
+    "id": "uuid",
+    "post_id": "uuid",
+    "created_at": "instant",
+    "post": nullable(POST_LIST_ITEM),
+}
+OWN_COMMENT = {
+    **OWN_REACTION,
+    "parent_comment_id": nullable("uuid"),
+    "content": "name",
+    "updated_at": "instant",
+}
+OWN_FILE = {"url": "url", "filename": "name", "size": "count", "created_at": "instant"}
 METADATA = {"category_id": "uuid", "tags": ["name"], "description": "name", "caption": "name"}
 
 DUPLICATE = {

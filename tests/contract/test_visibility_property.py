@@ -1,7 +1,8 @@
-"""No route shows, counts or changes what the viewer may not see.
+"""No route shows, counts or changes what the viewer may not see, except what the viewer did.
 
 Random members, follows, posts and what members did with posts. Any member may have liked, saved,
-seen or commented on any post: it may have been visible then. The oracle, `World.sees`, is plain
+seen or commented on any post: it may have been visible then. Members list and delete their own
+likes, saves and comments wherever they are. The oracle, `World.sees`, is plain
 Python and knows nothing of the application.
 """
 
@@ -295,6 +296,22 @@ class Viewer:
         assert found["count"] == len(found["results"])
         return [self.world.number_of(result["post_id"]) for result in found["results"]]
 
+    def is_author_of(self, comment: Comment) -> bool:
+        return self.number is not None and comment.user_id == self.world.members[self.number].pk
+
+    def own(self, kind: str, number: int) -> list[dict[str, Any]]:
+        """Return the viewer's own rows on a post; on a hidden one they show ids alone."""
+        rows = self._client.get(f"/api/users/profile/{kind}?limit=100").json()["data"]
+        for row in rows:
+            hidden = self.world.number_of(row["post_id"]) in self.hidden
+            assert (row["post"] is None) is hidden
+        return [row for row in rows if row["post_id"] == str(self.world.posts[number].pk)]
+
+    def delete(self, path: str) -> None:
+        response = self._client.delete(f"/api/{path}")
+        assert response.status_code == 200, (path, response.content)
+        self._has_no_trace(response.content.decode())
+
     def refused(self, method: str, path: str, status: int, body: Any = None) -> None:
         ask = getattr(self._client, method.lower())
         response = ask(f"/api/{path}", body, format="json")
@@ -377,6 +394,7 @@ def test_no_answer_shows_counts_or_changes_what_the_viewer_does_not_see(plan: Pl
             check_numbers,
             check_leaderboards,
             check_refusals,
+            check_own_rows,
         ):
             with rolled_back():
                 check(world)
@@ -584,7 +602,7 @@ def check_refusals(world: World) -> None:
     before = snapshot()
     for viewer in everybody(world):
         for number, post in enumerate(world.posts):
-            known = viewer.number is not None
+            known, did = viewer.number is not None, (viewer.number, number)
             if known and number in viewer.visible:
                 if plan.posts[number].author != viewer.number:
                     check_owners_alone(viewer, post)
@@ -595,17 +613,40 @@ def check_refusals(world: World) -> None:
                 ("PUT", "", {"title": "changed", "visibility": "public"}),
                 ("DELETE", "", None),
                 ("POST", "/like", None),
-                ("DELETE", "/like", None),
+                *([] if did in plan.likes else [("DELETE", "/like", None)]),
                 ("POST", "/save", None),
-                ("DELETE", "/save", None),
+                *([] if did in plan.saves else [("DELETE", "/save", None)]),
                 ("POST", "/comments", {"content": "changed"}),
             ):
                 viewer.refused(method, f"posts/{post.pk}{path}", status, body)
             for comment in world.comments:
-                if comment.post_id == post.pk:
+                if comment.post_id == post.pk and not viewer.is_author_of(comment):
                     path = f"posts/{post.pk}/comments/{comment.pk}"
                     viewer.refused("DELETE", path, status)
     assert snapshot() == before
+
+
+def check_own_rows(world: World) -> None:
+    """Each member deletes all own likes, saves and comments, and nothing else goes."""
+    plan = world.plan
+    for viewer in members(world):
+        for number, post in enumerate(world.posts):
+            for kind, path, pairs_of_kind in (
+                ("likes", "like", plan.likes),
+                ("saves", "save", plan.saves),
+            ):
+                rows = viewer.own(kind, number)
+                assert len(rows) == ((viewer.number, number) in pairs_of_kind)
+                if rows:
+                    viewer.delete(f"posts/{post.pk}/{path}")
+            while rows := viewer.own("comments", number):
+                viewer.delete(f"posts/{post.pk}/comments/{rows[0]['id']}")
+    for model in (Like, SavedPost, Comment):
+        assert not model.objects.exists()
+    for post in world.posts:
+        post.refresh_from_db()
+        assert (post.like_count, post.comment_count) == (0, 0)
+    assert set(Notification.objects.values_list("type", flat=True)) <= {"follow"}
 
 
 def check_owners_alone(viewer: Viewer, post: Post) -> None:

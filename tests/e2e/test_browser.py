@@ -109,6 +109,24 @@ def test_a_refused_upload_is_explained_in_the_language_of_the_page(visitor: Visi
     visitor.complaints.clear()
 
 
+def test_a_comment_is_sent_once_however_often_its_button_is_clicked(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.register()
+    visitor.open("/")
+    page.locator("main .card-link").first.click()
+    words = f"Lovely {uuid4().hex}"
+    page.get_by_label("Your comment").fill(words)
+    page.get_by_role("button", name="Comment", exact=True).dblclick()
+    comments = page.locator(".comment-text", has_text=words)
+    expect(comments).to_have_count(1)
+    page.reload()
+    expect(comments).to_have_count(1)
+    visitor.open("/activity")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name=f"Delete your comment: {words[:20]}").click()
+    expect(page.locator(".removed")).to_be_focused()
+
+
 def test_filters_are_written_chosen_and_cleared_by_keyboard(visitor: Visitor) -> None:
     page = visitor.page
     visitor.open("/search?q=a")
@@ -124,6 +142,13 @@ def test_filters_are_written_chosen_and_cleared_by_keyboard(visitor: Visitor) ->
     expect(page.locator("#results .card-author").first).to_be_visible()
     expect(page).to_have_url(f"{visitor.site.url}/search?q=a")
     expect(page.get_by_label("Author")).to_have_value("")
+
+
+def test_pages_have_the_time_zone_of_the_browser(visitor: Visitor) -> None:
+    visitor.open("/")
+    [cookie] = [c for c in visitor.page.context.cookies() if c.get("name") == "time_zone"]
+    zone = visitor.page.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone")
+    assert cookie.get("value") == zone
 
 
 def test_the_feed_goes_on_while_one_scrolls(visitor: Visitor) -> None:

@@ -87,7 +87,11 @@ def test_profiles(node: NodeDatabase, run_import):
     google = node.user(password_hash=None, google_id="g-1", auth_provider="google")
     run_import(node)
     user = User.objects.get(pk=ann)
-    assert (user.phone, user.date_of_birth, user.job) == ("0901234567", date(1990, 5, 1), "artist")
+    assert (user.phone, user.date_of_birth, user.job) == (
+        "+84901234567",
+        date(1990, 5, 1),
+        "artist",
+    )
     assert user.password == f"bcrypt${BCRYPT}"
     assert (user.is_staff, user.is_superuser) == (False, False)
     user = User.objects.get(pk=google)

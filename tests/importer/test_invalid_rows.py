@@ -145,7 +145,11 @@ def test_posts(loose_node: NodeDatabase, run_import: Run):
     node = loose_node
     node.run("ALTER TABLE posts ALTER view_count TYPE bigint")
     post = node.post(
-        title=None, visibility="everyone", tags=["a", None], category_id=uuid4(), view_count=2**40
+        title=None,
+        visibility="everyone",
+        tags=["#a", None, "A", " "],
+        category_id=uuid4(),
+        view_count=2**40,
     )
     shouted = node.post(visibility="PUBLIC ", tags=None, view_count=None)
     orphan = node.post(user_id=uuid4())
@@ -222,3 +226,21 @@ def test_notifications(loose_node: NodeDatabase, run_import: Run):
     assert (stored[latest].content, stored[latest].is_read) == ("Again", False)
     assert counts(summary)["notifications"]["skipped"] == 4
     assert "notifications: 1 × a later or stored notification says the same" in summary
+
+
+def test_a_phone_number_in_another_spelling_stays_as_typed(node: NodeDatabase, run_import: Run):
+    old, young = node.user(phone="0912 345678"), node.user(phone="0912345678", created_at=LATER)
+    run_import(node)
+    run_import(node)
+    assert User.objects.get(pk=old).phone == "+84912345678"
+    assert User.objects.get(pk=young).phone == "0912345678"
+
+
+def test_texts_are_cleaned_as_those_of_members(node: NodeDatabase, run_import: Run):
+    user = node.user(first_name="\u3164", last_name="Ng\u202eọc")
+    post = node.post(title="\u2800", tags=["sea", "\u200b"], description="one\r\n\u2067two\x07")
+    run_import(node)
+    assert User.objects.get(pk=user).full_name == "User Ngọc"
+    stored = Post.objects.get(pk=post)
+    assert (stored.title, stored.tags) == ("Untitled Post", ["sea"])
+    assert stored.description == "one\ntwo"

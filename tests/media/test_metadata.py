@@ -8,19 +8,21 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageSequence
+from PIL import Image, ImageCms, ImageSequence
 
+from media.icc import reduce_profile
 from media.metadata import strip_metadata
+from tests.media.profiles import cmyk_profile, gray_profile, profile, rgb_profile
 from tests.properties import examples
 
 SECRET = b"52.3702N-secret"
-PROFILE = b"colour profile " * 20
+PROFILE = rgb_profile()
 SIZE = (24, 16)
 
 
@@ -82,10 +84,91 @@ def test_a_jpeg_loses_what_describes_it_and_no_pixel(name: str) -> None:
     assert same_pixels(stripped, data)
 
 
-def test_a_jpeg_keeps_its_colour_profile() -> None:
-    data = jpeg_with(PRIVATE_JPEG["EXIF"], icc_profile=PROFILE)
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "AVIF"])
+@pytest.mark.parametrize("make", [rgb_profile, gray_profile, cmyk_profile])
+def test_a_colour_profile_keeps_its_colours_and_loses_its_texts(
+    image_format: str, make: Callable[..., bytes]
+) -> None:
+    arguments = (1.8,) if make is gray_profile else ()
+    data = encoded(scene(), image_format, icc_profile=make(*arguments, secret=SECRET))
+    stripped = strip_metadata(data, image_format)
+    assert SECRET not in stripped
+    profile = Image.open(io.BytesIO(stripped)).info["icc_profile"]
+    assert profile == reduce_profile(make(*arguments))
+    assert SECRET not in profile
+    assert b"monitor" not in profile
+    ImageCms.getOpenProfile(io.BytesIO(profile))
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [
+        [b"ICC_PROFILE\0\1\1" + SECRET],
+        [b"ICC_PROFILE\0" + SECRET],
+        [b"ICC_PROFILE\0\1\2" + PROFILE + SECRET],
+        [b"ICC_PROFILE\0\1\1" + PROFILE, b"ICC_PROFILE\0\1\1" + SECRET],
+    ],
+)
+def test_what_only_claims_to_be_a_colour_profile_goes(segments: list[bytes]) -> None:
+    data = jpeg_with(*(jpeg_segment(0xE2, segment) for segment in segments))
+    assert strip_metadata(data, "JPEG") == strip_metadata(encoded(scene(), "JPEG"), "JPEG")
+
+
+def test_a_long_colour_profile_is_joined_from_its_segments_in_any_order() -> None:
+    curve = b"curv\0\0\0\0" + struct.pack(">I", 60_000) + np.arange(60_000, dtype=">u2").tobytes()
+    long = reduce_profile(profile(b"mntrGRAYXYZ ", {b"kTRC": curve}))
+    parts = [long[at : at + 50_000] for at in range(0, len(long), 50_000)]
+    segments = [
+        jpeg_segment(0xE2, b"ICC_PROFILE\0" + bytes([number, len(parts)]) + part)
+        for number, part in enumerate(parts, 1)
+    ]
+    stripped = strip_metadata(jpeg_with(*reversed(segments)), "JPEG")
+    assert Image.open(io.BytesIO(stripped)).info["icc_profile"] == long
+
+
+JFIF_THUMBNAIL = b"JFIF\0\1\1\0\0\1\0\1\x08\x02" + 4 * SECRET[:12]
+
+
+@pytest.mark.parametrize(
+    ("marker", "payload"),
+    [
+        (0xE0, JFIF_THUMBNAIL),
+        (0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0" + SECRET),
+        (0xE0, b"JFIF\0" + SECRET[:3]),
+        (0xDC, b"\0\x10" + SECRET),
+    ],
+)
+def test_jpeg_segments_are_rebuilt_from_their_known_fields(marker: int, payload: bytes) -> None:
+    data = encoded(scene(), "JPEG")
+    size = 2 + struct.unpack_from(">H", data, 4)[0]
+    data = data[:2] + jpeg_segment(marker, payload) + data[2 + size :]
     stripped = strip_metadata(data, "JPEG")
-    assert Image.open(io.BytesIO(stripped)).info["icc_profile"] == PROFILE
+    assert SECRET[:3] not in stripped
+    assert same_pixels(stripped, data)
+    assert strip_metadata(stripped, "JPEG") == stripped
+
+
+def test_text_behind_the_adobe_marker_goes_and_the_colours_stay() -> None:
+    data = encoded(scene().convert("CMYK"), "JPEG")
+    at = data.index(b"\xff\xee")
+    data = data[:at] + jpeg_segment(0xEE, data[at + 4 : at + 16] + SECRET) + data[at + 16 :]
+    stripped = strip_metadata(data, "JPEG")
+    assert SECRET not in stripped
+    assert same_pixels(stripped, data)
+
+
+def test_bytes_between_the_segments_of_a_jpeg_go() -> None:
+    plain = strip_metadata(encoded(scene(), "JPEG"), "JPEG")
+    data = plain[:20] + b"\0" + SECRET + plain[20:]
+    assert strip_metadata(data, "JPEG") == plain
+
+
+def test_a_second_scan_of_the_same_colours_goes() -> None:
+    """Decoders stop when they have all rows; the rest could hold another picture."""
+    plain = strip_metadata(encoded(scene(), "JPEG"), "JPEG")
+    scan = plain.index(b"\xff\xda")
+    data = plain[:-2] + plain[scan : scan + 14] + SECRET + b"\xff\xd9"
+    assert strip_metadata(data, "JPEG") == plain
 
 
 def test_a_progressive_jpeg_keeps_every_scan() -> None:
@@ -162,12 +245,36 @@ def test_a_png_loses_what_describes_it_and_no_pixel(name: str) -> None:
 def test_a_png_keeps_profile_gamma_density_and_transparency() -> None:
     gamma = png_chunk(b"gAMA", struct.pack(">I", 45_455))
     data = png_with(gamma, icc_profile=PROFILE, dpi=(300, 300), transparency=(1, 2, 3))
-    stripped = strip_metadata(data, "PNG")
-    assert stripped == data
-    info = Image.open(io.BytesIO(stripped)).info
-    assert info["icc_profile"] == PROFILE
+    info = Image.open(io.BytesIO(strip_metadata(data, "PNG"))).info
+    assert info["icc_profile"] == reduce_profile(PROFILE)
+    assert info["dpi"] == pytest.approx((300, 300), abs=0.1)
     assert info["gamma"] == pytest.approx(0.45455)
     assert info["transparency"] == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        png_chunk(b"gAMA", struct.pack(">I", 45_455) + SECRET),
+        png_chunk(b"sPLT", SECRET + b"\0\x08"),
+        png_chunk(b"hIST", SECRET + b"!"),
+        png_chunk(b"bKGD", SECRET[:6]),
+        png_chunk(b"PLTE", SECRET * 3),
+        png_chunk(b"iCCP", SECRET + b"\0\0" + zlib.compress(b"no profile")),
+        png_chunk(b"CgBI", SECRET),
+    ],
+)
+def test_png_chunks_are_rebuilt_from_their_known_fields(chunk: bytes) -> None:
+    stripped = strip_metadata(png_with(chunk), "PNG")
+    assert stripped == encoded(scene(), "PNG")
+
+
+def test_text_behind_the_transparency_and_in_checksums_goes() -> None:
+    data = encoded(scene(), "PNG", transparency=(1, 2, 3))
+    at = data.index(b"tRNS") - 4
+    data = data[:at] + png_chunk(b"tRNS", data[at + 8 : at + 14] + SECRET) + data[at + 18 :]
+    data = data[:-4] + SECRET[:4]
+    assert strip_metadata(data, "PNG") == encoded(scene(), "PNG", transparency=(1, 2, 3))
 
 
 def test_an_animated_png_stays_animated() -> None:
@@ -182,7 +289,8 @@ def test_an_animated_png_stays_animated() -> None:
 
 
 def test_a_webp_loses_exif_and_xmp_and_their_flags() -> None:
-    plain = encoded(scene(), "WEBP", lossless=True, icc_profile=PROFILE)
+    reduced = reduce_profile(PROFILE)
+    plain = encoded(scene(), "WEBP", lossless=True, icc_profile=reduced)
     data = encoded(
         scene(),
         "WEBP",
@@ -194,7 +302,7 @@ def test_a_webp_loses_exif_and_xmp_and_their_flags() -> None:
     assert data.count(SECRET) == 2
     stripped = strip_metadata(data, "WEBP")
     assert stripped == plain
-    assert Image.open(io.BytesIO(stripped)).info["icc_profile"] == PROFILE
+    assert Image.open(io.BytesIO(stripped)).info["icc_profile"] == reduced
 
 
 def test_a_webp_loses_unknown_chunks() -> None:
@@ -218,6 +326,19 @@ def test_an_animated_webp_stays_animated() -> None:
     assert SECRET not in stripped
     assert len(pixels(stripped)) == 3
     assert same_pixels(stripped, data)
+
+
+def test_unknown_chunks_inside_the_frames_of_a_webp_go() -> None:
+    frames = [scene(), scene().rotate(90)]
+    plain = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True)
+    at = plain.index(b"ANMF")
+    size = struct.unpack_from("<I", plain, at + 4)[0]
+    added = b"GEOT" + struct.pack("<I", len(SECRET)) + SECRET + bytes(len(SECRET) % 2)
+    end = at + 8 + size
+    frame = b"ANMF" + struct.pack("<I", size + len(added)) + plain[at + 8 : end] + added
+    body = plain[8:at] + frame + plain[end:]
+    data = b"RIFF" + struct.pack("<I", len(body)) + body
+    assert strip_metadata(data, "WEBP") == plain
 
 
 # --- GIF ------------------------------------------------------------------------------------
@@ -245,6 +366,29 @@ def test_an_animated_gif_loses_comments_and_application_data_and_stays_animated(
     assert [frame.info["duration"] for frame in ImageSequence.Iterator(image)] == [40, 80, 120]
 
 
+@pytest.mark.parametrize(
+    "block",
+    [
+        b"\x21\x01\x0c" + bytes(12) + b"\x0f" + SECRET + b"\0",  # text to draw
+        b"\x21\xf9\x0f" + SECRET + b"\0",
+        b"\x21\xff\x0bNETSCAPE2.0\x0f" + SECRET + b"\0",
+    ],
+)
+def test_gif_blocks_are_rebuilt_from_their_known_fields(block: bytes) -> None:
+    plain = encoded(scene(), "GIF")
+    assert strip_metadata(plain[:-1] + block + b"\x3b", "GIF") == plain
+
+
+def test_text_behind_the_fields_of_a_gif_block_goes() -> None:
+    frames = [scene(), scene().rotate(90)]
+    plain = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:], loop=3, duration=50)
+    data = plain
+    for start, size in ((b"\x21\xf9\x04", 7), (b"NETSCAPE2.0", 15)):
+        end = data.index(start) + size
+        data = data[:end] + bytes([len(SECRET)]) + SECRET + data[end:]
+    assert strip_metadata(data, "GIF") == plain
+
+
 # --- Every format ---------------------------------------------------------------------------
 
 
@@ -257,8 +401,11 @@ def samples() -> Iterator[tuple[str, bytes]]:
     yield "WEBP", encoded(scene(), "WEBP", lossless=True, xmp=b"<x>")
     yield "WEBP", encoded(scene(), "WEBP", **frames)
     yield "GIF", encoded(scene(), "GIF", comment=SECRET, **frames)
+    yield "AVIF", encoded(scene(), "AVIF", exif=EXIF, xmp=SECRET, icc_profile=PROFILE)
+    yield "AVIF", encoded(scene(), "AVIF", xmp=SECRET, **frames)
 
 
+EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0" + SECRET
 SAMPLES = list(samples())
 IDS = [f"{name}-{number}" for number, (name, _) in enumerate(SAMPLES)]
 
@@ -307,7 +454,7 @@ def test_corrupted_files_raise_nothing_but_value_errors(
 
 
 @examples(100)
-@given(image_format=st.sampled_from(["JPEG", "PNG", "WEBP", "GIF"]), data=st.binary())
+@given(image_format=st.sampled_from(["JPEG", "PNG", "WEBP", "GIF", "HEIF"]), data=st.binary())
 def test_random_bytes_raise_nothing_but_value_errors(image_format: str, data: bytes) -> None:
     with contextlib.suppress(ValueError):
         strip_metadata(data, image_format)

@@ -1,6 +1,7 @@
 """The inbox, and the bell on every page."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -36,11 +37,28 @@ def test_the_inbox_is_in_the_members_language(client: Client, owner: User, stran
     add_comment(user=stranger, post_id=post.pk, content="Nice")
     client.force_login(owner)
     text = client.get("/inbox").text
-    assert "<strong>Stranger</strong> follows you" in text
-    assert "<strong>Stranger</strong> likes your post “&lt;i&gt;Biển&lt;/i&gt;”" in text
-    assert "<strong>Stranger</strong> commented on your post" in text
+    name = "<strong><bdi>Stranger</bdi></strong>"
+    assert f"{name} follows you" in text
+    assert f"{name} likes your post “<bdi>&lt;i&gt;Biển&lt;/i&gt;</bdi>”" in text
+    assert f"{name} commented on your post" in text
     assert text.index("commented on") < text.index("likes your") < text.index("follows you")
     assert "đã thích bài đăng" in client.get("/inbox", headers={"Accept-Language": "vi"}).text
+
+
+def test_a_name_from_right_to_left_does_not_turn_the_sentence_round(
+    client: Client, owner: User, member: Callable[..., User]
+) -> None:
+    actor = member("\u202eLinh", email="linh@example.test", last_name="שלום")  # stored long ago
+    post = make_post(owner, title="\u2067صورة")
+    like_post(user=actor, post_id=post.pk)
+    client.force_login(owner)
+    for language, text in (
+        ("en", "<strong><bdi>Linh שלום</bdi></strong> likes your post “<bdi>صورة</bdi>”"),
+        ("vi", "<strong><bdi>Linh שלום</bdi></strong> đã thích bài đăng “<bdi>صورة</bdi>”"),
+    ):
+        page = client.get("/inbox", headers={"Accept-Language": language}).text
+        assert text in page
+        assert not re.search("[\u202a-\u202e]", page)
 
 
 def test_a_reply_does_not_reveal_the_title_of_anothers_post(
@@ -52,7 +70,7 @@ def test_a_reply_does_not_reveal_the_title_of_anothers_post(
     add_comment(user=friend, post_id=post.pk, **reply)
     client.force_login(stranger)
     text = client.get("/inbox").text
-    assert "<strong>Friend</strong> replied to your comment" in text
+    assert "<strong><bdi>Friend</bdi></strong> replied to your comment" in text
     assert "Soon private" not in text
 
 

@@ -13,7 +13,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts.models import User
+from accounts.models import Category, Follow, User
 from posts import interactions, services
 from posts.models import AIStatus, Comment, Post, PostImage
 from posts.visibility import Visibility
@@ -232,6 +232,9 @@ def test_what_an_administrator_wrote_is_no_longer_for_the_ai_to_fill(
     post.refresh_from_db()
     assert post.title == "By hand"
     assert post.ai_writable_fields == ["description", "category", "tags"]
+    client.post(f"/admin/posts/post/{post.pk}/change/", form | {"tags": "#Sunset,sunset, SUNSET"})
+    post.refresh_from_db()
+    assert post.tags == ["Sunset"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -287,6 +290,51 @@ def test_posts_and_images_are_found_by_words_by_an_email_or_by_an_id(
     for text in ("pho bo", "nobody@example.test", "?!", str(UUID(int=0))):
         assert found(text) == [], text
     assert len(found(" ")) == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/admin/accounts/user/", "tran minh"),
+        ("/admin/accounts/user/", "Trâ\u0300n"),
+        ("/admin/accounts/user/", "MINH@EXAMPLE"),
+        ("/admin/accounts/follow/", "tran"),
+        ("/admin/accounts/follow/", "minh@example"),
+        ("/admin/posts/comment/", "dep  qua"),
+        ("/admin/posts/comment/", "🌸"),
+        ("/admin/posts/comment/", "tran minh"),
+        ("/admin/posts/comment/", "hoi an"),
+        ("/admin/posts/comment/", "đẹp q"),
+        ("/admin/accounts/category/", "pho bo"),
+        ("/admin/accounts/category/", "noodle"),
+    ],
+)
+def test_members_and_what_they_write_are_found_in_any_spelling(
+    client: Client, admin: User, member: Callable[..., User], owner: User, path: str, text: str
+) -> None:
+    minh = member("Minh", last_name="Trần", email="minh@example.test")
+    post = Post.objects.create(user=owner, title="Phố cổ Hội An")
+    other = Post.objects.create(user=owner, title="Other")
+    expected = {
+        "/admin/accounts/user/": minh,
+        "/admin/accounts/follow/": Follow.objects.create(follower=owner, following=minh),
+        "/admin/posts/comment/": Comment.objects.create(user=minh, post=post, content="Đẹp quá 🌸"),
+        "/admin/accounts/category/": Category.objects.create(
+            name="Phở Bò", slug="noodle-soup", prompt="noodles"
+        ),
+    }
+    Comment.objects.create(user=owner, post=other, content="Xấu")
+    Follow.objects.create(follower=owner, following=admin)
+    client.force_login(admin)
+    page = client.get(path, {"q": text})
+    assert list(page.context["cl"].result_list) == [expected[path]]
+
+
+@pytest.mark.parametrize("path", PAGES[1:])
+@pytest.mark.parametrize("text", ["?!", "' | & : * \\", "a" * 3_000, "🐱"])
+def test_any_text_can_be_searched_for(client: Client, admin: User, path: str, text: str) -> None:
+    client.force_login(admin)
+    assert client.get(path, {"q": text}).status_code == 200
 
 
 # --- Comments -------------------------------------------------------------------------------

@@ -218,4 +218,4 @@ def test_a_new_picture_is_posted_without_a_question(browser: Client, stranger: U
 def test_another_members_picture_is_named_as_theirs(browser: Client, stranger: User) -> None:
     post_drawing(stranger, COPIES["darker"])
     page = browser.post("/upload", {"images": file()}).content.decode()
-    assert "Stranger posted a picture that looks like this one on" in page
+    assert "<bdi>Stranger</bdi> posted a picture that looks like this one on" in page

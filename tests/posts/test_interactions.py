@@ -178,12 +178,16 @@ class TestWhatAStrangerMayNotSee:
         response = getattr(api(owner), method)(f"/api/posts/{post_id}{path}")
         invalid(response, 404, "Post not found")
 
-    def test_a_friend_may(self, api: Api, owner: User, friend: User) -> None:
+    def test_a_friend_may_and_takes_a_like_back_when_it_is_over(
+        self, api: Api, owner: User, friend: User
+    ) -> None:
         post = make_post(owner, visibility="friends")
         assert api(friend).post(like_url(post)).status_code == 200
         Follow.objects.filter(follower=owner).delete()
+        invalid(api(friend).post(like_url(post)), 404, "Post not found")
+        assert api(friend).delete(like_url(post)).status_code == 200
+        assert not Like.objects.exists()
         invalid(api(friend).delete(like_url(post)), 404, "Post not found")
-        assert Like.objects.exists()
 
     def test_without_a_token_nothing_happens(self, api: Api, owner: User) -> None:
         post = make_post(owner)

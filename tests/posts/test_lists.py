@@ -213,7 +213,7 @@ class TestPostsOfAMember:
     ("path", "queries"),
     [
         ("posts", 4),  # the member, followed members, posts, images; a single page needs no count
-        ("posts?search=post", 4),
+        ("posts?search=post", 5),  # and the folded words
         ("posts/liked", 4),
         ("posts/saved", 4),
         ("posts/user/{owner}", 5),

@@ -162,7 +162,7 @@ def test_a_reply_names_whom_it_answers(client: Client, owner: User, stranger: Us
     fields = {"content": "Second", "parent_comment_id": str(first.pk)}
     text = client.post(page(post, "/comments/add"), fields, headers=HTMX).text
     assert "<html" not in text
-    assert f'<a href="#comment-{first.pk}">In reply to Owner</a>' in text
+    assert f'<a href="#comment-{first.pk}">In reply to <bdi>Owner</bdi></a>' in text
     assert 'name="parent_comment_id"' not in text
     assert Comment.objects.get(content="Second").parent_comment == first
 

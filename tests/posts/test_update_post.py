@@ -39,7 +39,7 @@ class TestChanging:
             title=" Hạ Long ",
             description=" Vịnh ",
             category_id=str(travel.pk),
-            tags=["biển", " đảo ", "", "biển"],
+            tags=["#biển", " đảo ", "", "Biển"],
             visibility="friends",
         )
         assert response.status_code == 200

@@ -15,6 +15,7 @@ from PIL import Image
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from tests.media import recordings
 from tests.posts.rows import invalid
 
 pytestmark = pytest.mark.django_db
@@ -29,6 +30,10 @@ MP3 = b"ID3\x03\0\0\0\0\0\x0a" + b"\0" * 64
 PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n" + b" " * 64
 PAGE = b"<!DOCTYPE html><script>alert(document.domain)</script>"
 DRAWING = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+NO_RECORDING = (
+    "The audio or video file is damaged, or of a type from which places and other private data "
+    "cannot be removed. Please use MP4, WebM, MP3, M4A, WAV or OGG."
+)
 NO_FILE_TYPE = "Invalid file type. Only images, audio, video and common documents are allowed."
 
 
@@ -136,8 +141,33 @@ class TestAccepts:
         url = send(buffer.getvalue()).json()["data"]["url"]
         assert b"A camera" not in b"".join(api().get(url))
 
+    @pytest.mark.parametrize("name", ["mp4", "mov", "live webm", "opus", "mp3", "wav"])
+    def test_no_place_in_recordings(self, api: Api, send: Callable[..., Any], name: str) -> None:
+        extension, data = recordings.RECORDINGS[name]
+        url = send(data).json()["data"]["url"]
+        assert url.endswith(f".{extension}")
+        served = b"".join(api().get(url))
+        assert recordings.SECRET in data
+        assert recordings.SECRET not in served
+        assert recordings.SOUND in served
+
 
 class TestRefuses:
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"MThd\0\0\0\6\0\1\0\1\0\x60" + bytes(40),  # MIDI
+            b"\0\0\1\xba" + bytes(40),  # MPEG program stream
+            recordings.mp4().replace(b"stsz", b"????"),
+        ],
+    )
+    def test_recordings_whose_private_data_would_stay(
+        self, send: Callable[..., Any], data: bytes
+    ) -> None:
+        before = stored()
+        invalid(send(data), 400, NO_RECORDING)
+        assert stored() == before
+
     @pytest.mark.parametrize(
         "data",
         [

@@ -56,6 +56,35 @@ def test_nothing_is_suggested_for_nothing(typed: str, stranger: User) -> None:
     assert texts(stranger, typed) == []
 
 
+def test_spellings_of_a_tag_are_counted_together_and_shown_as_first_written(
+    vector_post: NewPost, stranger: User
+) -> None:
+    for tag in ("Zebra Two", "zebra one", "zebra one", "ZEBRA TWO", "zebra two"):
+        vector_post(None, tags=[tag])
+    assert texts(stranger, "zebra") == ["Zebra Two", "zebra one"]
+
+
+@pytest.mark.parametrize(
+    ("title", "typed"),
+    [
+        ("東京タワーの夜景", "タワ"),
+        ("กรุงเทพมหานคร", "เท"),
+        ("București", "bucur"),
+        ("żaba", "ŻAB"),
+        ("한국어", "한구"),
+        ("mèo 🐱", "🐱"),
+        ("mèo 🐱", "meo 🐱"),
+        ("Straße", "strass"),
+    ],
+)
+def test_titles_of_any_script_are_suggested(
+    title: str, typed: str, vector_post: NewPost, stranger: User
+) -> None:
+    vector_post(None, title=title)
+    vector_post(None, title="other")
+    assert texts(stranger, typed) == [title]
+
+
 def test_there_are_not_too_many(vector_post: NewPost, stranger: User) -> None:
     for number in range(2 * MAX_SUGGESTIONS):
         vector_post(None, title=f"zebra {number}")

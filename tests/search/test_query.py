@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 from posts.full_text import MAX_TERMS
 from search.composed_query import compose_text, subject_of
 from search.query import MAX_EXCLUDED, parse_query
+from tests.properties import examples
+
+pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize(
@@ -24,6 +27,7 @@ from search.query import MAX_EXCLUDED, parse_query
         ("a -cat -cat", "a", ("cat",)),
         ("“red boat” sea", "red boat sea", ()),
         ("🐱", "🐱", ()),
+        ("pets -🐱", "pets", ("🐱",)),
         ("?!", "", ()),
     ],
 )
@@ -49,8 +53,15 @@ def test_a_quoted_phrase_stays_together_and_is_required() -> None:
 def test_stop_words_count_only_if_there_are_no_others() -> None:
     assert [term.text for term in parse_query("a cat in the city").terms] == ["cat", "city"]
     assert [term.text for term in parse_query("the").terms] == ["the"]
+    assert [term.text for term in parse_query("the 🐱!").terms] == ["🐱"]
 
 
+def test_terms_are_shown_as_typed() -> None:
+    terms = parse_query('Phố-Huế, (กรุงเทพ) "Hồ Tây" Ænima').terms
+    assert [term.text for term in terms] == ["Phố", "Huế", "กรุงเทพ", "Hồ Tây", "Ænima"]
+
+
+@examples(40)
 @given(st.text())
 def test_any_text_can_be_read(typed: str) -> None:
     query = parse_query(typed)

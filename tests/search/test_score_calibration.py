@@ -11,11 +11,11 @@ from ai.demo_models.drawing import draw_scene
 from ai.demo_models.scenes import DEMO_SEEDS, Scene, sample_scenes
 from ai.worker import get_engine
 from benchmarks.data import judged
-from posts.full_text import strip_diacritics
 from posts.models import Post
 from search import retrieval, services
 from search.query import Query, parse_query
 from search.query_embedding import encode_query
+from smimso.text import fold
 
 SCENES, WIDTH, QUERIES = 320, 224, 20
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
@@ -46,6 +46,10 @@ def posts(db: None, scenes: list[Scene], monkeypatch: pytest.MonkeyPatch) -> dic
     captions = [caption(scene) for scene in scenes]
     saved = judged.save_posts(scenes, vectors_of_scenes(), captions, ai.clip_name())
     return {post.pk: number for number, post in enumerate(saved)}
+
+
+def strip_diacritics(text: str) -> str:
+    return fold([text])[0]
 
 
 def found(query: Query, posts: dict[object, int], *, min_score: float | None = None) -> list[int]:

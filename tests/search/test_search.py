@@ -367,7 +367,16 @@ def test_an_author_is_found_by_name(
     assert titles(search(api(stranger), q=q, author=name)) == found
 
 
-@pytest.mark.parametrize("tags", ["?!", "🐱", "sea, ?!"])
+@pytest.mark.parametrize("tags", ["🐱", "#🐱", "SEA, 🐱", "#sea"])
+def test_a_tag_is_an_emoji_or_has_a_hash(
+    tags: str, api: Api, stranger: User, new: NewPost, embedded: Any
+) -> None:
+    new(title="sea", tags=["sea", "🐱"])
+    new(title="dog", tags=["🐶"])
+    assert titles(search(api(stranger), tags=tags)) == ["sea"]
+
+
+@pytest.mark.parametrize("tags", ["?!", "🐶", "sea, ?!"])
 def test_a_tag_without_letters_is_on_no_post(
     tags: str, api: Api, stranger: User, new: NewPost, embedded: Any
 ) -> None:

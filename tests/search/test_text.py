@@ -179,9 +179,10 @@ def test_many_results_take_as_many_queries_as_one(
     for count in (1, 15):
         for _ in range(count):
             embedded(vector_post, 0.3, 0.2)
-        # the member; the vector space, twice; a sample; the index and the scan in a savepoint; the
-        # terms of the vector hits; how many posts have the word, and which; posts and their images
-        with django_assert_num_queries(13):
+        # the member; the folded words; the vector space, twice; a sample; the index and the scan in
+        # a savepoint; the terms of the vector hits; how many posts have the word, and which; posts
+        # and their images
+        with django_assert_num_queries(14):
             search(client)
 
 

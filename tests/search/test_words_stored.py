@@ -1,7 +1,9 @@
 """The full-text index follows every change of a text, whatever program writes it."""
 
+import importlib
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.db import connection, transaction
@@ -113,3 +115,32 @@ def test_a_post_goes_with_its_words(post: Post) -> None:
 def test_a_text_without_end_can_be_written(vector_post: NewPost) -> None:
     vector_post(title="Long", description=" ".join(f"đwort{n}" for n in range(200_000)))
     assert found("long dwort12") == ["Long"]
+
+
+# --- Migrations ---------------------------------------------------------------------------------
+
+
+def test_the_migration_renews_old_documents_in_batches(vector_post: NewPost) -> None:
+    """As they were before: split by the parser of PostgreSQL."""
+    for number in range(5):
+        vector_post(title=f"żaba {number} 🐱")
+    migration = importlib.import_module("posts.migrations.0016_words_in_all_scripts")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE post_words SET document = to_tsvector('simple', 'z aba')")
+    assert found("żaba") == []
+    with patch.object(migration, "BATCH_SIZE", 2):
+        migration.renew(None, connection.schema_editor())
+    assert len(found("żaba")) == len(found("🐱")) == 5
+
+
+def test_the_migration_merges_spellings_of_a_tag(vector_post: NewPost) -> None:
+    tags: list[list[str] | None] = [["#hoàng hôn", "Sunset", "sunset"], ["#"], ["sea"], None, []]
+    posts = [vector_post(title=f"Post {number}") for number in range(len(tags))]
+    for post, written in zip(posts, tags, strict=True):
+        Post.objects.filter(pk=post.pk).update(tags=written)
+    migration = importlib.import_module("posts.migrations.0017_normal_form_of_tags")
+    with patch.object(migration, "BATCH_SIZE", 2):
+        migration.normalize_tags(None, connection.schema_editor())
+    stored = [Post.objects.get(pk=post.pk).tags for post in posts]
+    assert stored == [["hoàng hôn", "Sunset"], None, ["sea"], None, None]
+    assert found("hoang hon") == ["Post 0"]

@@ -99,3 +99,10 @@ def test_signatures_with_any_do_not_become_more() -> None:
     total = sum(counts.values())
     most = sorted(counts.items(), key=lambda item: -item[1])[:15]
     assert total <= MAX_ANY, f"{total} times Any in signatures, most of them in {most}"
+
+
+def test_times_of_rest_are_in_utc_by_their_base_classes() -> None:
+    bases = REPOSITORY / "smimso" / "web" / "serializers.py"
+    own = re.compile(r"class \w+\(serializers\.ModelSerializer\):\n|serializers\.DateTimeField\(")
+    files = [path for path in source_files() if path != bases and own.search(path.read_text())]
+    assert files == [], "use the classes of smimso.web.serializers"

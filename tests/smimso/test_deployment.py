@@ -134,6 +134,24 @@ def test_rate_limits_are_on_by_default(tmp_path: Path) -> None:
     assert settings["TRUSTED_PROXIES"] == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SMIMSO_TIME_ZONE", "Hanoi"),
+        ("SMIMSO_TIME_ZONE", "../etc/passwd"),
+        ("SMIMSO_PHONE_REGION", "vietnam"),
+    ],
+)
+def test_a_site_elsewhere_names_its_time_zone_and_country(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    chosen = {"SMIMSO_TIME_ZONE": "Europe/Paris", "SMIMSO_PHONE_REGION": "FR"}
+    settings = production_settings(tmp_path, **chosen)
+    assert (settings["TIME_ZONE"], settings["PHONE_REGION"]) == ("Europe/Paris", "FR")
+    with pytest.raises(ImproperlyConfigured, match=f"{name} must be a"):
+        production_settings(tmp_path, **{name: value})
+
+
 def test_emails_are_sent_by_the_configured_server(tmp_path: Path) -> None:
     assert production_settings(tmp_path)["EMAIL_BACKEND"] == "smimso.mail.TerminalBackend"
     url = "submission://me%40example.test:pw@mail.example"

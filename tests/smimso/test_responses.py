@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.core.exceptions import PermissionDenied, SuspiciousOperation
-from django.db import OperationalError
+from django.core.exceptions import PermissionDenied, SuspiciousOperation, ValidationError
+from django.db import DataError, OperationalError
 from django.http import Http404
 from django.test import Client
 from rest_framework import exceptions
@@ -72,6 +72,8 @@ FAMILY = [
     (Http404(), 404, "Not found"),
     (PermissionDenied("secret reason"), 403, "You are not allowed to do this"),
     (SuspiciousOperation("secret reason"), 400, "Invalid input"),
+    (DataError("secret value"), 400, "Invalid input"),
+    (ValidationError("secret value"), 400, "Invalid input"),
     (OperationalError("secret host"), 503, "This service is not available at the moment"),
     (RuntimeError("secret reason"), 500, "Internal server error"),
     (KeyError("secret"), 500, "Internal server error"),
@@ -131,7 +133,7 @@ def test_a_clamped_number_has_its_own_bounds() -> None:
 
 @pytest.mark.django_db
 class TestRequests:
-    @pytest.mark.parametrize("body", ["{", "", "[1, 2", "{'a': 1}", '{"a": NaN}', "\ufeff{}"])
+    @pytest.mark.parametrize("body", ["{", "", "[1, 2", "{'a': 1}", '{"a": NaN}', "\ufeff{"])
     def test_malformed_json_is_a_bad_request(self, api: Api, body: str) -> None:
         response = api().post("/api/auth/login", body, content_type="application/json")
         assert_error(response, 400)
@@ -153,6 +155,12 @@ class TestRequests:
     def test_an_unknown_media_type_is_refused(self, api: Api) -> None:
         response = api().post("/api/auth/login", "a: b", content_type="application/yaml")
         assert_error(response, 415, 'Unsupported media type "application/yaml" in request.')
+
+    @pytest.mark.parametrize("accept", ["text/html", "text/plain", "application/xml", "nonsense"])
+    def test_a_client_that_asks_for_another_type_gets_json(self, api: Api, accept: str) -> None:
+        response = api().get("/api/options/jobs", HTTP_ACCEPT=accept)
+        assert response.status_code == 200
+        assert response["Content-Type"] == "application/json"
 
     def test_a_wrong_method_is_refused(self, api: Api) -> None:
         response = api().delete("/api/auth/login")
@@ -219,6 +227,8 @@ class TestRequests:
         [
             (SuspiciousOperation("secret"), 400, "Invalid input"),
             (PermissionDenied("secret"), 403, "You are not allowed to do this"),
+            (DataError("secret"), 400, "Invalid input"),
+            (ValidationError("secret"), 400, "Invalid input"),
         ],
     )
     def test_refusals_outside_of_the_rest_framework_have_the_envelope_too(
