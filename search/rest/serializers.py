@@ -58,8 +58,8 @@ class FiltersSerializer(serializers.Serializer):
         max_length=500,
         help_text="Separated by commas",
     )
-    since = serializers.DateField(required=False)
-    until = serializers.DateField(required=False)
+    since = serializers.DateField(required=False, help_text="In the site's time zone")
+    until = serializers.DateField(required=False, help_text="Inclusive")
     visibility = serializers.ChoiceField(Visibility.choices, required=False)
     followed = serializers.BooleanField(required=False, help_text="Only members whom I follow")
     color = serializers.ChoiceField(COLORS, required=False)
