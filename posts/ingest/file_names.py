@@ -32,8 +32,8 @@ _PREFIXES = frozenset(
 _ADDITIONS = _PREFIXES | frozenset(
     re.findall(
         r"\w+",
-        """at on lúc à um am pm sa ch copy edited edit effects scaled compressed burst portrait night
-        hdr cover mp ls top original large small thumb thumbnail final collage album creation
+        """at on lúc à um am pm sa ch copy edited edit effects scaled compressed burst portrait
+        night hdr cover mp ls top original large small thumb thumbnail final collage album creation
         shot""",
     )
 )
