@@ -24,7 +24,7 @@ _BIT_RATES = {  # kbit/s by layer for MPEG 1, and for its later versions
 }
 _SAMPLE_RATES = (44_100, 48_000, 32_000)  # of MPEG 1; those of MPEG 2 and 2.5 are 1/2 and 1/4
 _RATE_DIVISORS = {3: 1, 2: 2, 0: 4}  # by the bits of the version
-_ID3_HEAD, _OLD_ID3_SIZE = 10, 128  # bytes
+_ID3_HEAD, _ID3_VERSION, _OLD_ID3_SIZE = 10, 5, 128  # bytes; flags follow the version
 
 # Returns the size of the frame at a position, in bytes, and what all frames of a file share.
 _ReadHead = Callable[[bytes, int], tuple[int, object]]
@@ -52,7 +52,8 @@ def strip_amr(data: bytes) -> bytes:
 def _keep_frames(data: bytes, read_head: _ReadHead) -> bytes:
     out = bytearray(len(data))
     start = at = _skip_id3(data)
-    out[:start] = data[: min(start, _ID3_HEAD)].ljust(start, b"\0")  # a tag without contents
+    if start:  # a tag without contents stays
+        out[:_ID3_HEAD] = data[:_ID3_VERSION] + b"\0" + data[_ID3_VERSION + 1 : _ID3_HEAD]
     end = len(data) - _OLD_ID3_SIZE if data[-_OLD_ID3_SIZE:].startswith(b"TAG") else len(data)
     has_frames, lost = False, 0
     while (match := _SYNC.search(data, at, end)) is not None:

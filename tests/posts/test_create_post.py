@@ -187,12 +187,22 @@ GENERATED_NAMES = [
     *("3F2504E0-4F89-11D3-9A0C-0305E82C3301", "3f2504e04f8911d39a0c0305e82c3301", "a1b2c3d4"),
     *("deadbeef12345678", "8f14e45fceea167a5a36dedd4bea2543", "GMqXKz9bYAA1r2c", "1a2b3c4d5e"),
     *("Screenshot 2024-01-01 at 10.22.33 AM", "Screenshot_20240101-102233_Chrome", "DJI_0001"),
+    *("Screenshot_2024-01-01-10-22-33-12_com.zing.zalo", "pexels-photo-1234567"),
     *("Ảnh chụp màn hình 2024-01-31 lúc 10.20.30", "Screen Shot 2024-01-01 at 10.22.33"),
     *("z1234567890123_abcdef0123456789abcdef0123456789", "123456789_1234567890_n", "0", "---"),
     *("123456789_1234567890123_1234567890_o", "FB_IMG_1700000000000", "received_1234567890"),
     *("IMG-20240101-WA0001", "WhatsApp Image 2024-01-01 at 10.22.33 (1)", "Snapchat-1234567"),
     *("photo_2024-01-01_10-22-33", "Messenger_creation_1234567890", "viber_image_2024-01-01"),
-    *("image (3)", "image0", "unnamed", "download (1)", "blob", "1080x1920", "１２３４"),
+    *(
+        "image (3)",
+        "image0",
+        "mmexport1700000000000",
+        "unnamed",
+        "download (1)",
+        "blob",
+        "1080x1920",
+        "１２３４",
+    ),
 ]
 
 
