@@ -1,8 +1,8 @@
 """Code points of ITU-T H.273 for colors, in PNG's cICP chunk and the `colr` box of AVIF and HEIC.
 
-They are understood as by browsers: the transfer of BT.709 and its relatives is the gamma of a
-television (2.4, BT.1886) in PNG, but in AVIF and HEIC, whose encoders write it without thought, it
-counts as that of sRGB. Pictures in high dynamic range are compressed to that of a monitor.
+Browsers are followed: the transfer of BT.709 and its relatives is the gamma of a television (2.4,
+BT.1886) in PNG; in AVIF and HEIC, where encoders write it by default, it counts as that of sRGB.
+Pictures in high dynamic range are compressed to the range of a monitor.
 """
 
 import struct

@@ -46,13 +46,13 @@ class FiltersSerializer(serializers.Serializer):
     category = serializers.CharField(
         required=False, allow_blank=True, max_length=100, help_text="A slug or an id"
     )
-    author = serializers.CharField(
+    author = LineField(
         required=False,
         allow_blank=True,
         max_length=200,
         help_text="An id, or a name, whose last word may be incomplete",
     )
-    tags = serializers.CharField(
+    tags = LineField(
         required=False,
         allow_blank=True,
         max_length=500,
@@ -119,7 +119,7 @@ class SearchSerializer(FiltersSerializer):
         allow_blank=True,
         help_text='Words; "a phrase" must occur, -word must not',
     )
-    negative = serializers.CharField(
+    negative = LineField(
         required=False,
         allow_blank=True,
         max_length=500,
