@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from django.conf import settings
 from PIL import Image
@@ -28,6 +28,7 @@ from media.limits import Limits, RefusedImage
 from media.preparation import CheckedImage, Fingerprint, compute_fingerprint, prepare
 from smimso.errors import InvalidInput, Unavailable
 from smimso.machine import available_cores, available_memory
+from smimso.visible_text import clean_line, isolate
 
 # Sides are in pixels.
 MODEL_SIDE = 768  # longer side; twice the largest model input
@@ -173,7 +174,7 @@ def _named(uploads: Sequence[Upload], number: int) -> Iterator[None]:
         raise
 
 
-def _file(uploads: Sequence[Upload], number: int) -> dict[str, object]:
+def _file(uploads: Sequence[Upload], number: int) -> dict[str, Any]:
     if len(uploads) == 1:
         return {}
     return {"file_number": number + 1, "file_name": _display_name(uploads[number].name or "")}
@@ -181,8 +182,8 @@ def _file(uploads: Sequence[Upload], number: int) -> dict[str, object]:
 
 def _display_name(name: str) -> str:
     """Return a file's name in one line of harmless characters, shortened before its extension."""
-    visible = "".join(character for character in name if character.isprintable())
-    return visible if len(visible) <= 60 else f"{visible[:44]}…{visible[-15:]}"
+    line = clean_line(name)
+    return isolate(line if len(line) <= 60 else f"{line[:44]}…{line[-15:]}")
 
 
 def _busy_error() -> Unavailable:

@@ -5,6 +5,7 @@ Nothing of this imports Django, because the processes that decode know nothing o
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 MEGABYTE = 1024 * 1024
 # Of one decoding process, above what it takes when idle. Measured: a photo of 12 megapixels takes
@@ -20,7 +21,7 @@ class RefusedImage(Exception):
     def __init__(self, code: str = "image_unreadable", **params: object) -> None:
         super().__init__(code)
         self.code = code
-        self.params = params
+        self.params: dict[str, Any] = params
 
     def __reduce__(self) -> tuple[object, ...]:
         return _refuse, (self.code, self.params)

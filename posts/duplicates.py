@@ -9,7 +9,8 @@ from django.db.models import BooleanField, ExpressionWrapper, F, Q
 from django.db.models.expressions import OrderBy
 
 from accounts.models import User
-from media.images import Fingerprint, Upload, compute_fingerprints
+from media.images import Upload, compute_fingerprints
+from media.preparation import Fingerprint
 from posts.models import Post, PostImage
 
 MAX_PER_PICTURE = 5  # posts

@@ -117,7 +117,6 @@ def test_the_largest_cameras_of_phones_are_taken(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["PNG", "HEIF", "AVIF", "TIFF", "GIF"])
 def test_64_megapixels_are_taken_in_all_other_formats(name: str) -> None:
     options = {"AVIF": {"speed": 10}, "TIFF": {"compression": "tiff_lzw"}}.get(name, {})
