@@ -40,7 +40,7 @@ class SmimsoError(Exception):
     def __str__(self) -> str:
         text = str(self.text) % self.params if self.params else str(self.text)
         if "file_name" in self.params:
-            return str(TEXTS["in_file"]) % {**self.params, "problem": text}
+            return str(_IN_FILE) % {**self.params, "problem": text}
         return text
 
     def in_english(self) -> str:
@@ -90,6 +90,7 @@ class Unavailable(SmimsoError):
     code = "unavailable"
 
 
+_IN_FILE = _("File %(file_number)s (%(file_name)s): %(problem)s")
 TEXTS = {
     # Any request
     "internal_error": _("Internal server error"),
@@ -126,10 +127,9 @@ TEXTS = {
         "Only JPEG, PNG, WebP, GIF, HEIC, AVIF, BMP and TIFF are allowed."
     ),
     "image_too_complex": _(
-        "The image takes too much time or memory to read. Please save it again or smaller."
+        "The image takes too much time or memory to read. Please save a smaller copy of it."
     ),
     "animation_too_long": _("The animation has too many frames"),
-    "in_file": _("File %(file_number)s (%(file_name)s): %(problem)s"),
     "decoders_busy": _(
         "Too many images are being processed at the moment. Please try again in a few seconds."
     ),
