@@ -68,9 +68,15 @@ def text_key(text: str) -> str:
     Case, width, composition, blanks and invisible characters make no difference; accents do: "má"
     and "ma" are two texts.
     """
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    visible = (each for each in folded if not _is_invisible(each, unicodedata.category(each)))
-    return " ".join("".join(visible).split())
+    folded = text.casefold()
+    if not text.isascii():
+        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+        folded = "".join(
+            each
+            for each in folded
+            if each.isalnum() or not _is_invisible(each, unicodedata.category(each))
+        )
+    return " ".join(folded.split())
 
 
 # --- The definition in SQL ----------------------------------------------------------------------
