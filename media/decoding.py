@@ -8,7 +8,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import pillow_heif
@@ -76,15 +76,18 @@ def _max_pixels(image_format: Format) -> int:
     return int(scale**2 * MAX_DECODE_MEMORY / image_format.pixel_bytes)
 
 
-def read_orientation(data: bytes, image_format: Format) -> Image.Transpose | None:
+def read_orientation(
+    data: bytes, image_format: Format, *, is_stored: bool = False
+) -> Image.Transpose | None:
     """Return the operation that makes the picture upright, by its EXIF data, if they are legible.
 
     Not ImageOps.exif_transpose, which also rewrites the EXIF data and fails on malformed data. None
     for animations, which would lose their other frames.
     """
     try:
-        image = open_header(data, image_format, 2**62)
-        transpose = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
+        with nullcontext() if is_stored else tolerate_truncation():
+            image = open_header(data, image_format, 2**62)
+            transpose = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
         return None if transpose is None or getattr(image, "is_animated", False) else transpose
     except Exception:  # whatever malformed EXIF data do to Pillow: without them it is upright
         return None
@@ -281,7 +284,9 @@ def decode_to_fit(
     image_format = identify(data)
     read = _load if is_stored else _load_or_repair
     image = read(data, image_format, max_pixels, side)
-    return _finish(shrink(image, side, side), data, image_format)
+    return _finish(
+        shrink(image, side, side), read_orientation(data, image_format, is_stored=is_stored)
+    )
 
 
 def decode_for_models(data: bytes, max_pixels: int, min_side: int, max_side: int) -> Image.Image:
@@ -293,11 +298,10 @@ def decode_for_models(data: bytes, max_pixels: int, min_side: int, max_side: int
     image = _load(data, image_format, max_pixels, min_side)
     longer = round(2 * min_side * max(image.size) / min(image.size))
     side = min(longer, max_side)  # else a long strip of 50 megapixels would not shrink
-    return _finish(shrink(image, side, side), data, image_format)
+    return _finish(shrink(image, side, side), read_orientation(data, image_format, is_stored=True))
 
 
-def _finish(image: Image.Image, data: bytes, image_format: Format) -> Image.Image:
-    transpose = read_orientation(data, image_format)
+def _finish(image: Image.Image, transpose: Image.Transpose | None) -> Image.Image:
     image = flatten(to_srgb(image))
     return image if transpose is None else image.transpose(transpose)
 

@@ -126,7 +126,7 @@ def _strip(data: bytes, image_format: Format) -> bytes | None:
         return None
     try:
         return strip_metadata(data, image_format.name)
-    except (KeyError, ValueError):
+    except ValueError:
         return None
 
 

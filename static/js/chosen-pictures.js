@@ -29,7 +29,10 @@ export class ChosenPictures {
 
   add(file) {
     const item = this.template.content.firstElementChild.cloneNode(true);
-    item.querySelector("img").src = URL.createObjectURL(file);
+    const preview = item.querySelector("img");
+    // Browsers cannot show all formats that are accepted, such as HEIC.
+    preview.addEventListener("error", () => preview.removeAttribute("src"));
+    preview.src = URL.createObjectURL(file);
     item.querySelector("[data-name]").textContent = file.name;
     item.querySelector("[data-size]").textContent = megabytes(file.size);
     for (const control of item.querySelectorAll("button, [data-caption]")) {

@@ -54,6 +54,7 @@ if (imageForm) {
     for (const element of prompts) element.hidden = chosen;
   };
 
+  preview.addEventListener("error", () => preview.removeAttribute("src")); // of HEIC, for example
   onFiles(imageForm.querySelector("[data-dropzone]"), fileInput, ([file]) => {
     if (fileInput.files[0] !== file) {
       const transfer = new DataTransfer();

@@ -129,6 +129,14 @@ def refuse(data: bytes) -> None:
         assert refused.value.code == "image_unreadable"
 
 
+def test_a_png_with_a_large_text_is_still_turned_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(LARGE, "PNG", exif=exif)
+    image = checked(behind_header(data, png_chunk(b"zTXt", b"a\0\0" + TEXT)))
+    assert (image.width, image.height) == (LARGE.height, LARGE.width)
+
+
 # --- Errors of several files --------------------------------------------------------------------
 
 

@@ -204,7 +204,7 @@ def test_who_gives_up_leaves_the_queue(pool: DecoderPool, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    ("cores", "gigabytes", "processes"), [(1, 1, 2), (2, 24, 3), (16, 128, 17), (16, 16, 5)]
+    ("cores", "gigabytes", "processes"), [(1, 1, 2), (2, 24, 3), (16, 128, 17), (16, 16, 3)]
 )
 def test_decoders_follow_the_cores_as_far_as_there_is_memory(
     cores: int, gigabytes: int, processes: int, monkeypatch: pytest.MonkeyPatch
