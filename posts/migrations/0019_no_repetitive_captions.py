@@ -34,7 +34,7 @@ CLEAR_POST = """
         title = CASE WHEN 'title' = ANY(%(fields)s) THEN %(untitled)s ELSE title END,
         description = CASE WHEN 'description' = ANY(%(fields)s) THEN NULL ELSE description END,
         tags = CASE WHEN 'tags' = ANY(%(fields)s) THEN NULL ELSE tags END,
-        ai_writable_fields = ai_writable_fields || %(fields)s::varchar[],
+        open_fields = open_fields || %(fields)s::varchar[],
         ai_fields = ARRAY(SELECT unnest(ai_fields) EXCEPT SELECT unnest(%(fields)s::varchar[]))
     WHERE id = %(id)s AND ai_fields = %(ai_fields)s::varchar[] AND title = %(title)s
         AND caption IS NOT DISTINCT FROM %(old)s

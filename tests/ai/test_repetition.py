@@ -93,7 +93,7 @@ def babbler() -> BlipTextLMHeadModel:
         is_decoder=True,
     )
     network = BlipTextLMHeadModel(config).eval().requires_grad_(False)
-    network.cls.predictions.decoder.bias[2] = -1e4  # the end
+    network.cls.predictions.decoder.bias[:3] = -1e4  # special ones
     return network
 
 
