@@ -16,6 +16,8 @@ from accounts.passwords import normalize_password, password_forms
 from smimso.login_names import normalize_email, normalize_login, normalize_phone
 from smimso.text import MAX_WORD_LENGTH, UNIT, WordQuery, fold
 
+MAX_WORDS = 12  # of a name that is searched for
+
 
 class NameParts(models.Func):
     """Every part of the folded words of a name, as a tsvector (migration 0007)."""
@@ -71,7 +73,7 @@ class UserQuerySet(models.QuerySet["User"]):
         Case and diacritics make no difference. No member has a text without words as a name.
         """
         (folded,) = fold([text])
-        words = [word.replace(UNIT, "")[:MAX_WORD_LENGTH] for word in folded.split()]
+        words = [word.replace(UNIT, "")[:MAX_WORD_LENGTH] for word in folded.split()[:MAX_WORDS]]
         if not words:
             return self.none()
         query = WordQuery(" & ".join(f"'{word}':*" for word in words))

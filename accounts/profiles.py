@@ -14,6 +14,7 @@ from accounts.models import User, UserQuerySet
 from accounts.services import parse_phone
 from media.images import Upload
 from smimso.errors import InvalidInput, NotFound
+from smimso.login_names import normalize_email
 
 MAX_RESULTS = 20
 _IMAGE_URL_FIELDS = {"avatar_url", "cover_url"}
@@ -86,7 +87,7 @@ def search_members(query: str) -> list[User]:
     if not words:
         raise InvalidInput("search_query_required")
     members = User.objects.active()
-    matches = members.named(words) | members.filter(email=words.lower())
+    matches = members.named(words) | members.filter(email=normalize_email(words))
     return list(matches.order_by("first_name", "last_name", "pk")[:MAX_RESULTS])
 
 

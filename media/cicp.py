@@ -1,7 +1,8 @@
 """Code points of ITU-T H.273 for colors, in PNG's cICP chunk and the `colr` box of AVIF and HEIC.
 
-As in Chromium, the transfer of BT.709 and its relatives counts as that of sRGB, and pictures in
-high dynamic range are compressed to a display that shows 203 cd/m² as white.
+Browsers are followed: the transfer of BT.709 and its relatives is the gamma of a television (2.4,
+BT.1886) in PNG; in AVIF and HEIC, where encoders write it by default, it counts as that of sRGB.
+Pictures in high dynamic range are compressed to the range of a monitor.
 """
 
 import struct
@@ -17,6 +18,8 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MAX_CHUNKS = 1000  # before the pixels
 _REFERENCE_WHITE = 203.0  # cd/m², ITU-R BT.2408
 _PEAK = 1000.0  # cd/m², the luminance that becomes white
+_TELEVISION_TRANSFERS = (1, 6, 11, 14, 15)
+_SRGB_TRANSFER = 13
 _PRIMARIES = {  # x and y of white, red, green and blue
     1: (0.3127, 0.3290, 0.640, 0.330, 0.300, 0.600, 0.150, 0.060),  # BT.709, sRGB
     4: (0.310, 0.316, 0.67, 0.33, 0.21, 0.71, 0.14, 0.08),  # BT.470 M
@@ -64,11 +67,11 @@ def code_points_profile(code_points: CodePoints) -> bytes | None:
 def _read_png(data: bytes) -> CodePoints | None:
     at = 8
     for _ in range(_MAX_CHUNKS):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        if kind == b"cICP" and length == 4:
+        length, chunk_type = struct.unpack_from(">I4s", data, at)
+        if chunk_type == b"cICP" and length == 4:
             primaries, transfer, matrix, full_range = data[at + 8 : at + 12]
             return None if matrix else CodePoints(primaries, transfer, bool(full_range))
-        if kind in (b"IDAT", b"IEND"):
+        if chunk_type in (b"IDAT", b"IEND"):
             return None
         at += 12 + length
     return None
@@ -80,8 +83,10 @@ def _read_isobmff(data: bytes) -> CodePoints | None:
     if properties is None:
         return None
     for box in read_boxes(data, properties.body, properties.end):
-        if box.kind == b"colr" and data[box.body : box.body + 4] == b"nclx":
-            return CodePoints(*struct.unpack_from(">HH", data, box.body + 4))
+        if box.type == b"colr" and data[box.body : box.body + 4] == b"nclx":
+            primaries, transfer = struct.unpack_from(">HH", data, box.body + 4)
+            is_television = transfer in _TELEVISION_TRANSFERS
+            return CodePoints(primaries, _SRGB_TRANSFER if is_television else transfer)
     return None
 
 
@@ -115,7 +120,8 @@ def _compress(luminance: np.ndarray) -> np.ndarray:
 
 
 _TRANSFERS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
-    **dict.fromkeys((1, 6, 11, 13, 14, 15), linearize_srgb),
+    **dict.fromkeys(_TELEVISION_TRANSFERS, lambda codes: codes**2.4),
+    _SRGB_TRANSFER: linearize_srgb,
     4: lambda codes: codes**2.2,
     5: lambda codes: codes**2.8,
     7: _linearize_smpte_240,

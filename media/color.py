@@ -19,6 +19,7 @@ from media.icc import build_profile, color_space, reduce_profile
 _SRGB_CHROMATICITIES = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
 _SAME_COLOR = 1  # of 255; a profile that changes no channel by more counts as sRGB
 _CACHED_TRANSFORMS = 8
+_MIN_GAMMA = 0.1  # of PNG; the value of linear light is 1, that of a monitor 0.45
 _DESCRIPTIONS = ("code_points", "icc_profile", "srgb", "gamma", "chromaticity")  # in Image.info
 _MODES = {
     b"RGB ": ("RGB", "RGBA", "P", "PA", "L", "LA"),
@@ -85,12 +86,13 @@ def _profiles(image: Image.Image) -> Iterator[bytes]:
 
 def _png_profile(image: Image.Image) -> bytes | None:
     """Return the profile that gAMA and cHRM describe; as in browsers, one of them is enough."""
-    gamma = image.info.get("gamma")
+    gamma = image.info.get("gamma", 0)
+    has_gamma = _MIN_GAMMA <= gamma <= 1 / _MIN_GAMMA
     chromaticities = image.info.get("chromaticity")
-    if not gamma and not chromaticities:
+    if not has_gamma and not chromaticities:
         return None
     codes = np.arange(256) / 255
-    curve = codes ** (1 / gamma) if gamma else linearize_srgb(codes)
+    curve = codes ** (1 / gamma) if has_gamma else linearize_srgb(codes)
     try:
         return build_profile(chromaticities or _SRGB_CHROMATICITIES, curve)
     except ValueError:

@@ -90,9 +90,9 @@ def _read_tags(profile: bytes) -> dict[bytes, bytes]:
     return tags
 
 
-def _write_profile(kind: bytes, tags: dict[bytes, bytes]) -> bytes:
-    """Return a profile. kind: version, class, color space and connection space, 16 bytes."""
-    tags = {**tags, **_names(kind[0])}
+def _write_profile(header: bytes, tags: dict[bytes, bytes]) -> bytes:
+    """Return a profile. header: version, class, color space and connection space, 16 bytes."""
+    tags = {**tags, **_names(header[0])}
     offsets: dict[bytes, int] = {}  # equal contents are stored once
     table, body = struct.pack(">I", len(tags)), b""
     start = _HEADER_SIZE + 4 + 12 * len(tags)
@@ -101,7 +101,7 @@ def _write_profile(kind: bytes, tags: dict[bytes, bytes]) -> bytes:
             offsets[content] = start + len(body)
             body += content + bytes(-len(content) % 4)
         table += struct.pack(">4sII", name, offsets[content], len(content))
-    head = struct.pack(">I4x", start + len(body)) + kind + bytes(12) + b"acsp" + bytes(28)
+    head = struct.pack(">I4x", start + len(body)) + header + bytes(12) + b"acsp" + bytes(28)
     head += _xyz(_D50)[8:]
     return head.ljust(_HEADER_SIZE, b"\0") + table + body
 
@@ -169,10 +169,10 @@ def _reduce_stages(content: bytes) -> bytes:
 def _read_curves(content: bytes, at: int, count: int) -> bytes:
     curves = b""
     for _ in range(count if at else 0):
-        kind = content[at : at + 4]
-        if kind not in (b"curv", b"para"):
+        curve_type = content[at : at + 4]
+        if curve_type not in (b"curv", b"para"):
             raise ValueError("A curve of the profile has an unknown type")
-        curve = _REDUCE[kind](content[at:])
+        curve = _REDUCE[curve_type](content[at:])
         curve += bytes(-len(curve) % 4)
         curves += curve
         at += len(curve)

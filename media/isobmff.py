@@ -10,7 +10,7 @@ MAX_BOXES = 20_000  # in one box; films have a few hundred
 class Box(NamedTuple):
     """A box at `start`, whose contents are at `body` up to `end`, offsets in the file."""
 
-    kind: bytes
+    type: bytes
     start: int
     body: int
     end: int
@@ -26,7 +26,7 @@ def read_boxes(data: bytes | bytearray, start: int, end: int) -> Iterator[Box]:
             return
         if end - start < 8:
             raise ValueError("A box ends early")
-        size, kind = struct.unpack_from(">I4s", data, start)
+        size, box_type = struct.unpack_from(">I4s", data, start)
         body = start + 8
         if size == 1:
             size = int.from_bytes(data[body : body + 8], "big")
@@ -34,7 +34,7 @@ def read_boxes(data: bytes | bytearray, start: int, end: int) -> Iterator[Box]:
         box_end = start + size if size else end
         if not body <= box_end <= end:
             raise ValueError("A box reaches past its parent")
-        yield Box(bytes(kind), start, body, box_end)
+        yield Box(bytes(box_type), start, body, box_end)
         start = box_end
     raise ValueError("There are too many boxes")
 
@@ -51,9 +51,9 @@ def read_file(data: bytes) -> tuple[list[Box], int]:
 
 
 def find_box(data: bytes | bytearray, path: tuple[bytes, ...], start: int, end: int) -> Box | None:
-    """Return the first box at a path of kinds. Raises ValueError."""
+    """Return the first box at a path of types. Raises ValueError."""
     for box in read_boxes(data, start, end):
-        if box.kind == path[0]:
-            body = box.body + 4 if box.kind == b"meta" else box.body  # version and flags
+        if box.type == path[0]:
+            body = box.body + 4 if box.type == b"meta" else box.body  # version and flags
             return box if len(path) == 1 else find_box(data, path[1:], body, box.end)
     return None

@@ -5,7 +5,7 @@ lack is looked up in the full-text index, where the posts with a rare prefix are
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -25,6 +25,7 @@ MAX_OLDER_POSTS = 200
 MIN_RARE_PREFIX = 3  # letters; older posts are not searched for shorter prefixes, which are common
 MAX_TITLE_LENGTH = 80  # characters
 MAX_CANDIDATES = 2_000  # tags, and as many titles, that are compared with the typed words
+BATCH_SIZE = 200  # texts that are folded in one query
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def suggest(viewer: Viewer, typed: str) -> list[Suggestion]:
     """Return up to MAX_SUGGESTIONS: categories, tags, titles, the most frequent first within each.
 
     Each has a word that begins with the last word of `typed`, and all the words before it. Tags
-    and titles are spelled as the oldest of these posts spells them.
+    are spelled as the oldest of these posts spells them.
     """
     words = fold([typed])[0].split()[:MAX_TERMS]
     if not words:
@@ -57,32 +58,43 @@ def suggest(viewer: Viewer, typed: str) -> list[Suggestion]:
 
 def _rank(rows: list[tuple[datetime, str, list[str] | None]], words: list[str]) -> list[Suggestion]:
     oldest_first = sorted(rows, key=itemgetter(0))
+    tags = Counter(tag for *_, tags in oldest_first for tag in tags or [])
+    titles = Counter(title for _, title, _ in rows if len(title) <= MAX_TITLE_LENGTH)
     candidates: dict[SuggestionKind, list[str]] = {
         "category": list(Category.objects.values_list("name", flat=True)),
-        "tag": _most_frequent(tag for *_, tags in oldest_first for tag in tags or []),
-        "title": _most_frequent(
-            title for _, title, _ in oldest_first if len(title) <= MAX_TITLE_LENGTH
-        ),
+        "tag": _most_frequent(_merge_spellings(tags)),
+        "title": _most_frequent(titles),
     }
-    texts = [text for of_kind in candidates.values() for text in of_kind]
-    folded = dict(zip(texts, fold(texts), strict=True))
     unique: dict[str, Suggestion] = {}
-    for kind, of_kind in candidates.items():
-        matching = (text for text in of_kind if _matches(folded[text], words))
-        for text in islice(matching, MAX_SUGGESTIONS):
-            unique.setdefault(folded[text], Suggestion(text, kind))
+    for kind, texts in candidates.items():
+        for text, folded in islice(_matching(texts, words), MAX_SUGGESTIONS):
+            unique.setdefault(folded, Suggestion(text, kind))
     return list(unique.values())[:MAX_SUGGESTIONS]
 
 
-def _most_frequent(texts: Iterable[str]) -> list[str]:
-    """Return the most frequent texts, each as it is spelled first; see `text_key`."""
+def _matching(texts: list[str], words: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield the texts that match the words, each with its folded words.
+
+    They are folded a batch at a time, because most of those that are needed are in the first one.
+    """
+    for start in range(0, len(texts), BATCH_SIZE):
+        batch = texts[start : start + BATCH_SIZE]
+        for text, folded in zip(batch, fold(batch), strict=True):
+            if _matches(folded, words):
+                yield text, folded
+
+
+def _merge_spellings(counts: Counter[str]) -> Counter[str]:
+    """Count texts with the same `text_key` as one, which is spelled as the first of them."""
     spelling: dict[str, str] = {}
-    counts = Counter[str]()
-    for text in texts:
-        key = text_key(text)
-        spelling.setdefault(key, text)
-        counts[key] += 1
-    return [spelling[key] for key, _ in counts.most_common(MAX_CANDIDATES)]
+    merged = Counter[str]()
+    for text, count in counts.items():
+        merged[spelling.setdefault(text_key(text), text)] += count
+    return merged
+
+
+def _most_frequent(counts: Counter[str]) -> list[str]:
+    return [text for text, _ in counts.most_common(MAX_CANDIDATES)]
 
 
 def _matches(folded: str, words: list[str]) -> bool:

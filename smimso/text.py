@@ -14,6 +14,7 @@ from django.db.models import Func
 
 MAX_FOLDED_LENGTH = 2_000  # characters of a text that is asked; far more than its words are used
 MAX_WORD_LENGTH = 100  # characters; PostgreSQL rejects words of more than 2 kB
+MAX_STACKED_MARKS = 30  # on one letter, as in the stream-safe format of Unicode (UAX #15)
 UNIT = "_"  # joins the units of a word of a script without blanks
 
 
@@ -67,16 +68,22 @@ def text_key(text: str) -> str:
     Case, width, composition, blanks and invisible characters make no difference; accents do: "má"
     and "ma" are two texts.
     """
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    visible = (each for each in folded if not _is_invisible(each, unicodedata.category(each)))
-    return " ".join("".join(visible).split())
+    folded = text.casefold()
+    if not text.isascii():
+        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+        folded = "".join(
+            each
+            for each in folded
+            if each.isalnum() or not _is_invisible(each, unicodedata.category(each))
+        )
+    return " ".join(folded.split())
 
 
 # --- The definition in SQL ----------------------------------------------------------------------
 
-# Letters with a stroke and the like, which Unicode does not decompose.
+# Letters with a stroke and other variants, which Unicode does not decompose.
 _LETTERS = {
-    **dict(zip("ςđðɖłƚøħŧıƀȼɇǥɨɉɍʉɏƶⱥᵽ", "σdddllohtibcegijruyzap", strict=True)),
+    **dict(zip("ςđðɖłƚøħŧıƀȼɇǥɨɉɍʉɏƶⱥᵽىیک", "σdddllohtibcegijruyzapييك", strict=True)),
     **{"æ": "ae", "œ": "oe", "ß": "ss", "þ": "th"},
 }
 # Thai, Lao, Burmese, Khmer, kana, bopomofo, Han, Yi: they are written without blanks.
@@ -105,6 +112,11 @@ def _is_in(character: str, ranges: list[tuple[int, int]]) -> bool:
 def _is_invisible(character: str, category: str) -> bool:
     is_format = category == "Cf" and character != _ZERO_WIDTH_SPACE
     return is_format or _is_in(character, _INVISIBLE)
+
+
+def _is_mark(character: str, category: str) -> bool:
+    """Return True for a mark that normalization may reorder."""
+    return unicodedata.combining(character) != 0
 
 
 def _is_ignored(character: str, category: str) -> bool:
@@ -170,6 +182,7 @@ def fold_text_sql() -> str:
     indexes and renews the search documents. Texts are cut to 60,000 characters, because PostgreSQL
     refuses a tsvector of more than 1 MB, and so the write.
     """
+    mark = _character_class(_is_mark)
     unit = _character_class(_is_unit) + r"\U00020000-\U0003FFFF"
     single = {letter: other for letter, other in _LETTERS.items() if len(other) == 1}
     replaced = f"translate(folded, '{''.join(single)}', '{''.join(single.values())}')"
@@ -186,6 +199,8 @@ BEGIN
         folded := regexp_replace(lower(folded), '[^a-z0-9$]+', ' ', 'g');
         RETURN btrim(regexp_replace(replace(folded, '$', ' $ '), '  +', ' ', 'g'));
     END IF;
+    -- The time to normalize grows with the square of a stack's height.
+    folded := regexp_replace(folded, '([{mark}]{{{MAX_STACKED_MARKS}}})[{mark}]+', '\1', 'g');
     -- In upper case first: several letters may have one upper case (σ and ς, ı and i).
     folded := lower(upper(left(normalize(folded, NFKD), 60000)));
     folded := regexp_replace(folded, '[{_character_class(_is_ignored)}]+', '', 'g');

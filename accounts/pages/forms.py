@@ -64,7 +64,7 @@ class RegistrationForm(forms.Form):
         max_length=255,
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
     )
-    phone = forms.CharField(
+    phone = FormLineField(
         label=_("Phone (optional)"),
         max_length=20,
         required=False,

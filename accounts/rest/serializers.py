@@ -42,7 +42,7 @@ class RegistrationSerializer(serializers.Serializer):
     )
     first_name = LineField(max_length=100)
     last_name = LineField(max_length=100, allow_blank=True, default="")
-    phone = serializers.CharField(
+    phone = LineField(
         max_length=20, allow_blank=True, allow_null=True, required=False, default=None
     )
     date_of_birth = BlankAsNoneDateField(
@@ -89,7 +89,7 @@ class ProfileFormSerializer(serializers.Serializer):
 
     first_name = LineField(max_length=100, required=False)
     last_name = LineField(max_length=100, allow_blank=True, required=False)
-    phone = serializers.CharField(max_length=20, allow_blank=True, allow_null=True, required=False)
+    phone = LineField(max_length=20, allow_blank=True, allow_null=True, required=False)
     date_of_birth = BlankAsNoneDateField(
         allow_null=True, required=False, validators=[validate_past_date]
     )

@@ -39,9 +39,9 @@ _RECORDINGS: dict[str, Callable[[bytes], bytes]] = {
 
 
 def strip_metadata(data: bytes, image_format: str) -> bytes:
-    """Return a picture without its metadata. image_format: one of Pillow.
+    """Return a picture without its metadata. image_format: its name in Pillow, such as "JPEG".
 
-    Raises ValueError if the structure of the file is invalid.
+    Raises ValueError if the structure of the file is invalid, KeyError for other formats.
     """
     return _strip(data, _PICTURES[image_format])
 

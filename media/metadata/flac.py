@@ -20,11 +20,11 @@ def clean_blocks(out: bytearray, at: int, end: int) -> int:
     for _ in range(_MAX_BLOCKS):
         if at + 4 > end:
             break
-        kind, size = out[at] & ~_LAST, int.from_bytes(out[at + 1 : at + 4], "big")
+        block_type, size = out[at] & ~_LAST, int.from_bytes(out[at + 1 : at + 4], "big")
         is_last = out[at] & _LAST
         if at + 4 + size > end:
             break
-        if kind not in (_STREAM_INFO, _SEEK_TABLE):
+        if block_type not in (_STREAM_INFO, _SEEK_TABLE):
             out[at] = is_last | _PADDING
             out[at + 4 : at + 4 + size] = bytes(size)
         at += 4 + size

@@ -24,7 +24,7 @@ _BIT_RATES = {  # kbit/s by layer for MPEG 1, and for its later versions
 }
 _SAMPLE_RATES = (44_100, 48_000, 32_000)  # of MPEG 1; those of MPEG 2 and 2.5 are 1/2 and 1/4
 _RATE_DIVISORS = {3: 1, 2: 2, 0: 4}  # by the bits of the version
-_ID3_HEAD, _OLD_ID3_SIZE = 10, 128  # bytes
+_ID3_HEAD, _ID3_VERSION, _OLD_ID3_SIZE = 10, 5, 128  # bytes; flags follow the version
 
 # Returns the size of the frame at a position, in bytes, and what all frames of a file share.
 _ReadHead = Callable[[bytes, int], tuple[int, object]]
@@ -52,11 +52,12 @@ def strip_amr(data: bytes) -> bytes:
 def _keep_frames(data: bytes, read_head: _ReadHead) -> bytes:
     out = bytearray(len(data))
     start = at = _skip_id3(data)
-    out[:start] = data[: min(start, _ID3_HEAD)].ljust(start, b"\0")  # a tag without contents
+    if start:  # a tag without contents stays
+        out[:_ID3_HEAD] = data[:_ID3_VERSION] + b"\0" + data[_ID3_VERSION + 1 : _ID3_HEAD]
     end = len(data) - _OLD_ID3_SIZE if data[-_OLD_ID3_SIZE:].startswith(b"TAG") else len(data)
     has_frames, lost = False, 0
-    while (found := _SYNC.search(data, at, end)) is not None:
-        at = found.start()
+    while (match := _SYNC.search(data, at, end)) is not None:
+        at = match.start()
         chain_end, count = _follow_frames(data, at, end, read_head)
         if count >= _MIN_CHAIN or (count and at == start):
             out[at:chain_end] = data[at:chain_end]
@@ -73,10 +74,10 @@ def _keep_frames(data: bytes, read_head: _ReadHead) -> bytes:
 def _follow_frames(data: bytes, at: int, end: int, read_head: _ReadHead) -> tuple[int, int]:
     """Return the end and the number of the frames that follow each other from a position on."""
     size, shared = read_head(data, at)
-    count, kind = 0, shared
-    while size and kind == shared:
+    count, current = 0, shared
+    while size and current == shared:
         at, count = at + size, count + 1
-        size, kind = read_head(data, at) if at < end else (0, None)
+        size, current = read_head(data, at) if at < end else (0, None)
     return min(at, end), count
 
 

@@ -30,7 +30,7 @@ _PROPERTY_SIZES = {  # bytes; None: as large as it is
     **{b"clli": 4, b"mdcv": 24, b"a1op": 1, b"a1lx": None, b"cmpd": None, b"uncC": None},
     **{b"av1C": None, b"avcC": None, b"vvcC": None, b"j2kH": None, b"jpgC": None, b"lhvC": None},
 }
-_PARAMETER_SETS = (32, 33, 34)  # kinds of HEVC units: those of video, sequence and picture
+_PARAMETER_SETS = (32, 33, 34)  # types of HEVC units: those of video, sequence and picture
 
 
 class _Item(NamedTuple):
@@ -68,10 +68,10 @@ class _Meta:
 
     def __init__(self, data: bytes, meta: Box) -> None:
         self.data = data
-        self.boxes = {box.kind: box for box in read_boxes(data, meta.body + 4, meta.end)}
+        self.boxes = {box.type: box for box in read_boxes(data, meta.body + 4, meta.end)}
         pitm = self._reader(b"pitm")
         self.primary = pitm.number(4 if pitm.version else 2)
-        self.kinds = dict(self._read_kinds())
+        self.types = dict(self._read_types())
         self.items = dict(self._read_locations())
         self.references = list(self._read_references())
         properties = self.boxes.get(b"iprp")
@@ -79,24 +79,24 @@ class _Meta:
         self.properties = list(read_boxes(data, ipco.body, ipco.end)) if ipco else []
         self.associations = dict(self._read_associations())
 
-    def property_of(self, item_id: int, kind: bytes) -> bytes:
+    def property_of(self, item_id: int, box_type: bytes) -> bytes:
         for association in self.associations.get(item_id, []):
             box = self.properties[association.number - 1]
-            if box.kind == kind:
+            if box.type == box_type:
                 return self.data[box.body : box.end]
         return b""
 
-    def _reader(self, kind: bytes) -> _Reader:
-        if kind not in self.boxes:
-            raise ValueError(f"There is no {kind.decode()} box")
-        return _Reader(self.data, self.boxes[kind])
+    def _reader(self, box_type: bytes) -> _Reader:
+        if box_type not in self.boxes:
+            raise ValueError(f"There is no {box_type.decode()} box")
+        return _Reader(self.data, self.boxes[box_type])
 
-    def _read_kinds(self) -> Iterator[tuple[int, bytes]]:
+    def _read_types(self) -> Iterator[tuple[int, bytes]]:
         iinf = self._reader(b"iinf")
         iinf.number(4 if iinf.version else 2)
         for box in read_boxes(self.data, *iinf.rest()):
             infe = _Reader(self.data, box)
-            if box.kind != b"infe" or infe.version < 2:
+            if box.type != b"infe" or infe.version < 2:
                 raise ValueError("An item has an unknown version")
             item_id = infe.number(4 if infe.version > 2 else 2)
             infe.number(2)
@@ -135,12 +135,12 @@ class _Meta:
             total += count
             if total > _MAX_REFERENCES:
                 raise ValueError("There are too many references")
-            yield box.kind, from_id, [reader.number(size) for _ in range(count)]
+            yield box.type, from_id, [reader.number(size) for _ in range(count)]
 
     def _read_associations(self) -> Iterator[tuple[int, list[_Property]]]:
         iprp = self.boxes.get(b"iprp")
         for box in read_boxes(self.data, iprp.body, iprp.end) if iprp else ():
-            if box.kind != b"ipma":
+            if box.type != b"ipma":
                 continue
             ipma = _Reader(self.data, box)
             width = 2 if ipma.flags & 1 else 1
@@ -148,8 +148,11 @@ class _Meta:
                 item_id = ipma.number(4 if ipma.version else 2)
                 values = [ipma.number(width) for _ in range(ipma.number(1))]
                 essential = 0x80 << 8 * (width - 1)
-                found = [_Property(v & ~essential, bool(v & essential)) for v in values]
-                yield item_id, [each for each in found if 0 < each.number <= len(self.properties)]
+                properties = [_Property(v & ~essential, bool(v & essential)) for v in values]
+                yield (
+                    item_id,
+                    [each for each in properties if 0 < each.number <= len(self.properties)],
+                )
 
 
 def strip_heif(data: bytes) -> bytes:
@@ -157,9 +160,9 @@ def strip_heif(data: bytes) -> bytes:
     boxes, end = read_file(data)
     ranges = SampleRanges(data)
     for box in boxes:
-        if box.kind == b"meta":
+        if box.type == b"meta":
             out[box.start : box.end] = _rebuild_meta(_Meta(data, box), box.end - box.start, ranges)
-        elif box.kind not in _TOP:
+        elif box.type not in _TOP:
             blank(out, box)
     clean_movie(out, boxes, ranges)
     return bytes(out[:end])
@@ -178,7 +181,7 @@ def _rebuild_meta(meta: _Meta, size: int, ranges: SampleRanges) -> bytes:
     content = b"".join(
         (
             _full_box(b"pitm", _id(meta.primary, wide), version=int(wide)),
-            _write_kinds(meta, kept, wide),
+            _write_types(meta, kept, wide),
             _write_locations(meta, kept, wide),
             _write_references(meta, kept, wide),
             _write_properties(meta, kept, wide),
@@ -198,10 +201,10 @@ def _rebuild_meta(meta: _Meta, size: int, ranges: SampleRanges) -> bytes:
 def _find_items(meta: _Meta) -> list[int]:
     """Return the ids of the items that the primary picture is made of."""
     parts: dict[int, list[int]] = defaultdict(list)
-    for kind, from_id, to_ids in meta.references:
-        if kind == b"dimg":
+    for reference_type, from_id, to_ids in meta.references:
+        if reference_type == b"dimg":
             parts[from_id] += to_ids
-        elif kind == b"auxl" and _is_alpha(meta.property_of(from_id, b"auxC")):
+        elif reference_type == b"auxl" and _is_alpha(meta.property_of(from_id, b"auxC")):
             for to_id in to_ids:
                 parts[to_id].append(from_id)
     kept: set[int] = set()
@@ -211,7 +214,7 @@ def _find_items(meta: _Meta) -> list[int]:
         if item_id in kept:
             continue
         kept.add(item_id)
-        if meta.kinds.get(item_id) not in _CODED | _DERIVED or item_id not in meta.items:
+        if meta.types.get(item_id) not in _CODED | _DERIVED or item_id not in meta.items:
             raise ValueError("The picture is made of unknown items")
         following += parts[item_id]
     if len(kept) > _MAX_ITEMS:
@@ -223,10 +226,10 @@ def _is_alpha(auxiliary: bytes) -> bool:
     return auxiliary[4:].partition(b"\0")[0] in _ALPHA
 
 
-def _write_kinds(meta: _Meta, kept: list[int], wide: bool) -> bytes:
+def _write_types(meta: _Meta, kept: list[int], wide: bool) -> bytes:
     entries = [
         _full_box(
-            b"infe", _id(item_id, wide) + bytes(2) + meta.kinds[item_id] + b"\0", 3 if wide else 2
+            b"infe", _id(item_id, wide) + bytes(2) + meta.types[item_id] + b"\0", 3 if wide else 2
         )
         for item_id in kept
     ]
@@ -247,11 +250,11 @@ def _write_locations(meta: _Meta, kept: list[int], wide: bool) -> bytes:
 
 def _write_references(meta: _Meta, kept: list[int], wide: bool) -> bytes:
     content, known = b"", set(kept)
-    for kind, from_id, to_ids in meta.references:
+    for reference_type, from_id, to_ids in meta.references:
         ids = [to_id for to_id in to_ids if to_id in known]
-        if kind in (b"dimg", b"auxl", b"prem") and from_id in known and ids:
+        if reference_type in (b"dimg", b"auxl", b"prem") and from_id in known and ids:
             numbers = struct.pack(">H", len(ids)) + b"".join(_id(to_id, wide) for to_id in ids)
-            content += _box(kind, _id(from_id, wide) + numbers)
+            content += _box(reference_type, _id(from_id, wide) + numbers)
     return _full_box(b"iref", content, version=int(wide)) if content else b""
 
 
@@ -279,20 +282,20 @@ def _write_properties(meta: _Meta, kept: list[int], wide: bool) -> bytes:
 def _rebuild_property(data: bytes, box: Box) -> bytes:
     """Return a property with its known fields; nothing if the pixels do not need it."""
     content = data[box.body : box.end]
-    if box.kind == b"colr":
+    if box.type == b"colr":
         content = _rebuild_color(content)
-    elif box.kind == b"auxC":
+    elif box.type == b"auxC":
         urn = content[4:].partition(b"\0")[0]
         content = bytes(4) + urn + b"\0" if urn in _ALPHA else b""
-    elif box.kind == b"hvcC":
+    elif box.type == b"hvcC":
         content = _rebuild_hevc(content)
-    elif box.kind == b"pixi":
+    elif box.type == b"pixi":
         content = content[: 5 + content[4]]
-    elif box.kind in _PROPERTY_SIZES:
-        content = content[: _PROPERTY_SIZES[box.kind]]
+    elif box.type in _PROPERTY_SIZES:
+        content = content[: _PROPERTY_SIZES[box.type]]
     else:
         content = b""
-    return _box(box.kind, content) if content else b""
+    return _box(box.type, content) if content else b""
 
 
 def _rebuild_color(content: bytes) -> bytes:
@@ -334,9 +337,9 @@ def _id(item_id: int, wide: bool) -> bytes:
     return struct.pack(">I" if wide else ">H", item_id)
 
 
-def _box(kind: bytes, content: bytes | bytearray) -> bytes:
-    return struct.pack(">I4s", 8 + len(content), kind) + content
+def _box(box_type: bytes, content: bytes | bytearray) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), box_type) + content
 
 
-def _full_box(kind: bytes, content: bytes, version: int = 0, flags: int = 0) -> bytes:
-    return _box(kind, struct.pack(">I", version << 24 | flags) + content)
+def _full_box(box_type: bytes, content: bytes, version: int = 0, flags: int = 0) -> bytes:
+    return _box(box_type, struct.pack(">I", version << 24 | flags) + content)

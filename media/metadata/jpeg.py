@@ -2,6 +2,7 @@
 
 import re
 import struct
+from collections.abc import Iterator
 
 from media.icc import reduce_profile
 
@@ -25,24 +26,7 @@ def strip_jpeg(data: bytes) -> bytes:
     jfif, adobe, profile = b"", b"", _Profile()
     components: set[int] = set()  # that have been scanned
     is_progressive = False
-    at = 2
-    for _ in range(_MAX_MARKERS):
-        found = _MARKER.search(data, at)
-        if found is None:
-            raise ValueError("The JPEG has no end")
-        marker, start = data[found.start() + 1], found.end()
-        if marker == _END:
-            head = [data[:2], jfif, *profile.segments(), adobe]
-            return b"".join([*head, *parts, b"\xff\xd9"])
-        if marker in _REFUSED:
-            raise ValueError("The JPEG has an unknown marker")
-        if marker in _ALONE:
-            at = start
-            continue
-        at = start + struct.unpack_from(">H", data, start)[0]
-        payload = data[start + 2 : at]
-        if at > len(data):
-            raise ValueError("The JPEG ends early")
+    for marker, payload, pixels in _read_segments(data):
         if marker == _JFIF and payload[:5] == b"JFIF\0" and len(payload) >= 12:
             jfif = jfif or _segment(_JFIF, payload[:12] + b"\0\0")  # without a thumbnail
         elif marker == _ADOBE and payload[:5] == b"Adobe" and len(payload) >= 12:
@@ -50,23 +34,49 @@ def strip_jpeg(data: bytes) -> bytes:
         elif marker == _ICC:
             profile.add(payload)
         elif marker == _SCAN:
-            end = _find_end_of_scan(data, at)
             scanned = set(payload[1 : 1 + 2 * payload[0] : 2])
             if is_progressive or not scanned <= components:
-                parts += [_segment(_SCAN, payload), data[at:end].rstrip(b"\xff")]
+                parts += [_segment(_SCAN, payload), pixels]
             components |= scanned
-            at = end
         elif marker in _PICTURE:
             is_progressive = is_progressive or marker in _PROGRESSIVE
             parts.append(_segment(marker, payload[:2] if marker == _LINES else payload))
+    return b"".join([data[:2], jfif, *profile.segments(), adobe, *parts, b"\xff\xd9"])
+
+
+def _read_segments(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Yield marker, payload, and compressed pixels behind it, up to the end of the picture.
+
+    Bytes between segments are skipped, as decoders do. Raises ValueError.
+    """
+    at = 2
+    for _ in range(_MAX_MARKERS):
+        match = _MARKER.search(data, at)
+        if match is None:
+            raise ValueError("The JPEG has no end")
+        marker, at = data[match.start() + 1], match.end()
+        if marker == _END:
+            return
+        if marker in _REFUSED:
+            raise ValueError("The JPEG has an unknown marker")
+        if marker in _ALONE:
+            continue
+        start, at = at + 2, at + struct.unpack_from(">H", data, at)[0]
+        if not start <= at <= len(data):
+            raise ValueError("A JPEG segment has an impossible size")
+        payload, pixels = data[start:at], b""
+        if marker == _SCAN:
+            end = _find_end_of_scan(data, at)
+            pixels, at = data[at:end].rstrip(b"\xff"), end
+        yield marker, payload, pixels
     raise ValueError("The JPEG has too many markers")
 
 
 def _find_end_of_scan(data: bytes, at: int) -> int:
-    found = _END_OF_SCAN.search(data, at)
-    if found is None:
+    match = _END_OF_SCAN.search(data, at)
+    if match is None:
         raise ValueError("The JPEG has no end")
-    return found.start()
+    return match.start()
 
 
 def _segment(marker: int, payload: bytes) -> bytes:

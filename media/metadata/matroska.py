@@ -7,15 +7,18 @@ The file keeps its length and all offsets: an element that pictures and sounds d
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from media.metadata.ogg import VORBIS_COMMENT, blank_comments
+from media.metadata.flac import clean_blocks
+from media.metadata.ogg import THEORA_COMMENT, VORBIS_COMMENT, blank_comments
 
 _MAX_ELEMENTS = 250_000  # an hour of speech has 180,000
 _VOID = 0xEC
 _HEADER, _SEGMENT, _CLUSTER, _TRACKS, _ENTRY = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0x1654AE6B, 0xAE
 _SEEK_HEAD, _INFO, _CUES = 0x114D9B74, 0x1549A966, 0x1C53BB6B
 _APPLICATIONS = {0x4D80, 0x5741}  # obligatory texts: they become empty
+_VIDEO, _AUDIO = 0xE0, 0xE1
 _GROUP, _SIMPLE_BLOCK, _BLOCK = 0xA0, 0xA3, 0xA1
 _NUMBER, _TYPE, _CODEC, _PRIVATE = 0xD7, 0x83, 0x86, 0x63A2
+_COMMENT_HEADS = {b"A_VORBIS": VORBIS_COMMENT, b"V_THEORA": THEORA_COMMENT}
 _KEPT_TYPES = (1, 2)  # video and audio; drones record places in subtitles
 _IN_CLUSTER = {0xE7, 0xA7, 0xAB, _SIMPLE_BLOCK, _GROUP}
 _CHILDREN: dict[int, set[int]] = {  # that are kept
@@ -24,8 +27,22 @@ _CHILDREN: dict[int, set[int]] = {  # that are kept
     _TRACKS: {_ENTRY},
     _ENTRY: {
         *(_NUMBER, 0x73C5, _TYPE, 0xB9, 0x88, 0x55AA, 0x9C, 0x6DE7, 0x6DF8, 0x23E383, 0x234E7A),
-        *(0x23314F, 0x55EE, 0x22B59C, _CODEC, _PRIVATE, 0xAA, 0x56AA, 0x56BB, 0xE0, 0xE1, 0x6D80),
+        *(
+            0x23314F,
+            0x55EE,
+            0x22B59C,
+            _CODEC,
+            _PRIVATE,
+            0xAA,
+            0x56AA,
+            0x56BB,
+            _VIDEO,
+            _AUDIO,
+            0x6D80,
+        ),
     },
+    _VIDEO: {0x9A, 0x9D, 0x53B8, 0x53C0, *range(0x54AA, 0x54BB), 0xB0, 0xBA, 0x55B0, 0x7670},
+    _AUDIO: {0xB5, 0x78B5, 0x9F, 0x6264},
     _CLUSTER: _IN_CLUSTER,
     _GROUP: {_BLOCK, 0x9B, 0xFB, 0x75A2, 0x75A1},
 }
@@ -82,12 +99,19 @@ class _Walker:
         if self._unsigned(fields.get(_TYPE)) not in _KEPT_TYPES:
             return False
         self._tracks.add(self._unsigned(fields.get(_NUMBER)))
-        codec, private = fields.get(_CODEC), fields.get(_PRIVATE)
-        if codec and private and self.out[codec.body : codec.end].startswith(b"A_VORBIS"):
-            self._blank_vorbis_comments(private)
+        if _CODEC in fields and _PRIVATE in fields:
+            self._clean_private(fields[_CODEC], fields[_PRIVATE])
         return True
 
-    def _blank_vorbis_comments(self, private: _Element) -> None:
+    def _clean_private(self, codec: _Element, private: _Element) -> None:
+        """Clear the comments in the headers of a codec."""
+        name = bytes(self.out[codec.body : codec.end])
+        if name == b"A_FLAC":
+            clean_blocks(self.out, private.body + 4, private.end)
+        elif name in _COMMENT_HEADS:
+            self._clear_second_packet(private, _COMMENT_HEADS[name])
+
+    def _clear_second_packet(self, private: _Element, head: bytes) -> None:
         """Clear the second one of three packets, whose sizes stand before them (Xiph lacing)."""
         at, sizes = private.body + 1, []
         for _ in range(2):
@@ -98,9 +122,9 @@ class _Walker:
             at += 1
         start = at + sizes[0]
         packet = self.out[start : start + sizes[1]]
-        if start + sizes[1] > private.end or not packet.startswith(VORBIS_COMMENT):
-            raise ValueError("The headers of a Vorbis track are malformed")
-        self.out[start : start + sizes[1]] = blank_comments(bytes(packet), VORBIS_COMMENT)
+        if start + sizes[1] > private.end:
+            raise ValueError("The headers of a track are malformed")
+        self.out[start : start + sizes[1]] = blank_comments(bytes(packet), head)
 
     def _unsigned(self, element: _Element | None) -> int:
         return int.from_bytes(self.out[element.body : element.end][:8], "big") if element else 0

@@ -67,7 +67,7 @@ def strip_movie(data: bytes) -> bytes:
     boxes, end = read_file(data)
     clean_movie(out, boxes, SampleRanges(data))
     for box in boxes:
-        if box.kind not in _TOP:
+        if box.type not in _TOP:
             blank(out, box)
     return bytes(out[:end])
 
@@ -79,22 +79,22 @@ def clean_movie(out: bytearray, boxes: list[Box], ranges: SampleRanges) -> None:
     """
     sizes: dict[int, int] = {}  # of samples in fragments, by track
     for box in boxes:
-        if box.kind == b"moov":
+        if box.type == b"moov":
             children = list(read_boxes(out, box.body, box.end))
-            traks = [child for child in children if child.kind == b"trak"]
+            traks = [child for child in children if child.type == b"trak"]
             kept = [trak for trak in traks if _handler_of(out, trak) in _VISUAL + _AUDIBLE]
             ranges.add_movie(traks, kept)
             sizes |= dict.fromkeys((_track_id(out, trak) for trak in kept), 0)
             sizes |= _default_sizes(out, box, sizes.keys())
             _clean(out, box, set(traks) - set(kept))
-        elif box.kind == b"moof":
+        elif box.type == b"moof":
             children = list(read_boxes(out, box.body, box.end))
-            trafs = {traf: _fragment_id(out, traf) for traf in children if traf.kind == b"traf"}
+            trafs = {traf: _fragment_id(out, traf) for traf in children if traf.type == b"traf"}
             for traf, track_id in trafs.items():
                 if track_id in sizes:
                     ranges.add_fragment(box, traf, sizes[track_id])
             _clean(out, box, {traf for traf, track_id in trafs.items() if track_id not in sizes})
-    ranges.blank_others(out, [box for box in boxes if box.kind == b"mdat"])
+    ranges.blank_others(out, [box for box in boxes if box.type == b"mdat"])
 
 
 def blank(out: bytearray, box: Box) -> None:
@@ -127,20 +127,20 @@ def _fragment_id(out: bytearray, traf: Box) -> int:
 def _default_sizes(out: bytearray, moov: Box, track_ids: Collection[int]) -> dict[int, int]:
     mvex = find_box(out, (b"mvex",), moov.body, moov.end)
     boxes = read_boxes(out, mvex.body, mvex.end) if mvex else ()
-    rows = [struct.unpack_from(">5I", out, box.body) for box in boxes if box.kind == b"trex"]
+    rows = [struct.unpack_from(">5I", out, box.body) for box in boxes if box.type == b"trex"]
     return {track_id: size for _, track_id, _, _, size in rows if track_id in track_ids}
 
 
 def _clean(out: bytearray, parent: Box, dropped: Collection[Box], handler: bytes = b"") -> None:
     """Keep only the known children of a box. handler: the type of the track that it belongs to."""
     for box in list(read_boxes(out, parent.body, parent.end)):
-        if box.kind not in _CONTAINERS[parent.kind] or box in dropped:
+        if box.type not in _CONTAINERS[parent.type] or box in dropped:
             blank(out, box)
-        elif box.kind == b"trak":
+        elif box.type == b"trak":
             _clean(out, box, dropped, _handler_of(out, box))
-        elif box.kind in _CONTAINERS:
+        elif box.type in _CONTAINERS:
             _clean(out, box, dropped, handler)
-        elif box.kind == b"stsd":
+        elif box.type == b"stsd":
             for description in read_boxes(out, box.body + 8, box.end):
                 _clean_description(out, description, is_visual=handler in _VISUAL)
         else:
@@ -150,16 +150,16 @@ def _clean(out: bytearray, parent: Box, dropped: Collection[Box], handler: bytes
 def _clean_fields(out: bytearray, box: Box) -> None:
     """Clear times, names and addresses, and what follows the known fields of a box."""
     version = out[box.body]
-    if box.kind in _TIMES:
+    if box.type in _TIMES:
         clear(out, box.body + 4, box.body + (20 if version else 12))
-    if box.kind in _SIZES:
-        clear(out, box.body + _SIZES[box.kind][version], box.end)
-    elif box.kind in _ENTRY_SIZES:
+    if box.type in _SIZES:
+        clear(out, box.body + _SIZES[box.type][version], box.end)
+    elif box.type in _ENTRY_SIZES:
         count = struct.unpack_from(">I", out, box.body + 4)[0]
-        clear(out, box.body + 8 + count * _ENTRY_SIZES[box.kind][version], box.end)
-    elif box.kind == b"hdlr":
+        clear(out, box.body + 8 + count * _ENTRY_SIZES[box.type][version], box.end)
+    elif box.type == b"hdlr":
         clear(out, box.body + 12, box.end)
-    elif box.kind == b"dref":
+    elif box.type == b"dref":
         for entry in list(read_boxes(out, box.body + 8, box.end)):
             clear(out, entry.body, entry.end)
             if entry.end - entry.body >= 4:
@@ -172,12 +172,12 @@ def _clean_description(out: bytearray, description: Box, *, is_visual: bool) -> 
     if is_visual:
         clear(out, description.body + 42, min(description.body + 74, description.end))
     for box in _decoder_boxes(out, description, (_VISUAL_HEAD,) if is_visual else _AUDIO_HEADS):
-        is_profile = box.kind == b"colr" and out[box.body : box.body + 4] in (b"prof", b"rICC")
-        if box.kind not in _DECODER_BOXES or is_profile:
+        is_profile = box.type == b"colr" and out[box.body : box.body + 4] in (b"prof", b"rICC")
+        if box.type not in _DECODER_BOXES or is_profile:
             blank(out, box)
-        elif box.kind == b"wave":
+        elif box.type == b"wave":
             _clean(out, box, ())
-        elif box.kind == b"dfLa":
+        elif box.type == b"dfLa":
             clean_blocks(out, box.body + 4, box.end)
 
 

@@ -9,12 +9,12 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-VORBIS_COMMENT = b"\x03vorbis"
+VORBIS_COMMENT, THEORA_COMMENT = b"\x03vorbis", b"\x81theora"
 _MAX_PAGES = 100_000  # half an hour of speech, if each page is a single packet
 _COMMENT_HEADS = {  # of the second packet, by the beginning of the first one
     b"OpusHead": b"OpusTags",
     b"\x01vorbis": VORBIS_COMMENT,
-    b"\x80theora": b"\x81theora",
+    b"\x80theora": THEORA_COMMENT,
     b"Speex   ": b"",
 }
 _FLAC = b"\x7fFLAC"  # its first packet is followed by the blocks of a FLAC file

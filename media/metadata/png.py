@@ -23,39 +23,39 @@ def strip_png(data: bytes) -> bytes:
     seen: set[bytes] = set()
     at = _SIGNATURE_SIZE
     for _ in range(_MAX_CHUNKS):
-        length, kind = struct.unpack_from(">I4s", data, at)
+        length, chunk_type = struct.unpack_from(">I4s", data, at)
         start, at = at + 8, at + 12 + length
         if at > len(data):
             raise ValueError("A PNG chunk reaches past the end of the file")
-        content = _rebuild(kind, data[start : start + length], header)
-        if content is not None and (kind in _REPEATED or kind not in seen):
-            parts.append(_chunk(kind, content))
-            seen.add(kind)
-        if kind == b"IHDR":
+        content = _rebuild(chunk_type, data[start : start + length], header)
+        if content is not None and (chunk_type in _REPEATED or chunk_type not in seen):
+            parts.append(_chunk(chunk_type, content))
+            seen.add(chunk_type)
+        if chunk_type == b"IHDR":
             header = header or data[start : start + length]
-        elif kind == b"IEND":
+        elif chunk_type == b"IEND":
             return b"".join(parts)
     raise ValueError("The PNG has too many chunks")
 
 
-def _rebuild(kind: bytes, content: bytes, header: bytes) -> bytes | None:
+def _rebuild(chunk_type: bytes, content: bytes, header: bytes) -> bytes | None:
     """Return what the picture needs of a chunk; None if it needs nothing. header: of the IHDR."""
-    if kind in (b"IDAT", b"fdAT"):
+    if chunk_type in (b"IDAT", b"fdAT"):
         return content
-    if kind == b"iCCP":
+    if chunk_type == b"iCCP":
         return _rebuild_profile(content)
-    if kind in (b"PLTE", b"tRNS"):
+    if chunk_type in (b"PLTE", b"tRNS"):
         bit_depth, color_type = header[8:10]
-        if kind == b"tRNS":
+        if chunk_type == b"tRNS":
             return content[: _TRANSPARENCY_SIZES.get(color_type, 0)] or None
         # The palette of a true-color picture is only a suggestion.
         return content[: 3 << bit_depth] if color_type == _PALETTE else None
-    return content if len(content) in _SIZES.get(kind, ()) else None
+    return content if len(content) in _SIZES.get(chunk_type, ()) else None
 
 
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    checksum = zlib.crc32(kind + content)
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+def _chunk(chunk_type: bytes, content: bytes) -> bytes:
+    checksum = zlib.crc32(chunk_type + content)
+    return struct.pack(">I", len(content)) + chunk_type + content + struct.pack(">I", checksum)
 
 
 def _rebuild_profile(content: bytes) -> bytes | None:

@@ -23,7 +23,7 @@ _AIFF = (b"COMM", b"FVER", b"SSND")
 
 
 class _Chunk(NamedTuple):
-    kind: bytes  # that of a list is the type of the list
+    type: bytes  # that of a list is the type of the list
     start: int
     body: int
     end: int
@@ -33,7 +33,7 @@ def strip_riff(data: bytes) -> bytes:
     out = bytearray(data)
     end = 0
     for chunk in _read_chunks(out, 0, len(out)):
-        if out[chunk.start : chunk.start + 4] != b"RIFF" or chunk.kind not in _LISTS:
+        if out[chunk.start : chunk.start + 4] != b"RIFF" or chunk.type not in _LISTS:
             break
         _clean(out, chunk)
         end = chunk.end
@@ -44,23 +44,23 @@ def strip_riff(data: bytes) -> bytes:
 
 def strip_aiff(data: bytes) -> bytes:
     end = min(len(data), 8 + struct.unpack_from(">I", data, 4)[0])
-    chunks = {chunk.kind: chunk for chunk in _read_chunks(data, 12, end, ">")}
+    chunks = {chunk.type: chunk for chunk in _read_chunks(data, 12, end, ">")}
     body = data[8:12]
-    for kind in _AIFF:
-        if kind in chunks:
-            content = data[chunks[kind].start : chunks[kind].end]
+    for chunk_type in _AIFF:
+        if chunk_type in chunks:
+            content = data[chunks[chunk_type].start : chunks[chunk_type].end]
             body += content + bytes(len(content) % 2)
     return b"FORM" + struct.pack(">I", len(body)) + body
 
 
 def _clean(out: bytearray, parent: _Chunk) -> None:
-    is_media = parent.kind in (b"movi", b"rec ")
+    is_media = parent.type in (b"movi", b"rec ")
     for chunk in list(_read_chunks(out, parent.body, parent.end)):
-        is_of_stream = is_media and (chunk.kind[2:] in _AVI_MEDIA or chunk.kind[:2] == b"ix")
-        if not is_of_stream and chunk.kind not in _LISTS[parent.kind]:
+        is_of_stream = is_media and (chunk.type[2:] in _AVI_MEDIA or chunk.type[:2] == b"ix")
+        if not is_of_stream and chunk.type not in _LISTS[parent.type]:
             out[chunk.start : chunk.start + 4] = b"JUNK"
             out[chunk.start + 8 : chunk.end] = bytes(chunk.end - chunk.start - 8)
-        elif chunk.kind in _LISTS:
+        elif chunk.type in _LISTS:
             _clean(out, chunk)
 
 
@@ -69,12 +69,12 @@ def _read_chunks(data: bytes | bytearray, at: int, end: int, order: str = "<") -
     for _ in range(_MAX_CHUNKS):
         if at + 8 > end:
             return
-        kind, size = struct.unpack_from(f"{order}4sI", data, at)
+        chunk_type, size = struct.unpack_from(f"{order}4sI", data, at)
         body, chunk_end = at + 8, min(at + 8 + size, end)
-        if kind in (b"RIFF", b"LIST"):
-            kind, body = bytes(data[body : body + 4]), body + 4
+        if chunk_type in (b"RIFF", b"LIST"):
+            chunk_type, body = bytes(data[body : body + 4]), body + 4
         if body > chunk_end:
             raise ValueError("A list ends early")
-        yield _Chunk(kind, at, body, chunk_end)
+        yield _Chunk(chunk_type, at, body, chunk_end)
         at = min(chunk_end + size % 2, end)
     raise ValueError("There are too many chunks")

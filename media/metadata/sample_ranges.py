@@ -9,6 +9,7 @@ from media.isobmff import Box, find_box, read_boxes
 
 _MAX_TRACKS = 100
 _MAX_RANGES = 50_000
+_MAX_CHUNKS = 500_000  # three hours of sounds, if each is a chunk
 
 
 class SampleRanges:
@@ -22,6 +23,8 @@ class SampleRanges:
     def add(self, start: int, end: int) -> None:
         if len(self._ranges) == _MAX_RANGES:
             raise ValueError("There are too many runs of samples")
+        if not 0 <= start <= end <= len(self._data):
+            raise ValueError("A sample is outside of the file")
         self._ranges.append((start, end))
 
     def add_movie(self, traks: Sequence[Box], kept: Collection[Box]) -> None:
@@ -29,6 +32,8 @@ class SampleRanges:
         if len(traks) > _MAX_TRACKS:
             raise ValueError("There are too many tracks")
         offsets = {trak: self._chunk_offsets(trak) for trak in traks}
+        if sum(map(len, offsets.values())) > _MAX_CHUNKS:
+            raise ValueError("There are too many chunks of samples")
         all_starts = np.unique(np.concatenate([*offsets.values(), [len(self._data)]]))
         for trak in kept:
             starts = offsets[trak]
@@ -50,33 +55,48 @@ class SampleRanges:
             default_size = struct.unpack_from(">I", self._data, at)[0]
         start = base
         for box in read_boxes(self._data, traf.body, traf.end):
-            if box.kind == b"trun":
+            if box.type == b"trun":
                 start, end = self._run(box, base, start, default_size)
                 self.add(start, end)
                 start = end
 
     def blank_others(self, out: bytearray, media: Sequence[Box]) -> None:
         """Overwrite with zeros what no range covers of the media boxes."""
-        depth = np.zeros(len(out) + 1, np.int32)
-        ranges = np.array(self._ranges, dtype=np.int64).reshape(-1, 2)
-        for starts, ends in (*self._chunks, (ranges[:, 0], ranges[:, 1])):
-            if (starts < 0).any() or (starts > ends).any() or (ends > len(out)).any():
-                raise ValueError("A sample is outside of the file")
-            np.add.at(depth, starts, 1)
-            np.subtract.at(depth, ends, 1)
-        unused = np.cumsum(depth[:-1], dtype=np.int32) == 0
-        pixels = np.frombuffer(out, np.uint8)
+        unused = np.ones(len(out), np.bool_)
+        for start, end in self._merge():
+            unused[start:end] = False
+        values = np.frombuffer(out, np.uint8)
         for box in media:
-            pixels[box.body : box.end][unused[box.body : box.end]] = 0
+            np.putmask(values[box.body : box.end], unused[box.body : box.end], 0)
+
+    def _merge(self) -> list[tuple[int, int]]:
+        """Return all ranges in order, joined where they touch. Raises ValueError."""
+        ranges = np.array(self._ranges, dtype=np.int64).reshape(-1, 2)
+        starts = np.concatenate([ranges[:, 0], *(starts for starts, _ in self._chunks)])
+        ends = np.concatenate([ranges[:, 1], *(ends for _, ends in self._chunks)])
+        if not len(starts):
+            return []
+        if (starts < 0).any() or (starts > ends).any() or (ends > len(self._data)).any():
+            raise ValueError("A sample is outside of the file")
+        order = np.argsort(starts)
+        starts, ends = starts[order], np.maximum.accumulate(ends[order])
+        begins = np.append(True, starts[1:] > ends[:-1])
+        return list(
+            zip(starts[begins].tolist(), ends[np.append(begins[1:], True)].tolist(), strict=True)
+        )
 
     def _chunk_offsets(self, trak: Box) -> np.ndarray:
         boxes = self._sample_table(trak)
         if b"co64" in boxes:
             return self._table(boxes[b"co64"], 8, ">i8").astype(np.int64)
-        return self._table(boxes[b"stco"], 8, ">u4").astype(np.int64)
+        if b"stco" in boxes:
+            return self._table(boxes[b"stco"], 8, ">u4").astype(np.int64)
+        return np.empty(0, np.int64)
 
     def _chunk_ends(self, trak: Box, starts: np.ndarray, all_starts: np.ndarray) -> np.ndarray:
         boxes = self._sample_table(trak)
+        if not boxes.keys() >= {b"stsz", b"stsc"}:
+            raise ValueError("A track does not say its samples")
         stsz = boxes[b"stsz"]
         if any(self._data[stsz.body + 4 : stsz.body + 8]):
             # Samples of one size: in QuickTime files not always the size that is stated.
@@ -94,10 +114,7 @@ class SampleRanges:
     def _sample_table(self, trak: Box) -> dict[bytes, Box]:
         stbl = find_box(self._data, (b"mdia", b"minf", b"stbl"), trak.body, trak.end)
         boxes = read_boxes(self._data, stbl.body, stbl.end) if stbl else ()
-        found = {box.kind: box for box in boxes}
-        if b"stsz" not in found or b"stsc" not in found or not found.keys() & {b"stco", b"co64"}:
-            raise ValueError("A track has no samples")
-        return found
+        return {box.type: box for box in boxes}
 
     def _table(self, box: Box, head: int, dtype: str, columns: int = 0) -> np.ndarray:
         """Return the table of a box. head: bytes before it, the last 4 are the number of rows."""

@@ -13,20 +13,20 @@ _FRAME_HEAD = 16  # bytes
 
 def strip_webp(data: bytes) -> bytes:
     end = min(len(data), 8 + struct.unpack_from("<I", data, 4)[0])
-    chunks: dict[bytes, bytes] = {}  # the first one of each kind
+    chunks: dict[bytes, bytes] = {}  # the first one of each type
     frames: list[bytes] = []
-    for kind, content in _read_chunks(data, 12, end):
-        if kind == b"ANMF":
-            frames.append(_chunk(kind, _strip_frame(content)))
+    for chunk_type, content in _read_chunks(data, 12, end):
+        if chunk_type == b"ANMF":
+            frames.append(_chunk(chunk_type, _strip_frame(content)))
         else:
-            chunks.setdefault(kind, content)
+            chunks.setdefault(chunk_type, content)
     body = b"WEBP" + b"".join(_picture_chunks(chunks, frames))
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
 def _picture_chunks(chunks: dict[bytes, bytes], frames: list[bytes]) -> Iterator[bytes]:
     extended = chunks.get(b"VP8X")
-    still = [_chunk(kind, chunks[kind]) for kind in _PICTURE if kind in chunks][:1]
+    still = _select(chunks, *_PICTURE)[:1]
     if extended is None:
         yield from still
         return
@@ -39,28 +39,30 @@ def _picture_chunks(chunks: dict[bytes, bytes], frames: list[bytes]) -> Iterator
         yield _chunk(b"ANIM", chunks.get(b"ANIM", bytes(6))[:6])
         yield from frames
         return
-    if b"ALPH" in chunks:
-        yield _chunk(b"ALPH", chunks[b"ALPH"])
+    yield from _select(chunks, b"ALPH")
     yield from still
 
 
 def _strip_frame(content: bytes) -> bytes:
     chunks = dict(reversed(list(_read_chunks(content, _FRAME_HEAD, len(content)))))
-    kinds = [kind for kind in (b"ALPH", *_PICTURE) if kind in chunks]
-    return content[:_FRAME_HEAD] + b"".join(_chunk(kind, chunks[kind]) for kind in kinds)
+    return content[:_FRAME_HEAD] + b"".join(_select(chunks, b"ALPH", *_PICTURE))
+
+
+def _select(chunks: dict[bytes, bytes], *chunk_types: bytes) -> list[bytes]:
+    return [_chunk(each, chunks[each]) for each in chunk_types if each in chunks]
 
 
 def _read_chunks(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, bytes]]:
     for _ in range(_MAX_CHUNKS):
         if at + 8 > end:
             return
-        kind, length = struct.unpack_from("<4sI", data, at)
+        chunk_type, length = struct.unpack_from("<4sI", data, at)
         if at + 8 + length > end:
             raise ValueError("A WebP chunk reaches past the end of the file")
-        yield kind, data[at + 8 : at + 8 + length]
+        yield chunk_type, data[at + 8 : at + 8 + length]
         at += 8 + length + length % 2
     raise ValueError("The WebP has too many chunks")
 
 
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack("<4sI", kind, len(content)) + content + bytes(len(content) % 2)
+def _chunk(chunk_type: bytes, content: bytes) -> bytes:
+    return struct.pack("<4sI", chunk_type, len(content)) + content + bytes(len(content) % 2)

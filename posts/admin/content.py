@@ -23,6 +23,7 @@ from posts.files import access
 from posts.full_text import filter_by_words
 from posts.models import Post, PostImage
 from posts.tags import clean_tags
+from smimso.login_names import normalize_email
 from smimso.templatetags.isolation import bdi
 from smimso.web.text_fields import VisibleTextAdmin
 
@@ -59,7 +60,7 @@ def _retry(request: HttpRequest, image_ids: list[UUID]) -> None:
 def _find_posts(text: str) -> models.QuerySet[Post]:
     """Find posts of any visibility by full text, or by the author's e-mail address or an ID."""
     if re.fullmatch(r"\S+@\S+", text):
-        return Post.objects.filter(user__email=text.lower())
+        return Post.objects.filter(user__email=normalize_email(text))
     try:
         pk = UUID(text)
     except ValueError:

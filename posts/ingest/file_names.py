@@ -17,7 +17,7 @@ _DEVICE_WORDS = frozenset(
         r"\w+",
         """img imag image photo picture pic vid video mov mvimg pxl pano dsc dscn dscf dscimg cimg
         imgp kimg rimg hpim sdc gopr dji screenshot scan download unnamed untitled blob tmp jpg jpeg
-        png gif webp heic heif avif bmp tif tiff""",
+        png gif webp heic heif avif bmp tif tiff fullsizerender maxresdefault""",
     )
 )
 # Other words in front of or behind a device's numbers. By themselves they mean something.
@@ -25,26 +25,28 @@ _PREFIXES = frozenset(
     re.findall(
         r"\w+",
         """mg gh gx gp mah wa fb zalo viber line telegram whatsapp messenger snapchat signal
-        received screen capture file""",
+        received screen capture file resized facebook instagram tiktok tumblr pinterest pexels
+        unsplash pixabay""",
     )
 )
 _ADDITIONS = _PREFIXES | frozenset(
     re.findall(
         r"\w+",
-        """at lúc à um am pm sa ch copy edited edit effects resized scaled compressed burst portrait
+        """at on lúc à um am pm sa ch copy edited edit effects scaled compressed burst portrait
         night hdr cover mp ls top original large small thumb thumbnail final collage album creation
         shot""",
     )
 )
-_SCREENSHOT = re.compile(
+_PHRASES = re.compile(
     r"ảnh chụp màn hình|ảnh màn hình|hình ảnh|capture d.écran|bildschirmfoto|captura de pantalla"
-    r"|снимок экрана|スクリーンショット|屏幕截图|螢幕擷取畫面|스크린샷"
+    r"|снимок экрана|スクリーンショット|屏幕截图|螢幕擷取畫面|스크린샷|微信图片"
 )
-_SCREENSHOT_OF_APP = re.compile(r"screenshot[ _-]\d{8}[ _-]\d{6}.*")
+_SCREENSHOT_OF_APP = re.compile(r"screenshot([ _-]?\d){12}.*")
 _UUID = re.compile(r"[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}")
 _SEPARATORS = re.compile(r"[\s_.,;:@~+&=#()\[\]{}'’-]+")
 _NUMBER = re.compile(
-    rf"({'|'.join(sorted(_DEVICE_WORDS | _PREFIXES))})?e?\d+|[a-z]\d{{4,}}|\d+(x|w|p|px)\d*"
+    rf"({'|'.join(sorted(_DEVICE_WORDS | _PREFIXES))})?e?\d+"
+    r"|[a-z]\d{4,}|[a-z]+\d{10,}|\d+(x|w|p|px)\d*"
 )
 _HEXADECIMAL = re.compile(rf"[0-9a-f]{{{MIN_HEXADECIMAL_LENGTH},}}")
 _ID = re.compile(rf"[0-9a-z]{{{MIN_ID_LENGTH},}}")
@@ -65,7 +67,7 @@ def words_from_file_name(file_name: str) -> str:
 def _is_generated(name: str) -> bool:
     if _SCREENSHOT_OF_APP.fullmatch(name):
         return True
-    rest = _SCREENSHOT.sub(" ", _UUID.sub(" 0 ", name))
+    rest = _PHRASES.sub(" ", _UUID.sub(" 0 ", name))
     words = [word for word in _SEPARATORS.split(rest) if word]
     has_number = any(map(str.isdigit, rest))
     is_of_device = has_number and (_is_made_up(words[0]) or words[0] in _PREFIXES)

@@ -1,6 +1,6 @@
 """The search document of each post, maintained by triggers (ADR 5).
 
-A change of `posts.full_text.strip_diacritics` or of the searched fields needs a new migration.
+A change of the searched fields needs a new migration.
 """
 
 import django.contrib.postgres.indexes

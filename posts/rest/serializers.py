@@ -279,7 +279,7 @@ class CommentSerializer(ModelSerializer):
         ]
 
 
-class OwnCommentSerializer(serializers.ModelSerializer):
+class OwnCommentSerializer(ModelSerializer):
     """A comment of the member. `post` is null if it is hidden from the member now."""
 
     post = PostListItemSerializer(source="visible_post", allow_null=True)
@@ -297,7 +297,7 @@ class OwnReactionSerializer(serializers.Serializer):
 
     id = serializers.UUIDField()
     post_id = serializers.UUIDField()
-    created_at = serializers.DateTimeField()
+    created_at = UTCDateTimeField()
     post = PostListItemSerializer(source="visible_post", allow_null=True)
 
 
@@ -305,7 +305,7 @@ class OwnFileSerializer(serializers.Serializer):
     url = serializers.SerializerMethodField()
     filename = serializers.CharField()
     size = serializers.IntegerField(help_text="bytes")
-    created_at = serializers.DateTimeField()
+    created_at = UTCDateTimeField()
 
     def get_url(self, file: Attachment) -> str:
         return access.unguarded_url(file.name)

@@ -23,6 +23,7 @@ from posts.rest.serializers import (
     MetadataSerializer,
     StoredFileSerializer,
 )
+from smimso.visible_text import clean_line
 from smimso.web.file_fields import uploaded_files
 from smimso.web.openapi import documented
 from smimso.web.responses import success
@@ -86,7 +87,8 @@ class GenerateMetadataView(APIView):
     )
     def post(self, request: MemberRequest) -> Response:
         upload = _checked_uploads(request, "images", missing="images_required")[0]
-        suggestion = suggestions.suggest_metadata(decode_upload(upload), upload.name or "")
+        file_name = clean_line(upload.name or "")
+        suggestion = suggestions.suggest_metadata(decode_upload(upload), file_name)
         data: dict[str, object] = {
             "caption": suggestion.caption,
             "description": suggestion.description,

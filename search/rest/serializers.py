@@ -46,20 +46,20 @@ class FiltersSerializer(serializers.Serializer):
     category = serializers.CharField(
         required=False, allow_blank=True, max_length=100, help_text="A slug or an id"
     )
-    author = serializers.CharField(
+    author = LineField(
         required=False,
         allow_blank=True,
         max_length=200,
         help_text="An id, or a name, whose last word may be incomplete",
     )
-    tags = serializers.CharField(
+    tags = LineField(
         required=False,
         allow_blank=True,
         max_length=500,
         help_text="Separated by commas",
     )
-    since = serializers.DateField(required=False)
-    until = serializers.DateField(required=False)
+    since = serializers.DateField(required=False, help_text="In the site's time zone")
+    until = serializers.DateField(required=False, help_text="Inclusive")
     visibility = serializers.ChoiceField(Visibility.choices, required=False)
     followed = serializers.BooleanField(required=False, help_text="Only members whom I follow")
     color = serializers.ChoiceField(COLORS, required=False)
@@ -119,7 +119,7 @@ class SearchSerializer(FiltersSerializer):
         allow_blank=True,
         help_text='Words; "a phrase" must occur, -word must not',
     )
-    negative = serializers.CharField(
+    negative = LineField(
         required=False,
         allow_blank=True,
         max_length=500,

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from functools import cache
 
 from django.core.exceptions import BadRequest
-from django.db import DataError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.utils import timezone
 
-from smimso.web.malformed import check_cookies
+from smimso.web.malformed import MALFORMED, check_cookies
 from smimso.web.responses import bad_request_for, fill_method_not_allowed
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -38,8 +37,8 @@ def request_middleware(get_response: GetResponse) -> GetResponse:
         return _finish_response(request, get_response(request))
 
     def process_exception(request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Answer a value of a page's request that the database cannot hold with 400."""
-        return bad_request_for(request, error) if isinstance(error, DataError) else None
+        """Answer a value that a page had not checked with 400."""
+        return bad_request_for(request, error) if isinstance(error, MALFORMED) else None
 
     middleware.process_exception = process_exception  # type: ignore[attr-defined]
     return middleware

@@ -5,7 +5,12 @@ import math
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import (
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    ValidationError,
+)
 from django.db import DataError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.views import defaults
@@ -84,7 +89,7 @@ def _as_smimso_error(error: Exception) -> errors.SmimsoError:
             return errors.TooLarge()
         case SuspiciousOperation():  # a form of a hundred files, a thousand fields
             return errors.InvalidInput()
-        case DataError():  # a value outside of a column's range, which no serializer refused
+        case DataError() | ValidationError():  # MALFORMED: a value that no serializer refused
             logger.warning("Malformed request", exc_info=error)
             return errors.InvalidInput()
         case OperationalError():  # the database is unreachable, or all connections are in use
@@ -126,7 +131,7 @@ def handle_bad_request(request: HttpRequest, exception: Exception | None = None)
 
 
 def bad_request_for(request: HttpRequest, error: Exception) -> HttpResponse:
-    """Log an error of the database about a value of the request, and return the response."""
+    """Log an error about a value of the request, and return the response."""
     logger.warning("Malformed request to %s", request.path, exc_info=error)
     return handle_bad_request(request)
 

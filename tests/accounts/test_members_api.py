@@ -74,8 +74,9 @@ class TestSearch:
         self, member: Member, api: Api
     ) -> None:
         longest = "".join(chr(0x4E00 + number) for number in range(100))
-        for name in ("\ufdfa" * 100, "a" * 100, longest, "' \\ : & | ! ( )", "?!"):
-            member(name, last_name=name)
+        names = ("\ufdfa" * 100, "a" * 100, longest, "' \\ : & | ! ( )", "?!")
+        for number, name in enumerate(names):
+            member(name, last_name=name, email=f"{number}@example.test")
         client = api(member("Searcher"))
         assert search(client, "?!") == []
         assert search(client, longest[40:60]) == [longest]

@@ -2,7 +2,10 @@
 
 import base64
 import json
+from collections import defaultdict
+from itertools import product
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -90,6 +93,30 @@ def test_odd_bodies_are_refused(method: str, path: str, client: Client, world: W
 def test_odd_queries_are_refused(path: str, query: str, client: Client) -> None:
     response = client.get(f"{path}?{query}")
     assert is_refused(response), (response.status_code, response.content)
+
+
+def reading_operations() -> list[tuple[str, list[str]]]:
+    """Return the paths that can be read, each with the names of its parameters."""
+    return [
+        (path, names)
+        for path, methods in openapi_document()["paths"].items()
+        if "get" in methods and not path.endswith("/stream")
+        if (names := [each["name"] for each in methods["get"].get("parameters", [])])
+    ]
+
+
+@pytest.mark.usefixtures("_fake_ai")
+@pytest.mark.parametrize(("path", "names"), reading_operations())
+def test_odd_parameters_are_refused(
+    path: str, names: list[str], client: Client, world: World
+) -> None:
+    known = {"post_id": world.names["mine"], "user_id": world.names["owner"]}
+    for name, value in product(names, ("\0", "a\0b", "9" * 30, "-1", "0001-01-01", "x" * 3_000)):
+        in_path = f"{{{name}}}" in path
+        values = known | ({name: quote(value)} if in_path else {})
+        url = path.format_map(defaultdict(lambda: "x", values))
+        response = client.get(url, {} if in_path else {name: value})
+        assert is_refused(response), (name, value, response.status_code, response.content)
 
 
 def test_a_picture_with_an_endless_expiry_is_not_there(client: Client, world: World) -> None:

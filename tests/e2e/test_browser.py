@@ -144,6 +144,13 @@ def test_filters_are_written_chosen_and_cleared_by_keyboard(visitor: Visitor) ->
     expect(page.get_by_label("Author")).to_have_value("")
 
 
+def test_pages_have_the_time_zone_of_the_browser(visitor: Visitor) -> None:
+    visitor.open("/")
+    [cookie] = [c for c in visitor.page.context.cookies() if c.get("name") == "time_zone"]
+    zone = visitor.page.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone")
+    assert cookie.get("value") == zone
+
+
 def test_the_feed_goes_on_while_one_scrolls(visitor: Visitor) -> None:
     page = visitor.page
     visitor.open("/")

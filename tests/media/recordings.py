@@ -124,7 +124,7 @@ def element(element_id: str, *contents: bytes, unknown_size: bool = False) -> by
     return bytes.fromhex(element_id) + (1 << 56 | size).to_bytes(8, "big") + content
 
 
-def webm(*, live: bool = False, doc_type: bytes = b"webm") -> bytes:
+def webm(*, live: bool = False, doc_type: bytes = b"webm", codec: bytes = b"A_VORBIS") -> bytes:
     """Return a recording with tags. live: as browsers record it, without sizes."""
     info = element(
         "1549A966",
@@ -132,14 +132,17 @@ def webm(*, live: bool = False, doc_type: bytes = b"webm") -> bytes:
         *(element("4D80", SECRET), element("5741", SECRET), element("7384", SECRET)),
     )
     comments = b"\x03vorbis" + vorbis_comments() + b"\1"
-    private = b"\2" + bytes([7, len(comments)]) + b"\1vorbis" + comments + b"\5vorbis"
+    private = b"fLaC" + flac_block(0, bytes(34)) + flac_block(0x84, vorbis_comments())
+    if codec == b"A_VORBIS":
+        private = b"\2" + bytes([7, len(comments)]) + b"\1vorbis" + comments + b"\5vorbis"
+    audio = element("E1", element("B5", b"\0"), element("53AC", SECRET))
     tracks = element(
         "1654AE6B",
         *(
             element("AE", element("D7", bytes([number])), element("83", bytes([kind])), *more)
             for number, kind, more in (
                 (1, 1, [element("86", b"V_VP9"), element("536E", SECRET)]),
-                (2, 2, [element("86", b"A_VORBIS"), element("63A2", private)]),
+                (2, 2, [element("86", codec), element("63A2", private), audio]),
                 (3, 0x11, [element("86", b"S_TEXT/UTF8"), element("536E", SECRET)]),
             )
         ),
@@ -259,7 +262,7 @@ RECORDINGS = {
     "m4a": ("m4a", mp4(b"meta", b"M4A ")),
     "webm": ("webm", webm()),
     "live webm": ("webm", webm(live=True)),
-    "mkv": ("mkv", webm(doc_type=b"matroska")),
+    "mkv": ("mkv", webm(doc_type=b"matroska", codec=b"A_FLAC")),
     "opus": ("ogg", ogg()),
     "vorbis": ("ogg", ogg(b"\x01vorbis", b"\x03vorbis", b"\1")),
     "flac in ogg": ("ogg", ogg(b"\x7fFLAC", b"\x84\0\0\x50")),

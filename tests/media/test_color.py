@@ -149,7 +149,8 @@ def test_the_primaries_of_a_png_are_applied() -> None:
     ("code_points", "expected"),
     [
         ((12, 13, 0, 1), lambda: from_linear(linear(codes()) @ TO_SRGB_OF_P3.T)),
-        ((9, 1, 0, 1), lambda: from_linear(linear(codes()) @ TO_SRGB_OF_BT2020.T)),
+        ((9, 14, 0, 1), lambda: from_linear(codes() ** 2.4 @ TO_SRGB_OF_BT2020.T)),
+        ((9, 13, 0, 1), lambda: from_linear(linear(codes()) @ TO_SRGB_OF_BT2020.T)),
         ((1, 8, 0, 1), lambda: from_linear(codes())),
         ((1, 4, 0, 1), lambda: from_linear(codes() ** 2.2)),
         ((1, 13, 0, 0), lambda: from_linear(linear(np.clip((255 * codes() - 16) / 219, 0, 1)))),
@@ -220,10 +221,11 @@ def test_a_picture_that_is_turned_keeps_its_description() -> None:
     assert_seen_as(stored, from_linear(codes()))
 
 
-def test_the_code_points_of_an_avif_are_applied() -> None:
+@pytest.mark.parametrize("transfer", [1, 13])
+def test_the_code_points_of_an_avif_are_applied(transfer: int) -> None:
     data = encoded(patches(), "AVIF", quality=95)
     box = data.index(b"colrnclx") + 8
-    data = data[:box] + struct.pack(">H", 12) + data[box + 2 :]
+    data = data[:box] + struct.pack(">HH", 12, transfer) + data[box + 4 :]
     image = Image.open(io.BytesIO(data))
     describe(image, data)
     seen = centers(to_srgb(image))

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.core.exceptions import PermissionDenied, SuspiciousOperation
-from django.db import OperationalError
+from django.core.exceptions import PermissionDenied, SuspiciousOperation, ValidationError
+from django.db import DataError, OperationalError
 from django.http import Http404
 from django.test import Client
 from rest_framework import exceptions
@@ -72,6 +72,8 @@ FAMILY = [
     (Http404(), 404, "Not found"),
     (PermissionDenied("secret reason"), 403, "You are not allowed to do this"),
     (SuspiciousOperation("secret reason"), 400, "Invalid input"),
+    (DataError("secret value"), 400, "Invalid input"),
+    (ValidationError("secret value"), 400, "Invalid input"),
     (OperationalError("secret host"), 503, "This service is not available at the moment"),
     (RuntimeError("secret reason"), 500, "Internal server error"),
     (KeyError("secret"), 500, "Internal server error"),
@@ -225,6 +227,8 @@ class TestRequests:
         [
             (SuspiciousOperation("secret"), 400, "Invalid input"),
             (PermissionDenied("secret"), 403, "You are not allowed to do this"),
+            (DataError("secret"), 400, "Invalid input"),
+            (ValidationError("secret"), 400, "Invalid input"),
         ],
     )
     def test_refusals_outside_of_the_rest_framework_have_the_envelope_too(

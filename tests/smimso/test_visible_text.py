@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from rest_framework.test import APIClient
 
 from accounts.models import Category, User
 from posts.models import Comment, Post
+from posts.services import create_post
 from smimso.templatetags.isolation import bdi, isolate
 from smimso.visible_text import MAX_STACKED_MARKS, clean_line, clean_text
 from tests.posts.rows import make_post
@@ -104,7 +106,7 @@ def test_a_name_is_isolated_where_it_stands_next_to_other_text() -> None:
     assert bdi(None) == bdi("\u3164") == isolate("") == ""
 
 
-NAME = r"(?:full_name|display_title|\.title|category\.name)\b"
+NAME = r"(?:full_name|display_title|\.title|category\.name|\.content|author\.bio)\b"
 SHOWN = re.compile(rf"{{{{[^}}]*{NAME}[^}}]*}}}}|=[\w.]*{NAME}\S*")  # a variable, or a `with`
 ALONE = re.compile(
     r'(dir="auto"[^<>]*>|(content|value)=")$'
@@ -132,6 +134,7 @@ FORMS = [
     ("PUT", "users/profile", "last_name"),
     ("PUT", "users/profile", "job"),
     ("PUT", "users/profile", "bio"),
+    ("PUT", "users/profile", "phone"),
     ("PUT", "posts/{post}", "title"),
     ("PUT", "posts/{post}", "description"),
     ("POST", "posts/{post}/comments", "content"),
@@ -208,3 +211,12 @@ def test_a_search_is_shown_back_without_controls(client: Client) -> None:
     assert 'value="evil"' in page
     assert 'value="Linh"' in page
     assert "<title>evil · Search" in page
+
+
+@pytest.mark.django_db
+def test_a_title_from_a_file_name_has_no_controls(
+    owner: User, picture: Callable[..., bytes], settings: Any, tmp_path: Path
+) -> None:
+    settings.MEDIA_ROOT = tmp_path
+    file = SimpleUploadedFile("ba\u0303i\u202e bie\u0302\u0309n\x07.jpg", picture(), "image/jpeg")
+    assert create_post(author=owner, uploads=[file]).title == "bãi biển"
