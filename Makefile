@@ -8,7 +8,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := demo
 
-.PHONY: demo test check lint format coverage nightly bench clean
+.PHONY: demo test check lint format coverage nightly fuzz bench clean
 
 # Without .pyc files pytest rewrites, and every program compiles, all modules at each start.
 unexport PYTHONDONTWRITEBYTECODE
@@ -40,6 +40,12 @@ coverage: $(VENV)/.dev
 	$(BIN)/coverage run -m pytest $(LANE_OPTIONS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+# Mutated pictures for some minutes; other ones at each call.
+fuzz: $(VENV)/.dev
+	SMIMSO_FUZZ_FIRST=$${SMIMSO_FUZZ_FIRST:-$$(date +%s)00000} \
+		SMIMSO_FUZZ_COUNT=$${SMIMSO_FUZZ_COUNT:-40000} \
+		$(BIN)/python -m pytest tests/media/test_fuzz.py
 
 nightly: $(VENV)/.dev
 	$(PYTEST) -m hypothesis --hypothesis-profile nightly

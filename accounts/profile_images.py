@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Literal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.core.files.base import ContentFile
@@ -24,8 +24,10 @@ _LOCAL_URL = re.compile(rf"{settings.MEDIA_URL}((?:avatars|covers)/[0-9a-f-]{{36
 
 
 @contextmanager
-def store_uploads(uploads: Mapping[ProfileImageField, Upload]) -> Iterator[dict[str, str]]:
-    """Store the uploads and yield their URLs, by the fields of User.
+def store_uploads(
+    user_id: UUID, uploads: Mapping[ProfileImageField, Upload]
+) -> Iterator[dict[str, str]]:
+    """Store a member's uploads and yield their URLs, by the fields of User.
 
     If the block fails, the files are removed. Raises InvalidInput if an upload is not an
     acceptable image.
@@ -33,7 +35,7 @@ def store_uploads(uploads: Mapping[ProfileImageField, Upload]) -> Iterator[dict[
     urls: dict[str, str] = {}
     try:
         for field, upload in uploads.items():
-            urls[f"{field}_url"] = _store(field, upload)
+            urls[f"{field}_url"] = _store(user_id, field, upload)
         yield urls
     except BaseException:
         for url in urls.values():
@@ -41,9 +43,9 @@ def store_uploads(uploads: Mapping[ProfileImageField, Upload]) -> Iterator[dict[
         raise
 
 
-def _store(field: ProfileImageField, upload: Upload) -> str:
+def _store(user_id: UUID, field: ProfileImageField, upload: Upload) -> str:
     try:
-        data = check_images([upload])[0].renditions[_RENDITIONS[field]]
+        data = check_images([upload], user_id)[0].renditions[_RENDITIONS[field]]
     except InvalidInput as error:
         error.field = field
         raise

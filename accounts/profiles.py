@@ -41,7 +41,7 @@ def update_profile(
     or taken, an upload is not an acceptable image, or an image URL is neither https nor the
     current one.
     """
-    with profile_images.store_uploads(uploads or {}) as urls, transaction.atomic():
+    with profile_images.store_uploads(user.pk, uploads or {}) as urls, transaction.atomic():
         member = User.objects.select_for_update().get(pk=user.pk)
         if changes.get("phone", member.phone) != member.phone:
             changes["phone"] = parse_phone(changes["phone"])

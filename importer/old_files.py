@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from media.images import CheckedImage, check_images
+from media.images import check_images
+from media.preparation import CheckedImage
 from smimso.errors import InvalidInput
 
 FILE_BATCH_SIZE = 100  # rows per batch when files are read; an interrupted batch is repeated

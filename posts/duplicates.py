@@ -9,7 +9,8 @@ from django.db.models import BooleanField, ExpressionWrapper, F, Q
 from django.db.models.expressions import OrderBy
 
 from accounts.models import User
-from media.images import Fingerprint, Upload, compute_fingerprints
+from media.images import Upload, compute_fingerprints
+from media.preparation import Fingerprint
 from posts.models import Post, PostImage
 
 MAX_PER_PICTURE = 5  # posts
@@ -39,9 +40,10 @@ def find_duplicates(
     `services.create_post` does; stores nothing.
     """
     originals = [*checksums, *[""] * len(uploads)]
+    fingerprints = compute_fingerprints(uploads, member.pk)
     return [
         _find(member, Fingerprint(checksum or upload.checksum, upload.perceptual_hash))
-        for upload, checksum in zip(compute_fingerprints(uploads), originals, strict=False)
+        for upload, checksum in zip(fingerprints, originals, strict=False)
     ]
 
 

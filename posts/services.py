@@ -11,7 +11,8 @@ from django.db.models import F
 
 from accounts.models import Category, User
 from accounts.viewer import Viewer
-from media.images import CheckedImage, Upload, check_images
+from media.images import Upload, check_images
+from media.preparation import CheckedImage
 from posts import feed, idempotency
 from posts.files import access
 from posts.ingest import queue
@@ -56,7 +57,7 @@ def create_post(
     if not uploads:
         raise InvalidInput("images_required")
     _check_category(category_id)
-    checked = check_images(uploads)
+    checked = check_images(uploads, author.pk)
     tags = clean_tags(tags or [])
     fields = {"title": title, "description": description, "category": category_id, "tags": tags}
     content = fields | {"visibility": visibility, "user_captions": user_captions}

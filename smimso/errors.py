@@ -14,23 +14,34 @@ class SmimsoError(Exception):
 
     code: a key of TEXTS, by default that of the class. field: the field of the form that the error
     is about. text: replaces the text of TEXTS, where a library or the situation gives the words.
-    params: values for the placeholders of the text.
+    params: values for the placeholders of the text; file_number and file_name say which of several
+    files is meant. retry_after: seconds after which the same request may succeed.
     """
 
     status = 500
     code = "internal_error"
 
     def __init__(
-        self, code: str = "", *, field: str | None = None, text: str = "", **params: object
+        self,
+        code: str = "",
+        *,
+        field: str | None = None,
+        text: str = "",
+        retry_after: int | None = None,
+        **params: object,
     ) -> None:
         self.code = code or self.code
         self.field = field
         self.params = params
         self.text = text or TEXTS[self.code]
+        self.retry_after = retry_after
         super().__init__(self.code)
 
     def __str__(self) -> str:
-        return str(self.text) % self.params if self.params else str(self.text)
+        text = str(self.text) % self.params if self.params else str(self.text)
+        if "file_name" in self.params:
+            return str(_IN_FILE) % {**self.params, "problem": text}
+        return text
 
     def in_english(self) -> str:
         with translation.override("en"):
@@ -79,6 +90,7 @@ class Unavailable(SmimsoError):
     code = "unavailable"
 
 
+_IN_FILE = _("File %(file_number)s (%(file_name)s): %(problem)s")
 TEXTS = {
     # Any request
     "internal_error": _("Internal server error"),
@@ -111,7 +123,15 @@ TEXTS = {
     ),
     "image_too_large": _("The image is too large. At most %(number)s megapixels are allowed"),
     "image_unreadable": _(
-        "The file is not a readable image. Only JPEG, PNG, WebP, and GIF are allowed."
+        "The file is not a readable image. "
+        "Only JPEG, PNG, WebP, GIF, HEIC, AVIF, BMP and TIFF are allowed."
+    ),
+    "image_too_complex": _(
+        "The image takes too much time or memory to read. Please save a smaller copy of it."
+    ),
+    "animation_too_long": _("The animation has too many frames"),
+    "decoders_busy": _(
+        "Too many images are being processed at the moment. Please try again in a few seconds."
     ),
     # Accounts and members
     "login_incomplete": _("Email/Phone and password are required"),

@@ -243,7 +243,7 @@ MEDIA_ROOT = DATA_DIR / "uploads"
 MEDIA_URL = "/uploads/"
 UPLOAD_MAX_BYTES = env.int("MAX_FILE_SIZE", 10 * 1024 * 1024)
 UPLOAD_MAX_FILES = 10
-UPLOAD_MAX_PIXELS = env.int("SMIMSO_MAX_PIXELS", 50_000_000)
+UPLOAD_MAX_PIXELS = env.int("SMIMSO_MAX_PIXELS", 120_000_000)  # media.formats has lower ones
 UPLOAD_THUMBNAIL_WIDTHS = {"thumbnail": 480, "preview": 1080}
 UPLOAD_URL_LIFETIME = timedelta(hours=env.int("SMIMSO_UPLOAD_URL_HOURS", 12))
 # Seconds in which an equal post (words, images, author) counts as a retry of the first request, and

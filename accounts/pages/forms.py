@@ -13,7 +13,7 @@ from accounts import options, services
 from accounts.models import User, UserQuerySet
 from accounts.passwords import normalize_password
 from accounts.rest.serializers import ProfileFormSerializer
-from media.images import EXTENSIONS
+from media.formats import ACCEPTED_TYPES, LABELS
 from smimso.login_names import normalize_email
 from smimso.web.text_fields import FormEmailField, FormLineField, FormTextField
 
@@ -147,13 +147,12 @@ def _optional_field(
 
 
 def _image_field(label: "_StrPromise") -> forms.FileField:
-    accept = ",".join(f"image/{name.lower()}" for name in EXTENSIONS)
     return forms.FileField(
         label=label,
         required=False,
         allow_empty_file=True,
-        help_text=_("JPEG, PNG, WebP or GIF."),
-        widget=forms.FileInput({"accept": accept}),
+        help_text=LABELS,
+        widget=forms.FileInput({"accept": ",".join(ACCEPTED_TYPES)}),
     )
 
 

@@ -36,6 +36,7 @@ from ai.rest.serializers import (
 from media.images import decode_upload
 from smimso.errors import InvalidInput, Unavailable
 from smimso.web.openapi import documented
+from smimso.web.throttling import client_key
 
 VERSION = "1.0.0"  # of the API
 PROBE_TIMEOUT_SECONDS = 2.0
@@ -160,7 +161,7 @@ def _image(request: Request) -> Image.Image:
     upload = request.FILES.get("image")
     if upload is None:
         raise InvalidInput("image_required")
-    return decode_upload(upload)
+    return decode_upload(upload, client_key(request))
 
 
 def _form_fields(request: Request) -> dict[str, object]:

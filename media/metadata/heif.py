@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from media.icc import reduce_profile
 from media.isobmff import Box, find_box, read_boxes, read_file
+from media.metadata.coded_items import check_av1, check_hevc
 from media.metadata.movie import blank, clean_movie
 from media.metadata.sample_ranges import SampleRanges
 
@@ -177,6 +178,8 @@ def _rebuild_meta(meta: _Meta, size: int, ranges: SampleRanges) -> bytes:
     for item in (meta.items[item_id] for item_id in kept):
         for offset, length in () if item.is_in_idat else item.extents:
             ranges.add(offset, offset + length)
+    for item_id in kept:
+        _check_payload(meta, item_id)
     wide = max(kept) > 0xFFFF
     content = b"".join(
         (
@@ -196,6 +199,18 @@ def _rebuild_meta(meta: _Meta, size: int, ranges: SampleRanges) -> bytes:
     if rest < 0:
         raise ValueError("The metadata box has no room")
     return box + (_box(b"free", bytes(rest - 8)) if rest else b"")
+
+
+def _check_payload(meta: _Meta, item_id: int) -> None:
+    """Raise ValueError if a coded picture holds something else than pixels."""
+    item = meta.items[item_id]
+    if item.is_in_idat:
+        return
+    payload = b"".join(meta.data[start : start + length] for start, length in item.extents)
+    if meta.types[item_id] in (b"hvc1", b"hev1"):
+        check_hevc(payload, 1 + (meta.property_of(item_id, b"hvcC")[21] & 3))
+    elif meta.types[item_id] == b"av01":
+        check_av1(payload)
 
 
 def _find_items(meta: _Meta) -> list[int]:
@@ -261,22 +276,33 @@ def _write_references(meta: _Meta, kept: list[int], wide: bool) -> bytes:
 def _write_properties(meta: _Meta, kept: list[int], wide: bool) -> bytes:
     """Return the properties of the kept items, numbered from 1 on."""
     numbers: dict[int, int] = {}  # new ones by old ones; 0 for properties that are dropped
-    boxes, entries = b"", b""
+    boxes = b""
+    associations: list[list[_Property]] = []
     for item_id in kept:
-        values = []
+        associations.append([])
         for old, is_essential in meta.associations.get(item_id, []):
             if old not in numbers:
                 rebuilt = _rebuild_property(meta.data, meta.properties[old - 1])
                 numbers[old] = 1 + max(numbers.values(), default=0) if rebuilt else 0
                 boxes += rebuilt
             if numbers[old]:
-                values.append(is_essential << 15 | numbers[old])
+                associations[-1].append(_Property(numbers[old], is_essential))
             elif is_essential:
                 raise ValueError("An essential property of the picture is unknown")
-        entries += _id(item_id, wide) + struct.pack(f">B{len(values)}H", len(values), *values)
-    content = struct.pack(">I", len(kept)) + entries
-    ipma = _full_box(b"ipma", content, version=int(wide), flags=1)
+    ipma = _write_associations(dict(zip(kept, associations, strict=True)), wide)
     return _box(b"iprp", _box(b"ipco", boxes) + ipma)
+
+
+def _write_associations(associations: dict[int, list[_Property]], wide: bool) -> bytes:
+    """Return the `ipma` box, with properties of one byte if their numbers fit."""
+    largest = max((each.number for of_item in associations.values() for each in of_item), default=0)
+    bits = 7 if largest < 128 else 15
+    content = struct.pack(">I", len(associations))
+    for item_id, properties in associations.items():
+        values = [each.is_essential << bits | each.number for each in properties]
+        code = "B" if bits == 7 else "H"
+        content += _id(item_id, wide) + struct.pack(f">B{len(values)}{code}", len(values), *values)
+    return _full_box(b"ipma", content, version=int(wide), flags=int(bits == 15))
 
 
 def _rebuild_property(data: bytes, box: Box) -> bytes:

@@ -1,9 +1,11 @@
 """Names and URLs of uploaded files, and the rule of who may fetch them (ADR 2).
 
 `posts/<image id>.<ext>` is a post's picture, `posts/<image id>.<rendition>.webp` a smaller one.
-They have plain URLs if the post is public, else signed URLs that expire. Files in the other folders
-are unguarded: everyone who knows the name, which contains a random UUID, may fetch them. These are
-`avatars/<uuid>.<ext>`, `covers/<uuid>.<ext>` and `chat/<user id>/<uuid>.<ext>`.
+`posts/<image id>.original.<ext>` is the uploaded file of a format that some browsers do not show;
+its conversion is the picture. They have plain URLs if the post is public, else signed URLs that
+expire. Files in the other folders are unguarded: everyone who knows the name, which contains a
+random UUID, may fetch them. These are `avatars/<uuid>.<ext>`, `covers/<uuid>.<ext>` and
+`chat/<user id>/<uuid>.<ext>`.
 """
 
 import re
@@ -19,7 +21,8 @@ from django.core.signing import Signer
 from django.utils.crypto import constant_time_compare
 
 from accounts.viewer import Viewer
-from media.images import EXTENSIONS, CheckedImage
+from media.formats import EXTENSIONS
+from media.preparation import CheckedImage
 from posts.models import PostImage
 from posts.visibility import Visibility
 
@@ -28,7 +31,7 @@ _EXPIRY = re.compile("[0-9]{1,12}")  # seconds since 1970
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 # Attachments of the old installation are in chat/ itself: their senders are unknown.
 _UNGUARDED_FOLDER = rf"(?:avatars|covers|chat(?:/{_UUID})?)"
-_NAME = re.compile(rf"{FOLDER}/({_UUID})(?:\.[a-z]+)?\.(?:jpg|png|webp|gif)")
+_NAME = re.compile(rf"{FOLDER}/({_UUID})(?:\.[a-z]+)?\.(?:{'|'.join(EXTENSIONS)})")
 _UNGUARDED_NAME = re.compile(rf"{_UNGUARDED_FOLDER}/{_UUID}(?:\.[a-z]+)?\.[a-z0-9]{{2,4}}")
 _INLINE_TYPE = re.compile("(image/(jpeg|png|webp|gif)|audio/|video/)")  # others are downloaded
 _UNKNOWN_TYPE = "application/octet-stream"
@@ -39,6 +42,9 @@ def store_image(image_id: UUID, checked: CheckedImage) -> str:
     """Store a picture and its renditions; return the picture's name in the storage."""
     for name, data in checked.renditions.items():
         default_storage.save(f"{FOLDER}/{image_id}.{name}.webp", ContentFile(data))
+    if checked.original is not None:
+        name = f"{FOLDER}/{image_id}.original.{checked.original_extension}"
+        default_storage.save(name, ContentFile(checked.original))
     name = f"{FOLDER}/{image_id}.{checked.extension}"
     return default_storage.save(name, ContentFile(checked.data))
 
@@ -47,8 +53,9 @@ def remove_image(image_id: UUID) -> None:
     """Delete all files of an image, as far as they exist."""
     for name in settings.UPLOAD_THUMBNAIL_WIDTHS:
         default_storage.delete(f"{FOLDER}/{image_id}.{name}.webp")
-    for extension in EXTENSIONS.values():
+    for extension in EXTENSIONS:
         default_storage.delete(f"{FOLDER}/{image_id}.{extension}")
+        default_storage.delete(f"{FOLDER}/{image_id}.original.{extension}")
 
 
 def file_url(image: PostImage, visibility: str, rendition: str | None = None) -> str:

@@ -14,6 +14,7 @@ from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.crypto import salted_hmac
 
+from media.formats import detect_format
 from media.images import check_images, read_upload
 from media.metadata import strip_recording
 from posts.files.access import is_unguarded
@@ -35,9 +36,9 @@ def store_attachment(user_id: UUID, upload: UploadedFile) -> str:
     """
     data = read_upload(upload)
     file_type = filetype.guess(data)
-    if file_type is not None and file_type.mime.startswith("image/"):
+    if detect_format(data) or (file_type is not None and file_type.mime.startswith("image/")):
         upload.seek(0)
-        checked = check_images([upload])[0]
+        checked = check_images([upload], user_id)[0]
         data, extension = checked.data, checked.extension
     elif file_type is not None and file_type.mime.startswith(("audio/", "video/")):
         data, extension = _strip(data, file_type.extension), file_type.extension

@@ -15,7 +15,7 @@ from rest_framework.exceptions import ValidationError
 
 from accounts.models import Category
 from accounts.pages.requests import MemberPageRequest
-from media.images import EXTENSIONS
+from media.formats import ACCEPTED_TYPES, LABELS
 from posts import services
 from posts.duplicates import Duplicate, find_duplicates
 from posts.models import Post, PostImage
@@ -57,7 +57,8 @@ def upload(request: MemberPageRequest) -> HttpResponse:
         "error": error,
         "max_files": settings.UPLOAD_MAX_FILES,
         "max_megabytes": settings.UPLOAD_MAX_BYTES // (1024 * 1024),
-        "content_types": [f"image/{name.lower()}" for name in EXTENSIONS],
+        "content_types": ACCEPTED_TYPES,
+        "formats": LABELS,
         "error_texts": TEXTS,
     }
     status = 400 if error or duplicates else 200

@@ -68,7 +68,7 @@ class GenerateCaptionView(APIView):
     @documented("Suggest a caption", CaptionSerializer, form=ImageFormSerializer)
     def post(self, request: MemberRequest) -> Response:
         upload = _checked_uploads(request, "image", missing="image_required")[0]
-        caption, guess = suggestions.suggest_caption(decode_upload(upload))
+        caption, guess = suggestions.suggest_caption(decode_upload(upload, request.user.pk))
         data: dict[str, object] = {"caption": caption or FALLBACK_CAPTION}
         if guess:
             data |= {"category_label": guess.category.name, "category_score": guess.score}
@@ -87,8 +87,8 @@ class GenerateMetadataView(APIView):
     )
     def post(self, request: MemberRequest) -> Response:
         upload = _checked_uploads(request, "images", missing="images_required")[0]
-        file_name = clean_line(upload.name or "")
-        suggestion = suggestions.suggest_metadata(decode_upload(upload), file_name)
+        picture = decode_upload(upload, request.user.pk)
+        suggestion = suggestions.suggest_metadata(picture, clean_line(upload.name or ""))
         data: dict[str, object] = {
             "caption": suggestion.caption,
             "description": suggestion.description,

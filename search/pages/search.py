@@ -16,6 +16,7 @@ from rest_framework.exceptions import ValidationError
 from accounts.models import Category
 from accounts.profiles import get_active_member
 from media.appearance import COLORS
+from media.formats import ACCEPTED_TYPES
 from media.images import decode_upload
 from posts.services import get_visible_post
 from posts.visibility import Visibility
@@ -25,7 +26,7 @@ from search.rest.serializers import MAX_QUERY_LENGTH, FiltersSerializer, SearchS
 from smimso.errors import InvalidInput, NotFound, SmimsoError
 from smimso.visible_text import clean_line
 from smimso.web.pages import PageRequest, error_text
-from smimso.web.throttling import throttled
+from smimso.web.throttling import client_key, throttled
 
 PAGE_SIZE = 24
 MAX_SIMILAR = 12
@@ -97,6 +98,7 @@ def _form(request: PageRequest, given: QueryDict) -> dict[str, object]:
         "visibilities": Visibility.values,
         "colors": [(name, COLOR_NAMES[name]) for name in COLORS],
         "is_next": "cursor" in given,
+        "content_types": ACCEPTED_TYPES,
     }
 
 
@@ -125,7 +127,7 @@ def _by_image(request: PageRequest) -> services.Page | None:
     upload = request.FILES.get("image")
     if upload is None:
         raise InvalidInput("image_required")
-    return _search(request, request.POST, decode_upload(upload))
+    return _search(request, request.POST, decode_upload(upload, client_key(request)))
 
 
 def _results(

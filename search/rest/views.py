@@ -31,6 +31,7 @@ from smimso.web.file_fields import uploaded_file
 from smimso.web.openapi import documented, limit_param, query_param
 from smimso.web.paging import page_limit
 from smimso.web.responses import success
+from smimso.web.throttling import client_key
 
 
 def min_similarity_param(**schema: object) -> OpenApiParameter:
@@ -64,7 +65,7 @@ class SearchView(APIView):
         upload = uploaded_file(request)
         form = SearchSerializer(data=request.data)
         form.is_valid(raise_exception=True)
-        return _page(request, form, decode_upload(upload))
+        return _page(request, form, decode_upload(upload, client_key(request)))
 
 
 class SuggestionsView(APIView):
@@ -122,7 +123,7 @@ class ImageSearchView(APIView):
     def post(self, request: Request) -> Response:
         page = services.search_image(
             request.user,
-            decode_upload(uploaded_file(request)),
+            decode_upload(uploaded_file(request), client_key(request)),
             limit=page_limit(request.query_params),
             min_score=_min_score(request, services.MIN_IMAGE_SCORE),
         )

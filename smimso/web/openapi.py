@@ -66,15 +66,17 @@ def documented(
     """Document a method of a view: its JSON `body` or multipart `form`, and its response.
 
     data: the content of the envelope, None for null; without `envelope`, the whole response body.
-    errors: statuses that EnvelopeSchema cannot derive.
+    errors: statuses that EnvelopeSchema cannot derive. A form has files; its 503 means that too
+    many are being processed.
     """
+    statuses = sorted({*errors, 503}) if form else errors
     return extend_schema(
         summary=summary,
         request={JSON: body} if body else {FORM: form} if form else None,
         parameters=list(query),
         responses={
             status: _enveloped(data) if envelope else data,
-            **{(error, JSON): ErrorSerializer for error in errors},
+            **{(error, JSON): ErrorSerializer for error in statuses},
         },
     )
 

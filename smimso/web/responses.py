@@ -66,10 +66,15 @@ def exception_handler(error: Exception, context: Mapping[str, object]) -> Respon
 
 
 def _code_headers(error: errors.SmimsoError) -> dict[str, str]:
-    """Return `Error-Code` and, as a query string, the values in the text: `Error-Parameters`."""
+    """Return the headers that tell a program what went wrong.
+
+    `Error-Parameters` is a query string with the values in the text.
+    """
     headers = {"Error-Code": error.code}
     if error.params:
         headers["Error-Parameters"] = urlencode(error.params)
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
     return headers
 
 

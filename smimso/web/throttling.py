@@ -87,7 +87,7 @@ def client_address(request: HttpRequest | Request) -> str:
     return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
-def _client_key(request: HttpRequest | Request) -> str:
+def client_key(request: HttpRequest | Request) -> str:
     """Return a member's id, or the address of a visitor."""
     user = request.user
     return str(user.pk) if user and user.is_authenticated else client_address(request)
@@ -104,7 +104,7 @@ def throttled(scope: str, *, reads: bool = False) -> Callable[[PageView], PageVi
         def limit(request: PageRequest, **route: object) -> HttpResponse:
             if request.method in ("GET", "HEAD") and not reads:
                 return view(request, **route)
-            wait = retry_after(scope, _client_key(request))
+            wait = retry_after(scope, client_key(request))
             return _too_many_requests(request, wait) if wait else view(request, **route)
 
         return limit
@@ -147,7 +147,7 @@ class SharedScopeThrottle(_Throttle):
         if not is_throttled(view, request.method):
             return True
         scope = getattr(view, "throttle_scope", "")
-        self._wait = retry_after(scope, _client_key(request))
+        self._wait = retry_after(scope, client_key(request))
         return not self._wait
 
 

@@ -33,7 +33,9 @@ export class DuplicateWarnings {
   async fetchDuplicates(file) {
     try {
       const body = new FormData();
-      body.append("images", await rendition(file), "rendition.jpg");
+      // The file itself if this browser cannot read its format.
+      const picture = await rendition(file).catch(() => file);
+      body.append("images", picture, "rendition.jpg");
       body.append("checksums", JSON.stringify([await checksum(file)]));
       const [{ duplicates }] = await this.check(body);
       return duplicates;

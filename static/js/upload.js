@@ -54,11 +54,18 @@ async function checkDuplicates(body) {
 }
 
 function problemOf(file) {
-  if (!limits.contentTypes.split(",").includes(file.type)) return `${text("type")} ${file.name}.`;
+  if (!isAccepted(file)) return `${text("type")} ${file.name}.`;
   if (file.size > Number(limits.maxMegabytes) * 1024 * 1024) {
     return `${text("large")} ${file.name}.`;
   }
   return chosen.files.size >= Number(limits.maxFiles) ? text("many") : "";
+}
+
+/** True for the types and extensions of `accept`; some systems know no type for a HEIC file. */
+function isAccepted({ type, name }) {
+  const extension = name.slice(name.lastIndexOf(".")).toLowerCase();
+  const accepted = input.accept.split(",");
+  return accepted.includes(type) || accepted.includes(extension);
 }
 
 form.addEventListener("submit", (event) => {
@@ -121,8 +128,14 @@ function finish() {
 function errorText(xhr) {
   const template = errorTexts[xhr.getResponseHeader("Error-Code")] ?? "";
   const parameters = new URLSearchParams(xhr.getResponseHeader("Error-Parameters") ?? "");
+  const problem = fill(template, parameters);
+  if (!problem || !parameters.has("file_name")) return problem;
+  return fill(errorTexts.in_file, [...parameters, ["problem", problem]]);
+}
+
+function fill(template, parameters) {
   return [...parameters].reduce(
-    (message, [name, value]) => message.replace(`%(${name})s`, value),
+    (message, [name, value]) => message.replace(`%(${name})s`, () => value),
     template,
   );
 }

@@ -144,7 +144,7 @@ def test_a_bad_picture_changes_nothing_at_all(
     response = browser.post(PAGE, sent, headers=VIETNAMESE)
     assert response.status_code == 400
     assert list(response.context["form"].errors) == ["cover"]
-    assert "Tệp không phải là ảnh đọc được." in response.text
+    assert "Không đọc được ảnh trong tệp này" in response.text
     assert User.objects.filter(pk=owner.pk).values().get() == before
     assert set(Path(site.MEDIA_ROOT).rglob("*.webp")) == files
 

@@ -246,7 +246,10 @@ def test_uploads_name_what_is_wrong_with_them(route: Route, world: World) -> Non
         eleven = sent(field, *[world.picture] * 11)
         check_error(eleven, 400, "Too many files. Maximum 10 files allowed")
     if field != "file":  # that route accepts and serves any text, too
-        text = "The file is not a readable image. Only JPEG, PNG, WebP, and GIF are allowed."
+        text = (
+            "The file is not a readable image. "
+            "Only JPEG, PNG, WebP, GIF, HEIC, AVIF, BMP and TIFF are allowed."
+        )
         check_error(sent(field, b"<svg onload='alert(1)'/>"), 400, text)
         check_error(sent(field, b""), 400, text)
 

@@ -103,7 +103,7 @@ def test_a_refused_upload_is_explained_in_the_language_of_the_page(visitor: Visi
     page.locator(".languages [lang=vi]").click()
     visitor.choose("#images", b"not a picture")
     page.get_by_role("button", name="Chia sẻ").click()
-    expect(page.locator("#error")).to_contain_text("Tệp không phải là ảnh đọc được")
+    expect(page.locator("#error")).to_contain_text("Không đọc được ảnh trong tệp này")
     (complaint,) = visitor.complaints
     assert "400" in complaint
     visitor.complaints.clear()

@@ -15,6 +15,13 @@ from tests.media.recordings import box, full_box, numbers
 from tests.media.test_metadata import EXIF, SECRET, encoded, scene
 
 
+@pytest.fixture(autouse=True)
+def _whole_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have pillow_heif read also what is not the primary picture; `media.decoding` reads less."""
+    for name in ("THUMBNAILS", "DEPTH_IMAGES", "AUX_IMAGES"):
+        monkeypatch.setattr(pillow_heif.options, name, True)
+
+
 def heic(*pictures: Image.Image, **options: object) -> bytes:
     file = io.BytesIO()
     heif = pillow_heif.HeifFile()

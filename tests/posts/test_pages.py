@@ -325,7 +325,7 @@ def test_a_refused_upload_says_why_and_keeps_what_was_written(client: Client, ow
     form = {"images": files("a.jpg", data=b"no picture"), "title": "Kept", "tags": "x"}
     response = client.post("/upload", form, headers={"Accept-Language": "vi"})
     assert response.status_code == 400
-    assert "Tệp không phải là ảnh đọc được" in response.text
+    assert "Không đọc được ảnh trong tệp này" in response.text
     assert 'value="Kept"' in response.text
     assert client.post("/upload", {"title": "x" * 300}).status_code == 400
     assert client.post("/upload", {"visibility": "everyone"}).status_code == 400

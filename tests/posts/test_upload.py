@@ -84,6 +84,7 @@ class TestAccepts:
             (DRAWING, "txt", "text/plain; charset=utf-8", False),
             ("Xin chào".encode(), "txt", "text/plain; charset=utf-8", False),
         ],
+        ids=["webm", "mp4", "safari", "ogg", "mp3", "wav", "pdf", "docx", "html", "svg", "text"],
     )
     def test_media_and_documents_by_what_they_are(
         self,

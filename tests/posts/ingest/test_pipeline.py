@@ -97,7 +97,8 @@ def test_missing_and_corrupt_files_fail_alone_with_a_reason(
     assert (missing.ai_status, missing.ai_error) == ("failed", "The image file is missing")
     assert (corrupt.ai_status, corrupt.ai_error) == (
         "failed",
-        "The file is not a readable image. Only JPEG, PNG, WebP, and GIF are allowed.",
+        "The file is not a readable image. "
+        "Only JPEG, PNG, WebP, GIF, HEIC, AVIF, BMP and TIFF are allowed.",
     )
     assert missing.embedding is corrupt.embedding is None
     assert queues["caption"] == [first.pk, last.pk]
