@@ -21,8 +21,7 @@ from transformers.models.blip.image_processing_pil_blip import BlipImageProcesso
 
 from ai.calibration import min_caption_probability
 from ai.engine import acceleration, checkpoints, weights
-from ai.engine.acceleration import CaptionDecoder, ImageEncoder
-from ai.engine.acceleration.generated import GeneratedTokens
+from ai.engine.acceleration import CaptionDecoder, GeneratedTokens, ImageEncoder
 from ai.engine.adaptive_batch import AdaptiveBatch, DeviceTransfer
 from ai.engine.precision import DTYPES
 from ai.fingerprint import WEIGHTS, fingerprint

@@ -14,7 +14,7 @@ from open_clip.model import CLIP
 from transformers import BlipTextLMHeadModel, BlipVisionModel
 
 from ai.engine.acceleration.decoder import GreedyDecoder
-from ai.engine.acceleration.generated import GeneratedTokens
+from ai.engine.acceleration.generated import GeneratedTokens as GeneratedTokens
 from ai.engine.acceleration.layers import pack_linears
 from ai.engine.acceleration.reference import GenerateDecoder, NormalizedTower
 from ai.engine.acceleration.towers import build_blip_vision, build_clip_text, build_clip_vision
