@@ -16,6 +16,7 @@ from PIL import Image, ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from pillow_heif import HeifImageFile
 
+from media.animation import choose_frame
 from media.color import describe, expand_channels, to_srgb
 from media.formats import FORMATS, Format, detect_format
 from media.inspection import has_all_scans, inspect
@@ -94,9 +95,9 @@ def decode(
 ) -> tuple[Image.Image, bool]:
     """Return the pixels as they are in the file, and False if the end of the file is missing.
 
-    side: a JPEG is decoded at the smallest scale whose sides still have so many pixels. Only the
-    first picture of several is decoded. Raises RefusedImage, also if more than MAX_MISSING of the
-    picture is missing.
+    side: a JPEG is decoded at the smallest scale whose sides still have so many pixels. Of an
+    animation, one frame is decoded (`media.animation`); of several pictures, the first. Raises
+    RefusedImage, also if more than MAX_MISSING of the picture is missing.
     """
     try:
         return _load(data, image_format, max_pixels, side), True
@@ -122,7 +123,7 @@ def _load(data: bytes, image_format: Format, max_pixels: int, side: int | None) 
         if image_format.name == "JPEG":
             image.draft(None, _draft_size(image, side))
         image.load()
-    return image
+        return choose_frame(image)
 
 
 def _draft_size(image: Image.Image, side: int | None) -> tuple[int, int]:

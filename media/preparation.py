@@ -51,7 +51,8 @@ class CheckedImage:
     metadata, if it is of a format that some browsers do not show; original_extension: its
     extension. width, height: pixels as displayed. checksum: SHA-256 (hex) of the bytes as
     uploaded. renditions: WebP files by name ("thumbnail", "preview"). placeholder: a data: URL.
-    perceptual_hash, colors: see media.appearance.
+    perceptual_hash, colors: see media.appearance. is_animated: `data` has several frames, of which
+    the renditions show one.
     """
 
     data: bytes
@@ -63,6 +64,7 @@ class CheckedImage:
     placeholder: str
     perceptual_hash: int | None
     colors: list[str]
+    is_animated: bool = False
     original: bytes | None = None
     original_extension: str = ""
 
@@ -89,10 +91,12 @@ def prepare(data: bytes, limits: Limits) -> CheckedImage:
     """
     image_format = identify(data)
     clean = _strip(data, image_format)
-    original = None
+    original, is_animated = None, False
     image = _decode_as_it_is(data, clean, image_format, limits)
     if image is not None and clean is not None:
-        stored, extension, size = clean, image_format.extension, _size(clean, image_format)
+        stored, extension = clean, image_format.extension
+        header = open_header(clean, image_format, sys.maxsize)
+        size, is_animated = header.size, getattr(header, "is_animated", False)
     else:
         image, is_complete = _decode_upright(data, image_format, limits)
         stored, extension = _encode_again(image, image_format)
@@ -110,6 +114,7 @@ def prepare(data: bytes, limits: Limits) -> CheckedImage:
         placeholder=placeholder,
         perceptual_hash=perceptual_hash(small),
         colors=color_names(small),
+        is_animated=is_animated,
         original=original,
         original_extension=image_format.extension if original else "",
     )
@@ -150,10 +155,6 @@ def _decode_upright(data: bytes, image_format: Format, limits: Limits) -> tuple[
     if transpose is not None:
         image = image.transpose(transpose)  # with a copy of `info`
     return image, is_complete
-
-
-def _size(data: bytes, image_format: Format) -> tuple[int, int]:
-    return open_header(data, image_format, sys.maxsize).size
 
 
 def _encode_again(image: Image.Image, image_format: Format) -> tuple[bytes, str]:

@@ -199,6 +199,7 @@ class PostImage(models.Model):
     width = models.IntegerField(null=True)
     height = models.IntegerField(null=True)
     file_size = models.IntegerField(null=True, help_text="bytes")
+    is_animated = models.BooleanField(default=False, db_default=False)
     checksum = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the upload")
     placeholder = models.TextField(blank=True, help_text="Blurred preview as a data: URL")
     perceptual_hash = models.BigIntegerField(

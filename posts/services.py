@@ -129,6 +129,7 @@ def _new_image(
         width=checked.width,
         height=checked.height,
         file_size=len(checked.data),
+        is_animated=checked.is_animated,
         checksum=checked.checksum,
         placeholder=checked.placeholder,
         perceptual_hash=checked.perceptual_hash,

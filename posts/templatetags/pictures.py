@@ -14,6 +14,8 @@ register = template.Library()
 
 # Width over height in a grid. Pictures beyond these limits are cropped, to keep rows balanced.
 MIN_RATIO, MAX_RATIO = 0.66, 2.2
+# On a post's page. A narrower strip would be unrecognizable; the viewer shows all of it.
+MIN_PAGE_RATIO, MAX_PAGE_RATIO = 0.4, 4.0
 VISIBILITIES = {
     Visibility.PUBLIC: gettext_lazy("Everyone"),
     Visibility.FRIENDS: gettext_lazy("Friends"),
@@ -37,14 +39,18 @@ def picture(post: Post, image: PostImage, size: str = "card") -> dict[str, objec
     alt = image.alt_text or (post.title if size == "page" else "")
     if size == "card" and text_key(alt) == text_key(post.title):
         alt = ""  # the card shows the title below the picture
+    moves = size == "page" and image.is_animated
     return {
         "image": image,
+        "moving": file_url(image, post.visibility) if moves else "",
         "size": size,
         "alt": alt,
         "thumbnail": file_url(image, post.visibility, "thumbnail"),
         "preview": file_url(image, post.visibility, "preview"),
         "widths": widths,
-        "several_sizes": bool(image.image_path) and widths["thumbnail"] < widths["preview"],
+        "several_sizes": not moves
+        and bool(image.image_path)
+        and widths["thumbnail"] < widths["preview"],
     }
 
 
@@ -64,6 +70,17 @@ def aspect_ratio(image: PostImage | None) -> str:
 @register.filter
 def grid_ratio(image: PostImage | None) -> str:
     return f"{min(max(float(aspect_ratio(image)), MIN_RATIO), MAX_RATIO):.3f}"
+
+
+@register.filter
+def page_ratio(image: PostImage) -> str:
+    return f"{min(max(float(aspect_ratio(image)), MIN_PAGE_RATIO), MAX_PAGE_RATIO):.3f}"
+
+
+@register.filter
+def is_cropped(image: PostImage) -> bool:
+    """Return True if a post's page shows only a part of the picture."""
+    return page_ratio(image) != aspect_ratio(image)
 
 
 @register.filter

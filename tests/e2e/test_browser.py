@@ -1,12 +1,21 @@
 """The main job as a person does it, in a real browser."""
 
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from PIL import Image
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    FilePayload,
+    Locator,
+    Page,
+    expect,
+)
 
 from ai.demo_models.scenes import Scene, SceneObject
 from tests.e2e.site import Site, draw_jpeg
@@ -208,3 +217,69 @@ def test_staff_see_the_images_and_try_one_again(visitor: Visitor) -> None:
     page.locator("select[name=action]").select_option(label="Retry AI processing")
     page.get_by_role("button", name="Go").click()
     expect(page.locator(".messagelist")).to_contain_text("1")
+
+
+def picture_file(name: str, size: tuple[int, int], *frames: Image.Image) -> FilePayload:
+    """Return an upload: a gradient of that size, and more frames of an animation."""
+    buffer = io.BytesIO()
+    image = Image.linear_gradient("L").resize(size)
+    image.save(buffer, name.split(".")[-1], save_all=bool(frames), append_images=frames)
+    return {"name": name, "mimeType": "image/png", "buffer": buffer.getvalue()}
+
+
+def test_pictures_of_any_shape_can_be_looked_at(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.register()
+    visitor.open("/upload")
+    shapes = [picture_file("strip.png", (300, 6000)), picture_file("line.png", (1, 3000))]
+    blank = Image.new("L", (90, 60), "white")
+    page.set_input_files("#images", [*shapes, picture_file("moving.gif", (90, 60), blank)])
+    page.get_by_role("button", name="Share").click()
+    page.get_by_role("link", name="Show the post").click()
+
+    links = page.locator("a[data-full]")
+    expect(links).to_have_count(3)
+    for link in links.all():
+        box = link.bounding_box()
+        assert box is not None
+        assert box["width"] > 150
+        assert box["height"] > 150
+
+    moving = page.locator("figure img.picture").last
+    expect(moving).to_have_attribute("src", re.compile(r"\.gif"))
+    page.get_by_role("button", name="Pause the animation").click()
+    expect(moving).to_have_attribute("src", re.compile(r"\.webp"))
+    page.get_by_role("button", name="Play the animation").click()
+    expect(moving).to_have_attribute("src", re.compile(r"\.gif"))
+
+    address = page.url
+    links.first.click()
+    viewer, shown = page.locator("dialog.viewer"), page.locator(".viewer-stage img")
+    assert width_of(shown) == 300  # it fills the window and is scrolled
+    page.get_by_role("button", name="Zoom in").click()
+    assert width_of(shown) == 450
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function("document.querySelector('.viewer-stage').scrollTop > 0")
+    for _ in range(9):
+        page.keyboard.press("-")
+    box = shown.bounding_box()
+    assert box is not None
+    assert round(box["height"]) <= DESKTOP["height"]  # all of it is visible
+    page.keyboard.press("ArrowRight")  # the next picture
+    assert width_of(shown) == 24
+    page.keyboard.press("1")
+    assert width_of(shown) == 1
+    page.keyboard.press("Escape")
+    expect(viewer).not_to_be_visible()
+    expect(links.nth(1)).to_be_focused()
+    assert page.url == address
+    links.last.click()
+    page.go_back()  # closes the viewer, not the page
+    expect(viewer).not_to_be_visible()
+    assert page.url == address
+
+
+def width_of(picture: Locator) -> int:
+    box = picture.bounding_box()
+    assert box is not None
+    return round(box["width"])

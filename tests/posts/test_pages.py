@@ -13,6 +13,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from PIL import Image
 
 from accounts.models import Category, User
 from posts.models import AIStatus, Like, Post, PostImage
@@ -330,6 +331,47 @@ def test_a_refused_upload_says_why_and_keeps_what_was_written(client: Client, ow
     assert client.post("/upload", {"title": "x" * 300}).status_code == 400
     assert client.post("/upload", {"visibility": "everyone"}).status_code == 400
     assert not Post.objects.exists()
+
+
+def animation() -> bytes:
+    frames = [Image.new("L", (90, 60), shade) for shade in (0, 255)]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
+    return buffer.getvalue()
+
+
+def test_an_animation_plays_on_its_page_and_stands_still_in_the_feed(
+    client: Client, owner: User
+) -> None:
+    client.force_login(owner)
+    client.post("/upload", {"images": files("a.gif", data=animation())})
+    image = PostImage.objects.get()
+    assert image.is_animated
+    page, feed = client.get(f"/post/{image.post_id}").text, client.get("/").text
+    assert f'src="{image.image_url}' in page
+    assert "data-pause" in page
+    assert f'src="{image.image_url}' not in feed
+    assert "Animation" in feed
+
+
+@pytest.mark.parametrize(
+    ("size", "ratio", "is_cropped"),
+    [
+        ((1170, 12_000), "0.400", True),
+        ((1, 3000), "0.400", True),
+        ((3000, 1), "4.000", True),
+        ((300, 400), "0.750", False),
+        ((3, 3), "1.000", False),
+    ],
+)
+def test_a_page_shows_a_part_of_a_strip_that_can_be_recognized(
+    client: Client, shared: Callable[..., Post], size: tuple[int, int], ratio: str, is_cropped: bool
+) -> None:
+    post = shared()
+    post.images.update(width=size[0], height=size[1])
+    page = client.get(f"/post/{post.pk}").text
+    assert f'style="--ratio:{ratio}"' in page
+    assert ("Open to see all of it" in page) == is_cropped
 
 
 def test_the_texts_of_errors_are_known_to_the_upload_script(client: Client, owner: User) -> None:
