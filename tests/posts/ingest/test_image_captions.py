@@ -171,7 +171,7 @@ def test_stored_captions_that_repeat_are_removed_but_not_the_author_s_words(
     Post.objects.filter(pk__in=[machine.pk, author.pk]).update(caption=babble)
     Post.objects.filter(pk=machine.pk).update(title=babble, description=babble, tags=["large"])
 
-    migration = importlib.import_module("posts.migrations.0019_no_repetitive_captions")
+    migration = importlib.import_module("posts.migrations.0020_no_repetitive_captions")
     with patch.object(migration, "BATCH_SIZE", 2):
         migration.clear_captions(None, connection.schema_editor())
     before = good.images.get().ai_caption

@@ -94,5 +94,5 @@ def _cleared(
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("posts", "0018_comment_request_digest")]
+    dependencies = [("posts", "0019_animated_images")]
     operations = [migrations.RunPython(clear_captions, migrations.RunPython.noop)]
