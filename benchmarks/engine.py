@@ -162,8 +162,8 @@ class CurrentEngine:
             self.engine.embed_images(chunk)
             self.caption(chunk)
 
-    def caption(self, pictures: list[Image.Image]) -> list[str]:
-        return self.engine.blip.get().caption_images(
+    def caption(self, pictures: list[Image.Image]) -> None:
+        self.engine.blip.get().caption_images(
             pictures, max_new_tokens=NEW_TOKENS, min_new_tokens=NEW_TOKENS
         )
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from accounts.models import User
+from ai.repetition import without_repetition
 from importer.categories import Categories
 from importer.rows import Row, drop_orphans
 from importer.staging import CleanRow, Target
@@ -53,7 +54,7 @@ class Posts(TableImport):
             "view_count": row.count("view_count"),
             "like_count": row.count("like_count"),
             "comment_count": row.count("comment_count"),
-            "caption": row.text("caption"),
+            "caption": without_repetition(row.text("caption")),
             "open_fields": [],  # all texts are the author's: the AI may not replace them
             "created_at": created_at,
             "updated_at": row.timestamp("updated_at") or created_at,

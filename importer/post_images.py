@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from ai.repetition import without_repetition
 from importer.old_files import FILE_BATCH_SIZE, FileUnavailable, OldFiles, safe_url, workers
 from importer.rows import Row, drop_orphans
 from importer.source_vectors import SourceVectors
@@ -97,7 +98,7 @@ class PostImages(TableImport):
                 problem = str(error)
                 row.note(problem)
         vector = self._vectors.parse(row) if problem in ("", EXTERNAL) else None
-        caption = row.text("ai_caption") or row.text("caption")
+        caption = without_repetition(row.text("ai_caption") or row.text("caption"))
         has_vector = vector is not None or (stored is not None and stored.has_vector)
         has_caption = bool(caption) or (stored is not None and stored.has_caption)
         return {
@@ -138,7 +139,7 @@ def _source_fields(row: Row) -> CleanRow:
         "placeholder": "",
         "perceptual_hash": None,
         "colors": None,
-        "caption": row.text("caption"),
+        "caption": without_repetition(row.text("caption")),
         "user_caption": row.text("user_caption"),
         "display_order": order if isinstance(order, int) else 0,
         "created_at": row.timestamp("created_at"),

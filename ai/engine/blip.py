@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from PIL import Image
@@ -18,14 +19,22 @@ from transformers import (
 )
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
+from ai.calibration import min_caption_probability
 from ai.engine import acceleration, checkpoints, weights
-from ai.engine.acceleration import CaptionDecoder, ImageEncoder
+from ai.engine.acceleration import CaptionDecoder, GeneratedTokens, ImageEncoder
 from ai.engine.adaptive_batch import AdaptiveBatch, DeviceTransfer
 from ai.engine.precision import DTYPES
-from ai.fingerprint import WEIGHTS
+from ai.fingerprint import WEIGHTS, fingerprint
 
 MAX_BATCH = 16  # images per generation; bounds memory, not the number that callers pass
 MAX_BATCH_CUDA = 64
+
+
+class Caption(NamedTuple):
+    """probability: geometric mean of those of its word pieces, 0..1."""
+
+    text: str
+    probability: float
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,7 @@ class Blip:
     encode_images: uint8 [n, height, width, 3] on the device → [n, tokens, width]. size: width and
     height of its images. dtype_name: the key of DTYPES that it computes in, which may differ from
     the requested one. location: the directory of its weights.
+    min_probability: of a caption that is worth storing.
     """
 
     encode_images: ImageEncoder
@@ -45,6 +55,7 @@ class Blip:
     device: torch.device
     dtype_name: str
     location: Path
+    min_probability: float
     transfer: DeviceTransfer
     batch: AdaptiveBatch
     tokenizer_lock: threading.Lock
@@ -52,10 +63,10 @@ class Blip:
     @torch.inference_mode()
     def caption_images(
         self, images: Sequence[Image.Image], max_new_tokens: int, min_new_tokens: int = 0
-    ) -> list[str]:
+    ) -> list[Caption]:
         """Return one caption per RGB image, in order, of up to `max_new_tokens` word pieces."""
 
-        def caption(batch: Sequence[Image.Image]) -> list[list[int]]:
+        def caption(batch: Sequence[Image.Image]) -> list[GeneratedTokens]:
             # Pillow's resize, used to train the model; torchvision's differs in the last bits.
             resized = [image.resize(self.size, self.resample) for image in batch]
             return self.decoder.generate(
@@ -64,12 +75,17 @@ class Blip:
                 min_new_tokens=min_new_tokens,
             )
 
-        tokens = [row for rows in self.batch.run(images, caption) for row in rows]
-        if len(tokens) != len(images):
-            raise ValueError(f"BLIP returned {len(tokens)} captions for {len(images)} images")
+        generated = [text for texts in self.batch.run(images, caption) for text in texts]
+        if len(generated) != len(images):
+            raise ValueError(f"BLIP returned {len(generated)} captions for {len(images)} images")
         with self.tokenizer_lock:
-            texts = self.tokenizer.batch_decode(tokens, skip_special_tokens=True)
-        return [text.strip() for text in texts]
+            texts = self.tokenizer.batch_decode(
+                [each.tokens for each in generated], skip_special_tokens=True
+            )
+        return [
+            Caption(text.strip(), each.probability)
+            for text, each in zip(texts, generated, strict=True)
+        ]
 
 
 def load_blip(model: str, *, device: torch.device, dtype: str, beams: int = 1) -> Blip:
@@ -114,6 +130,7 @@ def _load(directory: Path, device: torch.device, dtype: str, beams: int) -> Blip
         device=device,
         dtype_name=dtype_name,
         location=directory,
+        min_probability=min_caption_probability(fingerprint(directory)),
         transfer=DeviceTransfer(device),
         batch=AdaptiveBatch(MAX_BATCH_CUDA if device.type == "cuda" else MAX_BATCH),
         tokenizer_lock=threading.Lock(),

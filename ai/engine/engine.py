@@ -17,6 +17,7 @@ from ai.errors import ModelUnavailable
 from ai.metrics import observe_inference
 from ai.model_ids import blip_name, clip_name, configured_clip, has_weights, preset_for, resolve
 from ai.presets import Preset
+from ai.repetition import is_repetitive
 from ai.zero_shot import Labels, LocalizedTexts, embed_labels
 
 VECTOR_SIZE = 512  # the width of the database's vector column
@@ -136,8 +137,15 @@ class Engine:
     def caption_images(
         self, images: Sequence[Image.Image], *, max_new_tokens: int = CAPTION_TOKENS
     ) -> list[str]:
-        """Return one caption per RGB image, in order. Raises ModelUnavailable."""
-        return self.blip.get().caption_images(images, max_new_tokens)
+        """Return one caption per RGB image, in order; "" for what is no description.
+
+        That is a text that repeats itself or is improbable. Raises ModelUnavailable.
+        """
+        blip = self.blip.get()
+        return [
+            "" if probability < blip.min_probability or is_repetitive(text) else text
+            for text, probability in blip.caption_images(images, max_new_tokens)
+        ]
 
     @property
     def embed_batch_size(self) -> int:

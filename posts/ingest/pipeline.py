@@ -19,6 +19,7 @@ from PIL import Image
 
 from accounts.models import Category
 from ai import metrics
+from ai.repetition import without_repetition
 from ai.zero_shot import LocalizedTexts, predict
 from posts.ingest import captions, embeddings, queue
 from posts.ingest.claimed_batch import ClaimedBatch
@@ -82,7 +83,8 @@ def caption_images(image_ids: Sequence[UUID], engine: Engine) -> None:
                     categories = _classify([image for image in images if _is_first(image)], engine)
                     for image, text in zip(images, texts, strict=True):
                         category = categories.get(image.pk)
-                        if _store_caption(image, text, engine.caption_source, category):
+                        caption = without_repetition(text)
+                        if _store_caption(image, caption, engine.caption_source, category):
                             captioned.append(image.pk)
         finally:
             metrics.count_finished(CAPTION, len(captioned))
@@ -94,7 +96,10 @@ def _store_vectors(image: PostImage, vectors: embeddings.Vectors, *, first: str)
         return _advance(image, AIStatus.EMBEDDED, **values)
 
 
-def _store_caption(image: PostImage, text: str, source: str, category: Category | None) -> bool:
+def _store_caption(
+    image: PostImage, text: str | None, source: str, category: Category | None
+) -> bool:
+    """Store the caption, or None if the model found no words for the picture: it is done, too."""
     with transaction.atomic():  # both or nothing: a row that is done is not processed again
         # Lock order of everything that changes a post: the post, then its images and its words.
         Post.objects.select_for_update().filter(pk=image.post_id).first()
@@ -105,12 +110,12 @@ def _store_caption(image: PostImage, text: str, source: str, category: Category 
         return True
 
 
-def fill_writable_fields(post_id: UUID, caption: str, category: Category | None) -> None:
+def fill_writable_fields(post_id: UUID, caption: str | None, category: Category | None) -> None:
     """Fill the fields that the author left open with what the AI found, once."""
     values = {
-        "title": captions.make_title(caption),
+        "title": captions.make_title(caption or ""),
         "description": caption,
-        "tags": captions.extract_tags(caption),
+        "tags": captions.extract_tags(caption or ""),
         "category": category,
     }
     with transaction.atomic():

@@ -12,6 +12,7 @@ from ai.demo_models.drawing import draw_scene
 from ai.demo_models.evaluate import evaluate_captions
 from ai.demo_models.scenes import VALIDATION_SEEDS, Scene, sample_scenes
 from ai.engine import Engine
+from ai.repetition import is_repetitive
 
 pytestmark = pytest.mark.slow
 HeldOut = tuple[list[Scene], list[Image.Image]]
@@ -54,3 +55,12 @@ def test_the_bundled_blip_names_the_main_object_and_its_colour(
     captions = bundled.caption_images(images, max_new_tokens=30)
     right = evaluate_captions(scenes, captions)["caption: main object and colour named"]
     assert right >= 0.85
+    assert "" not in captions
+
+
+def test_the_bundled_blip_says_nothing_about_pictures_that_it_cannot_read(bundled: Engine) -> None:
+    purple, green = np.array([120, 40, 160]), np.array([40, 160, 80])
+    stripes = np.tile(np.repeat([purple, green], 64, axis=0), (4, 1)).astype(np.uint8)
+    pictures = [np.tile(stripes[:, None], (1, 512, 1)), np.tile(stripes[None], (512, 1, 1))]
+    captions = bundled.caption_images([Image.fromarray(picture) for picture in pictures])
+    assert not any(is_repetitive(caption) for caption in captions if caption)

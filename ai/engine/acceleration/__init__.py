@@ -14,6 +14,7 @@ from open_clip.model import CLIP
 from transformers import BlipTextLMHeadModel, BlipVisionModel
 
 from ai.engine.acceleration.decoder import GreedyDecoder
+from ai.engine.acceleration.generated import GeneratedTokens as GeneratedTokens
 from ai.engine.acceleration.layers import pack_linears
 from ai.engine.acceleration.reference import GenerateDecoder, NormalizedTower
 from ai.engine.acceleration.towers import build_blip_vision, build_clip_text, build_clip_vision
@@ -28,8 +29,8 @@ TextEncoder = Callable[[torch.Tensor], torch.Tensor]  # int64 [n, tokens] → [n
 class CaptionDecoder(Protocol):
     def generate(
         self, encoder_states: torch.Tensor, *, max_new_tokens: int, min_new_tokens: int = 0
-    ) -> list[list[int]]:
-        """Return the tokens of one text per image, without special tokens.
+    ) -> list[GeneratedTokens]:
+        """Return the tokens of one text per image, without repeated 3-grams.
 
         encoder_states: of the image encoder, [n, tokens, width].
         """

@@ -11,7 +11,9 @@ from torch import nn
 from transformers import BlipTextLMHeadModel
 from transformers.models.blip.modeling_blip_text import BlipTextAttention, BlipTextLayer
 
+from ai.engine.acceleration.generated import GeneratedTokens, ban_repeated_ngrams
 from ai.engine.acceleration.layers import PackedLinear, attention
+from ai.repetition import NO_REPEAT_NGRAM
 
 # Tokens between two checks whether all texts have ended; on CUDA, a check waits for the device.
 EOS_CHECK_INTERVAL = {"cpu": 1, "cuda": 4}
@@ -38,33 +40,42 @@ class GreedyDecoder(nn.Module):
 
     def generate(
         self, encoder_states: torch.Tensor, *, max_new_tokens: int, min_new_tokens: int = 0
-    ) -> list[list[int]]:
-        """Return the tokens of one text per image, without special tokens.
+    ) -> list[GeneratedTokens]:
+        """Return the tokens of one text per image, without repeated 3-grams.
 
         encoder_states: of the vision tower, [n, tokens, width].
         """
         n, steps = len(encoder_states), min(max_new_tokens, self.max_length)
         device, width = encoder_states.device, self.token_embedding.embedding_dim
         kv_cache = encoder_states.new_empty(len(self.layers), 2, n, steps, width)
-        token = torch.full((n,), self.start, device=device)
+        history = torch.full((n, steps + 1), self.start, device=device)
         unfinished = torch.ones(n, dtype=torch.bool, device=device)
-        tokens = []
+        log_sums, lengths = torch.zeros(n, device=device), torch.zeros(n, device=device)
+        length = 1
         for step in range(steps):
-            x = self.norm(self.token_embedding(token[:, None]) + self.positions.weight[step])
+            x = self.norm(
+                self.token_embedding(history[:, step, None]) + self.positions.weight[step]
+            )
             for layer, layer_cache in zip(self.layers, kv_cache, strict=True):
                 x = layer(x, layer_cache, step, encoder_states)
             scores = self.head(self.transform_norm(self.transform(x[:, 0])))
+            total = scores.float().logsumexp(dim=-1)  # before any ban
+            ban_repeated_ngrams(scores, history[:, : step + 1], NO_REPEAT_NGRAM)
             if step < min_new_tokens:
                 scores[:, self.end] = -torch.inf
-            token = scores.argmax(dim=-1)
+            best, token = scores.max(dim=-1)
+            log_sums += torch.where(unfinished, best - total, 0)
+            lengths += unfinished
             unfinished &= token != self.end
             if (step + 1) % EOS_CHECK_INTERVAL[device.type] == 0 and not unfinished.any():
                 break
-            tokens.append(torch.where(unfinished, token, self.end))
-        if not tokens:
-            return [[] for _ in range(n)]
-        rows = torch.stack(tokens, dim=1).tolist()
-        return [[token for token in row if token != self.end] for row in rows]
+            history[:, step + 1] = torch.where(unfinished, token, self.end)
+            length = step + 2
+        means = (log_sums / lengths.clamp(min=1)).exp().tolist()
+        return [
+            GeneratedTokens([token for token in row if token != self.end], mean)
+            for row, mean in zip(history[:, 1:length].tolist(), means, strict=True)
+        ]
 
 
 class _DecoderLayer(nn.Module):

@@ -7,7 +7,11 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 from transformers import BlipTextLMHeadModel
+
+from ai.engine.acceleration.generated import GeneratedTokens
+from ai.repetition import NO_REPEAT_NGRAM
 
 
 class NormalizedTower(nn.Module):
@@ -37,8 +41,8 @@ class GenerateDecoder(nn.Module):
 
     def generate(
         self, encoder_states: torch.Tensor, *, max_new_tokens: int, min_new_tokens: int = 0
-    ) -> list[list[int]]:
-        """Return the tokens of the most probable text per image, without special tokens.
+    ) -> list[GeneratedTokens]:
+        """Return the tokens of the most probable text per image, without repeated 3-grams.
 
         encoder_states: of the vision tower, [n, tokens, width].
         """
@@ -56,6 +60,27 @@ class GenerateDecoder(nn.Module):
             do_sample=False,
             max_new_tokens=max_new_tokens,
             min_new_tokens=min_new_tokens,
+            no_repeat_ngram_size=NO_REPEAT_NGRAM,
         )
         special = {config.bos_token_id, config.sep_token_id, config.pad_token_id}
-        return [[token for token in row if token not in special] for row in rows.tolist()]
+        texts = [[token for token in row if token not in special] for row in rows.tolist()]
+        probabilities = self._mean_probabilities(rows, encoder_states)
+        return [GeneratedTokens(*pair) for pair in zip(texts, probabilities, strict=True)]
+
+    def _mean_probabilities(self, rows: torch.Tensor, encoder_states: torch.Tensor) -> list[float]:
+        """Return the geometric means of the tokens' probabilities, by one pass over whole texts.
+
+        rows: as generated, [n, length]; what follows the first end is padding.
+        """
+        inputs, targets = rows[:, :-1], rows[:, 1:]
+        ends = (targets == self.network.config.sep_token_id).long()
+        counted = ends.cumsum(dim=1) == ends  # up to the first end
+        scores = self.network(
+            input_ids=inputs,
+            attention_mask=torch.ones_like(inputs),  # of causal attention: padding comes last
+            encoder_hidden_states=encoder_states,
+            use_cache=False,
+        ).logits
+        losses = cross_entropy(scores.float().mT, targets, reduction="none")  # -log(probability)
+        means = (losses * counted).sum(dim=1) / counted.sum(dim=1).clamp(min=1)
+        return (-means).exp().tolist()

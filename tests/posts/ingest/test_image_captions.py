@@ -1,17 +1,20 @@
 """Captions of images: the author's if there is one, else the AI's."""
 
+import importlib
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.test import Client
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from posts.ingest.pipeline import caption_images, embed_images
-from posts.models import Post, PostImage
-from tests.posts.conftest import ColourEngine
+from posts.ingest.pipeline import caption_images, embed_images, reconcile
+from posts.models import AIStatus, Post, PostImage
+from tests.posts.conftest import ColourEngine, Queues
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("queues")]
 Api = Callable[..., APIClient]
@@ -116,3 +119,70 @@ def test_the_edit_page_writes_each_image_s_caption(
     post.refresh_from_db()
     assert post.title == "T"
     assert post.images.first().alt_text == "first"
+
+
+# --- Captions that repeat themselves ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "babble",
+    ["two large large large large", "cat dog cat dog cat dog", "chó mèo chó mèo", "", "?!"],
+)
+def test_a_caption_that_repeats_itself_is_not_stored(
+    api: Api,
+    owner: User,
+    new_post: NewPost,
+    engine: ColourEngine,
+    queues: Queues,
+    monkeypatch: pytest.MonkeyPatch,
+    babble: str,
+) -> None:
+    post = new_post("red")
+    image = post.images.get()
+    title = post.title
+    monkeypatch.setattr(engine, "caption_images", lambda images: [babble for _ in images])
+    embed_images([image.pk], engine)
+    caption_images([image.pk], engine)
+    post.refresh_from_db()
+    image.refresh_from_db()
+    assert (image.ai_status, image.ai_caption, image.alt_text) == (AIStatus.DONE, None, "")
+    assert (post.title, post.caption, post.description, post.tags) == (title, None, None, None)
+    assert post.ai_fields == []
+    assert image.caption_source is None
+    waiting = len(queues["caption"])
+    reconcile()
+    assert len(queues["caption"]) == waiting
+    assert api(owner).get("/api/posts?search=large").json()["data"] == []
+
+
+def test_stored_captions_that_repeat_are_removed_but_not_the_author_s_words(
+    new_post: NewPost, engine: ColourEngine
+) -> None:
+    babble = "a large large large large boat"
+    machine = new_post("red")
+    author = new_post("red", title=babble, description=babble, user_captions=[babble])
+    good = new_post("red")
+    images = [post.images.get() for post in (machine, author, good)]
+    embed_images([image.pk for image in images], engine)
+    caption_images([image.pk for image in images], engine)
+    PostImage.objects.filter(pk__in=[each.pk for each in images[:2]]).update(
+        ai_caption=babble, caption=babble
+    )
+    Post.objects.filter(pk__in=[machine.pk, author.pk]).update(caption=babble)
+    Post.objects.filter(pk=machine.pk).update(title=babble, description=babble, tags=["large"])
+
+    migration = importlib.import_module("posts.migrations.0020_no_repetitive_captions")
+    with patch.object(migration, "BATCH_SIZE", 2):
+        migration.clear_captions(None, connection.schema_editor())
+    before = good.images.get().ai_caption
+    for row in [machine, author, good, *images]:
+        row.refresh_from_db()
+    assert before == good.caption == "a red picture of nothing"
+    assert good.ai_fields == ["title", "description", "tags"]
+    assert (machine.title, machine.caption, machine.description) == ("Untitled Post", None, None)
+    assert (machine.tags, machine.ai_fields) == (None, [])
+    assert {"title", "description", "tags"} <= set(machine.ai_writable_fields)
+    assert (author.title, author.description, author.caption) == (babble, babble, None)
+    assert "tags" in author.ai_writable_fields
+    assert [each.alt_text for each in images] == ["", babble, before]
+    assert not PostImage.objects.filter(ai_caption=babble).exists()
