@@ -2,10 +2,11 @@
 
 from PIL import Image, ImageStat
 
-MAX_FRAMES = 30  # that are looked at, from the first on
-MAX_PIXELS = 2**25  # of all frames that are looked at
+MAX_FRAMES = 100  # that are looked at, from the first on
+MAX_PIXELS = 2**26  # of all frames that are looked at
 _FORMATS = ("GIF", "PNG", "WEBP", "AVIF")  # the pictures of others, such as TIFF, are pages
 _SIDE = 64  # pixels; contrast is measured on a small version
+_GOOD = 25.0  # contrast of a first frame that needs no comparison
 _ENOUGH = 0.5  # of the highest contrast of all frames
 
 
@@ -19,6 +20,8 @@ def choose_frame(image: Image.Image) -> Image.Image:
         return image
     first = best = image.copy()
     first_contrast = highest = _contrast(first)
+    if first_contrast >= _GOOD:
+        return first
     for number in range(1, _count_frames(image)):
         try:
             image.seek(number)

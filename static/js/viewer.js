@@ -4,14 +4,15 @@
 const viewer = document.querySelector("dialog.viewer");
 const stage = viewer.querySelector(".viewer-stage");
 const picture = stage.querySelector("img");
+const pauseHere = viewer.querySelector("[data-act=pause]");
 const links = [...document.querySelectorAll("a[data-full]")];
 
 // Pixels on the screen.
-const MIN_FITTED = 90; // a strip that would be thinner fills the window, and is scrolled
 const SMALL = 320; // a picture with a smaller side is enlarged to it
 const MIN_VISIBLE = 24;
-const MAX_LENGTH = 400_000; // browsers lay out no more than some millions
+const MAX_LENGTH = 2_000_000; // browsers lay out some millions
 const MAX_ENLARGEMENT = 16;
+const STRIP = 5; // sides of a higher ratio: the picture fills the window and is scrolled
 const STEP = 1.5;
 
 let shown = 0;
@@ -22,19 +23,21 @@ let isFitted = true;
 // --- Scales ----------------------------------------------------------------------------------
 
 const thinnerSide = () => Math.min(size.width, size.height);
+const longerSide = () => Math.max(size.width, size.height);
 const ratios = () => [stage.clientWidth / size.width, stage.clientHeight / size.height];
 
 function fittingScale() {
   const whole = Math.min(...ratios(), Math.max(1, SMALL / thinnerSide()));
-  if (whole * thinnerSide() >= MIN_FITTED) return whole;
+  if (longerSide() / thinnerSide() < STRIP) return whole;
   const filling = Math.min(1, Math.max(...ratios()));
-  return Math.max(filling, MIN_VISIBLE / thinnerSide());
+  const visible = Math.min(MIN_VISIBLE / thinnerSide(), MAX_LENGTH / longerSide());
+  return Math.max(whole, filling, visible);
 }
 
 function limit(wanted) {
-  const largest = Math.max(MAX_ENLARGEMENT, fittingScale());
-  const longest = MAX_LENGTH / Math.max(size.width, size.height);
-  return Math.max(Math.min(wanted, largest, longest), Math.min(...ratios(), fittingScale()));
+  const largest = Math.max(MAX_ENLARGEMENT, 4 * fittingScale());
+  const least = Math.min(...ratios(), fittingScale());
+  return Math.max(Math.min(wanted, largest, MAX_LENGTH / longerSide()), least);
 }
 
 function setScale(wanted, point) {
@@ -84,7 +87,10 @@ function show(index) {
   };
   picture.alt = small.alt;
   picture.src = small.currentSrc || small.src;
-  loadWhole(link.href, shown);
+  const pause = pauseButton();
+  pauseHere.hidden = !pause;
+  if (pause) pauseHere.setAttribute("aria-label", pause.textContent);
+  else loadWhole(link.href, shown); // an animation moves or stands still as it does on the page
   if (!viewer.open) {
     viewer.showModal();
     history.pushState({ viewer: true }, "");
@@ -101,6 +107,14 @@ function loadWhole(address, index) {
     if (viewer.open && shown === index) picture.src = address;
   };
   whole.decode().then(swap, swap);
+}
+
+const pauseButton = () => links[shown].parentElement.querySelector("[data-pause]");
+
+function pause() {
+  pauseButton().click();
+  picture.src = links[shown].querySelector("img").src;
+  pauseHere.setAttribute("aria-label", pauseButton().textContent);
 }
 
 function close() {
@@ -137,6 +151,7 @@ const actions = {
   smaller: () => zoom(1 / STEP),
   fit,
   original: () => showOriginalSize(),
+  pause,
 };
 const keys = {
   "+": actions.larger,

@@ -231,7 +231,7 @@ def test_pictures_of_any_shape_can_be_looked_at(visitor: Visitor) -> None:
     page = visitor.page
     visitor.register()
     visitor.open("/upload")
-    shapes = [picture_file("strip.png", (300, 6000)), picture_file("line.png", (1, 3000))]
+    shapes = [picture_file("strip.png", (700, 7000)), picture_file("line.png", (1, 20_000))]
     blank = Image.new("L", (90, 60), "white")
     page.set_input_files("#images", [*shapes, picture_file("moving.gif", (90, 60), blank)])
     page.get_by_role("button", name="Share").click()
@@ -255,9 +255,9 @@ def test_pictures_of_any_shape_can_be_looked_at(visitor: Visitor) -> None:
     address = page.url
     links.first.click()
     viewer, shown = page.locator("dialog.viewer"), page.locator(".viewer-stage img")
-    assert width_of(shown) == 300  # it fills the window and is scrolled
+    assert width_of(shown) == 700  # it fills the window and is scrolled
     page.get_by_role("button", name="Zoom in").click()
-    assert width_of(shown) == 450
+    assert width_of(shown) == 1050
     page.keyboard.press("ArrowDown")
     page.wait_for_function("document.querySelector('.viewer-stage').scrollTop > 0")
     for _ in range(9):
@@ -267,6 +267,8 @@ def test_pictures_of_any_shape_can_be_looked_at(visitor: Visitor) -> None:
     assert round(box["height"]) <= DESKTOP["height"]  # all of it is visible
     page.keyboard.press("ArrowRight")  # the next picture
     assert width_of(shown) == 24
+    page.keyboard.press("+")
+    assert width_of(shown) == 36
     page.keyboard.press("1")
     assert width_of(shown) == 1
     page.keyboard.press("Escape")
@@ -274,6 +276,8 @@ def test_pictures_of_any_shape_can_be_looked_at(visitor: Visitor) -> None:
     expect(links.nth(1)).to_be_focused()
     assert page.url == address
     links.last.click()
+    viewer.get_by_role("button", name="Pause the animation").click()
+    expect(shown).to_have_attribute("src", re.compile(r"\.webp"))
     page.go_back()  # closes the viewer, not the page
     expect(viewer).not_to_be_visible()
     assert page.url == address
