@@ -1,4 +1,4 @@
-"""What members did themselves: they list and delete it, also where the post is hidden from them."""
+"""Members list and delete their own contributions, also where the post is hidden from them."""
 
 import re
 from collections.abc import Callable

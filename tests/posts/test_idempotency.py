@@ -1,4 +1,4 @@
-"""What is sent again, because no response came in time, is created once."""
+"""A request that is sent again, because no response came in time, creates one row."""
 
 import re
 import threading

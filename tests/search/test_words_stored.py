@@ -121,7 +121,7 @@ def test_a_text_without_end_can_be_written(vector_post: NewPost) -> None:
 
 
 def test_the_migration_renews_old_documents_in_batches(vector_post: NewPost) -> None:
-    """As they were before: split by the parser of PostgreSQL."""
+    """Old documents were split by the parser of PostgreSQL."""
     for number in range(5):
         vector_post(title=f"żaba {number} 🐱")
     migration = importlib.import_module("posts.migrations.0016_words_in_all_scripts")
